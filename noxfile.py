@@ -1,0 +1,90 @@
+"""The commands of the workbench. One environment, made once, serves every session.
+
+nox -s study -- NAME [options]     nox -s tests     nox -s lint     nox -s report -- NAME     nox -s ui     nox -s bench
+"""
+
+import hashlib
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["tests"]
+nox.options.default_venv_backend = "none"  # a session has no environment of its own: torch is large
+
+ROOT = Path(__file__).parent
+HOME = ROOT / ".nox" / "workbench-{}.{}".format(*sys.version_info)
+PYTHON = HOME / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def uv() -> str:
+    """The uv that came with nox[uv], else one on the path."""
+    try:
+        from uv import find_uv_bin
+
+        return find_uv_bin()
+    except (ImportError, FileNotFoundError):
+        return shutil.which("uv") or sys.exit('uv is missing; run: pip install "nox[uv]"')
+
+
+def python(session: nox.Session) -> str:
+    """The interpreter of the environment, which is made or renewed only when what it is made from has changed."""
+    if sys.version_info < (3, 11):
+        session.error(f"nox runs on Python {sys.version.split()[0]}; the workbench needs 3.11 or newer")
+    made_from = [ROOT / "pyproject.toml", ROOT / "constraints.txt"]
+    digest = hashlib.sha256(b"".join([*(f.read_bytes() for f in made_from), sys.version.encode(), bytes(HOME)]))
+    stamp = HOME / "stamp"
+    if not (PYTHON.exists() and stamp.exists() and stamp.read_text() == digest.hexdigest()):
+        session.log(f"setting up {HOME.relative_to(ROOT)}: a few GB the first time")
+        patient = {"UV_HTTP_TIMEOUT": "600"}
+        pins = ["--constraints", "constraints.txt", "--build-constraints", "constraints.txt"]
+        what = ["--editable", ".[dev,onnx,report]"]
+        session.run(uv(), "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(HOME), external=True)
+        session.run(uv(), "pip", "install", "--python", str(PYTHON), *pins, *what, external=True, env=patient)
+        stamp.write_text(digest.hexdigest())
+    return str(PYTHON)
+
+
+def workbench(session: nox.Session, *words: str) -> None:
+    """`python -m workbench` with what stands behind `--`."""
+    session.run(python(session), "-m", "workbench", *words, *session.posargs, external=True)
+
+
+@nox.session
+def study(session: nox.Session) -> None:
+    """Run a study: nox -s study -- ablate_dcc [--protocol P] [--data DIR] [--seeds N] [--jobs N]"""
+    workbench(session, "study")
+
+
+@nox.session
+def report(session: nox.Session) -> None:
+    """Write the report of a study from its recorded numbers: nox -s report -- ablate_dcc"""
+    workbench(session, "report")
+
+
+@nox.session
+def ui(session: nox.Session) -> None:
+    """Show the recorded runs in a browser, on this machine only."""
+    workbench(session, "ui")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure a part alone: nox -s bench -- data"""
+    workbench(session, "bench")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run pytest; arguments behind `--` go to it."""
+    session.run(python(session), "-m", "pytest", *session.posargs, external=True)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, format and types."""
+    tool = python(session)
+    session.run(tool, "-m", "ruff", "check", external=True)
+    session.run(tool, "-m", "ruff", "format", "--check", external=True)
+    session.run(tool, "-m", "pyright", "--pythonpath", tool, external=True)
