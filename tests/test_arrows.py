@@ -23,7 +23,7 @@ LAYERS = [
     {"run"},
     {"search", "report", "rtmo"},
     {"__main__"},
-    {"studies", "reports", "tests"},
+    {"studies", "reports", "benchmarks", "tests"},
 ]
 COMPONENT = {"slots", "tensors", "errors", "skeletons", "spec", "components.blocks"}
 FOREIGN = {
@@ -60,13 +60,13 @@ def layer(module: str) -> int:
 
 
 def ours(name: str) -> bool:
-    return name.split(".")[0] in {"workbench", "studies", "reports", "tests"} and name != "workbench"
+    return name.split(".")[0] in {"workbench", *LAYERS[-1]} and name != "workbench"
 
 
 def faults(module: str, source: str) -> list[str]:
     """What a module imports and may not."""
-    slot = module.rsplit(".", 1)[0]
     component = within(module, "workbench.components") and module.count(".") > 2
+    open_to_it = [module.rsplit(".", 1)[0], *(f"workbench.{part}" for part in COMPONENT)]
     place, found = layer(module), []
     for name in imports(source):
         package = name.split(".")[0]
@@ -74,14 +74,14 @@ def faults(module: str, source: str) -> list[str]:
             found.append(f"{module} imports {name}; only {FOREIGN[package]} may")
         if ours(name) and layer(name) > place:
             found.append(f"{module} imports {name}, which stands after it")
-        if ours(name) and component and not any(within(name, m) for m in [slot, *(f"workbench.{c}" for c in COMPONENT)]):
-            found.append(f"{module} imports {name}; a component may import {sorted(COMPONENT)} and {slot}")
+        if ours(name) and component and not any(within(name, known) for known in open_to_it):
+            found.append(f"{module} imports {name}; a component may import {sorted(open_to_it)}")
     return found
 
 
 def modules() -> dict[str, str]:
     """Every module of ours but the tests, which may compare with any package: its name and its text."""
-    files = [f for top in ("workbench", "studies", "reports") for f in sorted((ROOT / top).rglob("*.py"))]
+    files = [f for top in ("workbench", "studies", "reports", "benchmarks") for f in sorted((ROOT / top).rglob("*.py"))]
     names = [".".join(f.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for f in files]
     return {name: f.read_text("utf-8") for name, f in zip(names, files, strict=True) if name != "workbench"}
 

@@ -6,14 +6,13 @@ Each command imports what it needs when it is called, so that help and errors co
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 from workbench.errors import Refused
-
-VERBS = ("status", "resume", "retry")
 
 
 def _home() -> Path:
@@ -26,10 +25,10 @@ def _home() -> Path:
 def _study(args: argparse.Namespace) -> int:
     from workbench import search
 
-    verb, name = args.words if len(args.words) == 2 else ("run", *args.words)
-    if verb not in ("run", *VERBS):
-        raise Refused(f"study {' '.join(args.words)}: expected a study's name, or one of {', '.join(VERBS)} and a name")
-    if verb == "status":
+    *verb, name = args.words
+    if verb not in ([], ["status"], ["resume"], ["retry"]):
+        raise Refused(f"study {' '.join(args.words)}: expected NAME, or one of status, resume, retry and NAME")
+    if verb == ["status"]:
         return search.show_status(name, protocol=args.protocol, data=args.data)
     return search.run_study(
         name,
@@ -38,7 +37,7 @@ def _study(args: argparse.Namespace) -> int:
         seeds=args.seeds,
         jobs=args.jobs,
         sets=tuple(args.set),
-        retry=verb == "retry",
+        retry=verb == ["retry"],
     )
 
 
@@ -46,6 +45,33 @@ def _report(args: argparse.Namespace) -> int:
     from workbench import report
 
     return report.write_report(args.name)
+
+
+def _bench(args: argparse.Namespace) -> int:
+    known = sorted(f.stem for f in Path("benchmarks").glob("[!_]*.py"))
+    if args.what not in known:
+        raise Refused(f"bench {args.what}: no such file in ./benchmarks; it has {known}")
+    return importlib.import_module(f"benchmarks.{args.what}").main()
+
+
+def _components(_: argparse.Namespace) -> int:
+    from workbench import catalog
+
+    print(catalog.listing())
+    return 0
+
+
+def _cost(args: argparse.Namespace) -> int:
+    from workbench import cost
+
+    print(cost.describe(args.preset))
+    return 0
+
+
+def _trunk(args: argparse.Namespace) -> int:
+    from workbench import trunk
+
+    return trunk.train_trunks(args.names)
 
 
 def _sheet(args: argparse.Namespace) -> int:
@@ -102,6 +128,20 @@ def parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="write a study's report from its recorded numbers")
     report.add_argument("name", metavar="NAME")
     report.set_defaults(call=_report)
+
+    bench = commands.add_parser("bench", help="measure a part alone: a file in benchmarks/, without .py")
+    bench.add_argument("what", metavar="WHAT")
+    bench.set_defaults(call=_bench)
+
+    commands.add_parser("components", help="list what can fill each slot").set_defaults(call=_components)
+
+    cost = commands.add_parser("cost", help="parameters, FLOPs and latency of a preset")
+    cost.add_argument("preset", metavar="PRESET")
+    cost.set_defaults(call=_cost)
+
+    trunk = commands.add_parser("trunk", help="train the frozen trunks of the probe protocol")
+    trunk.add_argument("names", nargs="*", metavar="NAME", help="default: all")
+    trunk.set_defaults(call=_trunk)
 
     sheet = commands.add_parser("sheet", help="draw samples of the embedded data with their key points")
     sheet.add_argument("--level", choices=("easy", "hard"), default="easy")
