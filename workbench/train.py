@@ -1,0 +1,137 @@
+"""Training: a generator that yields after each step. Its caller saves, logs, evaluates and stops in the `for` body."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+from torch.nn.utils import clip_grad_norm_
+
+from workbench.criterion import losses
+from workbench.model import Network
+from workbench.optim import MovingAverage, learning_rate, parameter_groups
+from workbench.tensors import Batch
+from workbench.variant import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where a job runs. Never part of its identity."""
+
+    device: str = "cpu"
+    bf16: bool = False
+    workers: int = 0
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast(torch.device(self.device).type, torch.bfloat16) if self.bf16 else nullcontext()
+
+
+def this_machine(workers: int = 0) -> Machine:
+    """CUDA where there is one; bf16 where the device has matrix units for it."""
+    if torch.cuda.is_available():
+        return Machine("cuda", torch.cuda.is_bf16_supported(including_emulation=False), workers)
+    return Machine("cpu", torch.cpu._is_amx_tile_supported(), workers)
+
+
+class State:
+    """Everything that a job has learnt so far: weights, their average, the optimiser, the epoch, the random state."""
+
+    def __init__(self, job: Job, machine: Machine, network: Network | None = None) -> None:
+        torch.manual_seed(job.seed)
+        self.model = (network or Network(job.variant, job.seed)).to(machine.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.ema = MovingAverage(self.model, job.recipe)
+        self.optim = torch.optim.AdamW(parameter_groups(self.model, job.recipe), fused=True)
+        self.epoch = 0
+
+    def save(self, path: Path) -> None:
+        """Written whole or not at all."""
+        data = {
+            "model": self.model.state_dict(),
+            "ema": self.ema.network.state_dict(),
+            "ema_steps": self.ema.steps,
+            "optim": self.optim.state_dict(),
+            "epoch": self.epoch,
+            "random": torch.get_rng_state(),
+        }
+        part = path.with_suffix(f".{os.getpid()}.{random.getrandbits(32):08x}.part")
+        torch.save(data, part)
+        os.replace(part, path)
+
+    def load(self, path: Path) -> None:
+        data = torch.load(path, map_location="cpu", weights_only=True)
+        self.model.load_state_dict(data["model"])
+        self.ema.network.load_state_dict(data["ema"])
+        self.ema.steps = data["ema_steps"]
+        self.optim.load_state_dict(data["optim"])
+        self.epoch = data["epoch"]
+        torch.set_rng_state(data["random"])
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One step done."""
+
+    progress: float  # 0..1
+    epoch: int  # complete epochs
+    phase: int
+    lr: float
+    terms: dict[str, Tensor]  # weighted, detached
+    images: int
+    epoch_end: bool
+
+
+def phase_at(job: Job, progress: float) -> int:
+    """Index of the phase that covers `progress`."""
+    return sum(phase.start <= progress for phase in job.variant.phases) - 1
+
+
+def train(
+    job: Job, state: State, data: Callable[[int], Iterable[Batch]], steps: int, machine: Machine = Machine()
+) -> Iterator[Tick]:
+    """From `state.epoch` to the end. `data(epoch)` gives `steps` batches, the same ones each time it is asked.
+
+    Raises:
+        RuntimeError: the gradient is not finite; nothing was stepped.
+    """
+    model, total, accumulate = state.model.train(), job.protocol.epochs * steps, job.protocol.accumulate
+    for epoch in range(state.epoch, job.protocol.epochs):
+        phase = phase_at(job, epoch / job.protocol.epochs)
+        for i, batch in enumerate(data(epoch), start=1):
+            step = epoch * steps + i - 1
+            for group in state.optim.param_groups:
+                group["lr"] = learning_rate(job.recipe.schedule, group["base"], step, total)
+
+            with machine.autocast():
+                dense = model(batch.images)
+                terms = losses(model, dense, batch.targets, phase)
+            (torch.stack(list(terms.values())).sum() / accumulate).backward()
+            if i % accumulate == 0:
+                average_gradients(model)
+                clip_grad_norm_(model.parameters(), job.recipe.clip, error_if_nonfinite=True)
+                state.optim.step()
+                state.optim.zero_grad(set_to_none=True)
+                state.ema.update(model)
+
+            state.epoch = epoch + (i == steps)
+            terms = {name: term.detach() for name, term in terms.items()}
+            lr = state.optim.param_groups[0]["lr"]
+            yield Tick((step + 1) / total, state.epoch, phase, lr, terms, len(batch.image_ids), i == steps)
+
+
+def average_gradients(model: Network) -> None:
+    """The mean over ranks, in one message. A rank on which nothing matched takes part with zeros."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return
+    ps = [p for p in model.parameters() if p.requires_grad]
+    flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in ps])
+    dist.all_reduce(flat)
+    for p, grad in zip(ps, (flat / dist.get_world_size()).split([p.numel() for p in ps]), strict=True):
+        p.grad = grad.view_as(p)
