@@ -34,12 +34,14 @@ def python(session: nox.Session) -> str:
     digest = hashlib.sha256(b"".join([*(f.read_bytes() for f in made_from), sys.version.encode(), bytes(HOME)]))
     stamp = HOME / "stamp"
     if not (PYTHON.exists() and stamp.exists() and stamp.read_text() == digest.hexdigest()):
-        session.log(f"setting up {HOME.relative_to(ROOT)}: a few GB the first time")
+        session.log(f"setting up {HOME.relative_to(ROOT)}: a few GB and some minutes the first time")
         patient = {"UV_HTTP_TIMEOUT": "600"}
+        progress = [] if sys.stderr.isatty() else ["--quiet"]
         pins = ["--constraints", "constraints.txt", "--build-constraints", "constraints.txt"]
         what = ["--editable", ".[dev,onnx,report]"]
         session.run(uv(), "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(HOME), external=True)
-        session.run(uv(), "pip", "install", "--python", str(PYTHON), *pins, *what, external=True, env=patient)
+        install = [uv(), "pip", "install", *progress, "--python", str(PYTHON), *pins, *what]
+        session.run(*install, external=True, env=patient)
         stamp.write_text(digest.hexdigest())
     return str(PYTHON)
 

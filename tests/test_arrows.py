@@ -25,7 +25,7 @@ LAYERS = [
     {"__main__"},
     {"studies", "reports", "benchmarks", "tests"},
 ]
-COMPONENT = {"slots", "tensors", "errors", "skeletons", "spec", "components.blocks"}
+COMPONENT = {"slots", "tensors", "errors", "skeletons", "spec", "components.blocks", "components.overlap"}
 FOREIGN = {
     "optuna": "workbench.search",
     "mlflow": "workbench.track",
