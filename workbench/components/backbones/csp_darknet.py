@@ -1,0 +1,119 @@
+"""CSPDarknet, the backbone of YOLOX (arXiv 2107.08430) and of RTMO (arXiv 2312.07526).
+
+Focus stem, four stages of one strided convolution and one CSP layer each, pyramid pooling in the last.
+4.21 M parameters and 5.48 G multiply-adds at 640 x 640 for width 0.5, depth 0.33.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, final
+
+from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from torch import Tensor, nn
+
+from workbench.components.backbones.weights import load
+from workbench.components.blocks import SPP, ConvUnit, CSPLayer, FocusStem
+from workbench.errors import Refused
+from workbench.slots import Backbone, Pyramid
+from workbench.tensors import Level
+
+STAGES = ((128, 3), (256, 9), (512, 9), (1024, 3))  # channels and bottlenecks at width 1, depth 1
+SIZES = {"t": (0.375, 0.33), "s": (0.5, 0.33), "m": (0.75, 0.67), "l": (1.0, 1.0)}  # width, depth
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class CSPDarknet(Backbone):
+    """Published sizes (width, depth): t 0.375, 0.33; s 0.5, 0.33; m 0.75, 0.67; l 1, 1. Input as it is, BGR 0..255.
+
+    `use_pretrained` is the path of a checkpoint whose names are ours, alone or after `backbone.` (YOLOX, RTMO).
+    """
+
+    width: float = 0.5
+    depth: float = 0.33
+    use_pretrained: str = ""
+
+    def check(self) -> None:
+        if int(64 * self.width) < 2 or self.depth < 0:
+            raise Refused(f"CSPDarknet: width {self.width}, depth {self.depth}; expected width >= 1/32, depth >= 0")
+
+    def build(self) -> Pyramid:
+        module = _CSPDarknet(self.width, self.depth)
+        if self.use_pretrained:
+            load(module, self.use_pretrained, prefix="backbone.")
+        return module
+
+
+class _CSPDarknet(Pyramid):
+    def __init__(self, width: float, depth: float, in_chans: int = 3) -> None:
+        super().__init__()
+        channels = [int(c * width) for c, _ in STAGES]
+        blocks = [max(round(n * depth), 1) for _, n in STAGES]
+        stem = int(64 * width)
+        self.stem = FocusStem(in_chans, stem)
+        self.stage1 = _stage(stem, channels[0], blocks[0])
+        self.stage2 = _stage(channels[0], channels[1], blocks[1])
+        self.stage3 = _stage(channels[1], channels[2], blocks[2])
+        self.stage4 = _stage(channels[2], channels[3], blocks[3], last=True)
+        self.levels = tuple(Level(c, s) for c, s in zip(channels[1:], (8, 16, 32), strict=True))
+        self.feature_info = [
+            {"num_chs": c, "reduction": 2**i, "module": name}
+            for i, (c, name) in enumerate(
+                zip((stem, *channels), ("stem", "stage1", "stage2", "stage3", "stage4"), strict=True), start=1
+            )
+        ]
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        c3 = self.stage2(self.stage1(self.stem(images)))
+        c4 = self.stage3(c3)
+        return [c3, c4, self.stage4(c4)]
+
+
+def _stage(inputs: int, outputs: int, blocks: int, last: bool = False) -> nn.Sequential:
+    pooling = [SPP(outputs)] if last else []
+    return nn.Sequential(
+        ConvUnit(inputs, outputs, 3, 2), *pooling, CSPLayer(outputs, outputs, blocks, identity=not last)
+    )
+
+
+# No address: the published weights are loaded from a file, see `CSPDarknet.use_pretrained`.
+default_cfgs = generate_default_cfgs({f"csp_darknet_{size}": {"input_size": (3, 640, 640)} for size in SIZES})
+
+
+def _registered(size: str, pretrained: bool, **kwargs: Any) -> Any:
+    width, depth = SIZES[size]
+    return build_model_with_cfg(
+        _CSPDarknet,
+        f"csp_darknet_{size}",
+        pretrained,
+        feature_cfg={"out_indices": (0, 1, 2, 3, 4), "flatten_sequential": False},
+        kwargs_filter=("num_classes", "global_pool"),
+        width=width,
+        depth=depth,
+        **kwargs,
+    )
+
+
+@register_model
+def csp_darknet_t(pretrained: bool = False, **kwargs: Any) -> Any:
+    """CSPDarknet of YOLOX-tiny; without `features_only` its output is the list of maps at strides 8, 16, 32."""
+    return _registered("t", pretrained, **kwargs)
+
+
+@register_model
+def csp_darknet_s(pretrained: bool = False, **kwargs: Any) -> Any:
+    """CSPDarknet of YOLOX-s; output as of `csp_darknet_t`."""
+    return _registered("s", pretrained, **kwargs)
+
+
+@register_model
+def csp_darknet_m(pretrained: bool = False, **kwargs: Any) -> Any:
+    """CSPDarknet of YOLOX-m; output as of `csp_darknet_t`."""
+    return _registered("m", pretrained, **kwargs)
+
+
+@register_model
+def csp_darknet_l(pretrained: bool = False, **kwargs: Any) -> Any:
+    """CSPDarknet of YOLOX-l; output as of `csp_darknet_t`."""
+    return _registered("l", pretrained, **kwargs)
