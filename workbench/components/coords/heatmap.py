@@ -1,4 +1,4 @@
-"""Layers that more than one coordinate stage uses: 1-D heatmaps, the norm over instances, the uncertainty branch."""
+"""Layers that more than one coordinate stage uses: heatmaps, sine positions, the norm over persons, uncertainty."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from workbench.tensors import Axis
 
 LARGEST_LOGIT = 5e4
+TEMPERATURE = 300.0
 
 
 def exact(like: Tensor) -> torch.autocast:
@@ -25,6 +26,21 @@ def axis(logits: Tensor, bins: Tensor) -> Axis:
 def expectation(heatmap: Axis) -> Tensor:
     """The mean position (P, K), in pixels, of 1-D heatmaps."""
     return (heatmap.prob @ heatmap.bins.unsqueeze(-1)).squeeze(-1)
+
+
+class SinePosition(nn.Module):
+    """Positions (...) in pixels -> (..., channels): all cosines, then all sines, of falling frequencies."""
+
+    dim_t: Tensor  # (channels / 2,)
+
+    def __init__(self, channels: int, temperature: float = TEMPERATURE) -> None:
+        super().__init__()
+        half = channels // 2
+        self.register_buffer("dim_t", temperature ** (torch.arange(half, dtype=torch.float32) / half))
+
+    def forward(self, position: Tensor) -> Tensor:
+        angle = position.unsqueeze(-1) / self.dim_t
+        return torch.cat((angle.cos(), angle.sin()), -1)
 
 
 class PersonNorm(nn.BatchNorm1d):

@@ -11,7 +11,7 @@ from typing import ClassVar, final
 from torch import Tensor
 
 from workbench.errors import Refused
-from workbench.slots import Coords, CoordinateStage
+from workbench.slots import CoordinateStage, Coords
 from workbench.tensors import Cells, Coordinates
 
 
