@@ -1,0 +1,113 @@
+"""Draws boxes and poses on images: contact sheets of samples, pictures of predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.skeletons import Skeleton, skeleton
+from workbench.tensors import Array, Sample
+
+Image = NDArray[np.uint8]
+Colour = tuple[int, int, int]
+
+_LEFT: Final[Colour] = (0, 110, 255)  # warm
+_RIGHT: Final[Colour] = (255, 140, 0)  # cold
+_MIDDLE: Final[Colour] = (80, 220, 80)
+_BOX: Final[Colour] = (0, 230, 255)
+_TILE: Final = 320  # smallest shown side of an image in pixels
+_GAP: Final = 4
+
+
+def _side(name: str) -> Colour:
+    return _LEFT if name.startswith("left") else _RIGHT if name.startswith("right") else _MIDDLE
+
+
+def _limb_colour(pose: Skeleton, a: int, b: int) -> Colour:
+    first, second = _side(pose.keypoints[a]), _side(pose.keypoints[b])
+    return first if first == second else second if first == _MIDDLE else first if second == _MIDDLE else _MIDDLE
+
+
+def _pixel(point: Array, scale: float) -> tuple[int, int]:
+    """Centre of a pixel in the enlarged image."""
+    x, y = (np.asarray(point, float) + 0.5) * scale - 0.5
+    return int(round(x)), int(round(y))
+
+
+def draw_persons(
+    image: Image,
+    boxes: Array,
+    keypoints: Array,
+    visible: Array | None = None,
+    scores: Array | None = None,
+    *,
+    least_side: int = _TILE,
+    threshold: float = 0.5,
+) -> Image:
+    """A copy of an image with persons drawn on it, enlarged by a whole factor to at least `least_side` pixels.
+
+    Args:
+        image: (H, W, 3) uint8 BGR.
+        boxes: (P, 4) x1, y1, x2, y2 in pixels of `image`.
+        keypoints: (P, K, 2) in pixels of `image`; K picks the skeleton.
+        visible: (P, K) state or score of a key point: filled where above 1, a ring where above `threshold` but not
+            above 1 in a set that has states (values above 1), nothing below `threshold`. None: all are filled.
+        scores: (P,) printed at the boxes. None: nothing is printed.
+
+    Raises:
+        Refused: no known skeleton has K key points.
+    """
+    factor = max(1, -(-least_side // max(image.shape[:2])))
+    shown = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST)
+    shown = np.ascontiguousarray(shown, dtype=np.uint8)
+    if len(boxes) == 0:
+        return shown
+    state = np.full(keypoints.shape[:2], 2.0, np.float32) if visible is None else np.asarray(visible, np.float32)
+    hidden_below = 1.5 if state.max(initial=0.0) > 1.0 else threshold
+    pose = skeleton(keypoints.shape[1])
+    for p, box in enumerate(boxes):
+        cv2.rectangle(shown, _pixel(box[:2], factor), _pixel(box[2:], factor), _BOX, 1)
+        if scores is not None:
+            at = _pixel(box[:2], factor)
+            cv2.putText(shown, f"{scores[p]:.2f}", (at[0] + 2, at[1] + 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, _BOX, 1)
+        _draw_pose(shown, pose, keypoints[p], state[p], factor, threshold, hidden_below)
+    return shown
+
+
+def _draw_pose(
+    shown: Image, pose: Skeleton, points: Array, state: Array, factor: float, threshold: float, hidden_below: float
+) -> None:
+    for a, b in pose.limbs:
+        if state[a] > threshold and state[b] > threshold:
+            colour = _limb_colour(pose, a, b)
+            cv2.line(shown, _pixel(points[a], factor), _pixel(points[b], factor), colour, 1, cv2.LINE_AA)
+    for k, name in enumerate(pose.keypoints):
+        if state[k] <= threshold:
+            continue
+        at = _pixel(points[k], factor)
+        cv2.circle(shown, at, 3, (255, 255, 255), -1)
+        if state[k] > hidden_below:
+            cv2.circle(shown, at, 2, _side(name), -1)
+        else:
+            cv2.circle(shown, at, 3, _side(name), 1)
+
+
+def contact_sheet(samples: Sequence[Sample], columns: int = 5) -> Image:
+    """Samples side by side, BGR uint8, with boxes and limbs; left is warm, right is cold, a hidden key point a ring.
+
+    Images are enlarged by whole factors and padded to the largest of them.
+    """
+    tiles = [draw_persons(s.image, s.boxes, s.keypoints, s.visible) for s in samples]
+    if not tiles:
+        return np.zeros((_GAP, _GAP, 3), np.uint8)
+    columns = max(1, min(columns, len(tiles)))
+    height, width = max(t.shape[0] for t in tiles) + _GAP, max(t.shape[1] for t in tiles) + _GAP
+    sheet = np.zeros((-(-len(tiles) // columns) * height, columns * width, 3), np.uint8)
+    for i, tile in enumerate(tiles):
+        top, left = i // columns * height, i % columns * width
+        sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
+    return sheet
