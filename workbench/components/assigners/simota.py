@@ -130,11 +130,11 @@ def match(cost: Tensor, quality: Tensor, candidate: Tensor, present: Tensor, spe
     value, cheapest = cost.transpose(1, 2).topk(most, dim=-1, largest=False)  # (B, G, most)
     rank = torch.arange(most, device=cost.device)
     takes = (rank < wanted[..., None]) & value.isfinite()
-    taken = torch.zeros_like(takes[..., :1].expand(-1, -1, cells)).scatter(2, cheapest, takes)  # (B, G, N)
+    taken = torch.zeros_like(takes[..., :1].expand(-1, -1, cells)).scatter(2, cheapest, takes).transpose(1, 2)
     # A cell taken by one person stays with it; one taken by several goes to the cheapest of all persons.
-    first, contested = taken.int().argmax(1), taken.sum(1) > 1
-    chosen = torch.where(contested, cost.argmin(2), first)
-    return chosen.where(taken.any(1), -1)
+    takers = taken.sum(2, keepdim=True)  # (B, N, 1)
+    chosen = cost.where(taken | (takers > 1), torch.inf).argmin(2)
+    return chosen.where(takers[..., 0] > 0, -1)
 
 
 def _geometry(dense: Dense, targets: Targets, spec: SimOTA) -> tuple[Tensor, Tensor]:
