@@ -33,10 +33,10 @@ class Numbered(Sequence[Sample]):
     """A data set of `count` samples, some of which cannot be read."""
 
     def __init__(self, count: int, bad: tuple[int, ...] = ()) -> None:
-        self.count, self.bad = count, bad
+        self.size, self.bad = count, bad
 
     def __len__(self) -> int:
-        return self.count
+        return self.size
 
     def __getitem__(self, index: int) -> Sample:  # pyright: ignore[reportIncompatibleMethodOverride]
         if index in self.bad:
@@ -155,9 +155,9 @@ def test_random_resize_scales_everything() -> None:
         if (b := random_resize(batch, 32, 128, generator(0, 0, SIDE, step))).images.shape[-2:] == (96, 128)
     )  # fmt: skip
     old, new, sx, sy = batch.targets, made.targets, 128 / 96, 96 / 64
-    torch.testing.assert_close(new.boxes, old.boxes * torch.tensor([sx, sy, sx, sy]))
-    torch.testing.assert_close(new.keypoints, old.keypoints * torch.tensor([sx, sy]))
-    torch.testing.assert_close(new.areas, old.areas * sx * sy)
+    assert torch.allclose(new.boxes, old.boxes * torch.tensor([sx, sy, sx, sy]))
+    assert torch.allclose(new.keypoints, old.keypoints * torch.tensor([sx, sy]))
+    assert torch.allclose(new.areas, old.areas * sx * sy)
     assert new.ignore is not None and new.ignore.shape == (2, 96, 128) and new.ignore[0].min() == 1
     assert old.ignore is not None and old.ignore.shape == (2, 64, 96), "the batch that was given stays as it is"
     with pytest.raises(Refused, match="no multiple"):

@@ -266,7 +266,7 @@ def _processes(work: _Work, plan: _Plan, workers: int) -> DataLoader:
     return DataLoader(
         work,  # pyright: ignore[reportArgumentType]: whole batches are asked of it, by __getitems__
         batch_sampler=plan,  # pyright: ignore[reportArgumentType]: lists of tasks instead of lists of indices
-        collate_fn=_same,
+        collate_fn=_same,  # pyright: ignore[reportArgumentType]: made of a whole batch, not of a list of samples
         num_workers=workers,
         worker_init_fn=_one_thread,
         persistent_workers=True,
