@@ -1,0 +1,303 @@
+"""The statistics against pycocotools, against slow and obvious code, and on simulated truth."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from tests.test_evaluate import found, golden, person, scene
+from workbench.errors import Refused
+from workbench.evaluate import MatchRecords, evaluate_coco
+from workbench.skeletons import COCO
+from workbench.stats import (
+    Interval,
+    Verdict,
+    ap_from_records,
+    block_verdict,
+    blocked_bootstrap,
+    holm,
+    image_weights,
+    paired_bootstrap,
+    paired_pvalue,
+    resampled_metric,
+    t_interval,
+    verdict,
+)
+
+
+def ttest(values: Any) -> Any:
+    return scipy_stats.ttest_1samp(values, 0)
+
+
+def street(seed: int, copies: list[int], classes: int = 1) -> tuple[dict[str, Any], list[Any]]:
+    """Images of 0 to 4 people, some of a crowd or without labels, and detections of all qualities with tied scores."""
+    rng = np.random.default_rng(seed)
+    images: list[dict[str, Any]] = []
+    people: list[dict[str, Any]] = []
+    seen: list[Any] = []
+    for repeat in copies:
+        at = rng.uniform(0, 2000, rng.integers(0, 5))
+        kinds = rng.choice(["", "", "", "crowd", "bare"], len(at))
+        areas, category = rng.uniform(500, 50_000, len(at)), rng.integers(0, classes, len(at))
+        spread = rng.exponential(12, len(at)) * (rng.random(len(at)) < 0.9)
+        xs = [*(at + spread), *rng.uniform(0, 2000, rng.integers(0, 3))]
+        labels = [*category, *rng.integers(0, classes, len(xs) - len(at))]
+        scores = rng.permutation(30)[: len(xs)] / 30  # distinct in an image, tied between images
+        for _ in range(repeat):
+            number = len(images)
+            images.append({"id": number, "crowdIndex": 0.5})
+            for x, kind, area, c in zip(at, kinds, areas, category, strict=True):
+                more: dict[str, Any] = {"area": float(area), "category_id": int(c) + 1}
+                more |= {"iscrowd": 1} if kind == "crowd" else {}
+                more |= {"num_keypoints": 0, "keypoints": [0] * 51} if kind == "bare" else {}
+                people.append(person(len(people) + 1, number, float(x), **more))
+            seen.append(found(number, xs, scores.tolist(), [int(c) for c in labels]))
+    truth = scene(*people, images=0) | {"images": images}
+    truth["categories"] = [{"id": c + 1, "name": str(c)} for c in range(classes)]
+    return truth, seen
+
+
+@pytest.mark.parametrize("name", ["coco", "crowdpose"])
+@pytest.mark.parametrize("score", ["bbox", "keypoint"])
+def test_unit_weights_give_the_evaluation(name: str, score: str) -> None:
+    ours = golden(name, score=score)
+    for metric in ("AP", "AP50", "AP75", "mOKS", "NME"):
+        assert ap_from_records(ours.records, metric=metric) == pytest.approx(ours[metric], abs=1e-13)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize("seed", range(4))
+def test_weights_repeat_images(seed: int, classes: int) -> None:
+    once = evaluate_coco(*street(seed, [1] * 30, classes), COCO.sigmas)
+    weights = image_weights(30, 4, seed)
+    ours = {m: resampled_metric(once.records, weights, m) for m in ("AP", "AP50", "AP75", "mOKS", "NME")}
+    for row, counts in enumerate(weights):
+        again = evaluate_coco(*street(seed, counts.tolist(), classes), COCO.sigmas)
+        for metric, values in ours.items():
+            assert values[row] == pytest.approx(again[metric], abs=1e-12)
+    assert 0.05 < once["AP"] < 0.95  # the scenes are no trivial case
+
+
+def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = golden("coco").records
+    weights = image_weights(len(records.image_ids), 50, 1)
+    whole = resampled_metric(records, weights)
+    monkeypatch.setattr("workbench.stats._CELLS", 1)
+    assert np.array_equal(whole, resampled_metric(records, weights))
+
+
+def test_undefined_resamples() -> None:
+    records = evaluate_coco(scene(person(1, 0, 50)), [found(0, [50], [0.9])], COCO.sigmas).records
+    weights = np.asarray([[0, 2], [1, 1]])
+    assert resampled_metric(records, weights).tolist() == pytest.approx([-1, 1])
+    assert np.isnan(resampled_metric(records, weights, "mOKS")[0])
+    interval = paired_bootstrap([records], [records], 50)
+    assert (interval.mean, interval.low, interval.high) == (0, 0, 0)
+    nobody = evaluate_coco(scene(), [], COCO.sigmas).records
+    assert ap_from_records(nobody) == -1
+    undefined = paired_bootstrap([nobody] * 2, [nobody] * 2, 20)
+    assert verdict(undefined).state is Verdict.OPEN and "not measured" in verdict(undefined).reason
+    empty = evaluate_coco({}, [], COCO.sigmas).records
+    assert ap_from_records(empty) == -1 and np.isnan(paired_bootstrap([empty], [empty], 20).mean)
+
+
+def test_image_weights_draw_with_replacement() -> None:
+    weights = image_weights(50, 2_000, 3)
+    assert (weights.sum(1) == 50).all()
+    assert weights.mean(0) == pytest.approx(np.ones(50), abs=0.15)
+    assert weights.var() == pytest.approx(1 - 1 / 50, abs=0.02)
+    assert np.array_equal(weights, image_weights(50, 2_000, 3)) and not np.array_equal(
+        weights, image_weights(50, 2_000, 4)
+    )
+
+
+def synthetic(rng: np.random.Generator, images: int, per_image: int) -> MatchRecords:
+    found = images * per_image
+    quality = rng.random(found)
+    return MatchRecords(
+        image_ids=np.arange(images),
+        image=np.repeat(np.arange(images, dtype=np.int32), per_image),
+        category=np.zeros(found, np.int16),
+        scores=rng.random(found),
+        matched=quality[:, None] > np.linspace(0.5, 0.95, 10),
+        ignored=(rng.random(found) < 0.05)[:, None] & (quality[:, None] < np.linspace(0.5, 0.95, 10)),
+        positives=np.full((1, images), per_image, np.int32),
+        oks_sum=np.zeros(images),
+        oks_count=np.zeros(images, np.int32),
+        error_sum=np.zeros(images),
+        error_count=np.zeros(images, np.int32),
+    )
+
+
+def test_two_thousand_resamples_in_seconds() -> None:
+    records = synthetic(np.random.default_rng(0), 1_000, 4)
+    weights = image_weights(1_000, 2_000, 0)
+    start = time.process_time()
+    values = resampled_metric(records, weights)
+    assert time.process_time() - start < 10
+    assert values.std() > 0 and values.mean() == pytest.approx(ap_from_records(records), abs=0.01)
+
+
+def averages(values: np.ndarray) -> MatchRecords:
+    """Records whose mOKS is the mean of `values`, one per image."""
+    images = len(values)
+    base = synthetic(np.random.default_rng(0), images, 0)
+    return replace(base, oks_sum=values.astype(float), oks_count=np.ones(images, np.int32))
+
+
+def test_paired_bootstrap_by_obvious_code() -> None:
+    rng = np.random.default_rng(5)
+    a = [rng.normal(0.5, 0.2, 40) for _ in range(3)]
+    b = [x + rng.normal(0.03, 0.05, 40) for x in a]
+    interval = paired_bootstrap([averages(x) for x in a], [averages(x) for x in b], 4_000, 7, "mOKS")
+    each = [y.mean() - x.mean() for x, y in zip(a, b, strict=True)]
+    assert interval.differences == pytest.approx(each)
+    assert interval.mean == pytest.approx(np.mean(each))
+    by_hand = np.mean(b, axis=0) - np.mean(a, axis=0)  # (images,)
+    draws = [by_hand[rng.integers(40, size=40)].mean() for _ in range(4_000)]
+    assert interval.by_images is not None and interval.by_seeds is not None
+    assert [interval.by_images.low, interval.by_images.high] == pytest.approx(
+        np.quantile(draws, [0.025, 0.975]), abs=1e-3
+    )
+    expected = ttest(each).confidence_interval()
+    assert [interval.by_seeds.low, interval.by_seeds.high] == pytest.approx([expected.low, expected.high])
+    assert interval.width >= max(interval.by_images.width, interval.by_seeds.width)
+    assert interval.p >= ttest(each).pvalue - 1e-12
+
+
+def test_pairing_narrows_the_interval() -> None:
+    rng = np.random.default_rng(6)
+    a = rng.normal(0.5, 0.2, 200)
+    pair = paired_bootstrap([averages(a)], [averages(a + rng.normal(0, 0.02, 200))], 500, 0, "mOKS")
+    other = paired_bootstrap([averages(a)], [averages(rng.permutation(a))], 500, 0, "mOKS")
+    assert pair.width < other.width / 5
+
+
+def test_average_precision_difference_is_seen() -> None:
+    records = evaluate_coco(*street(1, [1] * 60), COCO.sigmas).records
+    rng = np.random.default_rng(0)
+    bad = [replace(records, scores=rng.random(len(records.scores))) for _ in range(3)]
+    good = replace(records, scores=records.matched.mean(1) + rng.random(len(records.scores)))
+    interval = paired_bootstrap(bad, [good] * 3, 300)
+    assert interval.mean == pytest.approx(np.mean([ap_from_records(good) - ap_from_records(r) for r in bad]))
+    assert verdict(interval).state is Verdict.HOLDS
+    assert verdict(paired_bootstrap([good] * 3, bad, 300)).state is Verdict.FAILS
+
+
+def test_coverage_of_the_interval_over_seeds() -> None:
+    rng = np.random.default_rng(1)
+    for n in (2, 3, 5):
+        hits = [(i := t_interval(rng.normal(0.3, 1, n))).low <= 0.3 <= i.high for _ in range(1_500)]
+        assert np.mean(hits) == pytest.approx(0.95, abs=0.02)
+
+
+def test_false_positives_without_a_difference() -> None:
+    """The seeds differ, the methods do not: images alone see differences that the wider interval does not."""
+    rng = np.random.default_rng(2)
+    decided = alone = small_p = 0
+    runs = 200
+    for run in range(runs):
+        hard = rng.normal(0.5, 0.2, 60)  # images, shared
+        a, b = ([averages(hard + rng.normal(0, 0.02) + rng.normal(0, 0.05, 60)) for _ in range(3)] for _ in range(2))
+        interval = paired_bootstrap(a, b, 200, run, "mOKS")
+        decided += verdict(interval).state is not Verdict.OPEN
+        small_p += interval.p < 0.05
+        assert interval.by_images is not None
+        alone += not interval.by_images.low <= 0 <= interval.by_images.high
+    assert decided / runs < 0.08 and small_p / runs < 0.08
+    assert alone / runs > 0.2
+
+
+def test_a_true_difference_is_found() -> None:
+    rng = np.random.default_rng(3)
+    decided = 0
+    for run in range(60):
+        hard = rng.normal(0.5, 0.2, 60)
+        a, b = (
+            [averages(hard + gain + rng.normal(0, 0.01) + rng.normal(0, 0.05, 60)) for _ in range(4)]
+            for gain in (0, 0.06)
+        )
+        decided += verdict(paired_bootstrap(a, b, 200, run, "mOKS")).state is Verdict.HOLDS
+    assert decided / 60 > 0.9
+
+
+def gap(mean: float, half: float, *each: float) -> Interval:
+    return Interval(mean=mean, low=mean - half, high=mean + half, differences=each)
+
+
+def test_verdicts() -> None:
+    clear = gap(0.05, 0.01, 0.05, 0.05)
+    assert verdict(clear).state is Verdict.HOLDS and "+0.0500" in verdict(clear).reason
+    assert verdict(clear, margin=0.1).state is Verdict.FAILS
+    assert verdict(clear, margin=0.045).state is Verdict.OPEN
+    assert verdict(clear, direction="lower").state is Verdict.FAILS
+    assert verdict(gap(-0.05, 0.01, -0.05, -0.05), direction="lower").state is Verdict.HOLDS
+    slight = gap(-0.002, 0.001, -0.002, -0.002)
+    assert verdict(slight).state is Verdict.FAILS and verdict(slight, margin=-0.005).state is Verdict.HOLDS
+    single = verdict(gap(0.05, 0.01, 0.05))
+    assert single.state is Verdict.OPEN and single.reason.startswith("one seed")
+    with pytest.raises(Refused, match="higher"):
+        verdict(clear, direction="up")  # pyright: ignore[reportArgumentType]
+
+
+def test_verdict_over_trunks() -> None:
+    up, more, down = gap(0.05, 0.01, 0.05, 0.05), gap(0.07, 0.01, 0.07, 0.07), gap(-0.01, 0.001, -0.01, -0.01)
+    overall = gap(0.06, 0.03, 0.05, 0.07)
+    agreed = block_verdict({"a": up, "b": more}, overall)
+    assert agreed.state is Verdict.HOLDS and "2 trunks" in agreed.reason
+    mixed = block_verdict({"a": up, "b": down}, overall)  # whatever the interval over trunks says
+    assert mixed.state is Verdict.OPEN and mixed.reason.startswith("depends on the trunk: a +0.0500, b -0.0100")
+    assert block_verdict({"a": up, "b": gap(0, 0)}, overall).state is Verdict.OPEN
+    assert block_verdict({"a": up, "b": more}, gap(0.06, 0.1, 0.05, 0.07)).state is Verdict.OPEN
+    assert block_verdict({"a": up}, up).reason.startswith("one trunk")
+    assert block_verdict({"a": gap(0.05, 0.01, 0.05)}, gap(0.05, 0.01, 0.05)).reason.startswith("one seed")
+
+
+def test_seeds_of_a_trunk_are_no_new_trunks() -> None:
+    rng = np.random.default_rng(4)
+    hard = rng.normal(0.5, 0.2, 50)
+    gains = {"a": 0.02, "b": 0.05}
+    names = [name for name in gains for _ in range(3)]
+    a = [averages(hard) for _ in names]
+    b = [averages(hard + gains[name] + rng.normal(0, 0.001)) for name in names]
+    per_block, overall = blocked_bootstrap(a, b, names, 200, 0, "mOKS")
+    assert [round(per_block[n].mean, 2) for n in gains] == [0.02, 0.05]
+    assert len(overall.differences) == 2 and len(per_block["a"].differences) == 3
+    assert block_verdict(per_block, overall).state is Verdict.OPEN  # two trunks this far apart
+    assert verdict(paired_bootstrap(a, b, 200, 0, "mOKS")).state is Verdict.HOLDS  # what six `seeds` would have claimed
+    with pytest.raises(Refused, match="block names"):
+        blocked_bootstrap(a, b, names[:-1])
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == pytest.approx([1, 1])
+    assert len(holm([])) == 0
+
+
+def test_pvalue_takes_the_larger() -> None:
+    same = np.zeros(100)
+    assert paired_pvalue([0.0, 0.0], same) == 1
+    assert paired_pvalue([0.5], np.ones(100)) == 1
+    assert paired_pvalue([0.1, 0.1], np.full(999, 0.1)) == pytest.approx(2 / 1000)
+    assert paired_pvalue([0.1, 0.2, 0.3], np.full(999, 0.1)) == pytest.approx(ttest([0.1, 0.2, 0.3]).pvalue)
+    assert paired_pvalue([0.1, 0.1001], np.linspace(-1, 1, 101)) == pytest.approx(1)
+
+
+def test_unpaired_input_is_refused() -> None:
+    two, three = averages(np.ones(2)), averages(np.ones(3))
+    with pytest.raises(Refused, match="as many"):
+        paired_bootstrap([two], [two, two])
+    with pytest.raises(Refused, match="different images"):
+        paired_bootstrap([two], [three])
+    with pytest.raises(Refused, match="expected"):
+        ap_from_records(two, np.ones(3))
+    with pytest.raises(Refused, match="AR"):
+        resampled_metric(two, np.ones((1, 2)), "AR")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(Refused, match="needs two"):
+        t_interval([0.1])
