@@ -83,7 +83,7 @@ def _sheet(args: argparse.Namespace) -> int:
     scenes = Figures(level=args.level, size=args.size, seed=args.seed, count=args.count)
     sheet = contact_sheet([scenes[i] for i in range(args.count)], columns=args.columns)
     path = args.out or _home() / f"sheet_{args.level}.png"
-    if not cv2.imwrite(str(path), sheet):
+    if not (cv2.haveImageWriter(str(path)) and cv2.imwrite(str(path), sheet)):
         raise Refused(f"--out {path}: cannot write there; expected a file ending in .png or .jpg in an existing folder")
     print(path)
     return 0
