@@ -137,7 +137,7 @@ _POINTS: Final = [
     *_both("hip", "leg", 0, 0, 0), *_both("knee", "shin", 0, 0, 0), *_both("ankle", "foot", 0, 0, 0),
     *_both("fingers", "fore", 0, -0.2, 0.012), *_both("heel", "foot", 0, -0.028, -0.02),
     *_both("toe", "foot", 0, -0.032, 0.1),
-    ("neck", "chest", (0, 0.235, 0)), ("chin", "head", (0, 0.045, 0.01)),
+    ("neck", "chest", (0, 0.235, 0)), ("chin", "head", (0, 0.028, 0.0)),
     ("skull", "head", (0, 0.112, 0)), ("face", "head", (0, 0.1, 0.02)), ("hair", "head", (0, 0.126, -0.02)),
     *((f"chest{i}", "chest", p) for i, p in enumerate(
         _ring(-0.012, 0.08, 0.05) + _ring(0.16, 0.105, 0.058) + _ring(0.238, 0.118, 0.036)

@@ -35,7 +35,7 @@ def _limb_colour(pose: Skeleton, a: int, b: int) -> Colour:
 def _pixel(point: Array, scale: float) -> tuple[int, int]:
     """Centre of a pixel in the enlarged image."""
     x, y = (np.asarray(point, float) + 0.5) * scale - 0.5
-    return int(round(x)), int(round(y))
+    return round(float(x)), round(float(y))
 
 
 def draw_persons(
@@ -54,8 +54,8 @@ def draw_persons(
         image: (H, W, 3) uint8 BGR.
         boxes: (P, 4) x1, y1, x2, y2 in pixels of `image`.
         keypoints: (P, K, 2) in pixels of `image`; K picks the skeleton.
-        visible: (P, K) state or score of a key point: filled where above 1, a ring where above `threshold` but not
-            above 1 in a set that has states (values above 1), nothing below `threshold`. None: all are filled.
+        visible: (P, K) states (2 coloured with a white rim, 1 black with a coloured rim, 0 not drawn) or, where no
+            value is above 1, scores: drawn above `threshold`. None: all are drawn as visible.
         scores: (P,) printed at the boxes. None: nothing is printed.
 
     Raises:
@@ -89,17 +89,16 @@ def _draw_pose(
         if state[k] <= threshold:
             continue
         at = _pixel(points[k], factor)
-        cv2.circle(shown, at, 3, (255, 255, 255), -1)
-        if state[k] > hidden_below:
-            cv2.circle(shown, at, 2, _side(name), -1)
-        else:
-            cv2.circle(shown, at, 3, _side(name), 1)
+        seen = state[k] > hidden_below
+        cv2.circle(shown, at, 3, (255, 255, 255) if seen else _side(name), -1)
+        cv2.circle(shown, at, 2, _side(name) if seen else (0, 0, 0), -1)
 
 
 def contact_sheet(samples: Sequence[Sample], columns: int = 5) -> Image:
-    """Samples side by side, BGR uint8, with boxes and limbs; left is warm, right is cold, a hidden key point a ring.
+    """Samples side by side, BGR uint8, with boxes and limbs.
 
-    Images are enlarged by whole factors and padded to the largest of them.
+    Left is warm, right is cold, a hidden key point is black inside. Images are enlarged by whole
+    factors and padded to the largest of them.
     """
     tiles = [draw_persons(s.image, s.boxes, s.keypoints, s.visible) for s in samples]
     if not tiles:

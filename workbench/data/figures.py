@@ -152,9 +152,10 @@ class CachedFigures:
 
     def __getitem__(self, i: int) -> Sample:
         i = _position(i, self.count)
-        if self._images is None:
-            self._images = np.load(self.folder / _IMAGES, mmap_mode="r")
-        return self._sample(i, np.array(self._images[i]))
+        images = self._images
+        if images is None:
+            images = self._images = np.load(self.folder / _IMAGES, mmap_mode="r")
+        return self._sample(i, np.array(images[i]))
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(self.count))
@@ -218,13 +219,12 @@ def _build(figures: Figures, target: Path, workers: int) -> None:
             np.save(draft / _IMAGES, np.zeros(shape, np.uint8))  # a file of length 0 cannot be mapped
         parts = list(_render_all(figures, draft / _IMAGES, workers))
         people = np.concatenate([np.zeros(1, np.int64), *(p["people"] for p in parts)])
-        np.savez(
-            draft / _LABELS,
-            first=np.cumsum(people),
-            crowd_index=np.concatenate([np.zeros(0), *(p["crowd_index"] for p in parts)]),
-            **{n: np.concatenate([np.zeros((0, *s), np.float32), *(p[n] for p in parts)])
-               for n, s in _PER_PERSON.items()},
-        )  # fmt: skip
+        labels: dict[str, Any] = {
+            name: np.concatenate([np.zeros((0, *shape), np.float32), *(p[name] for p in parts)])
+            for name, shape in _PER_PERSON.items()
+        }
+        crowd = np.concatenate([np.zeros(0), *(p["crowd_index"] for p in parts)])
+        np.savez(draft / _LABELS, first=np.cumsum(people), crowd_index=crowd, **labels)
         draft.chmod(0o755)
         os.replace(draft, target)
     finally:

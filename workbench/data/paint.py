@@ -303,4 +303,4 @@ def add_grain(image: Image, rng: np.random.Generator, strength: float) -> Image:
     """Uniform noise of +-`strength` grey levels; bytes of the generator are far cheaper than normal deviates."""
     noise = np.frombuffer(rng.bytes(image.size), np.uint8).reshape(image.shape)
     factor = strength / 127.5
-    return cv2.addWeighted(image, 1.0, noise, factor, -127.5 * factor)
+    return np.asarray(cv2.addWeighted(image, 1.0, noise, factor, -127.5 * factor), np.uint8)

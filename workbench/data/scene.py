@@ -93,10 +93,13 @@ _ALLOWED: Final = _allowed_parts()
 _WINDOW: Final = np.array([(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)])
 _CENTRE: Final = 4
 _MOST_OF_WINDOW: Final = 5
-_TRUNK_JOINTS: Final = tuple((COCO.keypoints.index(f"{s}_{j}"), s, i)
-                             for i, j in enumerate(("shoulder", "hip")) for s in ("left", "right"))  # fmt: skip
+_TRUNK_JOINTS: Final = tuple(  # key point, sign of its side, 0 chest or 1 pelvis
+    (COCO.keypoints.index(f"{side}_{joint}"), sign, trunk)
+    for trunk, joint in enumerate(("shoulder", "hip"))
+    for side, sign in (("left", 1.0), ("right", -1.0))
+)
 _TRUNK_PARTS: Final = np.array([PART["chest"], PART["pelvis"]])
-_TURNED_AWAY: Final = -0.5  # a shoulder or hip on the far side of the trunk is behind it, not on it
+_TURNED_AWAY: Final = -0.85  # a shoulder or hip on the far side of the trunk is behind it, not on it
 
 
 def _turned_to_viewer(bodies: Bodies) -> NDArray[np.bool_]:
@@ -122,16 +125,16 @@ def visibility(owner: NDArray[np.uint8], plan: Drawing) -> tuple[Floats, NDArray
     """
     height, width = owner.shape
     points = plan.points[:, :_K]
-    inside = ((points >= 0) & (points <= (width - 1, height - 1))).all(-1)
+    inside: NDArray[np.bool_] = np.all((points >= 0) & (points <= (width - 1, height - 1)), axis=-1)
     at = np.rint(points).astype(np.int64)[:, :, None, ::-1] + _WINDOW  # (P, K, 9, 2) row, column
     rows, columns = at[..., 0].clip(0, height - 1), at[..., 1].clip(0, width - 1)
     codes = owner[rows, columns].astype(np.int64)  # (P, K, 9)
     who, part = codes // PARTS, codes % PARTS
     own = who == np.arange(len(points))[:, None, None]
     shown = own & _ALLOWED[np.arange(_K)[None, :, None], part]
-    for k, side, trunk in _TRUNK_JOINTS:
-        away = plan.bodies.side[:, trunk] * (1 if side == "left" else -1) < _TURNED_AWAY
-        shown[:, k] &= ~(away[:, None] & np.isin(part[:, k], _TRUNK_PARTS))
+    for k, sign, trunk in _TRUNK_JOINTS:
+        away = (plan.bodies.side[:, trunk] * sign < _TURNED_AWAY).reshape(-1, 1)
+        shown[:, k] &= ~(away & np.isin(part[:, k], _TRUNK_PARTS))
     visible = shown[..., _CENTRE] | (shown.sum(-1) >= _MOST_OF_WINDOW)
     visible[:, :5] &= _turned_to_viewer(plan.bodies)
     state = np.where(inside, np.where(visible, 2.0, 1.0), 0.0).astype(np.float32)
@@ -250,9 +253,10 @@ def _plan(level: Level, size: int, rng: np.random.Generator) -> Drawing:
     return drawing(bodies, scale, _places(level, size, extents, rng), girth, heads)
 
 
-def paint_scene(canvas: Canvas, plan: Drawing, looks: list[Look], hiding: dict[int, list[float]],
+def paint_scene(canvas: Canvas, plan: Drawing, looks: list[Look], hiding: dict[int, list[float]], vivid: float,
                 rng: np.random.Generator) -> NDArray[np.int64]:  # fmt: skip
-    """Draw the people of a plan from first to last; `hiding[p]` are sizes in pixels of objects drawn after person p.
+    """Draw the people of a plan from first to last; `hiding[p]` are sizes in pixels of objects drawn after person p,
+    `vivid` the largest saturation of their colours.
 
     Returns:
         (P,) pixels of each person right after it was drawn.
@@ -262,7 +266,7 @@ def paint_scene(canvas: Canvas, plan: Drawing, looks: list[Look], hiding: dict[i
         paint_person(canvas, plan, p, look)
         drawn[p] = np.count_nonzero(canvas.owner // PARTS == p)
         for extent in hiding.get(p, ()):
-            colour = hsv(rng.uniform(0, 360), rng.uniform(0, 1), rng.uniform(0.15, 1))
+            colour = hsv(rng.uniform(0, 360), rng.uniform(0, 1) * vivid, rng.uniform(0.15, 1))
             paint_object(canvas, rng, extent, colour, OBJECT)
     return drawn
 
@@ -286,10 +290,10 @@ def _photograph(image: NDArray[np.uint8], level: Level, rng: np.random.Generator
     if not level.wild:
         return add_grain(image, rng, 4.0)
     if rng.random() < 0.5:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.1) * size / 160)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.1) * size / 160), np.uint8)
     gain = rng.uniform(0.75, 1.2)
-    image = cv2.convertScaleAbs(image, alpha=gain, beta=rng.uniform(0, 1) * 40 * max(1.2 - gain, 0.1))
-    return add_grain(image, rng, rng.uniform(2, 20))
+    lit = cv2.convertScaleAbs(image, alpha=gain, beta=rng.uniform(0, 1) * 40 * max(1.2 - gain, 0.1))
+    return add_grain(np.asarray(lit, np.uint8), rng, rng.uniform(2, 20))
 
 
 def render(level: str, size: int, seed: int, index: int) -> Sample:
@@ -317,7 +321,7 @@ def render(level: str, size: int, seed: int, index: int) -> Sample:
     for _ in range(int(rng.integers(rules.hiding[0], rules.hiding[1] + 1)) if people else 0):
         p = int(rng.integers(people))
         hiding.setdefault(p, []).append(float(plan.scale[p] * rng.uniform(0.15, 0.5)))
-    drawn = paint_scene(canvas, plan, looks, hiding, rng)
+    drawn = paint_scene(canvas, plan, looks, hiding, 1.0 if rules.wild else 0.2, rng)
     found = label(canvas.owner, plan, drawn)
     count = len(found["boxes"])
     return Sample(
