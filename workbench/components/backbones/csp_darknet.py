@@ -12,14 +12,22 @@ from typing import Any, final
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
-from workbench.components.backbones.weights import load
+from workbench.components.backbones.weights import download, load, named, read
 from workbench.components.blocks import SPP, ConvUnit, CSPLayer, FocusStem
 from workbench.errors import Refused
 from workbench.slots import Backbone, Pyramid
 from workbench.tensors import Level
 
 STAGES = ((128, 3), (256, 9), (512, 9), (1024, 3))  # channels and bottlenecks at width 1, depth 1
+PREFIX = "backbone."
 SIZES = {"t": (0.375, 0.33), "s": (0.5, 0.33), "m": (0.75, 0.67), "l": (1.0, 1.0)}  # width, depth
+_MMDET = "https://download.openmmlab.com/mmdetection/v2.0/yolox"
+PUBLISHED = {  # YOLOX on COCO, the start of the published RTMO configurations
+    "t": f"{_MMDET}/yolox_tiny_8x8_300e_coco/yolox_tiny_8x8_300e_coco_20211124_171234-b4047906.pth",
+    "s": f"{_MMDET}/yolox_s_8x8_300e_coco/yolox_s_8x8_300e_coco_20211121_095711-4592a793.pth",
+    "m": "https://download.openmmlab.com/mmpose/v1/pretrained_models/yolox_m_8x8_300e_coco_20230829.pth",
+    "l": f"{_MMDET}/yolox_l_8x8_300e_coco/yolox_l_8x8_300e_coco_20211126_140236-d3bd2b23.pth",
+}
 
 
 @final
@@ -27,21 +35,34 @@ SIZES = {"t": (0.375, 0.33), "s": (0.5, 0.33), "m": (0.75, 0.67), "l": (1.0, 1.0
 class CSPDarknet(Backbone):
     """Published sizes (width, depth): t 0.375, 0.33; s 0.5, 0.33; m 0.75, 0.67; l 1, 1. Input as it is, BGR 0..255.
 
-    `use_pretrained` is the path of a checkpoint whose names are ours, alone or after `backbone.` (YOLOX, RTMO).
+    `use_pretrained`: True downloads the YOLOX weights (COCO boxes) with which RTMO starts, a path reads a checkpoint
+    whose names are the published ones, with or without `backbone.` before them (YOLOX, RTMO).
     """
 
     width: float = 0.5
     depth: float = 0.33
-    use_pretrained: str = ""
+    use_pretrained: bool | str = False
 
     def check(self) -> None:
         if int(64 * self.width) < 2 or self.depth < 0:
             raise Refused(f"CSPDarknet: width {self.width}, depth {self.depth}; expected width >= 1/32, depth >= 0")
+        if self.use_pretrained is True and self._size is None:
+            raise Refused(
+                f"CSPDarknet.use_pretrained: no weights for width {self.width}, depth {self.depth} are published; "
+                f"pass a file or one of (width, depth) {list(SIZES.values())}"
+            )
+
+    @property
+    def _size(self) -> str | None:
+        return {v: k for k, v in SIZES.items()}.get((self.width, self.depth))
 
     def build(self) -> Pyramid:
         module = _CSPDarknet(self.width, self.depth)
-        if self.use_pretrained:
-            load(module, self.use_pretrained, prefix="backbone.")
+        if self.use_pretrained is True:
+            assert self._size is not None  # `check` saw to it
+            load(module, download(PUBLISHED[self._size]), PUBLISHED[self._size], prefix=PREFIX)
+        elif isinstance(self.use_pretrained, str):
+            load(module, read(self.use_pretrained), self.use_pretrained, prefix=PREFIX)
         return module
 
 
@@ -77,8 +98,20 @@ def _stage(inputs: int, outputs: int, blocks: int, last: bool = False) -> nn.Seq
     )
 
 
-# No address: the published weights are loaded from a file, see `CSPDarknet.use_pretrained`.
-default_cfgs = generate_default_cfgs({f"csp_darknet_{size}": {"input_size": (3, 640, 640)} for size in SIZES})
+default_cfgs = generate_default_cfgs(
+    {
+        f"csp_darknet_{size}": {
+            "url": PUBLISHED[size],
+            "input_size": (3, 640, 640),
+            "mean": (0.0, 0.0, 0.0),
+            "std": (1 / 255, 1 / 255, 1 / 255),
+        }
+        for size in SIZES
+    }
+)
+
+
+_UNUSED: Any = ("num_classes", "global_pool")  # timm offers these to every network; ours has no classifier
 
 
 def _registered(size: str, pretrained: bool, **kwargs: Any) -> Any:
@@ -88,7 +121,8 @@ def _registered(size: str, pretrained: bool, **kwargs: Any) -> Any:
         f"csp_darknet_{size}",
         pretrained,
         feature_cfg={"out_indices": (0, 1, 2, 3, 4), "flatten_sequential": False},
-        kwargs_filter=("num_classes", "global_pool"),
+        kwargs_filter=_UNUSED,
+        pretrained_filter_fn=lambda state, model: named(state, model, f"csp_darknet_{size}", PREFIX),
         width=width,
         depth=depth,
         **kwargs,

@@ -1,61 +1,99 @@
-"""Weights of a backbone from a file, by name and completely."""
+"""Weights of a backbone from a file or an address: by name, and all of them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from workbench.errors import Refused
 
+State = dict[str, Tensor]
 
-def load(module: nn.Module, path: str, prefix: str = "") -> None:
-    """Loads a checkpoint (a dict, or one under "state_dict" or "model") into `module`, in place.
 
-    Names may carry `prefix`; names of other parts are ignored, a missing name is not.
+def load(module: nn.Module, data: Any, source: str, prefix: str = "") -> None:
+    """Loads `data`, a checkpoint as it was read from `source`, into `module`; see `named`."""
+    module.load_state_dict(named(data, module, source, prefix))
+
+
+def named(data: Any, module: nn.Module, source: str, prefix: str = "") -> State:
+    """What a checkpoint (a dict, or one under "state_dict" or "model") has for the names of `module`.
+
+    Names may carry `prefix`; names of other parts are ignored, a missing one is not.
 
     Raises:
-        Refused: no such file, no checkpoint, or its names or shapes are not the module's.
+        Refused: no checkpoint, or its names or shapes are not the module's.
     """
-    found = _read(path)
+    found = tensors(data, source)
     ours = module.state_dict()
     inner = {k.removeprefix(prefix): v for k, v in found.items() if k.startswith(prefix)}
-    state = inner if prefix and inner else found
+    state = inner or found
     wrong = [k for k, v in ours.items() if k not in state or state[k].shape != v.shape]
     if wrong:
-        first = f"{wrong[0]}: {_shape(state, wrong[0])} in the file, {_shape(ours, wrong[0])} expected"
-        raise Refused(f"{path}: {len(wrong)} of {len(ours)} parameters do not fit ({first}); pass weights of this size")
-    module.load_state_dict({k: state[k] for k in ours})
+        first = f"{wrong[0]}: {_shape(state, wrong[0])} in it, {_shape(ours, wrong[0])} expected"
+        raise Refused(f"{source}: {len(wrong)} of {len(ours)} weights do not fit ({first}); pass weights of this size")
+    return {k: state[k] for k in ours}
 
 
-def existing(path: str) -> str:
-    """`path`, if a file is there.
+def tensors(data: Any, source: str) -> State:
+    """The named tensors of a checkpoint.
 
     Raises:
-        Refused: no such file.
+        Refused: there are none.
+    """
+    for outer in ("state_dict", "model"):
+        if isinstance(data, Mapping) and isinstance(data.get(outer), Mapping):
+            data = data[outer]
+    found = {k: v for k, v in data.items() if isinstance(v, Tensor)} if isinstance(data, Mapping) else {}
+    if not found:
+        raise Refused(f"{source}: holds no named tensors; pass a state dict")
+    return found
+
+
+def read(path: str) -> Any:
+    """A checkpoint: .npz, .safetensors, or whatever torch.load reads with weights_only.
+
+    Raises:
+        Refused: no such file, or not a checkpoint.
     """
     if not Path(path).is_file():
         raise Refused(f"use_pretrained={path!r}: no such file; pass the path of a checkpoint")
-    return path
-
-
-def _read(path: str) -> dict[str, torch.Tensor]:
     try:
-        data: Any = torch.load(existing(path), map_location="cpu", weights_only=True)
-    except Refused:
-        raise
-    except Exception as error:  # torch raises whatever the unpickler met; to the user it is one thing
-        raise Refused(f"{path}: not a checkpoint that torch.load(weights_only=True) reads ({error!r:.80})") from error
-    for outer in ("state_dict", "model"):
-        if isinstance(data, dict) and isinstance(data.get(outer), dict):
-            data = data[outer]
-    tensors = {k: v for k, v in data.items() if isinstance(v, torch.Tensor)} if isinstance(data, dict) else {}
-    if not tensors:
-        raise Refused(f"{path}: holds no named tensors; pass a state dict")
-    return tensors
+        if path.endswith(".npz"):
+            with np.load(path, allow_pickle=False) as arrays:
+                return {k: torch.from_numpy(arrays[k]) for k in arrays.files}
+        if path.endswith(".safetensors"):
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # readers raise whatever they met; to the user it is one thing
+        raise Refused(f"use_pretrained={path!r}: not a checkpoint that can be read safely ({brief(error)})") from error
 
 
-def _shape(state: dict[str, torch.Tensor], name: str) -> str:
+def download(address: str) -> Any:
+    """A checkpoint from the network, kept in torch's cache.
+
+    Raises:
+        Refused: it could not be had.
+    """
+    try:
+        return torch.hub.load_state_dict_from_url(address, map_location="cpu", weights_only=True, progress=False)
+    except Exception as error:  # whatever the network, the cache or the unpickler raised
+        raise Refused(
+            f"use_pretrained=True: {address} could not be downloaded ({brief(error)}); "
+            "download it elsewhere and pass use_pretrained=<path of the file>"
+        ) from error
+
+
+def brief(error: Exception) -> str:
+    """The first line of an error, cut to what fits a message."""
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]:.120}"
+
+
+def _shape(state: Mapping[str, Tensor], name: str) -> str:
     return str(tuple(state[name].shape)) if name in state else "missing"

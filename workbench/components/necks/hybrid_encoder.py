@@ -46,21 +46,21 @@ class HybridEncoder(Neck):
         dims, heads = self.transformer_embed_dims, self.transformer_num_heads
         if dims < 4 or dims % 4 or heads < 1 or dims % heads:
             raise Refused(
-                f"HybridEncoder: {dims} transformer_embed_dims, {heads} heads; expected a multiple of 4 and of the heads"
+                f"HybridEncoder: {dims} transformer_embed_dims, {heads} heads; expected a multiple of 4 and heads"
             )
         if self.transformer_encoder_layers < 0 or not 0 <= self.transformer_dropout < 1:
             raise Refused(
                 f"HybridEncoder: {self.transformer_encoder_layers} layers, dropout {self.transformer_dropout}; "
                 "expected 0 or more layers and a dropout in [0, 1)"
             )
-        if int(dims * self.width) < 1 or self.depth < 0 or min(self.out_channels, self._feedforward) < 1:
+        if (
+            int(dims * self.width) < 1
+            or self.depth < 0
+            or min(self.out_channels, self.transformer_feedforward_channels) < 1
+        ):
             raise Refused(f"HybridEncoder: width {self.width}, depth {self.depth} or a channel number is too small")
         if not self.strides or list(self.strides) != sorted(set(self.strides) & set(STRIDES)):
             raise Refused(f"HybridEncoder.strides: {self.strides}; expected some of {STRIDES}, ascending")
-
-    @property
-    def _feedforward(self) -> int:
-        return self.transformer_feedforward_channels
 
     def build(self, levels: Levels) -> Pyramid:
         if tuple(level.stride for level in levels) != STRIDES:

@@ -1,0 +1,120 @@
+"""Any convolutional network of timm as a backbone, its maps found by stride.
+
+Which index of a network has stride 8 differs (2 in resnet18, 1 in convnext_tiny), so no index is ever named here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, final
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from workbench.components.backbones.weights import brief, read, tensors
+from workbench.errors import Refused
+from workbench.slots import Backbone, Pyramid
+from workbench.tensors import Level, Levels
+
+STRIDES = (8, 16, 32)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TimmBackbone(Backbone):
+    """`name` as in `timm.list_models()`, with or without the tag of its weights.
+
+    Our images are BGR 0..255; the module turns them into RGB with the mean and deviation that timm states for the
+    network, with and without pretrained weights, so that `use_pretrained` changes nothing but the weights.
+    `use_pretrained`: True downloads timm's weights, a path reads a checkpoint with timm's names.
+    """
+
+    name: str = "resnet18"
+    use_pretrained: bool | str = False
+
+    def check(self) -> None:
+        _taps(self.name)
+
+    def build(self) -> Pyramid:
+        indices, levels = _taps(self.name)
+        net = _created(self.name, indices, self.use_pretrained)
+        return _Timm(net, levels)
+
+
+class _Timm(Pyramid):
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, net: nn.Module, levels: Levels) -> None:
+        super().__init__()
+        self.levels = levels
+        self.net = net
+        cfg: Any = net.pretrained_cfg
+        # x / 255 normalised by mean and deviation is x * scale + shift.
+        deviation, mean = (torch.tensor(cfg[k], dtype=torch.float32).view(1, 3, 1, 1) for k in ("std", "mean"))
+        self.register_buffer("scale", 1 / (255 * deviation), persistent=False)
+        self.register_buffer("shift", -mean / deviation, persistent=False)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        return self.net(torch.addcmul(self.shift, images.flip(1), self.scale))
+
+
+@lru_cache
+def _taps(name: str) -> tuple[tuple[int, ...], Levels]:
+    """Indices and levels of the maps at strides 8, 16 and 32, read from a network without memory.
+
+    Raises:
+        Refused: no such network, or it has no such maps.
+    """
+    base = name.partition(".")[0]
+    if not timm.is_model(base):
+        near = timm.list_models(f"*{base[:6]}*")[:5]
+        raise Refused(f"TimmBackbone.name: timm has no {name!r}; see timm.list_models(), for instance {near}")
+    if timm.models.model_entrypoint(base).__module__.startswith("workbench."):
+        raise Refused(f"TimmBackbone.name: {name!r} is ours and takes BGR; use CSPDarknet or STDC")
+    try:
+        with torch.device("meta"):
+            net: Any = timm.create_model(name, features_only=True)
+    except Exception as error:  # each network has its own way to say that it gives no maps
+        raise Refused(f"TimmBackbone.name: {name!r} cannot give feature maps ({brief(error)}); use another") from error
+    last = {stride: i for i, stride in enumerate(net.feature_info.reduction())}
+    channels_last = str(getattr(net, "output_fmt", "NCHW")).endswith("NHWC")
+    if channels_last or not set(STRIDES) <= set(last):
+        what = "channels last" if channels_last else f"strides {sorted(last)}"
+        raise Refused(f"TimmBackbone.name: {name!r} gives {what}; expected a convolutional network with {STRIDES}")
+    indices = tuple(last[s] for s in STRIDES)
+    channels = net.feature_info.channels()
+    return indices, tuple(Level(channels[i], s) for i, s in zip(indices, STRIDES, strict=True))
+
+
+def _created(name: str, indices: tuple[int, ...], use_pretrained: bool | str) -> nn.Module:
+    if isinstance(use_pretrained, str):
+        return _from_file(name, indices, use_pretrained)
+    try:
+        return timm.create_model(name, pretrained=use_pretrained, features_only=True, out_indices=indices)
+    except Exception as error:  # whatever the network or the hub's cache raised
+        raise Refused(
+            f"TimmBackbone.use_pretrained=True: the weights of {name!r} could not be downloaded ({brief(error)}); "
+            "download them elsewhere and pass use_pretrained=<path of the file>"
+        ) from error
+
+
+def _from_file(name: str, indices: tuple[int, ...], path: str) -> nn.Module:
+    found = tensors(read(path), path)
+    try:
+        net = timm.create_model(
+            name, pretrained=True, pretrained_cfg_overlay={"file": path}, features_only=True, out_indices=indices
+        )
+    except Exception as error:  # timm's loader names the first shapes that differ
+        raise Refused(f"TimmBackbone.use_pretrained: {path} does not fit {name!r} ({brief(error)})") from error
+    # timm loads what it finds and is silent on the rest; a features network joins some names by "_".
+    there = {k.replace(".", "_") for k in found}
+    missing = [k for k, _ in net.named_parameters() if k.replace(".", "_") not in there]
+    if missing:
+        raise Refused(
+            f"TimmBackbone.use_pretrained: {path} lacks {len(missing)} weights of {name!r}, first {missing[0]}; "
+            "pass a checkpoint with timm's names"
+        )
+    return net
