@@ -266,8 +266,10 @@ def test_cache_equals_rendering(tmp_path: Path) -> None:
 
 def test_cache_of_a_worker_and_of_nothing(tmp_path: Path) -> None:
     figures = Figures("easy", 32, 0, 300)
+    (tmp_path / f"{cache_name(figures)}.tmp-killed").mkdir()
     stored = cached(figures, tmp_path, workers=1)
     assert all(same(stored[i], figures[i]) for i in (0, 255, 256, 299))
+    assert not [p for p in tmp_path.iterdir() if ".tmp-" in p.name]
     assert len(cached(Figures("easy", 32, 0, 0), tmp_path).coco()["images"]) == 0
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -210,6 +211,8 @@ def _alone(lock: Path) -> Iterator[None]:
 
 
 def _build(figures: Figures, target: Path, workers: int) -> None:
+    for stale in target.parent.glob(f"{target.name}.tmp-*"):  # left by a process that was killed: we hold the lock
+        shutil.rmtree(stale, ignore_errors=True)
     draft = Path(tempfile.mkdtemp(prefix=f"{target.name}.tmp-", dir=target.parent))
     try:
         shape = (figures.count, figures.size, figures.size, 3)
@@ -237,7 +240,8 @@ def _render_all(figures: Figures, images: Path, workers: int) -> Iterator[dict[s
     if workers < 1 or len(jobs) < 2:
         yield from map(_render_part, jobs)
         return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn, initializer=cv2.setNumThreads, initargs=(0,)) as pool:
         yield from pool.map(_render_part, jobs)
 
 
