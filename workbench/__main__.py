@@ -6,11 +6,12 @@ Each command imports what it needs when it is called, so that help and errors co
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
 import os
-import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from workbench.errors import Refused
 
@@ -23,22 +24,19 @@ def _home() -> Path:
 
 
 def _study(args: argparse.Namespace) -> int:
-    from workbench import search
+    from workbench import presets, search, study
+    from workbench.train import this_machine
 
     *verb, name = args.words
     if verb not in ([], ["status"], ["resume"], ["retry"]):
         raise Refused(f"study {' '.join(args.words)}: expected NAME, or one of status, resume, retry and NAME")
+    asked, setting = study.find(name), presets.setting(args.protocol)
+    which: dict[str, Any] = {"home": _home(), "seeds": args.seeds, "sets": dict(args.set)}
     if verb == ["status"]:
-        return search.show_status(name, protocol=args.protocol, data=args.data)
-    return search.run_study(
-        name,
-        protocol=args.protocol,
-        data=args.data,
-        seeds=args.seeds,
-        jobs=args.jobs,
-        sets=tuple(args.set),
-        retry=verb == ["retry"],
-    )
+        return search.status(asked, setting, **which)
+    if verb == ["retry"]:
+        print(f"{search.retry(asked, setting, **which)} jobs are tried again")
+    return search.run_study(asked, setting, data=args.data, jobs=args.jobs, machine=this_machine(), **which)
 
 
 def _report(args: argparse.Namespace) -> int:
@@ -90,19 +88,20 @@ def _sheet(args: argparse.Namespace) -> int:
 
 
 def _ui(args: argparse.Namespace) -> int:
-    # One worker and no job runner: 2 processes and 0.5 GB instead of 15 and 1.9.
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    store = f"sqlite:///{_home() / 'mlflow.db'}"
-    print(f"http://127.0.0.1:{args.port} shows {store}; Ctrl+C ends it", flush=True)
-    server = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(args.port)]
-    return subprocess.call([*server, "--workers", "1", "--backend-store-uri", store], env={**os.environ, **quiet})
+    from workbench import track
+
+    return track.ui(_home(), args.port)
 
 
-def _assignment(text: str) -> tuple[str, str]:
+def _assignment(text: str) -> tuple[str, Any]:
+    """`a.b=0.1` as path and value; a value that is no Python literal is a word."""
     path, equals, value = text.partition("=")
     if not (path and equals):
         raise argparse.ArgumentTypeError(f"{text!r}: expected path=value, as in recipe.lr=0.002")
-    return path, value
+    try:
+        return path, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return path, value
 
 
 def _count(text: str) -> int:
@@ -118,7 +117,7 @@ def parser() -> argparse.ArgumentParser:
 
     study = commands.add_parser("study", help="run a study, or: study status|resume|retry NAME")
     study.add_argument("words", nargs="+", metavar="NAME", help="a file in studies/, without .py")
-    study.add_argument("--protocol", help="smoke, probe (default), laptop, proxy or paper")
+    study.add_argument("--protocol", default="probe", help="smoke, probe (default), laptop, proxy or paper")
     study.add_argument("--data", type=Path, help="folder in COCO or CrowdPose layout (default: the embedded scenes)")
     study.add_argument("--seeds", type=_count, help="seeds per row (default: the protocol's)")
     study.add_argument("--jobs", type=_count, help="jobs at a time (default: by the machine's cores)")
