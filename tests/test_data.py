@@ -245,6 +245,6 @@ def test_real_coco() -> None:
 def test_real_crowdpose() -> None:
     data: Annotated = CrowdPose(REAL / "crowdpose", "test", REAL / "crowdpose" / "test_crowdpose.json")
     data.check(decode=True)
-    assert len(data) == 2 and [len(s) for s in data] == [3, 2] and data[1].crowd_index == pytest.approx(0.33)
+    assert len(data) == 2 and [len(s) for s in data] == [3, 2] and data[0].crowd_index == pytest.approx(0.33)
     with pytest.raises(Refused, match=r"images missing from .*: 2000, first"):
         open_dataset(REAL / "crowdpose", "val")
