@@ -7,6 +7,7 @@ channels_last and under autocast.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -25,11 +26,9 @@ DARKNET = Norm(1e-3, 0.03)  # backbone, head, PAFPN
 TORCH = Norm(1e-5, 0.1)  # every norm of the hybrid encoder
 
 
-class Swish(nn.Module):
-    """x * sigmoid(x). In place only without gradients: autograd would clone the input, which costs a copy."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.silu(x, inplace=not torch.is_grad_enabled())
+def swish() -> nn.Module:
+    """x * sigmoid(x)."""
+    return nn.SiLU(inplace=True)
 
 
 class ConvUnit(nn.Module):
@@ -44,7 +43,7 @@ class ConvUnit(nn.Module):
         *,
         groups: int = 1,
         norm: Norm = DARKNET,
-        act: type[nn.Module] | None = Swish,
+        act: Callable[[], nn.Module] | None = swish,
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
@@ -70,12 +69,8 @@ class FocusStem(nn.Module):
 
 
 def phases(x: Tensor) -> Tensor:
-    """(B, C, H, W) -> (B, 4 C, H/2, W/2) by one copy that keeps the memory format."""
-    b, c, h, w = x.shape
-    split = x.reshape(b, c, h // 2, 2, w // 2, 2)  # (B, C, h, row phase, w, column phase)
-    if x.is_contiguous():
-        return split.permute(0, 5, 3, 1, 2, 4).reshape(b, 4 * c, h // 2, w // 2)
-    return split.permute(0, 2, 4, 5, 3, 1).reshape(b, h // 2, w // 2, 4 * c).permute(0, 3, 1, 2)
+    """(B, C, H, W) -> (B, 4 C, H/2, W/2), in the same memory format."""
+    return torch.cat((x[..., ::2, ::2], x[..., 1::2, ::2], x[..., ::2, 1::2], x[..., 1::2, 1::2]), 1)
 
 
 class SPP(nn.Module):
@@ -132,7 +127,7 @@ class RepVGG(nn.Module):
         super().__init__()
         self.branch_3x3 = ConvUnit(channels, channels, 3, norm=TORCH, act=None)
         self.branch_1x1 = ConvUnit(channels, channels, 1, norm=TORCH, act=None)
-        self.act = Swish()
+        self.act = swish()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.act(self.branch_3x3(x) + self.branch_1x1(x))
@@ -154,7 +149,7 @@ class FusedRepVGG(nn.Module):
         )
         self.conv_reparam.weight = nn.Parameter(weight)
         self.conv_reparam.bias = nn.Parameter(bias)
-        self.act = Swish()
+        self.act = swish()
         self.train(trained.training)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ Each block concatenates four ever thinner convolutions. Parameters of the trunk:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, final
 
 import torch
@@ -87,7 +88,7 @@ class _Block(nn.Module):
 
 
 def _unit(inputs: int, outputs: int, kernel: int, stride: int = 1) -> ConvUnit:
-    return ConvUnit(inputs, outputs, kernel, stride, norm=TORCH, act=nn.ReLU)
+    return ConvUnit(inputs, outputs, kernel, stride, norm=TORCH, act=partial(nn.ReLU, inplace=True))
 
 
 def _stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
