@@ -1,0 +1,289 @@
+"""The plan and its ledger: nothing lost, nothing twice, whatever dies. Jobs are fakes that write a result."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from workbench import search, show
+from workbench.errors import Refused
+from workbench.presets import nano
+from workbench.run import Progress, Result, read
+from workbench.search import Ledger, Order, run_study
+from workbench.show import State
+from workbench.study import Better, Row, Setting, Study
+from workbench.train import Machine
+from workbench.variant import Job, Protocol
+
+SLOW = 1.0  # seconds of a slow job
+
+STUDY = Study(
+    name="fake",
+    question="Does the plan hold?",
+    source="none",
+    base=nano(),
+    rows=(Row("base"), Row("padding", {"coords.padding": 1.5}), Row("static", {"coords.dynamic_allocation": False})),
+    claims=(Better("F1", "the base beats the static one", row="base", than="static", metric="gflops"),),
+)
+SETTING = Setting("test", "two seeds, nothing trained", Protocol(size=(96, 96), epochs=2), seeds=2)
+
+
+def finish(job: Job, folder: Path, tell: Callable[[Progress], None], seconds: float = 0.0) -> Result:
+    """A job that says that it began, waits, and says that it ended."""
+    log = folder.parent.parent / "log"
+    with log.open("a") as file:
+        file.write(f"begin {job.key}\n")
+    tell(Progress(1, 2, 0.5, 100.0, 1.0, {"loss_cls": 1.0}, {}))
+    time.sleep(seconds)
+    (folder / "curve.csv").write_text("epoch,AP\n1,0.1\n2,0.2\n")
+    metrics = {"AP": 0.2 + job.seed / 100, "gflops": 1.0 + job.variant.coords.padding}  # pyright: ignore[reportAttributeAccessIssue]
+    part = folder / "result.part"
+    part.write_text(json.dumps({"key": job.key, "metrics": metrics, "tags": {"commit": "abc"}}))
+    part.replace(folder / "result.json")
+    with log.open("a") as file:
+        file.write(f"end {job.key}\n")
+    return read(folder)
+
+
+def quick(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+    return finish(job, folder, tell)
+
+
+def slow(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+    return finish(job, folder, tell, SLOW)
+
+
+def faulty(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+    """The static row raises, the row with another padding is refused."""
+    coords: Any = job.variant.coords
+    if not coords.dynamic_allocation:
+        finish_begin = folder.parent.parent / "log"
+        with finish_begin.open("a") as file:
+            file.write(f"begin {job.key}\n")
+        raise RuntimeError("the gradient is not finite\nsecond line")
+    if coords.padding != 1.25:
+        raise Refused("the data set does not fit")
+    return finish(job, folder, tell)
+
+
+def deadly(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+    """The first attempt of the static row kills its own process."""
+    coords: Any = job.variant.coords
+    mark = folder.parent.parent / f"killed {job.key}"
+    if not coords.dynamic_allocation and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return finish(job, folder, tell)
+
+
+class Book:
+    """Stands for MLflow, which takes seconds to open."""
+
+    def __init__(self, *_: Any) -> None: ...
+
+    def record(self, *_: Any) -> str:
+        return ""
+
+
+@pytest.fixture(autouse=True)
+def _light(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search.track, "Book", Book)
+    monkeypatch.setattr(search, "check_distinct", lambda cells: None)  # has its own tests
+
+
+@pytest.fixture
+def go(tmp_path: Path) -> Iterator[Callable[..., int]]:
+    yield partial(run_study, STUDY, SETTING, home=tmp_path, machine=Machine(), jobs=2)
+
+
+def log(home: Path) -> Counter[str]:
+    path = home / "log"
+    return Counter(path.read_text().split("\n")[:-1]) if path.exists() else Counter()
+
+
+def keys(study: Study = STUDY) -> list[str]:
+    return [cell.job.key for cell in study.cells(SETTING)]
+
+
+def trials(home: Path) -> list[optuna.trial.FrozenTrial]:
+    return Ledger(Order(STUDY, SETTING, home)).trials()
+
+
+def once_each(home: Path) -> None:
+    """Every job has one complete trial and came to its end once."""
+    complete = [t.user_attrs["key"] for t in trials(home) if t.state.name == "COMPLETE"]
+    assert sorted(complete) == sorted(keys())
+    assert {key: log(home)[f"end {key}"] for key in keys()} == dict.fromkeys(keys(), 1)
+    assert not [t for t in trials(home) if t.state.name in ("RUNNING", "WAITING")]
+
+
+def test_all_is_done_once_and_the_second_time_nothing(
+    go: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert go(train=quick) == 0
+    once_each(tmp_path)
+    before = log(tmp_path)
+    out = capsys.readouterr().out
+    assert "6 of 6 complete" in out
+    assert "F1 fails" in out or "F1 open" in out
+    assert go(train=quick) == 0
+    assert log(tmp_path) == before
+    assert go(train=quick, seeds=3) == 0  # more seeds: only the new ones
+    assert sum(log(tmp_path).values()) == sum(before.values()) + 2 * len(STUDY.rows)
+
+
+def test_failures_are_tried_three_times_refusals_once_and_both_again_after_retry(
+    go: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert go(train=faulty, seeds=1) == 1
+    out = capsys.readouterr().out
+    assert "1 of 3 complete" in out
+    assert "RuntimeError: the gradient is not finite" in out and "second line" not in out
+    base, padding, static = (cell.job.key for cell in STUDY.cells(SETTING, 1))
+    entries = Ledger(Order(STUDY, SETTING, tmp_path)).entries({base, padding, static})
+    assert [entries[key].state for key in (base, padding, static)] == [
+        State.COMPLETE,
+        State.INFEASIBLE,
+        State.FAILED,
+    ]
+    assert log(tmp_path)[f"begin {static}"] == 3
+    assert Counter(t.user_attrs["key"] for t in trials(tmp_path))[padding] == 1
+    assert "second line" in (tmp_path / "jobs" / static / "error.txt").read_text()
+
+    assert go(train=faulty, seeds=1) == 1  # failed too often: left alone
+    assert log(tmp_path)[f"begin {static}"] == 3
+    assert search.retry(STUDY, SETTING, home=tmp_path, seeds=1) == 2
+    assert go(train=quick, seeds=1) == 0
+    assert search.status(STUDY, SETTING, home=tmp_path, seeds=1) == 0
+    assert not (tmp_path / "jobs" / static / "error.txt").exists()
+
+
+def test_a_killed_worker_is_no_failure(go: Callable[..., int], tmp_path: Path) -> None:
+    assert go(train=deadly) == 0
+    once_each(tmp_path)
+    killed = [t for t in trials(tmp_path) if t.state.name == "FAIL"]
+    assert len(killed) == 2 and not any("outcome" in t.user_attrs for t in killed)
+
+
+def test_a_finished_folder_is_believed_and_a_missing_one_is_not(go: Callable[..., int], tmp_path: Path) -> None:
+    folder = tmp_path / "jobs" / keys()[0]
+    folder.mkdir(parents=True)
+    finish(STUDY.cells(SETTING)[0].job, folder, lambda _: None)
+    assert go(train=quick) == 0
+    once_each(tmp_path)
+    (folder / "result.json").unlink()
+    assert go(train=quick) == 0
+    assert log(tmp_path)[f"end {keys()[0]}"] == 2
+
+
+def test_rows_that_share_a_job_share_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    twin = Study(name="twin", question="", source="", base=nano(), rows=(Row("a"), Row("b")))
+    recorded: list[str] = []
+    monkeypatch.setattr(Book, "record", lambda self, cell, *_: recorded.append(f"{cell.row}{cell.seed}"))
+    assert run_study(twin, SETTING, home=tmp_path, machine=Machine(), jobs=2, train=quick) == 0
+    assert set(log(tmp_path).values()) == {1} and len(log(tmp_path)) == 4
+    assert sorted(recorded) == ["a0", "a1", "b0", "b1"]
+
+
+COMMAND = """
+import sys
+sys.path[:0] = {path!r}
+from pathlib import Path
+from tests import test_search as t
+t.search.track.Book = t.Book
+t.search.check_distinct = lambda cells: None
+t.search.START = "fork"  # one import less
+if __name__ == "__main__":
+    sys.exit(t.run_study(t.STUDY, t.SETTING, home=Path(sys.argv[1]), machine=t.Machine(), jobs=2, train=t.slow))
+"""
+
+
+def command(home: Path) -> subprocess.Popen[bytes]:
+    """The study as a process group of its own, as a shell would start it."""
+    script = home / "command.py"
+    script.write_text(COMMAND.format(path=[str(Path(__file__).parents[1])]))
+    return subprocess.Popen([sys.executable, str(script), str(home)], start_new_session=True, stdout=subprocess.PIPE)
+
+
+def until(condition: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end and process.poll() is None, "the command ended or hangs"
+        time.sleep(0.05)
+
+
+def test_sigkill_in_the_middle_loses_and_doubles_nothing(go: Callable[..., int], tmp_path: Path) -> None:
+    process = command(tmp_path)
+    until(lambda: sum(line.startswith("begin") for line in log(tmp_path)) >= 4, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    ended = sum(line.startswith("end") for line in log(tmp_path))
+    assert 2 <= ended < 6
+    assert search.status(STUDY, SETTING, home=tmp_path) == 1
+    assert go(train=quick) == 0
+    once_each(tmp_path)
+    killed = [t for t in trials(tmp_path) if t.state.name == "FAIL"]
+    assert killed and not any("outcome" in t.user_attrs for t in killed)
+
+
+def test_interrupt_stops_the_workers_and_says_how_to_go_on(go: Callable[..., int], tmp_path: Path) -> None:
+    process = command(tmp_path)
+    until(lambda: sum(line.startswith("begin") for line in log(tmp_path)) >= 2, process)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "the same command goes on from there" in out.decode()
+    entries = Ledger(Order(STUDY, SETTING, tmp_path)).entries(set(keys()))
+    assert State.RUNNING not in {entry.state for entry in entries.values()}
+    assert State.KILLED in {entry.state for entry in entries.values()}
+    assert go(train=quick) == 0
+    once_each(tmp_path)
+
+
+def test_two_commands_at_once_share_the_work(go: Callable[..., int], tmp_path: Path) -> None:
+    codes: list[int] = []
+    threads = [threading.Thread(target=lambda: codes.append(go(train=slow))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert codes == [0, 0]
+    once_each(tmp_path)
+    assert all(count == 1 for count in log(tmp_path).values())
+
+
+def test_the_ledger_is_refused_on_a_network_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "_file_system", lambda folder: "nfs4")
+    with pytest.raises(Refused, match="WORKBENCH_HOME"):
+        Ledger(Order(STUDY, SETTING, tmp_path))
+
+
+def test_a_dead_owner_is_seen_and_a_living_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    me = search._me()
+    assert search._alive(me)
+    host, pid, born = me.rsplit(" ", 2)
+    assert not search._alive(f"{host} {pid} {float(born) - 100:.2f}")  # the number was given away again
+    assert search._alive(f"elsewhere {pid} {born}")  # only the heartbeat knows
+
+
+def test_the_table_has_differences_and_their_spread(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = []
+    for cell in STUDY.cells(SETTING):
+        ap = {"base": 0.30, "padding": 0.32, "static": 0.20}[cell.row] + (
+            0.02 if cell.row == "static" else 0
+        ) * cell.seed
+        results.append((cell, Result(cell.job.key, {"AP": ap, "params": 2e6, "gflops": 1.5}, [], {}, tmp_path)))
+    show.table(STUDY, SETTING, results)
+    out = capsys.readouterr().out
+    assert "+2.0 ± 0.0" in out and "-9.0 ± 1.4" in out and "2.00" in out

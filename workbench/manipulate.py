@@ -1,0 +1,142 @@
+"""The manipulation check: rows that are declared to differ must differ in what is built and trained.
+
+A row can change a field that nothing reads: the width of a loss of weight 0, the size of a part that is switched off.
+Its numbers would be the noise of the base under another name. So every row is built and asked what it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from workbench.errors import Refused
+from workbench.model import Network, gather
+from workbench.optim import parameter_groups
+from workbench.spec import Plain
+from workbench.study import Cell
+from workbench.variant import Job, Variant
+
+TRUNK_SLOTS = ("backbone", "neck", "head")
+SIDE = 64  # pixels of the probe image
+
+
+def check_distinct(cells: Sequence[Cell]) -> None:
+    """Refuses rows whose difference has no effect.
+
+    Rows of the same configuration (an A/A row: other seeds) are exempt. One cell of each row and trunk is looked at.
+
+    Raises:
+        Refused: two rows differ in configuration and not in what is built; or, with a frozen trunk, a row changes the
+            trunk. The message names both rows and the paths.
+    """
+    jobs: dict[str, dict[str, Job]] = {}
+    for cell in cells:
+        jobs.setdefault(cell.trunk, {}).setdefault(cell.row, cell.job.vary({"seed": 0}))
+    for trunk, rows in jobs.items():
+        if trunk:
+            _check_trunk(rows)
+    if jobs:
+        _check_rows(next(iter(jobs.values())))  # the rows of the other trunks differ in the trunk's name alone
+
+
+def _check_trunk(rows: Mapping[str, Job]) -> None:
+    first, *others = rows.items()
+    for label, job in others:
+        for slot in TRUNK_SLOTS:
+            if getattr(job.variant, slot) != getattr(first[1].variant, slot):
+                paths = [p for p in different(first[1], job) if p.startswith(f"variant.{slot}")]
+                raise Refused(
+                    f"rows {first[0]!r} and {label!r} differ in {paths}, which a frozen trunk computes for both: "
+                    "no effect here; use a protocol that trains from scratch, such as laptop"
+                )
+
+
+def _check_rows(rows: Mapping[str, Job]) -> None:
+    seen: dict[str, tuple[str, Job]] = {}
+    for label, job in rows.items():
+        mark = fingerprint(job)
+        other, twin = seen.setdefault(mark, (label, job))
+        if twin.key != job.key:
+            raise Refused(
+                f"rows {other!r} and {label!r} differ in {different(twin, job)}, but what is built and trained is the "
+                "same: nothing reads these fields there; change something that has an effect or take a row out"
+            )
+
+
+def different(a: Job, b: Job) -> list[str]:
+    """Dotted paths whose values differ."""
+    left, right = dict(a.flat()), dict(b.flat())
+    return [path for path in left | right if left.get(path, ...) != right.get(path, ...)]
+
+
+def fingerprint(job: Job) -> str:
+    """A digest of what a job builds and how that is trained, blind to fields without effect.
+
+    Modules by path, shapes, the answers and gradients of the network with fixed weights on a fixed image (a switch
+    without parameters shows there); losses of non-zero weight with their fields; assigner; phases; optimiser groups;
+    schedule.
+    """
+    digest = hashlib.sha256()
+    with torch.random.fork_rng(devices=[]):
+        network = Network(job.variant, seed=0)
+        for part in (*_structure(network), *_training(job), *_groups(network, job)):
+            digest.update(repr(part).encode())
+        for answer in _behaviour(network):
+            digest.update(answer.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _structure(network: Network) -> Iterator[tuple[Any, ...]]:
+    for path, module in network.named_modules():
+        yield path, f"{type(module).__module__}.{type(module).__qualname__}"
+    for path, tensor in network.state_dict().items():
+        yield path, tuple(tensor.shape)
+
+
+def _training(job: Job) -> Iterator[tuple[Any, ...]]:
+    variant: Variant = job.variant
+    for loss in sorted(variant.losses, key=lambda loss: loss.term):
+        if any(loss.weights):
+            yield ("loss", loss.term, type(loss).__name__, *_fields(loss.flat()))
+    yield ("assigner", type(variant.assigner).__name__, *_fields(variant.assigner.flat()))
+    for phase in variant.phases:
+        yield ("phase", *_fields(phase.flat()))
+    yield ("recipe", *_fields(job.recipe.flat()))
+    yield ("protocol", *_fields(job.protocol.flat()))
+
+
+def _fields(flat: Iterator[tuple[str, Plain]]) -> list[tuple[str, Plain]]:
+    return list(flat)
+
+
+def _groups(network: Network, job: Job) -> Iterator[tuple[Any, ...]]:
+    names = {id(p): name for name, p in network.named_parameters()}
+    for group in parameter_groups(network, job.recipe):
+        parameters: Any = group["params"]
+        yield group["base"], group["weight_decay"], sorted(names[id(p)] for p in parameters)
+
+
+def _behaviour(network: Network) -> Iterator[Tensor]:
+    """What the network says of a fixed image, in training and in use, and how that moves the weights."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(2, 3, SIDE, SIDE, generator=generator) * 255
+    torch.manual_seed(0)  # dropout
+    for training in (True, False):
+        network.train(training).zero_grad()
+        dense = network(images)
+        answers = [t for t in (dense.cls, dense.box_raw, dense.proxy, dense.vis, dense.pose) if t is not None]
+        some = torch.arange(0, dense.cls.shape[1], 5)
+        coordinates = network.coords(gather(dense, torch.zeros_like(some), some))
+        answers.append(coordinates.keypoints)
+        if coordinates.sigma is not None:
+            answers.append(coordinates.sigma)
+        yield from answers
+        loss = torch.stack([answer.double().square().mean() for answer in answers]).sum()
+        loss.backward()
+        for child in (network.backbone, network.neck, network.head, network.coords):
+            grads = [p.grad.double().norm() for p in child.parameters() if p.grad is not None]
+            yield torch.stack(grads) if grads else torch.zeros(1)
