@@ -18,7 +18,7 @@ LAYERS = [
     {"components"},
     {"variant"},
     {"model", "decode", "criterion", "data"},
-    {"optim", "train", "cost", "evaluate", "study", "presets", "catalog"},
+    {"optim", "train", "cost", "evaluate", "study", "presets", "catalog", "checkpoint"},
     {"track", "stats", "manipulate", "trunk"},
     {"run"},
     {"judge", "show"},

@@ -13,6 +13,17 @@ from torch import Tensor, nn
 from workbench.errors import Refused
 
 State = dict[str, Tensor]
+# Released checkpoints carry numpy arrays next to their weights; these four build arrays and nothing else.
+_RECONSTRUCT, _SCALAR = np._core.multiarray._reconstruct, np._core.multiarray.scalar  # pyright: ignore
+_NUMPY: list[Any] = [
+    np.ndarray,
+    np.dtype,
+    _RECONSTRUCT,
+    (_RECONSTRUCT, "numpy.core.multiarray._reconstruct"),  # as numpy 1 wrote it
+    _SCALAR,
+    (_SCALAR, "numpy.core.multiarray.scalar"),
+    *(type(np.dtype(name)) for name in ("float32", "float64", "int32", "int64", "bool")),
+]
 
 
 def load(module: nn.Module, data: Any, source: str, prefix: str = "") -> None:
@@ -54,14 +65,14 @@ def tensors(data: Any, source: str) -> State:
     return found
 
 
-def read(path: str) -> Any:
+def read(path: str, option: str = "use_pretrained") -> Any:
     """A checkpoint: .npz, .safetensors, or whatever torch.load reads with weights_only.
 
     Raises:
-        Refused: no such file, or not a checkpoint.
+        Refused: no such file, or not a checkpoint; `option` is what the message says was given.
     """
     if not Path(path).is_file():
-        raise Refused(f"use_pretrained={path!r}: no such file; pass the path of a checkpoint")
+        raise Refused(f"{option}={path!r}: no such file; pass the path of a checkpoint")
     try:
         if path.endswith(".npz"):
             with np.load(path, allow_pickle=False) as arrays:
@@ -70,9 +81,10 @@ def read(path: str) -> Any:
             from safetensors.torch import load_file
 
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_NUMPY):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # readers raise whatever they met; to the user it is one thing
-        raise Refused(f"use_pretrained={path!r}: not a checkpoint that can be read safely ({brief(error)})") from error
+        raise Refused(f"{option}={path!r}: not a checkpoint that can be read safely ({brief(error)})") from error
 
 
 def download(address: str) -> Any:
