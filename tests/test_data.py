@@ -69,6 +69,18 @@ def test_samples(tmp_path: Path) -> None:
     assert data.coco() == content()
 
 
+@pytest.mark.parametrize(
+    "change", [{"num_keypoints": 0}, {"iscrowd": 1}, {"bbox": [20, 5, 0, 4]}, {"keypoints": [0] * 51}]
+)
+def test_who_cannot_be_learnt_from_is_ignored(change: Content, tmp_path: Path) -> None:
+    made = content()
+    made[A][1] |= {"segmentation": [[10, 5, 40, 5, 40, 45, 10, 45]]}
+    assert open_dataset(folder(tmp_path, made), "train")[1].ignore is None
+    made[A][1] |= change
+    sample = open_dataset(folder(tmp_path, made), "train")[1]
+    assert sample.ignore is not None and sample.ignore.sum() == 31 * 41 and len(sample) == 1
+
+
 def test_evaluation_takes_images_of_nobody(tmp_path: Path) -> None:
     data = open_dataset(folder(tmp_path, content(), "val2017"), "val")
     assert [s.image_id for s in data] == [7, 8, 9] and data[1].keypoints.shape == (0, 17, 2)

@@ -99,6 +99,7 @@ def test_an_epoch_is_a_permutation_and_is_repeatable() -> None:
     assert not all(same(a, b) for a, b in zip(first, other, strict=True))
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # from Python 3.12 on
 def test_workers_change_nothing_and_do_not_touch_the_global_stream() -> None:
     data = Numbered(13, bad=(2, 7))
     alone = Loader(data, 4, seed=3, transform=jitter, drop_last=False)

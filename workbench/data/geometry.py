@@ -193,12 +193,12 @@ def mirrored(sample: Sample) -> Sample:
     keypoints[..., 0] = last - keypoints[..., 0]
     return replace(
         sample,
-        image=np.ascontiguousarray(sample.image[:, ::-1]),
+        image=np.asarray(cv2.flip(sample.image, 1), sample.image.dtype),
         boxes=np.stack([last - x2, y1, last - x1, y2], 1),
         keypoints=keypoints,
         visible=sample.visible[:, swap],
         keypoint_weights=sample.keypoint_weights[:, swap],
-        ignore=None if sample.ignore is None else np.ascontiguousarray(sample.ignore[:, ::-1]),
+        ignore=None if sample.ignore is None else np.asarray(cv2.flip(sample.ignore, 1), np.uint8),
     )
 
 

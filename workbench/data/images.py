@@ -41,7 +41,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 def broken(path: Path) -> str | None:
     """Why the file cannot be a whole image, judged by its first and last bytes; None where nothing speaks against it.
 
-    A decoder fills the missing part of a cut JPEG with grey and says nothing, hence the look at its end.
+    Some decoders fill the missing part of a cut JPEG with grey and say nothing, hence the look at its end.
     """
     try:
         with path.open("rb") as file:
