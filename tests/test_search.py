@@ -87,6 +87,11 @@ def deadly(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Ca
     return finish(job, folder, tell)
 
 
+def broken(order: search.Order) -> None:
+    """A worker that can not even begin."""
+    raise SystemExit(1)
+
+
 class Book:
     """Stands for MLflow, which takes seconds to open."""
 
@@ -174,6 +179,12 @@ def test_a_killed_worker_is_no_failure(go: Callable[..., int], tmp_path: Path) -
     once_each(tmp_path)
     killed = [t for t in trials(tmp_path) if t.state.name == "FAIL"]
     assert len(killed) == 2 and not any("outcome" in t.user_attrs for t in killed)
+
+
+def test_workers_that_can_not_begin_end_the_command(go: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "_serve", broken)
+    with pytest.raises(RuntimeError, match="workers could not do their work"):
+        go(train=quick)
 
 
 def test_a_finished_folder_is_believed_and_a_missing_one_is_not(go: Callable[..., int], tmp_path: Path) -> None:
@@ -267,6 +278,14 @@ def test_the_ledger_is_refused_on_a_network_file_system(tmp_path: Path, monkeypa
     monkeypatch.setattr(search, "_file_system", lambda folder: "nfs4")
     with pytest.raises(Refused, match="WORKBENCH_HOME"):
         Ledger(Order(STUDY, SETTING, tmp_path))
+
+
+def test_wrong_changes_and_missing_data_are_refused_at_once(go: Callable[..., int], tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"--set 'variant.coords.paddin'.*padding"):
+        go(sets={"variant.coords.paddin": 1.0})
+    with pytest.raises(Refused, match="add --data"):
+        go(sets={"protocol.data": ""})
+    assert not (tmp_path / "jobs").exists()
 
 
 def test_a_dead_owner_is_seen_and_a_living_one(monkeypatch: pytest.MonkeyPatch) -> None:

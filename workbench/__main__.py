@@ -31,12 +31,12 @@ def _study(args: argparse.Namespace) -> int:
     if verb not in ([], ["status"], ["resume"], ["retry"]):
         raise Refused(f"study {' '.join(args.words)}: expected NAME, or one of status, resume, retry and NAME")
     asked, setting = study.find(name), presets.setting(args.protocol)
-    which: dict[str, Any] = {"home": _home(), "seeds": args.seeds, "sets": dict(args.set)}
+    which: dict[str, Any] = {"home": _home(), "data": args.data, "seeds": args.seeds, "sets": dict(args.set)}
     if verb == ["status"]:
         return search.status(asked, setting, **which)
     if verb == ["retry"]:
         print(f"{search.retry(asked, setting, **which)} jobs are tried again")
-    return search.run_study(asked, setting, data=args.data, jobs=args.jobs, machine=this_machine(), **which)
+    return search.run_study(asked, setting, jobs=args.jobs, machine=this_machine(), **which)
 
 
 def _report(args: argparse.Namespace) -> int:

@@ -28,7 +28,7 @@ import time
 import traceback
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -44,6 +44,7 @@ import sqlalchemy
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from workbench import judge, show, track
+from workbench.data.source import fingerprint
 from workbench.errors import Refused
 from workbench.manipulate import check_distinct
 from workbench.run import Progress, Result, read, run
@@ -60,6 +61,7 @@ HEARTBEAT = 60  # seconds; silence of four of them ends a trial whose owner can 
 NETWORK = {"nfs", "nfs4", "cifs", "smbfs", "smb3", "afs", "ncpfs", "9p", "lustre", "ceph", "glusterfs", "beegfs"}
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 
+CPU = Machine()
 Train = Callable[[Job, Machine, Path, Path | None, Callable[[Progress], None]], Result]
 
 
@@ -70,7 +72,7 @@ class Order:
     study: Study
     setting: Setting
     home: Path
-    machine: Machine = Machine()
+    machine: Machine = CPU
     data: Path | None = None
     sets: Mapping[str, Any] | None = None
     train: Train = run
@@ -124,8 +126,9 @@ def run_study(
     Raises:
         Refused: rows that can not be told apart, or a home that can not hold a ledger.
     """
-    order = Order(study, setting, home, machine, data, dict(sets or {}), train)
+    order = _order(study, setting, home, data, sets, machine, train)
     cells = order.cells(seeds)
+    _check_data(cells, data)
     check_distinct(cells)
     book = track.Book(home, study, setting)
     with _terminable(), show.Display(f"{study.name}, {setting.name}") as screen:
@@ -144,32 +147,69 @@ def resume(study: Study, setting: Setting, **options: Any) -> int:
     return run_study(study, setting, **options)
 
 
-def retry(
-    study: Study, setting: Setting, *, home: Path, seeds: int | None = None, sets: Mapping[str, Any] | None = None
-) -> int:
+def retry(study: Study, setting: Setting, *, home: Path, **which: Any) -> int:
     """Forgets the failures of a study, refusals included, so that the next run tries these jobs again.
+
+    Args:
+        which: `data`, `seeds` and `sets`, as for `run_study`.
 
     Returns:
         how many jobs that frees.
     """
-    order = Order(study, setting, home, sets=dict(sets or {}))
-    return Ledger(order).forgive({cell.job.key for cell in order.cells(seeds)})
+    order, cells = _asked(study, setting, home, **which)
+    return Ledger(order).forgive({cell.job.key for cell in cells})
 
 
-def status(
-    study: Study, setting: Setting, *, home: Path, seeds: int | None = None, sets: Mapping[str, Any] | None = None
-) -> int:
-    """Prints the state of every cell. Changes nothing.
+def status(study: Study, setting: Setting, *, home: Path, **which: Any) -> int:
+    """Prints the state of every cell. Changes nothing. Arguments as `retry`.
 
     Returns:
         0 all complete, 1 something is missing.
     """
-    order = Order(study, setting, home, sets=dict(sets or {}))
-    cells = order.cells(seeds)
+    order, cells = _asked(study, setting, home, **which)
     entries = Ledger(order).entries({cell.job.key for cell in cells})
     show.states(cells, entries)
     print(_tally(cells, entries))
     return 0 if _complete(cells, entries) == len(cells) else 1
+
+
+def _asked(
+    study: Study,
+    setting: Setting,
+    home: Path,
+    data: Path | None = None,
+    seeds: int | None = None,
+    sets: Mapping[str, Any] | None = None,
+) -> tuple[Order, list[Cell]]:
+    order = _order(study, setting, home, data, sets)
+    return order, order.cells(seeds)
+
+
+def _order(
+    study: Study,
+    setting: Setting,
+    home: Path,
+    data: Path | None,
+    sets: Mapping[str, Any] | None,
+    machine: Machine = CPU,
+    train: Train = run,
+) -> Order:
+    changes = dict(sets or {})
+    if data is not None:
+        changes["protocol.data"] = fingerprint(data)
+    order = Order(study, setting, home, machine, data, changes, train)
+    try:
+        order.cells(1)
+    except KeyError as error:
+        raise Refused(f"--set {error.args[0]}") from None
+    return order
+
+
+def _check_data(cells: Sequence[Cell], data: Path | None) -> None:
+    """At once, not job by job."""
+    name = cells[0].job.protocol.data
+    if data is None and not name.startswith("figures-"):
+        raise Refused(f"this protocol wants a data set ({name or 'COCO layout'}): add --data FOLDER")
 
 
 def _tally(cells: Sequence[Cell], entries: Mapping[str, Entry]) -> str:
@@ -201,7 +241,7 @@ def _work_off(
     """Rounds until nothing waits or runs. Each round fills the ledger, staffs it and records what has been finished."""
     ledger = Ledger(order)
     plan = {cell.job.key: cell for cell in cells}  # cells may share a job
-    said = {key: entry.ended for key, entry in ledger.entries(set(plan)).items()}
+    said = {key: entry.ended for key, entry in ledger.entries(plan).items()}
     recorded: set[str] = set()
     while True:
         entries = ledger.fill(plan)
@@ -274,10 +314,13 @@ class Ledger:
     def waiting(self) -> bool:
         return bool(self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
-    def entries(self, keys: set[str]) -> dict[str, Entry]:
+    def entries(self, keys: Iterable[str]) -> dict[str, Entry]:
         """Where each key stands. Reads only."""
+        return self._entries(keys, self.trials())
+
+    def _entries(self, keys: Iterable[str], trials: Iterable[FrozenTrial]) -> dict[str, Entry]:
         found: dict[str, list[FrozenTrial]] = defaultdict(list)
-        for trial in self.trials():
+        for trial in trials:
             found[trial.user_attrs.get("key", "")].append(trial)
         forgiven = self.study.user_attrs.get("forgiven", {})
         return {key: self._entry(key, found[key], forgiven.get(key, -1)) for key in keys}
@@ -323,18 +366,20 @@ class Ledger:
     def fill(self, plan: Mapping[str, Cell]) -> dict[str, Entry]:
         """Buries the dead and puts in what is due. One process at a time, so that no key stands in the ledger twice."""
         with _locked(self.home / "plan.lock"):
-            self._bury()
-            entries = self.entries(set(plan))
-            for key, cell in plan.items():
-                if _due(entries[key]):
-                    self.study.enqueue_trial({}, user_attrs=_attributes(cell))
-            self._note_complete([plan[k] for k, e in entries.items() if e.state is State.COMPLETE])
-            return self.entries(set(plan))
+            trials = self.trials()
+            if self._bury(trials):
+                trials = self.trials()
+            entries = self._entries(plan, trials)
+            due = [key for key, entry in entries.items() if _due(entry)]
+            for key in due:
+                self.study.enqueue_trial({}, user_attrs=_attributes(plan[key]))
+            self._note_complete([plan[k] for k, e in entries.items() if e.state is State.COMPLETE], trials)
+            return self.entries(plan) if due else entries
 
     def settle(self, cells: Sequence[Cell]) -> dict[str, Entry]:
         """The entries after the workers have gone."""
         with _locked(self.home / "plan.lock"):
-            self._bury()
+            self._bury(self.trials())
         return self.entries({cell.job.key for cell in cells})
 
     def forgive(self, keys: set[str]) -> int:
@@ -345,15 +390,17 @@ class Ledger:
         self.study.set_user_attr("forgiven", self.study.user_attrs.get("forgiven", {}) | dict.fromkeys(stuck, last))
         return len(stuck)
 
-    def _bury(self) -> None:
-        for trial in self.trials():
-            if trial.state is TrialState.RUNNING and not self._runs(trial):
-                self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+    def _bury(self, trials: Iterable[FrozenTrial]) -> bool:
+        """Marks the running trials of dead owners. Whether there were any."""
+        dead = [t for t in trials if t.state is TrialState.RUNNING and not self._runs(t)]
+        for trial in dead:
+            self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+        return bool(dead)
 
-    def _note_complete(self, cells: Sequence[Cell]) -> None:
+    def _note_complete(self, cells: Sequence[Cell], trials: Iterable[FrozenTrial]) -> None:
         """Jobs whose folder is complete and of which the ledger knows nothing, or only that they were killed."""
         done = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING)
-        known = {t.user_attrs.get("key") for t in self.trials() if t.state in done}
+        known = {t.user_attrs.get("key") for t in trials if t.state in done}
         for cell in cells:
             if cell.job.key not in known:
                 value = _value(self.order.result(cell.job.key))
@@ -458,6 +505,7 @@ class _Crew:
         self._context: Any = multiprocessing.get_context(START)
         self._context.set_forkserver_preload(["workbench.search"])
         self._workers: list[Any] = []
+        self._faults = 0  # workers that ended by an error of their own, not of a job
 
     def __enter__(self) -> _Crew:
         return self
@@ -473,6 +521,9 @@ class _Crew:
 
     def staff(self, queued: int, owners: Sequence[str]) -> None:
         """As many workers as there is work, up to the size of the crew."""
+        self._faults += sum(worker.exitcode == 1 for worker in self._workers)
+        if self._faults >= LIMIT:
+            raise RuntimeError(f"{self._faults} workers could not do their work at all; their errors stand above")
         self._workers = [worker for worker in self._workers if worker.is_alive()]
         busy = sum(_pid(owner) in {worker.pid for worker in self._workers} for owner in owners)
         while len(self._workers) < min(self._size, queued + busy):
@@ -540,7 +591,7 @@ def _serve(order: Order) -> None:
             # in `optimize`, not ask and tell: only there does a trial send heartbeats
             ledger.study.optimize(partial(_attempt, order), n_trials=1, catch=(Exception,))
     except KeyboardInterrupt:
-        os._exit(1)  # at once: a heartbeat that was not told to stop would hold the process for a minute
+        os._exit(130)  # at once: a heartbeat that was not told to stop would hold the process for a minute
 
 
 def _leave_with_parent() -> None:
