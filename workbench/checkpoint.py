@@ -11,7 +11,9 @@ import os
 import tempfile
 import urllib.request
 from collections.abc import Iterator, Mapping
+from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 import torch
@@ -62,12 +64,11 @@ def load_published(network: Network, source: str | Path, sha256: str = "") -> No
 
 
 def _without_wrapper(state: State) -> State:
-    """The names without what a parallel or averaging wrapper puts before all of them."""
-    while state and (first := next(iter(state)).partition(".")[0]) in ("module", "model", "ema_model"):
-        inner = {k.removeprefix(f"{first}."): v for k, v in state.items() if k.startswith(f"{first}.")}
-        if any(v.ndim for k, v in state.items() if not k.startswith(f"{first}.")):  # a counter of steps may stand there
-            return state
-        state = inner
+    """The names without what a parallel or averaging wrapper puts before all of them; its counter of steps goes."""
+    for wrapper in ("ema_model.", "module.", "model."):
+        bare = [name for name, value in state.items() if not name.startswith(wrapper)]
+        if len(bare) < len(state) and all(name == "steps" for name in bare):
+            state = {name.removeprefix(wrapper): value for name, value in state.items() if name not in bare}
     return state
 
 
@@ -79,7 +80,7 @@ def _matched(given: State, network: Network, source: str) -> State:
     """
     wanted = {published_name(name): (name, value) for name, value in network.state_dict().items()}
     given = _with_constants(given, {name: value for name, (_, value) in wanted.items()}, network.variant.num_keypoints)
-    faults = list(_differences({name: value.shape for name, (_, value) in wanted.items()}, given))
+    faults = list(_differences({name: value for name, (_, value) in wanted.items()}, given))
     if faults:
         more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
         raise Refused(f"{source}: not this network's weights: {'; '.join(faults[:3])}{more}. {_advice(given)}")
@@ -115,20 +116,20 @@ def _neutral(last: str, value: Tensor) -> bool:
     return expected is not None and value.numel() == 3 and bool((value == expected).all())
 
 
-def _differences(wanted: Mapping[str, torch.Size], given: State) -> Iterator[str]:
-    for name, shape in wanted.items():
+def _differences(wanted: Mapping[str, Tensor], given: State) -> Iterator[str]:
+    for name, value in wanted.items():
         if name not in given:
             yield f"{name} missing"
-        elif given[name].shape != shape:
-            yield f"{name} has shape {tuple(given[name].shape)} instead of {tuple(shape)}"
+        elif given[name].shape != value.shape:
+            yield f"{name} has shape {tuple(given[name].shape)} instead of {tuple(value.shape)}"
+        elif name.rpartition(".")[2] in CONSTANTS and not _equal(given[name], value):
+            yield f"{name} is a constant and has other values"
     yield from (f"{name} unexpected" for name in given if name not in wanted)
 
 
 def _advice(given: State) -> str:
     fits = [f"rtmo({size!r}, {keypoints})" for size, keypoints in PRESETS if _fits(given, size, keypoints)]
-    return (
-        f"It fits the preset {fits[0]}" if fits else "It fits none of the presets t, s, m, l with 17 or 14 key points"
-    )
+    return f"It fits the preset {fits[0]}" if fits else "It fits no preset t, s, m or l with 17 or 14 key points"
 
 
 def _fits(given: State, size: str, keypoints: int) -> bool:
@@ -175,9 +176,11 @@ def _download(address: str, path: Path, sha256: str) -> None:
         if sha256:
             _check_digest(part, sha256, address)
         os.replace(part, path)
-    except (OSError, ValueError) as error:
-        if isinstance(error, Refused):
-            raise
+    except Refused:
+        raise
+    except (OSError, ValueError, HTTPException) as error:
+        if isinstance(error, HTTPError):
+            error.close()
         raise Refused(f"{address}: could not be downloaded ({brief(error)}); download it and pass its path") from error
     finally:
         part.unlink(missing_ok=True)
