@@ -17,7 +17,8 @@ TEMPERATURE = 300.0
 
 def exact(like: Tensor) -> torch.autocast:
     """Float32 inside autocast: logits have a std of 66 and bins reach 640 px, bfloat16 has 8 bits for either."""
-    return torch.autocast(like.device.type, enabled=False)
+    # tensors without data, on which costs are counted, have no autocast of their own
+    return torch.autocast("cpu" if like.is_meta else like.device.type, enabled=False)
 
 
 def axis(logits: Tensor, bins: Tensor) -> Axis:

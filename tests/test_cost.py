@@ -1,0 +1,219 @@
+"""Cost: the recorded counts of the reference, two counters against each other, and how latency is measured."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from workbench import cost, presets
+from workbench.components.coords.regression import Regression
+from workbench.components.coords.static_bins import StaticBins
+from workbench.errors import Refused
+from workbench.model import Network
+from workbench.variant import Job, Protocol, Variant
+
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "counts.json").read_text())
+RELEASED = {name: presets.rtmo(name[0], 14 if name.endswith("crowd") else 17) for name in GOLDEN}
+FULL = (640, 640)
+
+
+def stage(kind: str) -> Variant:
+    """The small network with another coordinate stage and no losses to refuse it."""
+    coords = {"dcc": presets.nano().coords, "static": StaticBins(num_bins=(24, 32)), "regression": Regression()}[kind]
+    changes = {f"phases.{i}.proxy": False for i in range(3)}
+    return presets.nano().vary({"losses": (), "coords": coords, **changes})
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_parameters_are_the_published_ones(name: str) -> None:
+    published = GOLDEN[name]
+    assert cost.parameters(RELEASED[name]) == {
+        "backbone": published["backbone"],
+        "neck": published["neck"],
+        "head": published["head_module"],
+        "coords": published["dcc"],
+        "train_only": published["params"] - published["params_inference"],
+        "total": published["params"],
+    }
+
+
+def test_what_inference_needs_depends_on_the_coordinate_stage() -> None:
+    """The DCC reads the pose vector and leaves the regression branch to training; plain regression the reverse."""
+    head = small().head
+    branch, pose = (cost._size(head.get_submodule(name)) for name in ("out_kpt_reg", "out_pose"))
+    sigma = cost._size(small().coords.get_submodule("sigma_fc"))
+    assert cost.parameters(stage("dcc"))["train_only"] == branch + sigma
+    assert cost.parameters(stage("regression"))["train_only"] == pose
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_flops_are_within_a_percent_of_the_published_ones(name: str) -> None:
+    published = GOLDEN[name]["flops_640"]
+    got = cost.flops(RELEASED[name], FULL, persons=1, form="published", counter="torch")
+    norm = 2 * 128 * RELEASED[name].num_keypoints  # the reference counts it, we do not
+    assert got.coords + norm == published["dcc_1"]  # to the unit
+    ours = {"backbone": got.backbone, "neck": got.neck, "head_before_dcc": got.head}
+    ours["whole_no_dcc"] = got.total - got.coords
+    for part, count in ours.items():
+        assert count == pytest.approx(published[part], rel=0.01), part
+    deployed = cost.flops(RELEASED[name], FULL, persons=1, counter="torch")
+    assert deployed.total - deployed.coords == pytest.approx(GOLDEN[name]["flops_640_deploy_no_dcc"], rel=0.01)
+
+
+@pytest.mark.parametrize("persons", [1, 10, 100])
+def test_the_coordinate_stage_is_counted_per_person(persons: int) -> None:
+    small = (128, 160)  # 100 cells
+    got = cost.flops(RELEASED["s"], small, persons, form="published", counter="torch")
+    assert got.coords == pytest.approx(GOLDEN["s"]["flops_640"][f"dcc_{persons}"], rel=0.01)
+    assert cost.flops(RELEASED["s"], small, persons, counter="torch").coords == 4_157_248 * persons
+
+
+def test_the_encoder_is_within_a_percent_of_the_published_one() -> None:
+    with torch.device("meta"):
+        neck = RELEASED["s"].neck.build(RELEASED["s"].backbone.build().levels).eval()
+        tokens, positions = torch.empty(1, 400, 256), torch.empty(400, 256)
+    encoder = neck.get_submodule("encoder.0")
+    got = cost.multiply_adds(encoder, tokens, positions, counter="torch")
+    assert got == pytest.approx(GOLDEN["s"]["flops_640"]["neck_encoder"], rel=0.01)
+
+
+@pytest.mark.parametrize("kind", ["dcc", "static", "regression"])
+@pytest.mark.parametrize("form", ["deployed", "published"])
+def test_two_counters_agree_to_the_unit(kind: str, form: cost.Form) -> None:
+    both = [cost.flops(stage(kind), (64, 96), 3, form=form, counter=counter) for counter in ("fvcore", "torch")]
+    assert both[0] == both[1]
+    assert min(both[0].backbone, both[0].neck, both[0].head) > 0
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+@pytest.mark.parametrize("bare", [False, True])
+def test_attention_is_counted(device: str, bare: bool) -> None:
+    """Torch's own layer counts for nothing in eval mode unless its fused kernel is off; so does bare attention."""
+    layer = nn.TransformerEncoderLayer(256, 8, 1024, batch_first=True).eval().to(device)
+    scores_and_sum = 2 * 400 * 400 * 256
+    expected = scores_and_sum if bare else 400 * (4 * 256 * 256 + 2 * 256 * 1024) + scores_and_sum
+    module = _Attention() if bare else layer
+    shape = (1, 8, 400, 32) if bare else (1, 400, 256)
+    counter = "torch" if device == "meta" else "fvcore"
+    got = cost.multiply_adds(module, torch.zeros(shape, device=device), counter=counter)
+    assert got == expected
+    if not bare:
+        assert round(2 * got / 1e6, 1) == 793.0
+
+
+class _Attention(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.scaled_dot_product_attention(x, x, x)
+
+
+class _Products(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return (x @ x.new_ones(5, 7)) @ x.new_ones(7)
+
+
+def test_products_with_vectors_and_with_fewer_dimensions_are_counted() -> None:
+    for device, counter in (("cpu", "fvcore"), ("meta", "torch")):
+        got = cost.multiply_adds(_Products(), torch.zeros(2, 3, 5, device=device), counter=counter)
+        assert got == 2 * 3 * 5 * 7 + 2 * 3 * 7
+
+
+def test_the_torch_counter_refuses_tensors_on_which_it_is_wrong() -> None:
+    with pytest.raises(ValueError, match="meta"):
+        cost.multiply_adds(nn.Linear(2, 2), torch.zeros(1, 2), counter="torch")
+
+
+def test_counting_leaves_torch_as_it_was() -> None:
+    before, random = torch.backends.mha.get_fastpath_enabled(), torch.get_rng_state()
+    cost.flops(stage("dcc"), (64, 64), 1)
+    assert torch.backends.mha.get_fastpath_enabled() == before
+    assert torch.equal(torch.get_rng_state(), random)
+
+
+@cache
+def small() -> Network:
+    return Network(stage("dcc"), seed=0).eval()
+
+
+def test_exactly_the_stated_number_of_persons_survives() -> None:
+    for persons in (0, 1, 20):
+        assert cost._deployed(small(), (64, 64), persons)().shape == (persons, 17, 2)
+    with pytest.raises(Refused, match="21 persons"):
+        cost._deployed(small(), (64, 64), 21)
+
+
+class _Clock:
+    """Every call of a network takes as many seconds as its `price`; the order of calls is kept."""
+
+    def __init__(self, prices: dict[str, list[float]]) -> None:
+        self.now, self.prices, self.order = 0.0, prices, []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def calls(self) -> dict[str, Any]:
+        return {name: lambda name=name: self.spend(name) for name in self.prices}
+
+    def spend(self, name: str) -> None:
+        self.order.append(name)
+        prices = self.prices[name]
+        self.now += prices[min(self.order.count(name) - 1, len(prices) - 1)]
+
+
+def test_rounds_are_interleaved_and_warm_up_is_not_recorded() -> None:
+    clock = _Clock({"a": [9, 9, 1, 2, 3], "b": [9, 9, 4, 5, 6]})
+    times = cost._interleaved(clock.calls(), 3, clock)
+    assert clock.order == ["a", "b"] * (cost.WARMUP + 3)
+    assert times["a"].tolist() == [1, 2, 3] and times["b"].tolist() == [4, 5, 6]
+
+
+def test_latency_states_its_conditions(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = _Clock({"a": [9, 9, 1, 2, 3], "b": [9, 9, 2, 2, 12]})
+    calls = iter(clock.calls().values())
+    monkeypatch.setattr(cost, "_deployed", lambda *_: next(calls))
+    got = cost.latency({"a": small(), "b": small()}, (64, 64), 5, threads=1, rounds=3, reference="a", clock=clock)
+    a, b = got["a"], got["b"]
+    assert (a.p50, a.ratio, b.p50, b.ratio) == (2000, 1, 2000, 2)  # ratios 2, 1, 4
+    assert a.p10 == pytest.approx(1200) and a.p90 == pytest.approx(2800) and a.p99 == pytest.approx(2980)
+    assert (b.reference, b.persons, b.size, b.rounds, b.threads) == ("a", 5, (64, 64), 3, 1)
+    assert b.precision == "float32" and "core" in b.machine and b.load >= 0
+
+
+def test_threads_are_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(cost, "_deployed", lambda *_: lambda: seen.append(torch.get_num_threads()))
+    before = torch.get_num_threads()
+    cost.latency({"a": small()}, (64, 64), 1, threads=before + 1, rounds=1, reference="a")
+    assert set(seen) == {before + 1} and torch.get_num_threads() == before
+    monkeypatch.setattr(cost, "_deployed", lambda *_: lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        cost.latency({"a": small()}, (64, 64), 1, threads=before + 1, rounds=1, reference="a")
+    assert torch.get_num_threads() == before
+
+
+def test_latency_refuses_an_unknown_reference() -> None:
+    with pytest.raises(Refused, match="'b' is not among"):
+        cost.latency({"a": small()}, (64, 64), 1, threads=1, rounds=1, reference="b")
+
+
+@pytest.mark.parametrize("size", [(32, 32), (64, 64)])  # the first has fewer cells than persons
+def test_a_job_has_its_cost(size: tuple[int, int]) -> None:
+    job = Job(variant=stage("dcc"), protocol=Protocol(size=size))
+    got = cost.cost_metrics(job)
+    assert list(got) == ["params", "gflops", "latency_ms_p50", "latency_ms_p90", "latency_ratio"]
+    assert got["params"] == cost.parameters(job.variant)["total"]
+    assert got["gflops"] == cost.flops(job.variant, size, 10, counter="torch").total / 1e9
+    assert 0 < got["latency_ms_p50"] <= got["latency_ms_p90"] and got["latency_ratio"] > 0
+
+
+def test_the_command_line_names_every_part() -> None:
+    text = cost.describe("nano")
+    for word in ("backbone", "neck", "head", "coords", "total", "published", "deployed", "10 persons", "1 thread"):
+        assert word in text
+    with pytest.raises(Refused, match="rtmo_s"):
+        cost.describe("rtmo_x")
