@@ -9,7 +9,7 @@ from torch import Tensor
 from torch import distributed as dist
 
 from workbench.components.assigners.ignore import ignore_weight
-from workbench.components.losses.oks import keypoint_similarity
+from workbench.components.overlap import keypoint_similarity
 from workbench.model import Network, gather
 from workbench.skeletons import skeleton
 from workbench.slots import Matched
@@ -74,9 +74,8 @@ class _Matched(Matched):
         """The overlap of the matched prediction, raised to the phase's power, at positives; 0 elsewhere."""
         a, overlaps = self._assigned, self._assigned.overlaps
         if self._phase.proxy:
-            overlaps = keypoint_similarity(
-                self.coords.keypoints.detach(), self.gt_keypoints, self.visible, self.areas, self.sigmas
-            )
+            teacher = self.coords.keypoints.detach()
+            overlaps = keypoint_similarity(teacher, self.gt_keypoints, self.visible, self.areas, self.sigmas)
         target = torch.zeros_like(self.dense.cls)
         target[a.image, a.cell, self._targets.labels[a.image, a.person]] = overlaps**self._phase.overlaps_power
         return target

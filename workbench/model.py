@@ -36,10 +36,11 @@ class Network(nn.Module):
         """The part that a frozen trunk computes once."""
         return self.head.towers(self.neck(self.backbone(images)))
 
-    def forward(self, images: Tensor | Towers) -> Dense:
-        """Every cell's answer. The regression branch is computed in training, and where the coordinate stage reads it."""
+    def forward(self, images: Tensor | Towers, proxy: bool = False) -> Dense:
+        """Every cell's answer. The regression branch is computed in training, where the coordinate stage reads it, and
+        where `proxy` asks for it: the losses do, also of a network in eval mode."""
         towers = images if isinstance(images, Towers) else self.towers(images)
-        outputs = self.head.read(towers, proxy=self.training or self.variant.coords.reads_proxy)
+        outputs = self.head.read(towers, proxy=proxy or self.training or self.variant.coords.reads_proxy)
         return decoded(outputs, [(int(t.shape[-2]), int(t.shape[-1])) for t in towers.cls], self.head.strides)
 
 

@@ -1,20 +1,40 @@
 """One job end to end: data, network, resume, training, evaluation, cost, record. A folder per job key.
 
-    job.json          the whole job
-    checkpoint.pt     the state after the last complete epoch
-    curve.csv         one line per evaluation: epoch, progress, metrics, mean losses, images per second
-    records.npz       per-image match records of the last evaluation
-    predictions.png   validation images with the persons found
-    result.json       final numbers, written last: its presence means that the job is complete
+    job.json             the whole job
+    checkpoint.pt        the state after the last complete epoch; gone when the job is complete
+    curve.csv            one line per evaluation: epoch, metrics, mean losses, images per second
+    records.npz          per-image match records of the last evaluation
+    predictions.png      validation images with the persons found
+    weights.safetensors  the averaged weights
+    result.json          final numbers, written last: its presence means that the job is complete
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import csv
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from workbench.train import Machine
+import cv2
+import torch
+from safetensors.torch import save_file
+
+from workbench.cost import cost_metrics, machine_name
+from workbench.data.draw import predictions
+from workbench.data.source import Source, open_source
+from workbench.decode import detect
+from workbench.evaluate import Evaluation, evaluate_coco, evaluate_crowdpose
+from workbench.skeletons import CROWDPOSE, skeleton
+from workbench.model import Network
+from workbench.tensors import Detections
+from workbench.train import Machine, State, Tick, train
 from workbench.variant import Job
 
 
@@ -47,7 +67,149 @@ def run(
 ) -> Result:
     """Trains and evaluates `job` in `folder`, from its checkpoint if there is one; a complete job is only read.
 
+    Rendered data and cached features are shared by all jobs and lie beside the jobs' folder.
+
     Raises:
         Refused: the data set does not fit the job.
     """
-    raise NotImplementedError
+    if (folder / "result.json").exists():
+        return read(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / "job.json", json.dumps(job.to_dict(defaults=True), indent=1))
+    source = open_source(job, machine.workers, folder.parent.parent, data)
+    state, checkpoint = State(job, machine, source.network), folder / "checkpoint.pt"
+    if checkpoint.exists():
+        state.load(checkpoint)
+    curve = [line for line in _read_curve(folder) if line["epoch"] <= state.epoch]
+    meter = _Meter(job, curve, tell)
+    evaluation, shown = None, []
+    for tick in train(job, state, source.train, source.steps, machine):
+        meter.add(tick)
+        if tick.epoch_end:
+            speed = meter.speed()
+            if tick.epoch % job.protocol.eval_every == 0 or tick.epoch == job.protocol.epochs:
+                evaluation, shown = judge(job, state.ema.network, source, machine)
+                curve.append(meter.line(tick, speed, dict(evaluation)))
+                _write_curve(folder, curve)
+            state.save(checkpoint)
+            meter.start_epoch()
+    if evaluation is None:  # it was killed between the last epoch and the record
+        evaluation, shown = judge(job, state.ema.network, source, machine)
+    evaluation.records.save(folder / "records.npz")
+    cv2.imwrite(str(folder / "predictions.png"), predictions(source.pictures, shown[: len(source.pictures)]))
+    save_file({k: v.contiguous() for k, v in state.ema.network.state_dict().items()}, folder / "weights.safetensors")
+    metrics = {**curve[-1], **dict(evaluation), **cost_metrics(job), "unreadable_images": float(len(source.unreadable))}
+    result = {"key": job.key, "metrics": metrics, "tags": _tags(machine, curve)}
+    _write(folder / "result.json", json.dumps(result, indent=1))
+    checkpoint.unlink(missing_ok=True)
+    return read(folder)
+
+
+def read(folder: Path) -> Result:
+    """The record of a complete job."""
+    data = json.loads((folder / "result.json").read_text())
+    return Result(data["key"], data["metrics"], _read_curve(folder), data["tags"], folder)
+
+
+def judge(job: Job, network: Network, source: Source, machine: Machine) -> tuple[Evaluation, list[Detections]]:
+    """The network's evaluation on the validation images, and what it found there."""
+    found: list[Detections] = []
+    for batch in source.validate():
+        with machine.autocast():
+            found += detect(
+                network,
+                batch.to(machine.device).images,
+                score_threshold=job.protocol.score_threshold,
+                nms_threshold=job.protocol.nms_threshold,
+                image_ids=batch.image_ids,
+            )
+    found = [source.restore(d) for d in found]
+    points = skeleton(job.variant.num_keypoints)
+    evaluate = evaluate_crowdpose if points is CROWDPOSE else evaluate_coco
+    return evaluate(source.truth, found, points.sigmas), found
+
+
+@dataclass
+class _Meter:
+    """Mean losses and speed of the epoch under way; tells at most once a second."""
+
+    job: Job
+    curve: list[dict[str, float]]
+    tell: Callable[[Progress], None]
+    sums: dict[str, torch.Tensor] = field(default_factory=dict)
+    steps: int = 0
+    images: int = 0
+    began: float = field(default_factory=time.perf_counter)
+    told: float = 0.0
+
+    def start_epoch(self) -> None:
+        self.sums, self.steps, self.images, self.began = {}, 0, 0, time.perf_counter()
+
+    def add(self, tick: Tick) -> None:
+        self.steps, self.images = self.steps + 1, self.images + tick.images
+        for name, term in tick.terms.items():
+            self.sums[name] = self.sums.get(name, torch.zeros_like(term)) + term
+        if time.perf_counter() - self.told > 1:
+            self.told = time.perf_counter()
+            self.tell(self._progress(tick))
+
+    def speed(self) -> float:
+        return self.images / max(time.perf_counter() - self.began, 1e-9)
+
+    def _means(self) -> dict[str, float]:
+        return {name: float(total) / self.steps for name, total in self.sums.items()}
+
+    def _progress(self, tick: Tick) -> Progress:
+        epochs = self.job.protocol.epochs
+        done = tick.epoch + (not tick.epoch_end) * (tick.progress * epochs - tick.epoch)
+        total = self.images / max(done - int(tick.progress * epochs - 1e-9), 1e-9) * (epochs - done)
+        last = {k: v for k, v in self.curve[-1].items() if not k.startswith("loss")} if self.curve else {}
+        speed = self.speed()
+        return Progress(tick.epoch, epochs, tick.progress, speed, total / speed, self._means(), last)
+
+    def line(self, tick: Tick, speed: float, metrics: Mapping[str, float]) -> dict[str, float]:
+        """One line of the curve. `speed` was read before the evaluation, which is not part of it."""
+        return {"epoch": float(tick.epoch), "lr": tick.lr, **metrics, **self._means(), "train_images_per_s": speed}
+
+
+def _tags(machine: Machine, curve: list[dict[str, float]]) -> dict[str, str]:
+    return {
+        "commit": commit(),
+        "machine": machine_name(machine.device),
+        "threads": str(torch.get_num_threads()),
+        "precision": "bf16" if machine.bf16 else "float32",
+        "torch": torch.__version__,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def commit() -> str:
+    """The commit of this checkout, with "+" where files differ from it; "unknown" outside a repository."""
+    here = Path(__file__).parent
+    try:
+        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True)
+        dirty = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=here, capture_output=True, text=True)
+    except OSError:
+        return "unknown"
+    return head.stdout.strip() + ("+" if dirty.stdout.strip() else "") if head.returncode == 0 else "unknown"
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(text)
+    os.replace(part, path)
+
+
+def _read_curve(folder: Path) -> list[dict[str, float]]:
+    path = folder / "curve.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [{k: float(v) for k, v in line.items() if v} for line in csv.DictReader(file)]
+
+
+def _write_curve(folder: Path, curve: Iterable[Mapping[str, Any]]) -> None:
+    lines = list(curve)
+    names = list(dict.fromkeys(name for line in lines for name in line))
+    text = [",".join(names)] + [",".join(str(line.get(n, "")) for n in names) for line in lines]
+    _write(folder / "curve.csv", "\n".join(text) + "\n")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +45,10 @@ class Towers:
 
     cls: list[Tensor]  # per level (B, C_cls, H, W)
     pose: list[Tensor]  # per level (B, C_pose, H, W)
+
+    def to(self, *args: Any, **kwargs: Any) -> Towers:
+        """As `Tensor.to`, of every map."""
+        return Towers(cls=[t.to(*args, **kwargs) for t in self.cls], pose=[t.to(*args, **kwargs) for t in self.pose])
 
 
 @dataclass(slots=True, kw_only=True)

@@ -82,16 +82,17 @@ class Spec:
     def vary(self, changes: Mapping[str, Any]) -> Self:
         """A copy with other values at dotted paths, such as `{"neck.transformer_encoder_layers": 2}`.
 
-        In a tuple of specs the class name is the step (`losses.MLE.weights`); None there removes the spec, a spec
-        whose class is not there yet is appended.
+        In a tuple of specs the class name or the index is the step (`losses.MLE.weights`, `phases.1.start`); None
+        there removes the spec, a spec whose class is not there yet is appended. The result is checked as a whole, so
+        the order of changes does not matter.
 
         Raises:
             KeyError: a path leads nowhere; the message says what exists.
         """
-        spec: Any = self
+        loose = _thaw(self)
         for path, value in changes.items():
-            spec = _replaced(spec, path.split("."), value, path)
-        return spec
+            loose = _replaced(loose, path.split("."), value, path)
+        return _freeze(loose)
 
     @property
     def key(self) -> str:
@@ -142,26 +143,47 @@ def _flattened(path: str, value: Any) -> Iterator[tuple[str, Plain]]:
         yield path, value
 
 
-def _replaced(spec: Any, steps: list[str], value: Any, path: str) -> Any:
+@dataclass
+class _Loose:
+    """A spec taken apart, so that several changes can be made before it is checked."""
+
+    cls: type[Spec]
+    fields: dict[str, Any]
+
+
+def _thaw(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return _Loose(type(value), {f.name: _thaw(getattr(value, f.name)) for f in dataclasses.fields(value)})
+    return tuple(map(_thaw, value)) if isinstance(value, tuple) else value
+
+
+def _freeze(value: Any) -> Any:
+    if isinstance(value, _Loose):
+        return value.cls(**{name: _freeze(v) for name, v in value.fields.items()})
+    return tuple(map(_freeze, value)) if isinstance(value, tuple) else value
+
+
+def _replaced(loose: Any, steps: list[str], value: Any, path: str) -> Any:
     if not steps:
-        return value
-    if isinstance(spec, tuple):
-        return _replaced_in_tuple(spec, steps, value, path)
-    names = [f.name for f in dataclasses.fields(spec)] if isinstance(spec, Spec) else []
-    if steps[0] not in names:
-        raise KeyError(f"{path!r}: {type(spec).__name__} has no {steps[0]!r}; it has {names}")
-    return dataclasses.replace(spec, **{steps[0]: _replaced(getattr(spec, steps[0]), steps[1:], value, path)})
+        return _thaw(value)
+    if isinstance(loose, tuple):
+        return _replaced_in_tuple(loose, steps, value, path)
+    name = loose.cls.__name__ if isinstance(loose, _Loose) else type(loose).__name__
+    fields = loose.fields if isinstance(loose, _Loose) else {}
+    if steps[0] not in fields:
+        raise KeyError(f"{path!r}: {name} has no {steps[0]!r}; it has {list(fields)}")
+    return _Loose(loose.cls, fields | {steps[0]: _replaced(fields[steps[0]], steps[1:], value, path)})
 
 
-def _replaced_in_tuple(specs: tuple[Any, ...], steps: list[str], value: Any, path: str) -> tuple[Any, ...]:
-    names = [type(s).__name__ for s in specs]
-    found = int(steps[0]) if steps[0].isdigit() else names.index(steps[0]) if steps[0] in names else len(specs)
-    if found >= len(specs):
+def _replaced_in_tuple(items: tuple[Any, ...], steps: list[str], value: Any, path: str) -> tuple[Any, ...]:
+    names = [i.cls.__name__ if isinstance(i, _Loose) else str(i) for i in items]
+    found = int(steps[0]) if steps[0].isdigit() else names.index(steps[0]) if steps[0] in names else len(items)
+    if found >= len(items):
         if len(steps) == 1 and type(value).__name__ == steps[0]:
-            return (*specs, value)
+            return (*items, _thaw(value))
         raise KeyError(f"{path!r}: no {steps[0]!r} here; there is {names}")
-    new = _replaced(specs[found], steps[1:], value, path)
-    return specs[:found] + (() if new is None else (new,)) + specs[found + 1 :]
+    new = _replaced(items[found], steps[1:], value, path)
+    return items[:found] + (() if new is None else (new,)) + items[found + 1 :]
 
 
 def from_dict(data: Mapping[str, Any], known: Mapping[str, type[Spec]]) -> Spec:

@@ -8,7 +8,7 @@ Lengths are pixels of the network input, boxes are x1, y1, x2, y2, key points ar
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,9 +71,13 @@ class Targets:
 class Batch:
     """Images and targets of one step. With a frozen trunk `images` holds its cached features instead."""
 
-    images: Tensor  # (B, 3, H, W) float32, BGR, 0..255
+    images: Any  # (B, 3, H, W) float32, BGR, 0..255; or `slots.Towers`
     targets: Targets
     image_ids: tuple[int, ...]
+
+    def to(self, device: str) -> Batch:
+        images = self.images.to(device, non_blocking=True)
+        return replace(self, images=images, targets=self.targets.to(device))
 
 
 @dataclass(slots=True, kw_only=True)

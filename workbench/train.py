@@ -19,7 +19,7 @@ from workbench.criterion import losses
 from workbench.model import Network
 from workbench.optim import MovingAverage, learning_rate, parameter_groups
 from workbench.tensors import Batch
-from workbench.variant import Job
+from workbench.variant import Job, phase_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +88,6 @@ class Tick:
     epoch_end: bool
 
 
-def phase_at(job: Job, progress: float) -> int:
-    """Index of the phase that covers `progress`."""
-    return sum(phase.start <= progress for phase in job.variant.phases) - 1
-
-
 def train(
     job: Job, state: State, data: Callable[[int], Iterable[Batch]], steps: int, machine: Machine = Machine()
 ) -> Iterator[Tick]:
@@ -109,6 +104,7 @@ def train(
             for group in state.optim.param_groups:
                 group["lr"] = learning_rate(job.recipe.schedule, group["base"], step, total)
 
+            batch = batch.to(machine.device)
             with machine.autocast():
                 dense = model(batch.images)
                 terms = losses(model, dense, batch.targets, phase)

@@ -142,7 +142,8 @@ class Protocol(Spec):
         data: "figures-easy", "figures-hard", or the fingerprint of a data set on disk (`workbench.data.source`).
         size: height and width of the network input; multiples of 32.
         sides: smallest and largest side of the random resize of each step; (0, 0) keeps `size`.
-        images: distinct training images; epoch_images: images per epoch.
+        images: distinct training images; first_image: number of the first embedded scene.
+        epoch_images: images per epoch.
         trunk: name of a frozen trunk whose cached features stand for the images; "" trains everything.
     """
 
@@ -151,6 +152,7 @@ class Protocol(Spec):
     sides: tuple[int, int] = (0, 0)
     augment: Literal["none", "light", "rtmo", "rtmo-t", "rtmo-ml", "crowdpose"] = "none"
     images: int = 0
+    first_image: int = 0
     epoch_images: int = 0
     epochs: int = 600
     batch: int = 256
@@ -177,3 +179,8 @@ class Job(Spec):
     recipe: Recipe = Recipe()
     protocol: Protocol = Protocol()
     seed: int = 0
+
+
+def phase_at(job: Job, progress: float) -> int:
+    """Index of the phase that covers `progress`."""
+    return sum(phase.start <= progress for phase in job.variant.phases) - 1

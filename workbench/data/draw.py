@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.skeletons import Skeleton, skeleton
-from workbench.tensors import Array, Sample
+from workbench.tensors import Array, Detections, Sample
 
 Image = NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -21,6 +21,7 @@ _MIDDLE: Final[Colour] = (80, 220, 80)
 _BOX: Final[Colour] = (0, 230, 255)
 _TILE: Final = 320  # smallest shown side of an image in pixels
 _GAP: Final = 4
+_SURE: Final = 0.3  # predictions below this score are not drawn
 
 
 def _side(name: str) -> Colour:
@@ -100,7 +101,10 @@ def contact_sheet(samples: Sequence[Sample], columns: int = 5) -> Image:
     Left is warm, right is cold, a hidden key point is black inside. Images are enlarged by whole
     factors and padded to the largest of them.
     """
-    tiles = [draw_persons(s.image, s.boxes, s.keypoints, s.visible) for s in samples]
+    return _sheet([draw_persons(s.image, s.boxes, s.keypoints, s.visible) for s in samples], columns)
+
+
+def _sheet(tiles: Sequence[Image], columns: int) -> Image:
     if not tiles:
         return np.zeros((_GAP, _GAP, 3), np.uint8)
     columns = max(1, min(columns, len(tiles)))
@@ -110,3 +114,21 @@ def contact_sheet(samples: Sequence[Sample], columns: int = 5) -> Image:
         top, left = i // columns * height, i % columns * width
         sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
     return sheet
+
+
+def predictions(samples: Sequence[Sample], found: Sequence[Detections], columns: int = 6) -> Image:
+    """Each sample twice, side by side: what is there, and what was found with a score of 0.3 and more."""
+    pairs: list[Image] = []
+    for sample, one in zip(samples, found, strict=True):
+        sure = one.scores >= _SURE
+        pairs.append(draw_persons(sample.image, sample.boxes, sample.keypoints, sample.visible))
+        pairs.append(
+            draw_persons(
+                sample.image,
+                one.boxes[sure],
+                one.keypoints[sure],
+                one.keypoint_scores[sure],
+                scores=one.scores[sure],
+            )
+        )
+    return _sheet(pairs, columns)

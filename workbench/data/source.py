@@ -1,0 +1,254 @@
+"""What a job trains and is judged on: embedded scenes or a data set on disk, as batches.
+
+With a frozen trunk the batches hold its features in place of images; nothing else changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import distributed as dist
+
+from workbench.data import augment
+from workbench.data.coco import open_dataset
+from workbench.data.figures import Figures, cache_name, cached
+from workbench.data.geometry import letterbox, placement, unletterbox
+from workbench.data.loader import SIDE, Loader, Transform, generator, random_resize
+from workbench.errors import Refused
+from workbench.model import Network
+from workbench.tensors import Batch, Detections, Sample
+from workbench.trunk import Features, features, on_trunk
+from workbench.variant import Job, Protocol, phase_at
+
+VALIDATION = 10_000_000  # first scene of the validation part: far from every training scene
+PICTURES = 9  # validation images that are drawn with what was found
+
+
+@dataclass(frozen=True)
+class Source:
+    """The data of one job.
+
+    Fields:
+        train: `train(epoch)` gives `steps` batches, the same ones each time it is asked.
+        validate: the validation images in order; truth: their COCO dict; pictures: the first of them.
+        restore: detections in pixels of the network input to pixels of the original image.
+        network: the network on its frozen trunk, where there is one.
+        unreadable: image files that could not be read so far, with the reason.
+    """
+
+    train: Callable[[int], Iterable[Batch]]
+    steps: int
+    validate: Callable[[], Iterator[Batch]]
+    truth: dict[str, Any]
+    pictures: Sequence[Sample]
+    restore: Callable[[Detections], Detections] = lambda found: found
+    network: Network | None = None
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+
+def open_source(job: Job, workers: int, home: Path, data: Path | None = None) -> Source:
+    """Opens and checks the data of a job; renders scenes and computes features where they are not cached yet.
+
+    Raises:
+        Refused: the data set is missing, broken or not the one that the job was declared with.
+    """
+    if job.protocol.data.startswith("figures-"):
+        return _figures(job, workers, home)
+    if data is None:
+        raise Refused(f"the job wants data set {job.protocol.data}, but no folder was given; add --data FOLDER")
+    return _folder(job, workers, data)
+
+
+def _transforms(protocol: Protocol) -> tuple[Transform | None, Transform | None]:
+    """The augmentation of the main phases and of the final one."""
+    size = protocol.size
+    if protocol.augment == "none":
+        return None, None
+    if protocol.augment == "light":
+        return augment.light(size), augment.light(size)
+    if protocol.augment == "crowdpose":
+        return augment.crowdpose_main(size), augment.crowdpose_final(size)
+    main = augment.coco_main(size, mixup=protocol.augment != "rtmo-t")
+    return main, augment.coco_final(size, moves=protocol.augment == "rtmo-ml")
+
+
+class _Training:
+    """The training batches of an epoch, under the augmentation of the phase that the epoch lies in."""
+
+    def __init__(self, job: Job, samples: Sequence[Sample], workers: int) -> None:
+        self.job, protocol = job, job.protocol
+        self.unreadable: dict[str, str] = {}
+        self._loaders = [
+            Loader(
+                samples,
+                protocol.batch // protocol.accumulate // _world(),
+                seed=job.seed,
+                transform=transform,
+                workers=workers,
+                images=protocol.epoch_images or None,
+                rank=_rank(),
+                world=_world(),
+            )
+            for transform in _transforms(protocol)
+        ]
+
+    def __len__(self) -> int:
+        return len(self._loaders[0])
+
+    def __call__(self, epoch: int) -> Iterator[Batch]:
+        phase = self.job.variant.phases[phase_at(self.job, epoch / self.job.protocol.epochs)]
+        loader = self._loaders[phase.final]
+        yield from loader(epoch)
+        self.unreadable.update(loader.unreadable)
+
+
+def _world() -> int:
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def _rank() -> int:
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+def _judging(protocol: Protocol, samples: Sequence[Sample], workers: int, fit: Transform | None = None) -> Loader:
+    batch = min(protocol.batch, 64)
+    return Loader(samples, batch, seed=0, transform=fit, workers=workers, shuffle=False, drop_last=False)
+
+
+def _figures(job: Job, workers: int, home: Path) -> Source:
+    protocol, level = job.protocol, job.protocol.data.removeprefix("figures-")
+    if protocol.size[0] != protocol.size[1]:
+        raise Refused(f"size {protocol.size}: the embedded scenes are square")
+    train = Figures(level, protocol.size[0], count=protocol.images, start=protocol.first_image)
+    val = Figures(level, protocol.size[0], count=protocol.eval_images, start=VALIDATION)
+    scenes, judged = cached(train, home / "data"), cached(val, home / "data")
+    truth, pictures = judged.coco(), [judged[i] for i in range(min(PICTURES, len(judged)))]
+    if not protocol.trunk:
+        loader, judge = _Training(job, scenes, workers), _judging(protocol, judged, workers)
+        return Source(loader, len(loader), lambda: judge(0), truth, pictures, unreadable=loader.unreadable)
+    network = on_trunk(job)
+    kept = [_kept(network, job, f, s, home) for f, s in ((train, scenes), (val, judged))]
+    loader, judge = _Training(job, _Labels(scenes), workers), _judging(protocol, _Labels(judged), workers)
+    return Source(
+        lambda epoch: _with_features(loader(epoch), kept[0]),
+        len(loader),
+        lambda: _with_features(judge(0), kept[1]),
+        truth,
+        pictures,
+        network=network,
+    )
+
+
+def _kept(network: Network, job: Job, scenes: Figures, images: Sequence[Sample], home: Path) -> Features:
+    every = Loader(images, 100, seed=0, shuffle=False, drop_last=False)
+    path = home / "features" / f"{job.protocol.trunk}-{cache_name(scenes)}.safetensors"
+    return features(network, lambda: every(0), scenes.start, path)
+
+
+class _Labels(Sequence[Sample]):
+    """The samples without their pixels, which the features stand for."""
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self.samples = samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: Any) -> Any:
+        return replace(self.samples[index], image=np.zeros((32, 32, 3), np.uint8))
+
+
+def _with_features(batches: Iterable[Batch], kept: Features) -> Iterator[Batch]:
+    for batch in batches:
+        yield replace(batch, images=kept(batch.image_ids))
+
+
+def fingerprint(folder: Path) -> str:
+    """The name of a data set on disk: its folder's name and a digest of its annotations."""
+    digest = hashlib.sha256()
+    for split in ("train", "val"):
+        digest.update(open_dataset(folder, split, check=False).file.read_bytes())
+    return f"{folder.resolve().name}@{digest.hexdigest()[:8]}"
+
+
+def _folder(job: Job, workers: int, folder: Path) -> Source:
+    protocol = job.protocol
+    if fingerprint(folder) != protocol.data:
+        raise Refused(f"{folder} holds {fingerprint(folder)}, but the job was declared with {protocol.data}")
+    train, val = (open_dataset(folder, split) for split in ("train", "val"))
+    if len(val.skeleton) != job.variant.num_keypoints:
+        raise Refused(
+            f"{folder} has {len(val.skeleton)} key points, the variant {job.variant.num_keypoints}: "
+            f"add --set variant.num_keypoints={len(val.skeleton)}"
+        )
+    truth = _first(val.coco(), protocol.eval_images)
+    shown = {image["id"] for image in truth["images"]}
+    judged = _Chosen(val, [i for i in range(len(val)) if val.image_id(i) in shown])
+    loader, judge = _Training(job, train, workers), _judging(protocol, judged, workers, _Fit(protocol.size))
+    return Source(
+        lambda epoch: _resized(loader(epoch), job.seed, epoch, protocol),
+        len(loader),
+        lambda: judge(0),
+        truth,
+        [judged[i] for i in range(min(PICTURES, len(judged)))],
+        restore=_Restore(truth, protocol.size),
+        unreadable=loader.unreadable,
+    )
+
+
+def _first(truth: dict[str, Any], count: int) -> dict[str, Any]:
+    """The first images of a COCO dict and their annotations; all for 0."""
+    images = truth["images"][: count or None]
+    ids = {image["id"] for image in images}
+    return {**truth, "images": images, "annotations": [a for a in truth["annotations"] if a["image_id"] in ids]}
+
+
+class _Chosen(Sequence[Sample]):
+    def __init__(self, samples: Sequence[Sample], rows: list[int]) -> None:
+        self.samples, self.rows = samples, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.samples[self.rows[index]]
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """The validation transform: the whole image on a canvas of one size; persons are not needed."""
+
+    size: tuple[int, int]
+
+    def __call__(self, dataset: Sequence[Sample], index: int, rng: np.random.Generator) -> Sample:
+        sample = dataset[index]
+        return replace(sample, image=letterbox(sample.image, self.size)[0], ignore=None)
+
+
+class _Restore:
+    def __init__(self, truth: dict[str, Any], size: tuple[int, int]) -> None:
+        self.sides = {image["id"]: (image["width"], image["height"]) for image in truth["images"]}
+        self.size = size
+
+    def __call__(self, found: Detections) -> Detections:
+        place = placement(*self.sides[found.image_id], self.size)
+        return replace(
+            found,
+            boxes=unletterbox(found.boxes.reshape(-1, 2, 2), self.size, *place).reshape(-1, 4),
+            keypoints=unletterbox(found.keypoints, self.size, *place),
+        )
+
+
+def _resized(batches: Iterable[Batch], seed: int, epoch: int, protocol: Protocol) -> Iterator[Batch]:
+    """A random size for each step but the very first, the same on every rank."""
+    for step, batch in enumerate(batches):
+        first = epoch == step == 0
+        if first or not protocol.sides[0]:
+            yield batch
+        else:
+            yield random_resize(batch, *protocol.sides, generator(seed, epoch, SIDE, step))
