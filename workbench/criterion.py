@@ -85,7 +85,8 @@ class _Matched(Matched):
         mask = self._targets.ignore
         if mask is None or not self._phase.final or self.dense.proxy is None:
             return torch.ones_like(self.dense.cls[..., :1])
-        weight = ignore_weight(mask, self.dense.proxy.detach(), self.dense.vis.detach())  # (B, N)
+        proxy, vis = self.dense.proxy.detach(), self.dense.vis.detach()
+        weight = ignore_weight(mask, proxy, vis, self._phase.exact_ignore)  # (B, N)
         return torch.where(self._targets.present.any(1)[:, None], weight, 1.0)[..., None]
 
 

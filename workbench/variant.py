@@ -32,12 +32,15 @@ class Phase(Spec):
         proxy: key points of the coordinate stage teach the regression branch and the class target.
         overlaps_power: exponent of the class target.
         final: weak augmentation and ignore masks.
+        exact_ignore: look the ignore mask up at the very pixel; published (False) is a look-up that is off by a little
+            on square inputs and wrong on others.
     """
 
     start: float = 0.0
     proxy: bool = False
     overlaps_power: float = 0.5
     final: bool = False
+    exact_ignore: bool = False
 
 
 RTMO_PHASES = (Phase(), Phase(start=280 / 600, proxy=True), Phase(start=579 / 600, proxy=True, final=True))

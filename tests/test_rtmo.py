@@ -1,0 +1,361 @@
+"""The published face: names, defaults, records, refusals, and the released models' shapes."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.test_golden_tiny import TINY, golden, tiny
+from workbench import checkpoint
+from workbench import rtmo as face
+from workbench.data.geometry import letterbox, unletterbox
+from workbench.decode import detect
+from workbench.errors import Refused
+from workbench.model import Network
+from workbench.presets import rtmo
+from workbench.rtmo import RELEASED, RTMO, CSPConfig, ModelManager, ResNetConfig, RTMOConfig, STDCConfig
+from workbench.variant import Variant
+
+COUNTS = {"t": 6_829_875, "s": 9_868_899, "m": 22_526_307, "l": 44_693_315}
+CROWD = {"s": 9_765_678, "m": 22_372_254, "l": 44_488_430}
+PUBLISHED = {
+    "num_classes": 1,
+    "num_keypoints": 17,
+    "transformer_embed_dims": 256,
+    "transformer_num_heads": 8,
+    "transformer_feedforward_channels": 1024,
+    "transformer_dropout": 0.0,
+    "transformer_encoder_layers": 1,
+    "in_channels": 256,
+    "pose_vec_channels": 256,
+    "cls_feat_channels": 256,
+    "stacked_convs": 2,
+    "feat_channels_dcc": 128,
+    "num_bins": (192, 256),
+    "spe_channels": 128,
+    "gau_s": 128,
+    "gau_expansion_factor": 2,
+    "gau_dropout_rate": 0.0,
+}
+
+
+def small(**changes: Any) -> RTMO:
+    """A model of a tenth of a million parameters."""
+    fields: dict[str, Any] = {
+        "backbone_config": STDCConfig(size="nano"),
+        "transformer_embed_dims": 32,
+        "transformer_num_heads": 4,
+        "transformer_feedforward_channels": 32,
+        "pose_vec_channels": 16,
+        "widen_factor": 0.125,
+        "feat_channels_dcc": 16,
+        "num_bins": (16, 24),
+        "spe_channels": 16,
+        "gau_s": 16,
+    }
+    torch.manual_seed(0)
+    return RTMO(RTMOConfig(**(fields | changes)), size=(64, 96))
+
+
+def like_golden() -> RTMO:
+    """The face around the tiny model of the golden set, which does find persons."""
+    model = small()
+    model.network = Network(tiny(), seed=0)
+    model.size = (128, 160)
+    model.load(TINY / "state_dict.npz")
+    return model.eval()
+
+
+def people(count: int, keypoints: int = 17) -> dict[str, Any]:
+    corner = torch.rand(count, 2) * 20
+    boxes = torch.cat([corner, corner + 30], 1)
+    points = corner[:, None] + torch.rand(count, keypoints, 2) * 30
+    visible = torch.ones(count, keypoints)
+    return {"boxes": boxes, "keypoints": points, "visible": visible, "areas": torch.full((count,), 500.0)}
+
+
+def test_fields_and_defaults_are_the_published_ones() -> None:
+    config = RTMOConfig()
+    for name, value in PUBLISHED.items():
+        assert getattr(config, name) == value
+    more = {f.name for f in dataclasses.fields(config)} - set(PUBLISHED)
+    assert more == {
+        "backbone_config",
+        "featmap_strides",
+        "featmap_strides_pointgenerator",
+        "centralize_points_pointgenerator",
+        "widen_factor",
+        "csp_layers",
+    }
+    # the card's own values for these do not fit the released weights
+    assert config.featmap_strides == config.featmap_strides_pointgenerator == (16, 32)
+    assert config.centralize_points_pointgenerator
+    assert RTMOConfig.__doc__ and "[16, 8]" in RTMOConfig.__doc__
+
+
+def test_default_is_the_released_small_model() -> None:
+    assert RTMOConfig().variant() == rtmo("s") == Variant()
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_released_models(name: str) -> None:
+    size, keypoints, _, file = RELEASED[name]
+    variant = ModelManager.config(name).variant()
+    assert variant == rtmo(size[0], keypoints)
+    with torch.device("meta"):
+        network = Network(variant)
+    count = sum(p.numel() for p in network.parameters())
+    assert count == (COUNTS if keypoints == 17 else CROWD)[size[0]]
+    assert ("crowdpose" in file) == (keypoints == 14)
+
+
+@pytest.mark.parametrize(
+    "backbone", [ResNetConfig(depth=18), STDCConfig(size="nano"), STDCConfig(), CSPConfig(size="medium")]
+)
+def test_other_backbones(backbone: Any) -> None:
+    with torch.device("meta"):
+        variant = RTMOConfig(backbone_config=backbone).variant()
+    assert variant.backbone == backbone.backbone()
+
+
+def test_a_custom_model_as_the_card_writes_it() -> None:
+    config = RTMOConfig(backbone_config=CSPConfig(size="small", use_pretrained=False), num_classes=1, num_keypoints=17)
+    assert config == RTMOConfig()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"featmap_strides": [16, 8], "featmap_strides_pointgenerator": [16, 8]}, "ascending"),
+        ({"featmap_strides": [8, 16]}, "differ"),
+        ({"centralize_points_pointgenerator": False}, "keep True"),
+        ({"num_classes": 0}, "at least 1"),
+        ({"num_keypoints": 16}, "no known skeleton"),
+        ({"num_bins": (1, 256)}, "at least 2"),
+        ({"transformer_num_heads": 7}, "heads"),
+        ({"gau_s": "128"}, "gau_s"),
+    ],
+)
+def test_a_config_that_cannot_be(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(Refused, match=message) as refused:
+        RTMOConfig(**fields)
+    assert "\n" not in str(refused.value)
+
+
+# --- training
+
+
+@pytest.mark.parametrize("phase", [0, 1, 2])
+def test_training_step(phase: int) -> None:
+    model = small().train()
+    given = [people(2), SimpleNamespace(**people(1))]
+    before = {k: v.clone() for k, v in model.state_dict().items() if "coords" in k and "running" in k}
+    output = model(torch.rand(2, 3, 64, 96) * 255, given, phase=phase)
+    assert output.loss is not None
+    terms = output.loss.terms()
+    published = {"loss_cls", "loss_bbox", "loss_mle", "loss_vis", "loss_oks"}
+    assert set(terms) == published | ({"loss_bbox_aux"} if phase == 2 else set())
+    assert float(output.loss.total.detach()) == pytest.approx(sum(float(t.detach()) for t in terms.values()), rel=1e-5)
+    output.loss.total.backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+    # the losses update the statistics once; looking for persons does not
+    after = {k: v for k, v in model.state_dict().items() if k in before}
+    assert any(not torch.equal(before[k], after[k]) for k in before)
+    assert model.network.coords.training
+
+
+def test_loss_is_that_of_the_reference() -> None:
+    g = golden("tiny/train_inputs")
+    names = {"boxes": "bboxes", "keypoints": "keypoints", "visible": "keypoints_visible", "areas": "areas"}
+    given = [{ours: g[f"A{i}_{name}"] for ours, name in names.items()} for i in (0, 1)]  # the second is empty
+    output = like_golden()(g["A_image_uint8_bgr_hwc"].permute(0, 3, 1, 2).float(), given)
+    expected = golden("tiny/train_stage1_A_bneval")
+    assert output.loss is not None
+    for name, term in output.loss.terms().items():
+        reference = expected.get(f"{name}.mean", expected[name])
+        assert float(term.detach()) == pytest.approx(float(reference), rel=2e-4), name
+
+
+def test_without_targets_there_is_no_loss() -> None:
+    model = small().eval()
+    with torch.no_grad():
+        output = model(torch.rand(2, 3, 64, 96) * 255, score_threshold=0.0)
+    found = output.outputs
+    assert output.loss is None
+    n = found.scores.shape[1]
+    assert found.pred_bboxes.shape == (2, n, 4) and found.pred_keypoints.shape == (2, n, 17, 2)
+    assert found.keypoint_scores.shape == found.keypoints_visible.shape == (2, n, 17)
+    assert found.labels.shape == found.bbox_scores.shape == (2, n)
+
+
+def test_outputs_are_padded_predictions() -> None:
+    images = golden("tiny/inference")["image_uint8_bgr_nhwc"].permute(0, 3, 1, 2).float()
+    model = like_golden()
+    with torch.no_grad():
+        found = model(images).outputs
+    alone = detect(model.network, images)
+    assert [len(one) for one in alone] == [20, 10]
+    for i, one in enumerate(alone):
+        n = len(one)
+        assert np.array_equal(found.scores[i, :n].numpy(), one.scores)
+        np.testing.assert_allclose(found.pred_bboxes[i, :n].numpy(), one.boxes, atol=1e-4)
+        np.testing.assert_allclose(found.pred_keypoints[i, :n].numpy(), one.keypoints, atol=1e-3)
+        assert (found.labels[i, n:] == -1).all() and (found.scores[i, n:] == 0).all()
+        assert (found.labels[i, :n] == 0).all()
+
+
+GOOD = people(2)
+
+
+@cache
+def refusing() -> RTMO:
+    return small()
+
+
+@pytest.mark.parametrize(
+    ("images", "targets", "message"),
+    [
+        (torch.zeros(1, 3, 64, 64, dtype=torch.uint8), None, "float32"),
+        (np.zeros((64, 64, 3), np.uint8), None, "float32"),
+        (torch.zeros(1, 3, 60, 64), None, "multiples of 32"),
+        (torch.zeros(3, 64, 64), None, "B, 3, H, W"),
+        (torch.zeros(1, 3, 64, 64), [], "one entry for each of the 1 images"),
+        (torch.zeros(1, 3, 64, 64), GOOD, "expected a list"),
+        (torch.zeros(1, 3, 64, 64), [{"boxes": GOOD["boxes"]}], "no keypoints, visible, areas"),
+        (torch.zeros(1, 3, 64, 64), [GOOD | {"keypoints": torch.zeros(2, 14, 2)}], r"expected \(2, 17, 2\)"),
+        (torch.zeros(1, 3, 64, 64), [GOOD | {"areas": torch.tensor([1.0, torch.nan])}], "areas: holds NaN"),
+        (torch.zeros(1, 3, 64, 64), [GOOD | {"boxes": torch.tensor(1.0)}], "boxes"),
+        (torch.zeros(1, 3, 64, 64), [GOOD | {"labels": torch.tensor([0, 1])}], r"labels: \[0, 1\]; expected 0..0"),
+    ],
+)
+def test_input_that_is_refused(images: Any, targets: Any, message: str) -> None:
+    with pytest.raises(Refused, match=message) as refused:
+        refusing()(images, targets)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_phase_that_is_not_there() -> None:
+    with pytest.raises(Refused, match=r"phase 3: expected 0\.\.2"):
+        refusing()(torch.zeros(1, 3, 64, 64), [GOOD], phase=3)
+
+
+def test_several_classes_want_labels() -> None:
+    model = small(num_classes=3).train()
+    with pytest.raises(Refused, match="no labels"):
+        model(torch.zeros(1, 3, 64, 64), [GOOD])
+    output = model(torch.rand(1, 3, 64, 64) * 255, [GOOD | {"labels": [2, 0]}])
+    assert output.loss is not None and output.loss.total.isfinite()
+
+
+# --- inference
+
+
+def scene() -> np.ndarray:
+    image = golden("tiny/inference")["image_uint8_bgr_nhwc"][0].numpy()
+    return np.ascontiguousarray(cv2.resize(image, (320, 200)))
+
+
+def test_infer_maps_back_to_the_image(tmp_path: Path) -> None:
+    model, image = like_golden(), scene()
+    found = model.infer(image).detections
+    assert found
+    boxed, center, scale = letterbox(image, (128, 160))
+    (raw,) = detect(model.network, torch.from_numpy(boxed).permute(2, 0, 1)[None].float())
+    assert len(raw) == len(found)
+    np.testing.assert_allclose(
+        [[p[:2] for p in one.keypoints] for one in found],
+        unletterbox(raw.keypoints, (128, 160), center, scale),
+        atol=1e-2,
+    )
+    np.testing.assert_allclose([[p[2] for p in one.keypoints] for one in found], raw.keypoint_scores, atol=1e-5)
+    np.testing.assert_allclose(
+        [one.bbox[:2] for one in found], unletterbox(raw.boxes[:, :2], (128, 160), center, scale), atol=1e-2
+    )
+    first = found[0]
+    assert (first.cls_id, first.label) == (0, "person")
+    assert isinstance(first.bbox[0], float) and isinstance(first.conf, float) and isinstance(first.cls_id, int)
+    assert [one.conf for one in found] == sorted((one.conf for one in found), reverse=True)
+    assert all(one.conf > 0.1 for one in found)
+
+    cv2.imwrite(str(tmp_path / "a.png"), image)
+    colours = Image.fromarray(image[..., ::-1].copy())
+    for same in (str(tmp_path / "a.png"), tmp_path / "a.png", colours):
+        assert model.infer(same).detections == found
+
+
+def test_thresholds_of_infer() -> None:
+    model, image = like_golden(), scene()
+    few = model.infer(image, score_threshold=0.5).detections
+    assert all(one.conf > 0.5 for one in few)
+    assert len(few) < len(model.infer(image).detections) <= len(model.infer(image, nms_threshold=1.0).detections)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        ("none.jpg", "none.jpg: missing"),
+        (np.zeros((4, 4), np.uint8), r"uint8 array \(4, 4\)"),
+        (np.zeros((4, 4, 3), np.float32), "float32 array"),
+        (np.zeros((0, 4, 3), np.uint8), "array"),
+        (3, "int given"),
+    ],
+)
+def test_what_is_no_image(image: Any, message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        refusing().infer(image)
+
+
+def test_infer_leaves_the_mode() -> None:
+    model = small().train()
+    model.infer(np.zeros((10, 20, 3), np.uint8))
+    assert model.training and model.network.training
+
+
+# --- models by name
+
+
+def test_saved_weights_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = small().eval()
+    model.save(tmp_path / "a.pth")
+    monkeypatch.setattr(ModelManager, "config", staticmethod(lambda name: model.config))
+    again = ModelManager.get("rtmo-t", weights=tmp_path / "a.pth")
+    assert not again.training and again.size == (416, 416)
+    assert all(torch.equal(v, again.state_dict()[k]) for k, v in model.state_dict().items())
+
+
+def test_weights_of_another_model(tmp_path: Path) -> None:
+    RTMO(ModelManager.config("rtmo-t")).save(tmp_path / "t.pth")
+    with pytest.raises(Refused, match=r"fits the preset rtmo\('t', 17\)"):
+        ModelManager.get("rtmo-s-coco", weights=tmp_path / "t.pth")
+
+
+def test_no_such_model() -> None:
+    with pytest.raises(Refused, match="no model 'rtmo-x'; there are rtmo-t, rtmo-s-coco"):
+        ModelManager.get("rtmo-x")
+
+
+def test_released_weights_are_asked_for_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def nothing(address: str, path: Path, sha256: str) -> None:
+        asked.append((address, sha256))
+        raise Refused(f"{address}: could not be downloaded")
+
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path))
+    monkeypatch.setattr(checkpoint, "_download", nothing)
+    monkeypatch.setattr(ModelManager, "config", staticmethod(lambda name: small().config))
+    for name, (_, _, _, file) in RELEASED.items():
+        with pytest.raises(Refused, match=f"{name}: no weights given and none found.*weights=PATH"):
+            ModelManager.get(name)
+        assert asked[-1][0].startswith("https://") and asked[-1][0].endswith(file)
+        assert len(asked[-1][1]) == 8 and int(asked[-1][1], 16) >= 0
+    assert face.__doc__ and "[16, 8]" in face.__doc__

@@ -1,0 +1,506 @@
+"""The published face: RTMO (arXiv 2312.07526) under the names and defaults of its model card.
+
+    model = ModelManager.get("rtmo-s-coco", weights="rtmo-s.pth")
+    for person in model.infer("street.jpg").detections:
+        print(person.conf, person.bbox, person.keypoints)
+
+    model = RTMO(RTMOConfig(backbone_config=CSPConfig(size="small"), num_classes=1, num_keypoints=17))
+    output = model(images, targets)  # RTMOModelOutput(outputs=KeypointOutput, loss=RTMOLoss)
+    output.loss.total.backward()
+
+Two defaults of the card are wrong for the released models, and ours are what these need: `featmap_strides` (16, 32),
+not [16, 8], and `centralize_points_pointgenerator` True, not False (cell i of stride s lies at i s + (s - 1) / 2).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from workbench.checkpoint import load_published, published_state
+from workbench.components.backbones.csp_darknet import CSPDarknet
+from workbench.components.backbones.stdc import STDC
+from workbench.components.backbones.timm_backbone import TimmBackbone
+from workbench.components.coords.dcc import DCC
+from workbench.components.heads.rtmo_head import RTMOHead
+from workbench.components.necks.hybrid_encoder import HybridEncoder
+from workbench.criterion import losses
+from workbench.data.geometry import letterbox, unletterbox
+from workbench.data.images import Unreadable, read_image
+from workbench.decode import detect, keep
+from workbench.errors import Refused
+from workbench.model import Network, gather
+from workbench.presets import rtmo
+from workbench.slots import Backbone
+from workbench.spec import Spec
+from workbench.tensors import Dense, Targets
+from workbench.variant import Variant
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneConfig(Spec, ABC):
+    """Which backbone."""
+
+    @property
+    def preset(self) -> str:
+        """The released size whose neck, head and losses go with it."""
+        return "s"
+
+    @abstractmethod
+    def backbone(self) -> Backbone:
+        """The component."""
+
+
+_CSP = {"tiny": (0.375, 0.33), "small": (0.5, 0.33), "medium": (0.75, 0.67), "large": (1.0, 1.0)}  # width, depth
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class CSPConfig(BackboneConfig):
+    """CSP-Darknet, the published backbone. `use_pretrained`: True downloads the YOLOX weights with which RTMO starts,
+    a path reads a checkpoint."""
+
+    size: Literal["tiny", "small", "medium", "large"] = "small"
+    use_pretrained: bool | str = False
+
+    @property
+    def preset(self) -> str:
+        return self.size[0]
+
+    def backbone(self) -> Backbone:
+        width, depth = _CSP[self.size]
+        return CSPDarknet(width=width, depth=depth, use_pretrained=self.use_pretrained)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ResNetConfig(BackboneConfig):
+    """ResNet as timm has it. `use_pretrained`: True downloads its ImageNet weights, a path reads a checkpoint."""
+
+    depth: Literal[18, 34, 50, 101] = 50
+    use_pretrained: bool | str = False
+
+    def backbone(self) -> Backbone:
+        return TimmBackbone(name=f"resnet{self.depth}", use_pretrained=self.use_pretrained)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class STDCConfig(BackboneConfig):
+    """STDC. `use_pretrained` is the path of a checkpoint; there is none to download."""
+
+    size: Literal["nano", "small", "large"] = "small"
+    use_pretrained: bool | str = False
+
+    def backbone(self) -> Backbone:
+        sizes: dict[str, Literal["nano", "1", "2"]] = {"nano": "nano", "small": "1", "large": "2"}
+        return STDC(size=sizes[self.size], use_pretrained=self.use_pretrained)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class RTMOConfig(Spec):
+    """The published fields with the defaults of rtmo-s, and two that the card leaves to the size of the backbone.
+
+    Fields:
+        num_classes: object classes; num_keypoints: key points per person, 17 (COCO) or 14 (CrowdPose).
+        in_channels: channels that the neck hands to the head, before `widen_factor` (256 for all released models).
+        pose_vec_channels: pose feature per cell, input of the DCC; not scaled (t 192, s 256, m 384, l 512).
+        cls_feat_channels: channels of the class branch before `widen_factor`; stacked_convs: convolutions per branch,
+            the pose branch has twice as many.
+        featmap_strides, featmap_strides_pointgenerator: strides of the maps and of their cells, ascending and the same
+            in both. The card prints [16, 8]; the released models have 16 and 32.
+        centralize_points_pointgenerator: cells lie at their centre. The card prints False; the released models need
+            True, and nothing else is offered.
+        num_bins: bins for x and y; spe_channels: sine encoding of a bin; the rest as in the DCC and its attention.
+        widen_factor, csp_layers: width of neck and head, blocks of the neck's layers; None is what belongs to the
+            backbone: t 0.375 and 1, s 0.5 and 1, m 0.75 and 2, l 1 and 3, backbones of other kinds as s.
+    """
+
+    num_classes: int = 1
+    num_keypoints: int = 17
+    backbone_config: BackboneConfig = CSPConfig()
+    transformer_embed_dims: int = 256
+    transformer_num_heads: int = 8
+    transformer_feedforward_channels: int = 1024
+    transformer_dropout: float = 0.0
+    transformer_encoder_layers: int = 1
+    in_channels: int = 256
+    pose_vec_channels: int = 256
+    cls_feat_channels: int = 256
+    stacked_convs: int = 2
+    featmap_strides: tuple[int, ...] = (16, 32)
+    featmap_strides_pointgenerator: tuple[int, ...] = (16, 32)
+    centralize_points_pointgenerator: bool = True
+    feat_channels_dcc: int = 128
+    num_bins: tuple[int, int] = (192, 256)
+    spe_channels: int = 128
+    gau_s: int = 128
+    gau_expansion_factor: int = 2
+    gau_dropout_rate: float = 0.0
+    widen_factor: float | None = None
+    csp_layers: int | None = None
+
+    def check(self) -> None:
+        if self.num_classes < 1:
+            raise Refused(f"RTMOConfig.num_classes: {self.num_classes} given; expected at least 1")
+        if self.featmap_strides != self.featmap_strides_pointgenerator:
+            raise Refused(
+                f"RTMOConfig: featmap_strides {self.featmap_strides} and featmap_strides_pointgenerator "
+                f"{self.featmap_strides_pointgenerator} differ; give the same strides to both"
+            )
+        if not self.centralize_points_pointgenerator:
+            raise Refused(
+                "RTMOConfig.centralize_points_pointgenerator: False given; cells of the released models lie at their "
+                "centre, keep True"
+            )
+        self.variant()
+
+    def variant(self) -> Variant:
+        """The estimator that these fields describe, with the losses and phases of its size's training.
+
+        Raises:
+            Refused: the fields do not go together.
+        """
+        base = rtmo(self.backbone_config.preset, self.num_keypoints)
+        assert isinstance(base.neck, HybridEncoder)
+        width = base.neck.width if self.widen_factor is None else self.widen_factor
+        neck = HybridEncoder(
+            transformer_embed_dims=self.transformer_embed_dims,
+            transformer_num_heads=self.transformer_num_heads,
+            transformer_feedforward_channels=self.transformer_feedforward_channels,
+            transformer_dropout=self.transformer_dropout,
+            transformer_encoder_layers=self.transformer_encoder_layers,
+            width=width,
+            depth=base.neck.depth if self.csp_layers is None else self.csp_layers / 3,
+            out_channels=2 * int(self.in_channels * width),  # one half for each branch of the head
+            strides=self.featmap_strides,
+        )
+        head = RTMOHead(
+            width=width,
+            cls_feat_channels=self.cls_feat_channels,
+            pose_vec_channels=self.pose_vec_channels,
+            stacked_convs=self.stacked_convs,
+        )
+        coords = DCC(
+            feat_channels_dcc=self.feat_channels_dcc,
+            num_bins=self.num_bins,
+            spe_channels=self.spe_channels,
+            gau_s=self.gau_s,
+            gau_expansion_factor=self.gau_expansion_factor,
+            gau_dropout_rate=self.gau_dropout_rate,
+        )
+        parts = {"backbone": self.backbone_config.backbone(), "neck": neck, "head": head, "coords": coords}
+        return base.vary(parts | {"num_classes": self.num_classes})
+
+
+@dataclass(slots=True, kw_only=True)
+class KeypointOutput:
+    """What was found, padded to the image with the most persons. Padding has score 0 and label -1.
+
+    B images, N persons of the fullest one, K key points; pixels of the network input, by descending score.
+    """
+
+    scores: Tensor  # (B, N)
+    labels: Tensor  # (B, N), int64
+    pred_bboxes: Tensor  # (B, N, 4): x1, y1, x2, y2
+    bbox_scores: Tensor  # (B, N)
+    pred_keypoints: Tensor  # (B, N, K, 2)
+    keypoint_scores: Tensor  # (B, N, K): probability that a key point is visible
+    keypoints_visible: Tensor  # (B, N, K): the same, under its second published name
+
+
+@dataclass(slots=True, kw_only=True)
+class RTMOLoss:
+    """The terms of the total, already weighted; 0-d tensors. `loss_bbox_aux` is of the last phase only."""
+
+    loss_cls: Tensor
+    loss_bbox: Tensor
+    loss_mle: Tensor
+    loss_vis: Tensor
+    loss_oks: Tensor
+    loss_bbox_aux: Tensor | None = None
+
+    def terms(self) -> dict[str, Tensor]:
+        """The terms by their published names."""
+        named = {name: getattr(self, name) for name in self.__slots__}
+        return {name: term for name, term in named.items() if term is not None}
+
+    @property
+    def total(self) -> Tensor:
+        """What training minimises."""
+        return torch.stack(list(self.terms().values())).sum()
+
+
+@dataclass(slots=True, kw_only=True)
+class RTMOModelOutput:
+    """`loss` is None where no targets were given."""
+
+    outputs: KeypointOutput
+    loss: RTMOLoss | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Detection:
+    """One person in an image, in pixels of that image."""
+
+    bbox: list[float]  # x1, y1, x2, y2
+    conf: float
+    cls_id: int
+    label: str
+    keypoints: list[list[float]]  # K times x, y, visibility (0..1)
+
+
+@dataclass(slots=True, kw_only=True)
+class Inferred:
+    """The persons found in one image, by descending confidence."""
+
+    detections: list[Detection]
+
+
+Picture = str | PathLike[str] | NDArray[np.uint8] | Image.Image
+PersonsOfImage = Mapping[str, Any] | object
+
+
+class RTMO(nn.Module):
+    """RTMO of a config. `network` is the workbench's own module; `size` (height, width) is what `infer` works at."""
+
+    def __init__(self, config: RTMOConfig = RTMOConfig(), size: tuple[int, int] = (640, 640)) -> None:
+        super().__init__()
+        self.config = config
+        self.size = size
+        self.network = Network(config.variant())
+
+    def forward(
+        self,
+        images: Tensor,
+        targets: Sequence[PersonsOfImage] | None = None,
+        phase: int = 0,
+        score_threshold: float = 0.1,
+        nms_threshold: float = 0.65,
+    ) -> RTMOModelOutput:
+        """Key points of a batch and, with targets, the loss.
+
+        Args:
+            images: (B, 3, H, W) float32, BGR, 0..255, sides multiples of 32.
+            targets: one per image, a mapping or an object with `boxes` (G, 4) as x1, y1, x2, y2, `keypoints`
+                (G, K, 2), `visible` (G, K), 0 where a key point is not labelled, and `areas` (G,); if there are
+                several classes also `labels` (G,). G may be 0 and differ between images.
+            phase: which of the three phases of training the loss is of, 0..2.
+
+        Raises:
+            Refused: an argument has another shape, type or range.
+        """
+        _check_images(images)
+        if not 0 <= phase < len(self.network.variant.phases):
+            raise Refused(f"phase {phase}: expected 0..{len(self.network.variant.phases) - 1}")
+        packed = None if targets is None else _packed(targets, images, self.config)
+        dense = self.network(images, proxy=packed is not None)
+        outputs = self._found(dense, score_threshold, nms_threshold)
+        loss = None if packed is None else RTMOLoss(**losses(self.network, dense, packed, phase))
+        return RTMOModelOutput(outputs=outputs, loss=loss)
+
+    @torch.no_grad()
+    def _found(self, dense: Dense, score_threshold: float, nms_threshold: float) -> KeypointOutput:
+        image, cell, score, label = keep(dense, score_threshold, nms_threshold, 100_000)
+        cells, coords = gather(dense, image, cell), self.network.coords
+        training = coords.training
+        keypoints = coords.eval().decode(cells)  # in training mode the statistics of its norms would change
+        coords.train(training)
+        height, width = dense.canvas
+        boxes = torch.minimum(cells.boxes.clamp(min=0), cells.boxes.new_tensor([width, height, width, height]))
+        counts = torch.bincount(image, minlength=len(dense.cls)).tolist()
+
+        def padded(rows: Tensor, value: float = 0.0) -> Tensor:
+            return pad_sequence(list(rows.split(counts)), batch_first=True, padding_value=value)
+
+        scores, seen = padded(score), padded(dense.vis[image, cell].sigmoid())
+        return KeypointOutput(
+            scores=scores,
+            labels=padded(label, -1),
+            pred_bboxes=padded(boxes),
+            bbox_scores=scores,
+            pred_keypoints=padded(keypoints),
+            keypoint_scores=seen,
+            keypoints_visible=seen,
+        )
+
+    def infer(self, image: Picture, score_threshold: float = 0.1, nms_threshold: float = 0.65) -> Inferred:
+        """The persons in one image, in its own pixels.
+
+        Args:
+            image: a path, an array (H, W, 3) uint8 in BGR (as cv2 reads it), or a PIL image. An orientation tag in
+                the file is not applied.
+
+        Raises:
+            Refused: no image.
+        """
+        pixels, center, scale = letterbox(_pixels(image), self.size)
+        device = next(self.network.parameters()).device
+        batch = torch.from_numpy(pixels).to(device).permute(2, 0, 1)[None].float()
+        training = self.network.training
+        self.network.eval()
+        (found,) = detect(self.network, batch, score_threshold=score_threshold, nms_threshold=nms_threshold)
+        self.network.train(training)
+        boxes = unletterbox(found.boxes.reshape(-1, 2, 2), self.size, center, scale).reshape(-1, 4)
+        points = np.concatenate(
+            [unletterbox(found.keypoints, self.size, center, scale), found.keypoint_scores[..., None]], -1
+        )
+        rows = zip(boxes.tolist(), found.scores.tolist(), found.labels.tolist(), points.tolist(), strict=True)
+        return Inferred(
+            detections=[
+                Detection(bbox=box, conf=conf, cls_id=label, label=self._named(label), keypoints=keypoints)
+                for box, conf, label, keypoints in rows
+            ]
+        )
+
+    def _named(self, label: int) -> str:
+        return "person" if self.config.num_classes == 1 else f"class {label}"
+
+    def load(self, weights: str | Path, sha256: str = "") -> None:
+        """Reads a published checkpoint, or one that `save` wrote, strictly: see `load_published`."""
+        load_published(self.network, weights, sha256)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the weights under their published names."""
+        torch.save({"state_dict": published_state(self.network)}, path)
+
+
+def _check_images(images: object) -> None:
+    if not isinstance(images, Tensor) or images.dtype != torch.float32:
+        given = images.dtype if isinstance(images, Tensor) else type(images).__name__
+        raise Refused(f"images: {given} given; expected a float32 tensor (B, 3, H, W), BGR, 0..255")
+    if images.ndim != 4 or images.shape[1] != 3 or any(side == 0 or side % 32 for side in images.shape[2:]):
+        raise Refused(f"images: shape {tuple(images.shape)}; expected (B, 3, H, W) with H and W multiples of 32")
+
+
+def _packed(targets: Sequence[PersonsOfImage], images: Tensor, config: RTMOConfig) -> Targets:
+    """The persons of all images, padded.
+
+    Raises:
+        Refused: a field is missing or has another shape, or a value is not finite.
+    """
+    if isinstance(targets, Mapping | Tensor) or len(targets) != len(images):
+        given = type(targets).__name__ if isinstance(targets, Mapping | Tensor) else f"{len(targets)} entries"
+        raise Refused(f"targets: {given} given; expected a list with one entry for each of the {len(images)} images")
+    rows = [_row(target, i, images.device, config) for i, target in enumerate(targets)]
+    columns = {name: pad_sequence([row[name] for row in rows], batch_first=True) for name in rows[0]}
+    if not columns["boxes"].shape[1]:  # nobody in any image: one row of padding keeps the shapes
+        columns = {name: value.new_zeros(len(images), 1, *value.shape[2:]) for name, value in columns.items()}
+    counts = torch.tensor([len(row["boxes"]) for row in rows], device=images.device)
+    width = columns["boxes"].shape[1]
+    return Targets(
+        boxes=columns["boxes"],
+        keypoints=columns["keypoints"],
+        visible=(columns["visible"] > 0).float(),
+        areas=columns["areas"],
+        labels=columns["labels"].long(),
+        keypoint_weights=torch.ones_like(columns["visible"]),
+        present=torch.arange(width, device=images.device) < counts[:, None],
+    )
+
+
+def _row(target: PersonsOfImage, index: int, device: torch.device, config: RTMOConfig) -> dict[str, Tensor]:
+    given = target if isinstance(target, Mapping) else {n: getattr(target, n, None) for n in (*_SHAPES, "labels")}
+    missing = [name for name in _SHAPES if given.get(name) is None]
+    if missing:
+        raise Refused(f"targets[{index}]: no {', '.join(missing)}; expected {', '.join(_SHAPES)}")
+    if config.num_classes > 1 and given.get("labels") is None:
+        raise Refused(f"targets[{index}]: no labels, and there are {config.num_classes} classes; give labels (G,)")
+    found = {name: torch.as_tensor(given[name], dtype=torch.float32, device=device) for name in _SHAPES}
+    persons = len(found["boxes"]) if found["boxes"].ndim else 0
+    labels = given.get("labels")
+    found["labels"] = torch.zeros(persons, device=device) if labels is None else torch.as_tensor(labels, device=device)
+    for name, value in found.items():
+        shape = (persons, *(config.num_keypoints if side == "K" else side for side in _SHAPES.get(name, ())))
+        if tuple(value.shape) != shape:
+            raise Refused(f"targets[{index}].{name}: shape {tuple(value.shape)}; expected {shape}")
+        if not value.isfinite().all():
+            raise Refused(f"targets[{index}].{name}: holds NaN or infinity; give numbers, 0 for what is not labelled")
+    if not set(found["labels"].tolist()) <= set(range(config.num_classes)):
+        raise Refused(f"targets[{index}].labels: {found['labels'].tolist()}; expected 0..{config.num_classes - 1}")
+    return found
+
+
+_SHAPES: dict[str, tuple[int | str, ...]] = {"boxes": (4,), "keypoints": ("K", 2), "visible": ("K",), "areas": ()}
+
+
+def _pixels(image: Picture) -> NDArray[np.uint8]:
+    if isinstance(image, Image.Image):
+        return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
+    if isinstance(image, str | PathLike):
+        try:
+            return read_image(Path(image))
+        except Unreadable as error:
+            raise Refused(f"image: {error}; pass the path of a JPEG or PNG file") from error
+    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape[2:] == (3,) and image.size:
+        return np.ascontiguousarray(image)
+    given = f"{image.dtype} array {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+    raise Refused(f"image: {given} given; expected a path, a PIL image or a uint8 array (H, W, 3) in BGR")
+
+
+_RELEASE = "https://download.openmmlab.com/mmpose/v1/projects/rtmo/"
+# size, key points, side of the input, released file; the eight digits before its date begin the file's sha256
+RELEASED: Mapping[str, tuple[str, int, int, str]] = {
+    "rtmo-t": ("tiny", 17, 416, "rtmo-t_8xb32-600e_body7-416x416-f48f75cb_20231219.pth"),
+    "rtmo-s-coco": ("small", 17, 640, "rtmo-s_8xb32-600e_coco-640x640-8db55a59_20231211.pth"),
+    "rtmo-m-coco": ("medium", 17, 640, "rtmo-m_16xb16-600e_coco-640x640-6f4e0306_20231211.pth"),
+    "rtmo-l-coco": ("large", 17, 640, "rtmo-l_16xb16-600e_coco-640x640-516a421f_20231211.pth"),
+    "rtmo-s-crowdpose": ("small", 14, 640, "rtmo-s_8xb32-700e_crowdpose-640x640-79f81c0d_20231211.pth"),
+    "rtmo-m-crowdpose": ("medium", 14, 640, "rrtmo-m_16xb16-700e_crowdpose-640x640-0eaf670d_20231211.pth"),
+    "rtmo-l-crowdpose": ("large", 14, 640, "rtmo-l_16xb16-700e_crowdpose-640x640-1008211f_20231211.pth"),
+}
+_POSE = {"tiny": 192, "small": 256, "medium": 384, "large": 512}
+
+
+class ModelManager:
+    """The released models by name; the name of this class is part of the published face."""
+
+    @staticmethod
+    def config(name: str) -> RTMOConfig:
+        """The config of a released model.
+
+        Raises:
+            Refused: there is no such model; the message says which there are.
+        """
+        if name not in RELEASED:
+            raise Refused(f"no model {name!r}; there are {', '.join(RELEASED)}")
+        size, keypoints, _, _ = RELEASED[name]
+        return RTMOConfig(
+            backbone_config=CSPConfig(size=size),  # pyright: ignore[reportArgumentType]
+            num_keypoints=keypoints,
+            pose_vec_channels=_POSE[size],
+        )
+
+    @staticmethod
+    def get(name: str, weights: str | Path | None = None) -> RTMO:
+        """A released model in eval mode.
+
+        Args:
+            weights: a checkpoint: a path or an address; None downloads the released one once.
+
+        Raises:
+            Refused: no such model, the weights could not be had, or they are of another model.
+        """
+        config = ModelManager.config(name)
+        _, _, side, file = RELEASED[name]
+        model = RTMO(config, (side, side))
+        if weights is not None:
+            model.load(weights)
+            return model.eval()
+        try:
+            model.load(_RELEASE + file, sha256=file.rpartition("_")[0].rpartition("-")[2])
+        except Refused as error:
+            raise Refused(f"{name}: no weights given and none found: {error}; or pass weights=PATH") from error
+        return model.eval()
