@@ -134,12 +134,30 @@ _PROBE: Mapping[str, Any] = {
     "losses.IoU": None,
     "losses.Visibility": None,
     "losses.BoxAux": None,
-    "phases.1.start": 0.3,
+    "assigner.min_k": 1,
+    "phases.1.start": 0.25,
 }
 
 SETTINGS: dict[str, Setting] = {
     setting.name: setting
     for setting in (
+        Setting(
+            "smoke",
+            "a few steps of every row: proves that everything runs, says nothing of accuracy",
+            replace(_SCENES, images=96, epoch_images=96, epochs=2, batch=16, eval_images=32),
+            NANO_RECIPE,
+            NANO,
+            seeds=1,
+        ),
+        Setting(
+            "probe",
+            "every row trains its coordinate stage and its losses on the features of three frozen trunks",
+            replace(_SCENES, images=16_000, first_image=1_000_000, epoch_images=8_000, epochs=6),
+            replace(NANO_RECIPE, lr=2e-3),
+            _PROBE,
+            seeds=2,
+            trunks=("regression", "joint", "heatmap"),
+        ),
         Setting(
             "laptop",
             "every row from scratch, 128,000 easy scenes at 96 px, nano preset",
@@ -147,6 +165,27 @@ SETTINGS: dict[str, Setting] = {
             NANO_RECIPE,
             NANO,
             seeds=3,
+        ),
+        Setting(
+            "proxy",
+            "every row from scratch on one GPU, 512,000 hard scenes at 160 px, RTMO-t",
+            replace(
+                _SCENES, data="figures-hard", size=(160, 160), images=64_000, epoch_images=64_000, batch=128, eval_every=2
+            ),
+            NANO_RECIPE,
+            {
+                "backbone": CSPDarknet(width=0.375, depth=0.33),
+                "neck": HybridEncoder(width=0.375, depth=0.33, out_channels=192),
+                "head": RTMOHead(width=0.375, pose_vec_channels=192),
+                **{path: value for path, value in NANO.items() if path.startswith(("losses", "assigner", "phases"))},
+            },
+            seeds=2,
+        ),
+        Setting(
+            "paper",
+            "the published recipe unchanged: 600 epochs of COCO at 640 px, batch 256 over the GPUs at hand",
+            Protocol(data="coco", sides=(480, 800), augment="rtmo"),
+            seeds=1,
         ),
     )
 }

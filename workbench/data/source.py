@@ -67,8 +67,11 @@ def open_source(job: Job, workers: int, home: Path, data: Path | None = None) ->
 def _transforms(protocol: Protocol) -> tuple[Transform | None, Transform | None]:
     """The augmentation of the main phases and of the final one."""
     size = protocol.size
+    if protocol.augment == "none" and protocol.data.startswith("figures-"):
+        return None, None  # every scene has the size of the input and labelled persons only
     if protocol.augment == "none":
-        return None, None
+        plain = augment.Augment(size=size, mosaic=None, warp=None, fit=augment.still(), mixup=None, hsv=None, flip=0.0)
+        return plain, plain
     if protocol.augment == "light":
         return augment.light(size), augment.light(size)
     if protocol.augment == "crowdpose":
