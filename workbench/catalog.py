@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
+from typing import TypeGuard
 
 from workbench import components
 from workbench.errors import Refused
@@ -102,7 +103,7 @@ def _components(module: ModuleType) -> Iterator[type[Spec]]:
             yield thing
 
 
-def _fits(thing: object) -> bool:
+def _fits(thing: object) -> TypeGuard[type[Spec]]:
     return isinstance(thing, type) and not inspect.isabstract(thing) and issubclass(thing, tuple(SLOTS.values()))
 
 

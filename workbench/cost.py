@@ -443,8 +443,8 @@ def _presets() -> dict[str, tuple[Callable[[], Variant], tuple[int, int]]]:
     return {"nano": (presets.nano, (96, 96)), **released, **crowd}
 
 
-def describe(preset: str) -> str:
-    """Parameters, multiply-adds and latency of a preset, as text.
+def describe(preset: str, seconds: float = 4.0) -> str:
+    """Parameters, multiply-adds and latency (measured for about `seconds`) of a preset, as text.
 
     Raises:
         Refused: no such preset.
@@ -461,8 +461,8 @@ def describe(preset: str) -> str:
     for part in (*PARTS, "total"):
         both = (getattr(f, part) / 1e6 for f in (published, deployed))
         lines.append(f"{part:10}{counts[part]:>14,}" + "".join(f"{millions:>18,.1f}" for millions in both))
-    lines += ["", f"{counts['train_only']:,} parameters are needed in training only.", ""]
-    return "\n".join(lines + _latency_lines(_timed({preset: variant, "nano": presets.nano()}, size, 4.0)[preset]))
+    lines += ["", f"Inference does without {counts['train_only']:,} of the parameters.", ""]
+    return "\n".join(lines + _latency_lines(_timed({preset: variant, "nano": presets.nano()}, size, seconds)[preset]))
 
 
 def _latency_lines(t: Latency) -> list[str]:
