@@ -52,7 +52,7 @@ def load_published(network: Network, source: str | Path, sha256: str = "") -> No
     Args:
         source: .pth (with `state_dict`, as it is written when an average is kept: the averaged weights), .safetensors
             or .npz; a path, or an address that `fetched` downloads. Names as mmpose's or Focoos'.
-        sha256: expected digest of the file, hexadecimal; "" does not check.
+        sha256: expected digest of the file or its first digits, hexadecimal; "" does not check.
 
     Raises:
         Refused: no such file, not a checkpoint, or not this network's: the message names the first differences and
