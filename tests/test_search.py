@@ -26,6 +26,8 @@ from workbench.study import Better, Row, Setting, Study
 from workbench.train import Machine
 from workbench.variant import Job, Protocol
 
+# newer Pythons warn of forks beside threads; none of ours holds a lock then
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 SLOW = 1.0  # seconds of a slow job
 
 STUDY = Study(
@@ -101,8 +103,15 @@ class Book:
         return ""
 
 
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers as they are made in use; its imports take seconds."""
+    monkeypatch.setattr(search.workers, "START", "forkserver")
+
+
 @pytest.fixture(autouse=True)
 def _light(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search.workers, "START", "fork")
     monkeypatch.setattr(search.track, "Book", Book)
     monkeypatch.setattr(search, "check_distinct", lambda cells: None)  # has its own tests
 
@@ -134,7 +143,7 @@ def once_each(home: Path) -> None:
 
 
 def test_all_is_done_once_and_the_second_time_nothing(
-    go: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    server: None, go: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert go(train=quick) == 0
     once_each(tmp_path)
@@ -214,7 +223,7 @@ from pathlib import Path
 from tests import test_search as t
 t.search.track.Book = t.Book
 t.search.check_distinct = lambda cells: None
-t.search.START = "fork"  # one import less
+t.search.workers.START = "fork"  # one import less
 if __name__ == "__main__":
     sys.exit(t.run_study(t.STUDY, t.SETTING, home=Path(sys.argv[1]), machine=t.Machine(), jobs=2, train=t.slow))
 """
@@ -262,7 +271,7 @@ def test_interrupt_stops_the_workers_and_says_how_to_go_on(go: Callable[..., int
     once_each(tmp_path)
 
 
-def test_two_commands_at_once_share_the_work(go: Callable[..., int], tmp_path: Path) -> None:
+def test_two_commands_at_once_share_the_work(server: None, go: Callable[..., int], tmp_path: Path) -> None:
     codes: list[int] = []
     threads = [threading.Thread(target=lambda: codes.append(go(train=slow))) for _ in range(2)]
     for thread in threads:

@@ -24,6 +24,10 @@ def _home() -> Path:
 
 
 def _study(args: argparse.Namespace) -> int:
+    from workbench import workers
+
+    if args.words[0] != "status":
+        workers.prepare()  # imports while we do
     from workbench import presets, search, study
     from workbench.train import this_machine
 
@@ -40,16 +44,18 @@ def _study(args: argparse.Namespace) -> int:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from workbench import report
+    from workbench import presets, report, study
 
-    return report.write_report(args.name)
+    for path in report.write_report(study.find(args.name), presets.setting(args.protocol), _home(), args.seeds):
+        print(path)
+    return 0
 
 
 def _bench(args: argparse.Namespace) -> int:
     known = sorted(f.stem for f in Path("benchmarks").glob("[!_]*.py"))
     if args.what not in known:
         raise Refused(f"bench {args.what}: no such file in ./benchmarks; it has {known}")
-    return importlib.import_module(f"benchmarks.{args.what}").main()
+    return importlib.import_module(f"benchmarks.{args.what}").main(args.data)
 
 
 def _components(_: argparse.Namespace) -> int:
@@ -67,9 +73,10 @@ def _cost(args: argparse.Namespace) -> int:
 
 
 def _trunk(args: argparse.Namespace) -> int:
-    from workbench import trunk
+    from workbench.train import this_machine
+    from workbench.trunk_training import train_trunks
 
-    return trunk.train_trunks(args.names)
+    return train_trunks(args.names, _home(), this_machine())
 
 
 def _sheet(args: argparse.Namespace) -> int:
@@ -126,10 +133,13 @@ def parser() -> argparse.ArgumentParser:
 
     report = commands.add_parser("report", help="write a study's report from its recorded numbers")
     report.add_argument("name", metavar="NAME")
+    report.add_argument("--protocol", default="probe", help="smoke, probe (default), laptop, proxy or paper")
+    report.add_argument("--seeds", type=_count, help="seeds per row (default: the protocol's)")
     report.set_defaults(call=_report)
 
     bench = commands.add_parser("bench", help="measure a part alone: a file in benchmarks/, without .py")
     bench.add_argument("what", metavar="WHAT")
+    bench.add_argument("--data", type=Path, help="folder in COCO or CrowdPose layout, besides the embedded scenes")
     bench.set_defaults(call=_bench)
 
     commands.add_parser("components", help="list what can fill each slot").set_defaults(call=_components)

@@ -40,10 +40,10 @@ from typing import Any
 
 import optuna
 import psutil
-import sqlalchemy
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy import event
 
-from workbench import judge, show, track
+from workbench import judge, show, track, workers
 from workbench.data.source import fingerprint
 from workbench.errors import Refused
 from workbench.manipulate import check_distinct
@@ -54,12 +54,10 @@ from workbench.train import Machine
 from workbench.variant import Job
 
 LIMIT = 3  # failures after which a key is left alone until `retry`
-START = "forkserver"  # a fork of this process would take its threads' locks and its GPU with it
 POLL = 0.3  # seconds between two looks at the ledger
 GRACE = 10.0  # seconds in which a worker that has claimed a trial says who it is
 HEARTBEAT = 60  # seconds; silence of four of them ends a trial whose owner can not be seen from here
 NETWORK = {"nfs", "nfs4", "cifs", "smbfs", "smb3", "afs", "ncpfs", "9p", "lustre", "ceph", "glusterfs", "beegfs"}
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 
 CPU = Machine()
 Train = Callable[[Job, Machine, Path, Path | None, Callable[[Progress], None]], Result]
@@ -352,8 +350,8 @@ class Ledger:
         owner = trial.user_attrs.get("owner")
         if trial.state is TrialState.RUNNING:
             return _alive(owner) if owner else _young(trial)
-        lost = trial.state is TrialState.FAIL and owner and "outcome" not in trial.user_attrs
-        return bool(lost) and _alive(owner) and self._current(trial, owner)
+        lost = trial.state is TrialState.FAIL and "outcome" not in trial.user_attrs
+        return lost and owner is not None and _alive(owner) and self._current(trial, owner)
 
     def _current(self, trial: FrozenTrial, owner: str) -> bool:
         try:
@@ -446,7 +444,7 @@ def _storage(path: Path) -> optuna.storages.RDBStorage:
             heartbeat_interval=HEARTBEAT,
             grace_period=4 * HEARTBEAT,
         )
-    sqlalchemy.event.listen(storage.engine, "connect", _no_wait_for_disk)
+    event.listen(storage.engine, "connect", _no_wait_for_disk)
     storage.engine.dispose()  # connections from before the listener
     return storage
 
@@ -498,12 +496,11 @@ def _young(trial: FrozenTrial) -> bool:
 
 
 class _Crew:
-    """Worker processes, each with one thread. They are forked from a server that has the imports done."""
+    """Worker processes, each with one thread."""
 
     def __init__(self, order: Order, size: int) -> None:
         self._order, self._size = order, size
-        self._context: Any = multiprocessing.get_context(START)
-        self._context.set_forkserver_preload(["workbench.search"])
+        workers.prepare()
         self._workers: list[Any] = []
         self._faults = 0  # workers that ended by an error of their own, not of a job
 
@@ -527,9 +524,8 @@ class _Crew:
         self._workers = [worker for worker in self._workers if worker.is_alive()]
         busy = sum(_pid(owner) in {worker.pid for worker in self._workers} for owner in owners)
         while len(self._workers) < min(self._size, queued + busy):
-            with _environment(ONE_THREAD):
-                worker = self._context.Process(target=_serve, args=(self._order,), name="worker")
-                worker.start()
+            worker = workers.context().Process(target=_serve, args=(self._order,), name="worker")
+            worker.start()
             self._workers.append(worker)
 
     def rest(self, seconds: float) -> None:
@@ -541,20 +537,6 @@ class _Crew:
 
 def _pid(owner: str) -> int:
     return int(owner.rsplit(" ", 2)[1]) if owner else -1
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _interrupt_once(_: int, __: FrameType | None) -> None:
