@@ -27,8 +27,9 @@ def store(name: str, job: Job, weights: dict[str, Tensor], record: dict[str, Any
     """Keeps a trained network as a trunk, in half precision, without what a probe trains anew."""
     STORED.mkdir(exist_ok=True)
     kept = {k: v.half() if v.is_floating_point() else v for k, v in weights.items() if not k.startswith(PROBED)}
-    save_file(kept, STORED / f"{name}.safetensors")
+    save_file({k: v.contiguous() for k, v in kept.items()}, STORED / f"{name}.safetensors")
     (STORED / f"{name}.json").write_text(json.dumps({"job": job.to_dict(defaults=True), **record}, indent=1) + "\n")
+
 
 
 def known() -> list[str]:

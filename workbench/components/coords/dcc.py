@@ -128,8 +128,8 @@ class _DCC(CoordinateStage):
             self.position_fc = nn.Linear(2 * spe, feat)
 
     def forward(self, cells: Cells) -> Coordinates:
-        tokens = self._tokens(cells)
-        with exact(tokens):
+        with exact(cells.pose):
+            tokens = self._tokens(cells)
             centre, size = self._extent(cells)
             x, y = (self._axis(tokens, cells, i, centre[:, i : i + 1], size[:, i : i + 1]) for i in (0, 1))
             keypoints = torch.stack((expectation(x), expectation(y)), -1)
@@ -137,8 +137,8 @@ class _DCC(CoordinateStage):
 
     def decode(self, cells: Cells) -> Tensor:
         """As `forward`, without uncertainty and without what is constant over the bins; sums relative to the box."""
-        tokens = self._tokens(cells)
-        with exact(tokens):
+        with exact(cells.pose):
+            tokens = self._tokens(cells)
             centre, size = self._extent(cells)
             answers = []
             for i, bins in enumerate((self.x_bins, self.y_bins)):
@@ -147,13 +147,13 @@ class _DCC(CoordinateStage):
             return centre.unsqueeze(1) + torch.stack(answers, -1) * size.unsqueeze(1)
 
     def _tokens(self, cells: Cells) -> Tensor:
-        """(P, K, feat) in float32."""
-        tokens = self.pose_to_kpts(cells.pose).unflatten(1, (-1, self.spec.feat_channels_dcc))
+        """(P, K, feat). In float32: P differs from step to step, and bfloat16 products prepare each shape anew."""
+        tokens = self.pose_to_kpts(cells.pose.float()).unflatten(1, (-1, self.spec.feat_channels_dcc))
         if self.spec.cell_position:
             tokens = tokens + self.position_fc(self.spe(cells.points.float()).flatten(1)).unsqueeze(1)
         if self.spec.gau:
             tokens = self.gau(tokens, self.pos_enc)
-        return tokens.float()
+        return tokens
 
     def _extent(self, cells: Cells) -> tuple[Tensor, Tensor]:
         """Centre and size (P, 2), in pixels, of what the bins reach over."""
