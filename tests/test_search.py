@@ -1,6 +1,7 @@
 """The plan and its ledger: nothing lost, nothing twice, whatever dies. Jobs are fakes that write a result."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -281,6 +282,30 @@ def test_two_commands_at_once_share_the_work(server: None, go: Callable[..., int
     assert codes == [0, 0]
     once_each(tmp_path)
     assert all(count == 1 for count in log(tmp_path).values())
+
+
+def claim(order: Order, number: int) -> None:
+    """Takes trials until none waits, and writes down which."""
+    study = Ledger(order).study
+    taken = []
+    while (trial := study._pop_waiting_trial_id()) is not None:  # what `optimize` does
+        taken.append(str(trial))
+    (order.home / f"taken{number}").write_text(" ".join(taken))
+
+
+def test_a_trial_is_claimed_by_one_worker_only(tmp_path: Path) -> None:
+    order = Order(STUDY, SETTING, tmp_path)
+    ledger = Ledger(order)
+    for i in range(40):
+        ledger.study.enqueue_trial({}, user_attrs={"key": str(i)})
+    del ledger
+    workers = [multiprocessing.get_context("fork").Process(target=claim, args=(order, i)) for i in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    taken = Counter(" ".join(path.read_text() for path in tmp_path.glob("taken*")).split())
+    assert len(taken) == 40 and set(taken.values()) == {1}
 
 
 def test_the_ledger_is_refused_on_a_network_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -444,13 +444,21 @@ def _storage(path: Path) -> optuna.storages.RDBStorage:
             heartbeat_interval=HEARTBEAT,
             grace_period=4 * HEARTBEAT,
         )
-    event.listen(storage.engine, "connect", _no_wait_for_disk)
+    event.listen(storage.engine, "connect", _connected)
+    event.listen(storage.engine, "begin", _begin)
     storage.engine.dispose()  # connections from before the listener
     return storage
 
 
-def _no_wait_for_disk(connection: Any, _: Any) -> None:
+def _connected(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # transactions begin where `_begin` says so
     connection.execute("PRAGMA synchronous=NORMAL")  # a property of each connection
+
+
+def _begin(connection: Any) -> None:
+    """Looking and claiming are one step: by default SQLite locks at the first write, after the look, and two workers
+    that look at the same time both take the trial."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _file_system(folder: Path) -> str:
