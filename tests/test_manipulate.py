@@ -36,7 +36,7 @@ def test_rows_with_an_effect_pass() -> None:
 @pytest.mark.parametrize(
     ("base", "changes", "path"),
     [
-        ({"coords.gau": False}, {"coords.gau_s": 32}, "coords.gau_s"),
+        ({"coords.gau": False}, {"coords.gau_s": 48}, "coords.gau_s"),
         ({"losses.KLD": KLD(weights=(0.0, 0.0, 0.0))}, {"losses.KLD": None}, "KLD"),
         ({"coords.gau": False}, {"coords.gau_expansion_factor": 3}, "coords.gau_expansion_factor"),
     ],
