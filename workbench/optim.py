@@ -76,8 +76,18 @@ class MovingAverage:
 
     def _floats(self, network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
         if self._pairs is None:
-            theirs = network.state_dict()
-            names = [n for n, t in self.network.state_dict().items() if t.is_floating_point()]
-            mine = self.network.state_dict()
+            theirs, mine, still = network.state_dict(), self.network.state_dict(), _frozen(network)
+            names = [n for n, t in mine.items() if t.is_floating_point() and n not in still]
             self._pairs = [mine[n] for n in names], [theirs[n] for n in names]
         return self._pairs
+
+
+def _frozen(network: nn.Module) -> set[str]:
+    """The names of what can not change: frozen parameters, and buffers beside them."""
+    return {
+        f"{prefix}.{name}"
+        for prefix, module in network.named_modules()
+        for own in [dict(module.named_parameters(recurse=False))]
+        if own and not any(p.requires_grad for p in own.values())
+        for name in [*own, *dict(module.named_buffers(recurse=False))]
+    }

@@ -134,7 +134,9 @@ _PROBE: Mapping[str, Any] = {
     "losses.IoU": None,
     "losses.Visibility": None,
     "losses.BoxAux": None,
+    # fewer positives, more steps in the same time
     "assigner.min_k": 1,
+    "assigner.candidate_topk": 5,
     "phases.1.start": 0.25,
 }
 
@@ -144,7 +146,7 @@ SETTINGS: dict[str, Setting] = {
         Setting(
             "smoke",
             "a few steps of every row: proves that everything runs, says nothing of accuracy",
-            replace(_SCENES, images=96, epoch_images=96, epochs=2, batch=16, eval_images=32),
+            replace(_SCENES, images=96, epoch_images=96, epochs=2, batch=16, eval_images=32, score_threshold=0.001),
             NANO_RECIPE,
             NANO,
             seeds=1,
@@ -152,7 +154,7 @@ SETTINGS: dict[str, Setting] = {
         Setting(
             "probe",
             "every row trains its coordinate stage and its losses on the features of three frozen trunks",
-            replace(_SCENES, images=16_000, first_image=1_000_000, epoch_images=8_000, epochs=6),
+            replace(_SCENES, images=16_000, first_image=1_000_000, epoch_images=6_400, epochs=6),
             replace(NANO_RECIPE, lr=2e-3),
             _PROBE,
             seeds=2,

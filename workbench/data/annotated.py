@@ -94,6 +94,11 @@ class Annotated(Sequence[Sample]):
     def __len__(self) -> int:
         return len(self._used)
 
+    @property
+    def image_ids(self) -> list[int]:
+        """The image of each sample."""
+        return [picture.id for picture in self._used]
+
     def __getitem__(self, index: int) -> Sample:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The image and its persons as annotated; crowds and persons without key points are among them.
 

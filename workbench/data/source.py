@@ -191,7 +191,7 @@ def _folder(job: Job, workers: int, folder: Path) -> Source:
         )
     truth = _first(val.coco(), protocol.eval_images)
     shown = {image["id"] for image in truth["images"]}
-    judged = _Chosen(val, [i for i in range(len(val)) if val.image_id(i) in shown])
+    judged = _Chosen(val, [i for i, image in enumerate(val.image_ids) if image in shown])
     loader, judge = _Training(job, train, workers), _judging(protocol, judged, workers, _Fit(protocol.size))
     return Source(
         lambda epoch: _resized(loader(epoch), job.seed, epoch, protocol),
