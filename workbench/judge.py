@@ -61,6 +61,23 @@ def pairs(claim: Better, results: Results) -> list[Pair]:
     ]
 
 
+def noise_floor(study: Study, results: Results, metric: str = "AP") -> list[float]:
+    """What other seeds alone change: each A/A row minus the row that it repeats, per seed and trunk."""
+    found = {(cell.row, cell.seed, cell.trunk): result.metrics[metric] for cell, result in results}
+    twins = [
+        (again.label, row.label)
+        for again in study.rows
+        for row in study.rows
+        if again.seed_offset and not row.seed_offset and again.changes == row.changes
+    ]
+    return [
+        found[again, seed, trunk] - found[row, seed, trunk]
+        for again, row in twins
+        for label, seed, trunk in found
+        if label == again and (row, seed, trunk) in found
+    ]
+
+
 def verdicts(study: Study, setting: Setting, results: Results) -> list[Judgement]:
     """One judgement per claim, in the order of the study."""
     return [_judged(claim, setting, pairs(claim, results)) for claim in study.claims]

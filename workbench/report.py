@@ -5,7 +5,6 @@ Numbers (`*_frame`) apart from drawing (`*_plot`). Everything is read from the f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from workbench.errors import Refused
-from workbench.judge import Judgement, Results, verdicts
+from workbench.judge import Judgement, Results, noise_floor, verdicts
 from workbench.run import read
 from workbench.study import Setting, Study
 
@@ -171,12 +170,11 @@ def _page(
 ) -> str:
     planned = len(study.cells(setting))
     gains = last_gain(curves).abs()
-    machines = sorted(set(runs["machine"]) | set())
     lines = [
         f"# {study.question}",
         "",
         f"{study.source}. Protocol `{setting.name}`: {setting.about}. {len(results)} of {planned} runs complete; "
-        f"commit {', '.join(sorted(set(runs['commit'])))}; {', '.join(machines)}; threads "
+        f"commit {', '.join(sorted(set(runs['commit'])))}; {', '.join(sorted(set(runs['machine'])))}; threads "
         f"{', '.join(sorted(set(runs['threads'])))}; {', '.join(sorted(set(runs['precision'])))}.",
         "",
         *(f"- **{j.claim.id} {j.decision.state}**: {j.claim.text}. {j.decision.reason}" for j in judged),
@@ -186,10 +184,14 @@ def _page(
         "AP, AP50, AP75, AR and mOKS in percent on the validation scenes; gflops are 10^9 multiply-adds; published "
         "numbers of these rows are not available.",
         "",
+        f"Noise floor, the same row with other seeds (A/A): "
+        + (", ".join(f"{100 * d:+.1f}" for d in noise_floor(study, results)) or "not measured")
+        + " AP.",
+        "",
         f"Flat at the end (less than {100 * FLAT:.1f} AP over the last quarter): {(gains < FLAT).sum()} of {len(gains)} "
         f"curves; the largest change is {100 * gains.max():.1f} AP.",
         "",
-        f"![AP over training](./{re.sub(r'[^a-z_]', '', study.name)}_{setting.name}_curves.png)",
+        f"![AP over training](./{study.name}_{setting.name}_curves.png)",
         "",
     ]
     return "\n".join(lines)

@@ -255,6 +255,13 @@ def _number(value: float | None, factor: float, digits: int) -> str:
     return "" if value is None else f"{value * factor:.{digits}f}"
 
 
+def noise(differences: Sequence[float]) -> None:
+    """What an A/A row says."""
+    if differences:
+        each = ", ".join(f"{100 * d:+.1f}" for d in differences)
+        console().print(f"noise floor: the same row with other seeds differs by {each} AP")
+
+
 def verdicts(judged: Sequence[Judgement]) -> None:
     """One line per claim."""
     colours = {"holds": "green", "fails": "red", "open": "yellow"}
