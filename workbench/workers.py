@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from multiprocessing import forkserver
 from typing import Any
 
@@ -23,23 +21,12 @@ def context() -> Any:
 
 
 def prepare() -> None:
-    """Starts the server, unless it runs. What it forks is as it was then, so its environment is set here."""
+    """Starts the server, unless it runs.
+
+    Called before torch is imported, it leaves this process with one thread, too: on a machine that its workers keep
+    busy, a second thread costs many times what it gives.
+    """
+    os.environ.update(ONE_THREAD)  # the server has what is set here, and so has everything that it forks
     if START == "forkserver":
         context().set_forkserver_preload(["workbench.search"])
-        with environment(ONE_THREAD):
-            forkserver.ensure_running()
-
-
-@contextmanager
-def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """These variables for the time being."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        forkserver.ensure_running()
