@@ -50,7 +50,11 @@ def main(data: Path | None = None) -> int:
 
 
 def _measure(
-    name: str, workers: int, items: Callable[[], Iterable[Any]], images: int, warm: Callable[[], Iterable[Any]] | None = None
+    name: str,
+    workers: int,
+    items: Callable[[], Iterable[Any]],
+    images: int,
+    warm: Callable[[], Iterable[Any]] | None = None,
 ) -> None:
     for _ in warm() if warm else ():
         pass  # worker processes have started and files have been read once

@@ -42,5 +42,7 @@ def small_variant(**changes: object) -> Variant:
 
 def small_job(**protocol: object) -> Job:
     return Job(
-        variant=small_variant(), recipe=NANO_RECIPE, protocol=replace(SMALL_PROTOCOL, **protocol)  # pyright: ignore[reportArgumentType]
+        variant=small_variant(),
+        recipe=NANO_RECIPE,
+        protocol=replace(SMALL_PROTOCOL, **protocol),  # pyright: ignore[reportArgumentType]
     )

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    {"spec", "tensors", "errors", "skeletons"},
+    {"spec", "tensors", "errors", "skeletons", "ranks"},
     {"slots"},
     {"components"},
     {"variant"},

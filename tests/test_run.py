@@ -24,7 +24,9 @@ def test_a_job_leaves_its_whole_record(tmp_path: Path) -> None:
     names = {"job.json", "curve.csv", "records.npz", "predictions.png", "weights.safetensors", "result.json"}
     assert {p.name for p in folder.iterdir()} == names
     assert from_dict(json.loads((folder / "job.json").read_text()), spec_types()) == job
-    assert {"AP", "AP50", "AP75", "AR", "mOKS", "params", "gflops", "latency_ms_p50", "train_images_per_s"} <= set(result.metrics)
+    assert {"AP", "AP50", "AP75", "AR", "mOKS", "params", "gflops", "latency_ms_p50", "train_images_per_s"} <= set(
+        result.metrics
+    )
     assert [line["epoch"] for line in result.curve] == [1.0, 2.0]
     assert len(MatchRecords.load(folder / "records.npz").image_ids) == job.protocol.eval_images
     picture = cv2.imread(str(folder / "predictions.png"))
@@ -71,3 +73,16 @@ def test_the_seed_and_the_protocol_are_part_of_the_identity_the_machine_is_not()
     job = small_job()
     assert len({job.key, replace(job, seed=1).key, small_job(epochs=4).key}) == 3
     assert "device" not in json.dumps(job.to_dict(defaults=True))
+
+
+@pytest.mark.timeout(300)  # two processes that import torch
+def test_two_ranks_share_a_job_and_agree(tmp_path: Path) -> None:
+    """Each sees half of every batch; gradients are averaged, so the weights stay the same on both."""
+    job = small_job(epochs=1)
+    result = run(job, Machine(ranks=2), tmp_path / "jobs" / job.key)
+    assert result.tags["ranks"] == "2" and len(result.curve) == 1
+    alone = run(job, Machine(), tmp_path / "alone" / "jobs" / job.key)
+    mine, theirs = (load_file(r.folder / "weights.safetensors") for r in (result, alone))
+    moved = "head.out_cls.0.bias"
+    assert not torch.equal(mine[moved], theirs[moved]), "statistics are of half a batch: close, not equal"
+    torch.testing.assert_close(mine[moved], theirs[moved], rtol=0, atol=1e-2)

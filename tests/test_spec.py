@@ -59,9 +59,9 @@ def test_paths_lead_into_specs_and_tuples() -> None:
 
 
 def test_a_path_that_leads_nowhere_says_what_there_is() -> None:
-    with pytest.raises(KeyError, match="'neck.chanels': HybridEncoder has no 'chanels'; it has .*'width'"):
+    with pytest.raises(KeyError, match=r"'neck.chanels': HybridEncoder has no 'chanels'; it has .*'width'"):
         Variant().vary({"neck.chanels": 3})
-    with pytest.raises(KeyError, match="no 'KLD' here; there is .*'MLE'"):
+    with pytest.raises(KeyError, match=r"no 'KLD' here; there is .*'MLE'"):
         Variant().vary({"losses.KLD.width": 3.0})
 
 
@@ -80,7 +80,7 @@ def test_what_was_written_is_read_back() -> None:
     box = Box().vary({"knob.note": "x", "knobs.0.pair": (5, 6)})
     known: dict[str, type[Spec]] = {"Box": Box, "Knob": Knob}
     assert from_dict(box.to_dict(), known) == box == from_dict(box.to_dict(defaults=True), known)
-    with pytest.raises(Refused, match="no field .*'size'"):
+    with pytest.raises(Refused, match=r"no field .*'size'"):
         from_dict({"type": "Knob", "size": 1}, known)
     with pytest.raises(Refused, match="no spec is called 'Knop'"):
         from_dict({"type": "Knop"}, known)
@@ -95,7 +95,10 @@ def test_flat_names_every_knob() -> None:
     ("changes", "message"),
     [
         ({"coords": Regression()}, "teach itself"),
-        ({"coords": Regression(), "phases": (Phase(),)}, r"MLE needs \['axes', 'sigma'\], but Regression offers nothing"),
+        (
+            {"coords": Regression(), "phases": (Phase(),)},
+            r"MLE needs \['axes', 'sigma'\], but Regression offers nothing",
+        ),
         ({"phases": (Phase(),)}, "1 phases want as many weights"),
         ({"phases.1.start": 0.99}, "must begin at 0, ascend"),
         ({"num_keypoints": 5}, "5 key points: no known skeleton"),
@@ -103,7 +106,9 @@ def test_flat_names_every_knob() -> None:
 )
 def test_an_impossible_variant_is_refused_when_declared(changes: dict, message: str) -> None:
     if "phases" in changes and "coords" in changes:
-        changes = changes | {f"losses.{n}.weights": (1.0,) for n in ("VariFocal", "IoU", "Visibility", "OKS", "MLE", "BoxAux")}
+        changes = changes | {
+            f"losses.{n}.weights": (1.0,) for n in ("VariFocal", "IoU", "Visibility", "OKS", "MLE", "BoxAux")
+        }
     with pytest.raises(Refused, match=message):
         Variant().vary(changes)
 

@@ -6,8 +6,8 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
-from torch import distributed as dist
 
+from workbench import ranks
 from workbench.components.assigners.ignore import ignore_weight
 from workbench.components.overlap import keypoint_similarity
 from workbench.model import Network, gather
@@ -46,7 +46,7 @@ class _Matched(Matched):
         self.keypoint_weights = targets.keypoint_weights[image, person]
         self.box_raw = dense.box_raw[image, cell]
         self.vis = dense.vis[image, cell]
-        self.positives = _mean_over_ranks(sigmas.new_tensor(float(len(image)))).clamp(min=1)
+        self.positives = ranks.mean(sigmas.new_tensor(float(len(image)))).clamp(min=1)
         self._network, self._targets, self._assigned, self._phase = network, targets, assigned, phase
 
     @cached_property
@@ -88,10 +88,3 @@ class _Matched(Matched):
         proxy, vis = self.dense.proxy.detach(), self.dense.vis.detach()
         weight = ignore_weight(mask, proxy, vis, self._phase.exact_ignore)  # (B, N)
         return torch.where(self._targets.present.any(1)[:, None], weight, 1.0)[..., None]
-
-
-def _mean_over_ranks(value: Tensor) -> Tensor:
-    if dist.is_available() and dist.is_initialized():
-        dist.all_reduce(value)
-        return value / dist.get_world_size()
-    return value

@@ -66,7 +66,12 @@ def detect(
     ids = image_ids or range(len(counts))
     return [
         Detections(
-            boxes=b.numpy(), scores=s.numpy(), labels=n.numpy(), keypoints=k.numpy(), keypoint_scores=v.numpy(), image_id=i
+            boxes=b.numpy(),
+            scores=s.numpy(),
+            labels=n.numpy(),
+            keypoints=k.numpy(),
+            keypoint_scores=v.numpy(),
+            image_id=i,
         )
         for b, s, k, v, n, i in zip(*parts, labels, ids, strict=True)
     ]

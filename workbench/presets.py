@@ -172,7 +172,13 @@ SETTINGS: dict[str, Setting] = {
             "proxy",
             "every row from scratch on one GPU, 512,000 hard scenes at 160 px, RTMO-t",
             replace(
-                _SCENES, data="figures-hard", size=(160, 160), images=64_000, epoch_images=64_000, batch=128, eval_every=2
+                _SCENES,
+                data="figures-hard",
+                size=(160, 160),
+                images=64_000,
+                epoch_images=64_000,
+                batch=128,
+                eval_every=2,
             ),
             NANO_RECIPE,
             {

@@ -132,7 +132,11 @@ def curves_plot(study: Study, setting: Setting, curves: pd.DataFrame) -> Figure:
             mine = curves[(curves["row"] == row.label) & (curves["trunk"] == trunk)]
             for n, (_, run) in enumerate(mine.groupby("seed")):
                 axis.plot(
-                    run["epoch"] * images / 1000, 100 * run["AP"], color=f"C{i}", alpha=0.8, label="" if n else row.label
+                    run["epoch"] * images / 1000,
+                    100 * run["AP"],
+                    color=f"C{i}",
+                    alpha=0.8,
+                    label="" if n else row.label,
                 )
         axis.set_xlabel("training images, thousands")
         axis.set_title(f"trunk {trunk}" if trunk else f"{study.name}, {setting.name}: each run")
@@ -166,7 +170,12 @@ def write_report(study: Study, setting: Setting, home: Path, seeds: int | None =
 
 
 def _page(
-    study: Study, setting: Setting, results: Results, runs: pd.DataFrame, curves: pd.DataFrame, judged: Sequence[Judgement]
+    study: Study,
+    setting: Setting,
+    results: Results,
+    runs: pd.DataFrame,
+    curves: pd.DataFrame,
+    judged: Sequence[Judgement],
 ) -> str:
     planned = len(study.cells(setting))
     gains = last_gain(curves).abs()
@@ -184,12 +193,12 @@ def _page(
         "AP, AP50, AP75, AR and mOKS in percent on the validation scenes; gflops are 10^9 multiply-adds; published "
         "numbers of these rows are not available.",
         "",
-        f"Noise floor, the same row with other seeds (A/A): "
+        "Noise floor, the same row with other seeds (A/A): "
         + (", ".join(f"{100 * d:+.1f}" for d in noise_floor(study, results)) or "not measured")
         + " AP.",
         "",
-        f"Flat at the end (less than {100 * FLAT:.1f} AP over the last quarter): {(gains < FLAT).sum()} of {len(gains)} "
-        f"curves; the largest change is {100 * gains.max():.1f} AP.",
+        f"Flat at the end (less than {100 * FLAT:.1f} AP over the last quarter): {(gains < FLAT).sum()} of "
+        f"{len(gains)} curves; the largest change is {100 * gains.max():.1f} AP.",
         "",
         f"![AP over training](./{study.name}_{setting.name}_curves.png)",
         "",

@@ -1,12 +1,12 @@
 """One job end to end: data, network, resume, training, evaluation, cost, record. A folder per job key.
 
-    job.json             the whole job
-    checkpoint.pt        the state after the last complete epoch; gone when the job is complete
-    curve.csv            one line per evaluation: epoch, metrics, mean losses, images per second
-    records.npz          per-image match records of the last evaluation
-    predictions.png      validation images with the persons found
-    weights.safetensors  the averaged weights
-    result.json          final numbers, written last: its presence means that the job is complete
+job.json             the whole job
+checkpoint.pt        the state after the last complete epoch; gone when the job is complete
+curve.csv            one line per evaluation: epoch, metrics, mean losses, images per second
+records.npz          per-image match records of the last evaluation
+predictions.png      validation images with the persons found
+weights.safetensors  the averaged weights
+result.json          final numbers, written last: its presence means that the job is complete
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ import cv2
 import torch
 from safetensors.torch import save_file
 
+from workbench import ranks
 from workbench.cost import cost_metrics, machine_name
 from workbench.data.draw import predictions
 from workbench.data.source import Source, open_source
 from workbench.decode import detect
 from workbench.evaluate import Evaluation, evaluate_coco, evaluate_crowdpose
-from workbench.skeletons import CROWDPOSE, skeleton
 from workbench.model import Network
+from workbench.skeletons import CROWDPOSE, skeleton
 from workbench.tensors import Detections
 from workbench.train import Machine, State, Tick, train
 from workbench.variant import Job
@@ -62,8 +63,12 @@ class Result:
     folder: Path
 
 
+def silent(_: Progress) -> None:
+    """For callers that do not want to be told."""
+
+
 def run(
-    job: Job, machine: Machine, folder: Path, data: Path | None = None, tell: Callable[[Progress], None] = lambda p: None
+    job: Job, machine: Machine, folder: Path, data: Path | None = None, tell: Callable[[Progress], None] = silent
 ) -> Result:
     """Trains and evaluates `job` in `folder`, from its checkpoint if there is one; a complete job is only read.
 
@@ -72,37 +77,60 @@ def run(
     Raises:
         Refused: the data set does not fit the job.
     """
-    if (folder / "result.json").exists():
-        return read(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "job.json", json.dumps(job.to_dict(defaults=True), indent=1))
+    if not (folder / "result.json").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(folder / "job.json", json.dumps(job.to_dict(defaults=True), indent=1))
+        if machine.ranks > 1:
+            ranks.start(machine.ranks, _work, job, machine, folder, data, tell)
+        else:
+            _work(job, machine, folder, data, tell)
+    return read(folder)
+
+
+def _work(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> None:
+    """Trains; the first of several ranks also evaluates and writes."""
     source = open_source(job, machine.workers, folder.parent.parent, data)
     state, checkpoint = State(job, machine, source.network), folder / "checkpoint.pt"
     if checkpoint.exists():
         state.load(checkpoint)
     curve = [line for line in _read_curve(folder) if line["epoch"] <= state.epoch]
     meter = _Meter(job, curve, tell)
-    evaluation, shown = None, []
+    judged = None
     for tick in train(job, state, source.train, source.steps, machine):
         meter.add(tick)
-        if tick.epoch_end:
+        if tick.epoch_end and ranks.rank() == 0:
             speed = meter.speed()
             if tick.epoch % job.protocol.eval_every == 0 or tick.epoch == job.protocol.epochs:
-                evaluation, shown = judge(job, state.ema.network, source, machine)
-                curve.append(meter.line(tick, speed, dict(evaluation)))
+                judged = judge(job, state.ema.network, source, machine)
+                curve.append(meter.line(tick, speed, dict(judged[0])))
                 _write_curve(folder, curve)
             state.save(checkpoint)
+        if tick.epoch_end:
+            ranks.wait()  # a rank that went on alone would be a checkpoint ahead
             meter.start_epoch()
-    if evaluation is None:  # it was killed between the last epoch and the record
-        evaluation, shown = judge(job, state.ema.network, source, machine)
+    if ranks.rank() == 0:
+        # without one it was killed between the last epoch and the record
+        _record(job, machine, folder, source, state, curve, judged or judge(job, state.ema.network, source, machine))
+
+
+def _record(
+    job: Job,
+    machine: Machine,
+    folder: Path,
+    source: Source,
+    state: State,
+    curve: list[dict[str, float]],
+    judged: tuple[Evaluation, list[Detections]],
+) -> None:
+    """The files of a complete job, `result.json` last."""
+    evaluation, found = judged
     evaluation.records.save(folder / "records.npz")
-    cv2.imwrite(str(folder / "predictions.png"), predictions(source.pictures, shown[: len(source.pictures)]))
+    cv2.imwrite(str(folder / "predictions.png"), predictions(source.pictures, found[: len(source.pictures)]))
     save_file({k: v.contiguous() for k, v in state.ema.network.state_dict().items()}, folder / "weights.safetensors")
     metrics = {**curve[-1], **dict(evaluation), **cost_metrics(job), "unreadable_images": float(len(source.unreadable))}
-    result = {"key": job.key, "metrics": metrics, "tags": _tags(machine, curve)}
+    result = {"key": job.key, "metrics": metrics, "tags": _tags(machine)}
     _write(folder / "result.json", json.dumps(result, indent=1))
-    checkpoint.unlink(missing_ok=True)
-    return read(folder)
+    (folder / "checkpoint.pt").unlink(missing_ok=True)
 
 
 def read(folder: Path) -> Result:
@@ -146,7 +174,7 @@ class _Meter:
         self.sums, self.steps, self.images, self.began = {}, 0, 0, time.perf_counter()
 
     def add(self, tick: Tick) -> None:
-        self.steps, self.images = self.steps + 1, self.images + tick.images
+        self.steps, self.images = self.steps + 1, self.images + tick.images * ranks.world()
         for name, term in tick.terms.items():
             self.sums[name] = self.sums.get(name, torch.zeros_like(term)) + term
         if time.perf_counter() - self.told > 1:
@@ -172,12 +200,13 @@ class _Meter:
         return {"epoch": float(tick.epoch), "lr": tick.lr, **metrics, **self._means(), "train_images_per_s": speed}
 
 
-def _tags(machine: Machine, curve: list[dict[str, float]]) -> dict[str, str]:
+def _tags(machine: Machine) -> dict[str, str]:
     return {
         "commit": commit(),
         "machine": machine_name(machine.device),
         "threads": str(torch.get_num_threads()),
         "precision": "bf16" if machine.bf16 else "float32",
+        "ranks": str(machine.ranks),
         "torch": torch.__version__,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -63,7 +63,7 @@ def _named(hint: Any) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """Base of every described part. Subclasses are `@final @dataclass(frozen=True, kw_only=True)`, all fields defaulted.
+    """Base of every described part. Subclasses are final frozen dataclasses with keyword fields, each with a default.
 
     Raises:
         Refused: a field's value does not have the declared type.

@@ -134,7 +134,9 @@ def find(name: str) -> Study:
     except ModuleNotFoundError as error:
         if error.name not in ("studies", f"studies.{name}"):
             raise
-        raise Refused(f"no study is called {name!r}; there are {known()}. Run from the folder that holds studies/") from None
+        raise Refused(
+            f"no study is called {name!r}; there are {known()}. Run from the folder that holds studies/"
+        ) from None
     return module.STUDY
 
 

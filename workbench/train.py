@@ -12,33 +12,36 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch import distributed as dist
 from torch.nn.utils import clip_grad_norm_
 
 from workbench.criterion import losses
 from workbench.model import Network
 from workbench.optim import MovingAverage, learning_rate, parameter_groups
+from workbench.ranks import average_gradients
 from workbench.tensors import Batch
 from workbench.variant import Job, phase_at
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where a job runs. Never part of its identity."""
+    """Where a job runs. Never part of its identity. `ranks` processes share a job, one per GPU."""
 
     device: str = "cpu"
     bf16: bool = False
     workers: int = 0
+    ranks: int = 1
 
     def autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(torch.device(self.device).type, torch.bfloat16) if self.bf16 else nullcontext()
 
 
-def this_machine(workers: int = 0) -> Machine:
-    """CUDA where there is one; bf16 where the device has matrix units for it."""
+def this_machine() -> Machine:
+    """All CUDA devices where there are any, with loader processes; bf16 where the device has matrix units for it."""
     if torch.cuda.is_available():
-        return Machine("cuda", torch.cuda.is_bf16_supported(including_emulation=False), workers)
-    return Machine("cpu", torch.cpu._is_amx_tile_supported(), workers)
+        ranks = torch.cuda.device_count()
+        workers = max(min((os.cpu_count() or 1) // ranks - 1, 12), 0)
+        return Machine("cuda", torch.cuda.is_bf16_supported(including_emulation=False), workers, ranks)
+    return Machine("cpu", torch.cpu._is_amx_tile_supported())
 
 
 class State:
@@ -120,14 +123,3 @@ def train(
             terms = {name: term.detach() for name, term in terms.items()}
             lr = state.optim.param_groups[0]["lr"]
             yield Tick((step + 1) / total, state.epoch, phase, lr, terms, len(batch.image_ids), i == steps)
-
-
-def average_gradients(model: Network) -> None:
-    """The mean over ranks, in one message. A rank on which nothing matched takes part with zeros."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return
-    ps = [p for p in model.parameters() if p.requires_grad]
-    flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in ps])
-    dist.all_reduce(flat)
-    for p, grad in zip(ps, (flat / dist.get_world_size()).split([p.numel() for p in ps]), strict=True):
-        p.grad = grad.view_as(p)

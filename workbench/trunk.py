@@ -31,7 +31,6 @@ def store(name: str, job: Job, weights: dict[str, Tensor], record: dict[str, Any
     (STORED / f"{name}.json").write_text(json.dumps({"job": job.to_dict(defaults=True), **record}, indent=1) + "\n")
 
 
-
 def known() -> list[str]:
     """The names of the stored trunks."""
     return sorted(path.stem for path in STORED.glob("*.safetensors"))
@@ -47,11 +46,15 @@ def on_trunk(job: Job) -> Network:
     if name not in known():
         raise Refused(f"no trunk {name!r}; stored are {known()}. `workbench trunk NAME` trains one")
     network = Network(job.variant, job.seed)
-    weights = {k: v.float() if v.is_floating_point() else v for k, v in load_file(STORED / f"{name}.safetensors").items()}
+    weights = {
+        k: v.float() if v.is_floating_point() else v for k, v in load_file(STORED / f"{name}.safetensors").items()
+    }
     own = {k: v for k, v in network.state_dict().items() if not k.startswith(PROBED)}
     odd = sorted(set(own) ^ set(weights)) or [k for k in own if own[k].shape != weights[k].shape]
     if odd:
-        raise Refused(f"trunk {name!r} does not fit this variant, first at {odd[0]!r}: a probe can not change the trunk")
+        raise Refused(
+            f"trunk {name!r} does not fit this variant, first at {odd[0]!r}: a probe can not change the trunk"
+        )
     network.load_state_dict(weights, strict=False)
     for parameter, value in network.named_parameters():
         value.requires_grad_(parameter.startswith(PROBED))

@@ -52,6 +52,8 @@ def _teller(name: str):
         if progress.epoch > said:
             said = progress.epoch
             numbers = " ".join(f"{k} {v:.3f}" for k, v in progress.metrics.items() if k in ("AP", "mOKS"))
-            print(f"{name}: epoch {progress.epoch} of {progress.epochs}, {progress.images_per_s:.0f} images/s {numbers}")
+            print(
+                f"{name}: epoch {progress.epoch} of {progress.epochs}, {progress.images_per_s:.0f} images/s {numbers}"
+            )
 
     return tell

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import distributed as dist
 
 from workbench.data import augment
 from workbench.data.coco import open_dataset
@@ -21,6 +20,7 @@ from workbench.data.geometry import letterbox, placement, unletterbox
 from workbench.data.loader import SIDE, Loader, Transform, generator, random_resize
 from workbench.errors import Refused
 from workbench.model import Network
+from workbench.ranks import rank, world
 from workbench.tensors import Batch, Detections, Sample
 from workbench.trunk import Features, features, on_trunk
 from workbench.variant import Job, Protocol, phase_at
@@ -89,13 +89,13 @@ class _Training:
         self._loaders = [
             Loader(
                 samples,
-                protocol.batch // protocol.accumulate // _world(),
+                protocol.batch // protocol.accumulate // world(),
                 seed=job.seed,
                 transform=transform,
                 workers=workers,
                 images=protocol.epoch_images or None,
-                rank=_rank(),
-                world=_world(),
+                rank=rank(),
+                world=world(),
             )
             for transform in _transforms(protocol)
         ]
@@ -108,14 +108,6 @@ class _Training:
         loader = self._loaders[phase.final]
         yield from loader(epoch)
         self.unreadable.update(loader.unreadable)
-
-
-def _world() -> int:
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-
-
-def _rank() -> int:
-    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
 
 
 def _judging(protocol: Protocol, samples: Sequence[Sample], workers: int, fit: Transform | None = None) -> Loader:
