@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -327,6 +328,11 @@ def test_wrong_changes_and_missing_data_are_refused_at_once(go: Callable[..., in
         go(sets={"variant.coords.paddin": 1.0})
     with pytest.raises(Refused, match="add --data"):
         go(sets={"protocol.data": ""})
+    with pytest.raises(Refused, match="frozen trunks of the embedded scenes"):
+        search.status(STUDY, replace(SETTING, trunks=("a",)), home=tmp_path, data=tmp_path)
+    lost = replace(SETTING, scale={**SETTING.scale, "losses.Nothing.weights": (1.0,)})
+    with pytest.raises(Refused, match=r"under protocol .*: 'losses.Nothing"):
+        search.status(STUDY, lost, home=tmp_path)
     assert not (tmp_path / "jobs").exists()
 
 

@@ -118,3 +118,13 @@ def test_an_impossible_protocol_is_refused_when_declared() -> None:
         Protocol(size=(100, 96))
     with pytest.raises(Refused, match="no multiple of accumulate"):
         Protocol(batch=10, accumulate=4)
+    with pytest.raises(Refused, match="accumulate 0: must be at least 1"):
+        Protocol(accumulate=0)
+    with pytest.raises(Refused, match="images -1: must be 0 or more"):
+        Protocol(images=-1)
+
+
+def test_a_job_that_learns_nothing_in_a_phase_is_refused() -> None:
+    silent = {f"losses.{n}.weights": (1.0, 0.0, 1.0) for n in ("VariFocal", "IoU", "Visibility", "OKS", "MLE")}
+    with pytest.raises(Refused, match="phase 1 has no loss"):
+        Job(variant=Variant().vary(silent))

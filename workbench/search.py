@@ -194,13 +194,18 @@ def _order(
 ) -> Order:
     changes = dict(sets or {})
     if data is not None:
+        if setting.trunks:
+            raise Refused(
+                f"--data {data}: protocol {setting.name} stands on frozen trunks of the embedded scenes; "
+                "add a protocol that trains from scratch, such as --protocol smoke or laptop"
+            )
         changes["protocol.data"] = fingerprint(data)
-    order = Order(study, setting, home, machine, data, changes, train)
-    try:
-        order.cells(1)
-    except KeyError as error:
-        raise Refused(f"--set {error.args[0]}") from None
-    return order
+    for made, blamed in (({}, f"study {study.name} under protocol {setting.name}:"), (changes, "--set")):
+        try:
+            study.cells(setting, 1, made)
+        except KeyError as error:
+            raise Refused(f"{blamed} {error.args[0]}") from None
+    return Order(study, setting, home, machine, data, changes, train)
 
 
 def _check_data(cells: Sequence[Cell], data: Path | None) -> None:

@@ -77,7 +77,7 @@ class Study:
     """A question with its rows. Every path, every coupling and every label is checked when the file is imported.
 
     Raises:
-        KeyError, Refused: a path that leads nowhere, an impossible combination, a claim on an unknown row.
+        Refused: a path that leads nowhere, an impossible combination, a claim on an unknown row.
     """
 
     name: str
@@ -96,7 +96,10 @@ class Study:
                 if label not in labels:
                     raise Refused(f"study {self.name}: claim {claim.id} speaks of row {label!r}; there are {labels}")
         for row in self.rows:
-            self.variant(row)
+            try:
+                self.variant(row)
+            except KeyError as error:
+                raise Refused(f"study {self.name}, row {row.label!r}: {error.args[0]}") from None
 
     def variant(self, row: Row, scale: Mapping[str, Any] | None = None) -> Variant:
         """The row's variant, its changes made on the base after scaling."""
@@ -127,7 +130,7 @@ def find(name: str) -> Study:
     """The study in `studies/NAME.py`, a module with `STUDY`.
 
     Raises:
-        Refused: there is no such study; the message lists those that there are.
+        Refused: there is no such study, or its file defines none; the message lists those that there are.
     """
     try:
         module = importlib.import_module(f"studies.{name}")
@@ -137,7 +140,9 @@ def find(name: str) -> Study:
         raise Refused(
             f"no study is called {name!r}; there are {known()}. Run from the folder that holds studies/"
         ) from None
-    return module.STUDY
+    if not isinstance(found := getattr(module, "STUDY", None), Study):
+        raise Refused(f"studies/{name}.py defines no STUDY; expected STUDY = Study(...)")
+    return found
 
 
 def known() -> list[str]:

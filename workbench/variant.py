@@ -169,6 +169,12 @@ class Protocol(Spec):
     def check(self) -> None:
         if any(side <= 0 or side % 32 for side in self.size):
             raise Refused(f"size {self.size}: height and width must be positive multiples of 32")
+        for name in ("epochs", "batch", "accumulate", "eval_every"):
+            if getattr(self, name) < 1:
+                raise Refused(f"{name} {getattr(self, name)}: must be at least 1")
+        for name in ("images", "first_image", "epoch_images", "eval_images"):
+            if getattr(self, name) < 0:
+                raise Refused(f"{name} {getattr(self, name)}: must be 0 or more")
         if self.batch % self.accumulate:
             raise Refused(f"batch {self.batch} is no multiple of accumulate {self.accumulate}")
 
@@ -182,6 +188,13 @@ class Job(Spec):
     recipe: Recipe = Recipe()
     protocol: Protocol = Protocol()
     seed: int = 0
+
+    def check(self) -> None:
+        if self.seed < 0:
+            raise Refused(f"seed {self.seed}: must be 0 or more")
+        for i in range(len(self.variant.phases)):
+            if not any(loss.weights[i] for loss in self.variant.losses):
+                raise Refused(f"phase {i} has no loss of a weight other than 0: nothing would be learnt; keep one")
 
 
 def phase_at(job: Job, progress: float) -> int:
