@@ -93,6 +93,15 @@ def test_accumulated_steps_average_the_gradients_of_their_parts() -> None:
     assert state.ema.steps == 2
 
 
+def test_what_is_accumulated_at_the_end_of_an_epoch_is_not_lost() -> None:
+    job = small_job(batch=8, accumulate=2, epochs=1)
+    state = State(job, Machine())
+    for _ in train(job, state, lambda epoch: list(_loader(job, 4)(epoch))[:3], 3):
+        pass
+    assert state.ema.steps == 2
+    assert all(p.grad is None for p in state.model.parameters()), "a checkpoint holds no gradients"
+
+
 @pytest.mark.parametrize("name", ["VariFocal", "IoU", "Visibility", "OKS", "MLE", "BoxAux", "ProxyL1"])
 @pytest.mark.parametrize("phase", [0, 1, 2])
 def test_each_loss_can_be_taken_out_in_each_phase(name: str, phase: int) -> None:

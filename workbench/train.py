@@ -112,7 +112,7 @@ def train(
                 dense = model(batch.images)
                 terms = losses(model, dense, batch.targets, phase)
             (torch.stack(list(terms.values())).sum() / accumulate).backward()
-            if i % accumulate == 0:
+            if i % accumulate == 0 or i == steps:  # what is left at the end of an epoch is in no checkpoint
                 average_gradients(model)
                 clip_grad_norm_(model.parameters(), job.recipe.clip, error_if_nonfinite=True)
                 state.optim.step()
