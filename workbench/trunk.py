@@ -5,7 +5,9 @@ Under a probe every row trains anew only what `PROBED` names; the rest computes 
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,11 @@ def store(name: str, job: Job, weights: dict[str, Tensor], record: dict[str, Any
 def known() -> list[str]:
     """The names of the stored trunks."""
     return sorted(path.stem for path in STORED.glob("*.safetensors"))
+
+
+def digest(name: str) -> str:
+    """Of a stored trunk: features of another one under the same name are not mistaken for its own."""
+    return hashlib.sha256((STORED / f"{name}.safetensors").read_bytes()).hexdigest()[:8]
 
 
 def on_trunk(job: Job) -> Network:
@@ -88,7 +95,7 @@ def features(network: Network, images: Callable[[], Any], start: int, path: Path
             for branch, levels in (("cls", towers.cls), ("pose", towers.pose)):
                 for i, level in enumerate(levels):
                     parts.setdefault(f"{branch}{i}", []).append(level.half().contiguous())
-        whole = path.with_suffix(f".{torch.randint(1 << 30, ()).item()}.part")
+        whole = path.with_suffix(f".{os.getpid()}.part")
         save_file({k: torch.cat(v) for k, v in parts.items()}, whole)
         whole.replace(path)
     return Features(load_file(path), start)
