@@ -19,7 +19,10 @@ from workbench.errors import Refused
 def _home() -> Path:
     """Where runs are recorded."""
     folder = Path(os.environ.get("WORKBENCH_HOME", "runs"))
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"WORKBENCH_HOME {folder}: {error.strerror}; name a folder that can be written to") from None
     return folder.resolve()
 
 
@@ -45,8 +48,10 @@ def _study(args: argparse.Namespace) -> int:
 
 def _report(args: argparse.Namespace) -> int:
     from workbench import presets, report, study
+    from workbench.data.source import fingerprint
 
-    for path in report.write_report(study.find(args.name), presets.setting(args.protocol), _home(), args.seeds):
+    sets = dict(args.set) | ({} if args.data is None else {"protocol.data": fingerprint(args.data)})
+    for path in report.write_report(study.find(args.name), presets.setting(args.protocol), _home(), args.seeds, sets):
         print(path)
     return 0
 
@@ -135,6 +140,8 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("name", metavar="NAME")
     report.add_argument("--protocol", default="probe", help="smoke, probe (default), laptop, proxy or paper")
     report.add_argument("--seeds", type=_count, help="seeds per row (default: the protocol's)")
+    report.add_argument("--data", type=Path, help="the folder that the study was given")
+    report.add_argument("--set", type=_assignment, action="append", default=[], metavar="PATH=VALUE")
     report.set_defaults(call=_report)
 
     bench = commands.add_parser("bench", help="measure a part alone: a file in benchmarks/, without .py")

@@ -5,9 +5,10 @@ Numbers (`*_frame`) apart from drawing (`*_plot`). Everything is read from the f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 
@@ -29,13 +30,15 @@ SHOWN = ("AP", "AP50", "AP75", "AR", "mOKS", "NME")
 FLAT = 0.005  # AP gained over the last quarter of training below which a curve counts as flat
 
 
-def results_of(study: Study, setting: Setting, home: Path, seeds: int | None = None) -> Results:
-    """The complete cells of a study under a setting.
+def results_of(
+    study: Study, setting: Setting, home: Path, seeds: int | None = None, sets: Mapping[str, Any] | None = None
+) -> Results:
+    """The complete cells of a study under a setting, of jobs changed by `sets` as the study was run.
 
     Raises:
         Refused: none is complete.
     """
-    cells = study.cells(setting, seeds)
+    cells = study.cells(setting, seeds, sets)
     found = [(cell, read(home / "jobs" / cell.job.key)) for cell in cells if _complete(home, cell.job.key)]
     if not found:
         raise Refused(f"nothing of {study.name}, {setting.name} is complete in {home}; run the study first")
@@ -126,32 +129,34 @@ def curves_plot(study: Study, setting: Setting, curves: pd.DataFrame) -> Figure:
     """AP against images seen, one panel per trunk, one line per run."""
     trunks = sorted(set(curves["trunk"])) or [""]
     figure, axes = plt.subplots(1, len(trunks), figsize=(5.5 * len(trunks), 4.2), sharey=True, squeeze=False)
-    images = setting.protocol.epoch_images or 1
+    images = setting.protocol.epoch_images
     for axis, trunk in zip(axes[0], trunks, strict=True):
         for i, row in enumerate(study.rows):
             mine = curves[(curves["row"] == row.label) & (curves["trunk"] == trunk)]
             for n, (_, run) in enumerate(mine.groupby("seed")):
                 axis.plot(
-                    run["epoch"] * images / 1000,
+                    run["epoch"] * (images / 1000 or 1),
                     100 * run["AP"],
                     color=f"C{i}",
                     alpha=0.8,
                     label="" if n else row.label,
                 )
-        axis.set_xlabel("training images, thousands")
+        axis.set_xlabel("training images, thousands" if images else "epochs")
         axis.set_title(f"trunk {trunk}" if trunk else f"{study.name}, {setting.name}: each run")
         axis.grid(alpha=0.3)
-    axes[0][0].set_ylabel("AP on validation scenes, %")
+    axes[0][0].set_ylabel("AP on validation images, %")
     axes[0][0].legend(fontsize=8)
     figure.tight_layout()
     return figure
 
 
-def write_report(study: Study, setting: Setting, home: Path, seeds: int | None = None) -> list[Path]:
-    """Writes the CSV files, the picture and the page; returns their paths."""
-    results = results_of(study, setting, home, seeds)
+def write_report(
+    study: Study, setting: Setting, home: Path, seeds: int | None = None, sets: Mapping[str, Any] | None = None
+) -> list[Path]:
+    """Writes the CSV files, the picture and the page; returns their paths. Other `sets`, other files."""
+    results = results_of(study, setting, home, seeds, sets)
     runs, curves, judged = runs_frame(study, setting, results), curves_frame(results), verdicts(study, setting, results)
-    stem = f"{study.name}_{setting.name}"
+    stem = "_".join([study.name, setting.name, *(re.sub(r"[^\w.]+", "-", f"{k}={v}") for k, v in (sets or {}).items())])
     DATA.mkdir(parents=True, exist_ok=True)
     RENDERED.mkdir(parents=True, exist_ok=True)
     files = {
@@ -165,7 +170,8 @@ def write_report(study: Study, setting: Setting, home: Path, seeds: int | None =
     figure.savefig(RENDERED / f"{stem}_curves.png", dpi=110)
     plt.close(figure)
     page = RENDERED / f"{stem}.md"
-    page.write_text(_page(study, setting, results, runs, curves, judged), encoding="utf-8")
+    planned = len(study.cells(setting, seeds))
+    page.write_text(_page(study, setting, results, runs, curves, judged, planned, stem), encoding="utf-8")
     return [*files, RENDERED / f"{stem}_curves.png", page]
 
 
@@ -176,9 +182,11 @@ def _page(
     runs: pd.DataFrame,
     curves: pd.DataFrame,
     judged: Sequence[Judgement],
+    planned: int,
+    stem: str,
 ) -> str:
-    planned = len(study.cells(setting))
     gains = last_gain(curves).abs()
+    cited = "; ".join(f"{row.label} {row.cited.value:g} ({row.cited.source})" for row in study.rows if row.cited)
     lines = [
         f"# {study.question}",
         "",
@@ -190,8 +198,9 @@ def _page(
         "",
         markdown(table_frame(study, runs)),
         "",
-        "AP, AP50, AP75, AR and mOKS in percent on the validation scenes; gflops are 10^9 multiply-adds; published "
-        "numbers of these rows are not available.",
+        "AP, AP50, AP75, AR and mOKS in percent on the validation images; gflops are 10^9 multiply-adds. Published: "
+        + (cited or "no row is cited")
+        + ".",
         "",
         "Noise floor, the same row with other seeds (A/A): "
         + (", ".join(f"{100 * d:+.1f}" for d in noise_floor(study, results)) or "not measured")
@@ -200,7 +209,7 @@ def _page(
         f"Flat at the end (less than {100 * FLAT:.1f} AP over the last quarter): {(gains < FLAT).sum()} of "
         f"{len(gains)} curves; the largest change is {100 * gains.max():.1f} AP.",
         "",
-        f"![AP over training](./{study.name}_{setting.name}_curves.png)",
+        f"![AP over training](./{stem}_curves.png)",
         "",
     ]
     return "\n".join(lines)
