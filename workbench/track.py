@@ -32,7 +32,7 @@ QUIET = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 ARTIFACTS = (
-    "job.json", "weights.safetensors", "checkpoint.pt", "records.npz", "predictions.png", "curve.csv", "result.json",
+    "job.json", "weights.safetensors", "records.npz", "predictions.png", "curve.csv", "result.json",
 )  # fmt: skip
 CHUNK = 1_000  # metrics in a batch: MLflow's limit
 VALUE = 500  # characters of a parameter
