@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 
 from tests.test_judge import records
-from workbench import report
+from workbench import report, show
 from workbench.errors import Refused
 from workbench.judge import noise_floor
 from workbench.presets import nano
+from workbench.run import FLAT, last_gain
 from workbench.study import Better, Row, Setting, Study
 from workbench.variant import Protocol
 
@@ -64,9 +65,13 @@ def test_the_noise_floor_is_the_base_with_other_seeds(home: Path) -> None:
     assert noise_floor(STUDY, [r for r in results if r[0].row != "A/A"]) == []
 
 
-def test_a_curve_that_still_rises_is_not_flat(home: Path) -> None:
-    gains = report.last_gain(report.curves_frame(report.results_of(STUDY, SETTING, home)))
-    assert (gains > report.FLAT).all() and len(gains) == 9
+def test_a_curve_that_still_rises_is_not_flat(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = report.results_of(STUDY, SETTING, home)
+    assert all((last_gain(result.curve) or 0) > FLAT for _, result in results)
+    show.warnings(results)
+    assert "9 of 9 curves still move" in capsys.readouterr().out
+    assert last_gain([{"epoch": 4.0, "AP": 0.5}, {"epoch": 8.0, "AP": 0.501}]) == pytest.approx(0.001)
+    assert last_gain([{"epoch": 4.0, "AP": 0.5}]) is None
 
 
 def test_a_study_that_was_not_run_is_refused(tmp_path: Path) -> None:

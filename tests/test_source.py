@@ -117,3 +117,18 @@ def test_a_trunk_that_is_not_there_or_does_not_fit_is_refused(stored: Network) -
     other = replace(small_job(trunk="tiny"), variant=small_variant(**{"neck.transformer_encoder_layers": 2}))
     with pytest.raises(Refused, match="does not fit this variant"):
         trunk.on_trunk(other)
+
+
+@real
+def test_validation_images_that_can_not_be_read_are_counted(tmp_path: Path) -> None:
+    for part in ("annotations", "train2017"):
+        (tmp_path / part).symlink_to(COCO / part)
+    (tmp_path / "val2017").mkdir()
+    for image in (COCO / "val2017").iterdir():
+        (tmp_path / "val2017" / image.name).symlink_to(image)
+    job = small_job(data=fingerprint(tmp_path), eval_images=4, epoch_images=8, batch=4)
+    source = open_source(job, 0, tmp_path / "home", tmp_path)
+    (tmp_path / "val2017" / source.truth["images"][0]["file_name"]).unlink()  # after the check
+    judged = [i for batch in source.validate() for i in batch.image_ids]
+    assert len(judged) == 3 and source.truth["images"][0]["id"] not in judged
+    assert [Path(file).name for file in source.unreadable] == [source.truth["images"][0]["file_name"]]

@@ -19,7 +19,7 @@ import pandas as pd
 
 from workbench.errors import Refused
 from workbench.judge import Judgement, Results, noise_floor, verdicts
-from workbench.run import read
+from workbench.run import FLAT, last_gain, read
 from workbench.study import Setting, Study
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 DATA, RENDERED = Path("reports/data"), Path("reports/rendered")
 SHOWN = ("AP", "AP50", "AP75", "AR", "mOKS", "NME")
-FLAT = 0.005  # AP gained over the last quarter of training below which a curve counts as flat
 
 
 def results_of(
@@ -98,16 +97,6 @@ def table_frame(study: Study, runs: pd.DataFrame) -> pd.DataFrame:
     for trunk in sorted(set(runs["trunk"]) - {""}):
         table[f"AP {trunk}"] = runs[runs["trunk"] == trunk].groupby("row")["AP"].mean()
     return table
-
-
-def last_gain(curves: pd.DataFrame) -> pd.Series:
-    """AP gained over the last quarter of training, per run: how far from flat a curve ends."""
-
-    def gain(run: pd.DataFrame) -> float:
-        late = run[run["epoch"] <= 0.75 * run["epoch"].max()]
-        return float(run["AP"].iloc[-1] - (late["AP"].iloc[-1] if len(late) else float("nan")))
-
-    return curves.groupby(["row", "trunk", "seed"])[["epoch", "AP"]].apply(gain)  # pyright: ignore[reportReturnType]
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -185,7 +174,7 @@ def _page(
     planned: int,
     stem: str,
 ) -> str:
-    gains = last_gain(curves).abs()
+    gains = [abs(gain) for _, result in results if (gain := last_gain(result.curve)) is not None]
     cited = "; ".join(f"{row.label} {row.cited.value:g} ({row.cited.source})" for row in study.rows if row.cited)
     lines = [
         f"# {study.question}",
@@ -206,8 +195,8 @@ def _page(
         + (", ".join(f"{100 * d:+.1f}" for d in noise_floor(study, results)) or "not measured")
         + " AP.",
         "",
-        f"Flat at the end (less than {100 * FLAT:.1f} AP over the last quarter): {(gains < FLAT).sum()} of "
-        f"{len(gains)} curves; the largest change is {100 * gains.max():.1f} AP.",
+        f"Flat at the end (less than {100 * FLAT:.1f} AP over the last quarter): "
+        f"{sum(gain < FLAT for gain in gains)} of {len(gains)} curves; the largest change is {100 * max(gains, default=0):.1f} AP.",
         "",
         f"![AP over training](./{stem}_curves.png)",
         "",

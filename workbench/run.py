@@ -16,7 +16,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +37,8 @@ from workbench.skeletons import CROWDPOSE, skeleton
 from workbench.tensors import Detections
 from workbench.train import Machine, State, Tick, train
 from workbench.variant import Job
+
+FLAT = 0.005  # AP over the last quarter of training below which a curve counts as flat
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Result:
     key: str
     metrics: Mapping[str, float]  # AP, AP50, AP75, AR, mOKS, NME, params, gflops, train_images_per_s, losses ...
     curve: list[dict[str, float]]
-    tags: Mapping[str, str]  # commit, machine, threads, precision, started, seconds
+    tags: Mapping[str, str]  # commit, machine, threads, precision, ranks, torch, finished
     folder: Path
 
 
@@ -81,6 +83,7 @@ def run(
         folder.mkdir(parents=True, exist_ok=True)
         _write(folder / "job.json", json.dumps(job.to_dict(defaults=True), indent=1))
         if machine.ranks > 1:
+            open_source(job, 0, folder.parent.parent, data)  # what is wrong with it is said once, here
             ranks.start(machine.ranks, _work, job, machine, folder, data, tell)
         else:
             _work(job, machine, folder, data, tell)
@@ -125,12 +128,20 @@ def _record(
     """The files of a complete job, `result.json` last."""
     evaluation, found = judged
     evaluation.records.save(folder / "records.npz")
-    cv2.imwrite(str(folder / "predictions.png"), predictions(source.pictures, found[: len(source.pictures)]))
+    by_image = {one.image_id: one for one in found}
+    shown = [picture for picture in source.pictures if picture.image_id in by_image]
+    cv2.imwrite(str(folder / "predictions.png"), predictions(shown, [by_image[p.image_id] for p in shown]))
     save_file({k: v.contiguous() for k, v in state.ema.network.state_dict().items()}, folder / "weights.safetensors")
     metrics = {**curve[-1], **dict(evaluation), **cost_metrics(job), "unreadable_images": float(len(source.unreadable))}
     result = {"key": job.key, "metrics": metrics, "tags": _tags(machine)}
     _write(folder / "result.json", json.dumps(result, indent=1))
     (folder / "checkpoint.pt").unlink(missing_ok=True)
+
+
+def last_gain(curve: Sequence[Mapping[str, float]]) -> float | None:
+    """AP gained over the last quarter of training: how far from flat a curve ends. None for a single point."""
+    early = [line for line in curve if line["epoch"] <= 0.75 * curve[-1]["epoch"]]
+    return curve[-1]["AP"] - early[-1]["AP"] if early else None
 
 
 def read(folder: Path) -> Result:

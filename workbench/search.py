@@ -228,6 +228,7 @@ def _conclude(order: Order, cells: Sequence[Cell], entries: Mapping[str, Entry])
     results = [(cell, order.result(cell.job.key)) for cell in cells if entries[cell.job.key].state is State.COMPLETE]
     show.table(order.study, order.setting, results)
     show.noise(judge.noise_floor(order.study, results))
+    show.warnings(results)
     show.verdicts(judge.verdicts(order.study, order.setting, results))
     missing = [cell for cell in cells if entries[cell.job.key].state is not State.COMPLETE]
     if missing:

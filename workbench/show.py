@@ -17,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from workbench.run import Progress, Result
+from workbench.run import FLAT, Progress, Result, last_gain
 from workbench.study import Cell, Setting, Study
 
 if TYPE_CHECKING:
@@ -260,6 +260,20 @@ def noise(differences: Sequence[float]) -> None:
     if differences:
         each = ", ".join(f"{100 * d:+.1f}" for d in differences)
         console().print(f"noise floor: the same row with other seeds differs by {each} AP")
+
+
+def warnings(results: Sequence[tuple[Cell, Result]]) -> None:
+    """What a reader of the table must know: images that could not be read, curves that still rise."""
+    lost = max((result.metrics.get("unreadable_images", 0) for _, result in results), default=0)
+    if lost:
+        console().print(f"{lost:.0f} images could not be read and are missing in what was trained and judged")
+    gains = [gain for _, result in results if (gain := last_gain(result.curve)) is not None]
+    rising = sum(abs(gain) >= FLAT for gain in gains)
+    if rising:
+        console().print(
+            f"{rising} of {len(gains)} curves still move by {100 * FLAT:.1f} AP or more in the last quarter, "
+            f"at most {100 * max(gains, key=abs):+.1f}: longer runs may order these rows otherwise"
+        )
 
 
 def verdicts(judged: Sequence[Judgement]) -> None:

@@ -145,7 +145,7 @@ class Protocol(Spec):
         data: "figures-easy", "figures-hard", or the fingerprint of a data set on disk (`workbench.data.source`).
         size: height and width of the network input; multiples of 32.
         sides: smallest and largest side of the random resize of each step; (0, 0) keeps `size`.
-        images: distinct training images; first_image: number of the first embedded scene.
+        images: distinct embedded scenes to train on (a data set on disk is used whole); first_image: the first one.
         epoch_images: images per epoch.
         trunk: name of a frozen trunk whose cached features stand for the images; "" trains everything.
     """

@@ -5,7 +5,9 @@ With a frozen trunk the batches hold its features in place of images; nothing el
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from workbench.data import augment
 from workbench.data.coco import open_dataset
 from workbench.data.figures import Figures, cache_name, cached
 from workbench.data.geometry import letterbox, placement, unletterbox
+from workbench.data.images import Unreadable
 from workbench.data.loader import SIDE, Loader, Transform, generator, random_resize
 from workbench.errors import Refused
 from workbench.model import Network
@@ -121,7 +124,7 @@ def _figures(job: Job, workers: int, home: Path) -> Source:
         raise Refused(f"size {protocol.size}: the embedded scenes are square")
     train = Figures(level, protocol.size[0], count=protocol.images, start=protocol.first_image)
     val = Figures(level, protocol.size[0], count=protocol.eval_images, start=VALIDATION)
-    scenes, judged = cached(train, home / "data"), cached(val, home / "data")
+    scenes, judged = cached(train, home / "data", workers), cached(val, home / "data", workers)
     truth, pictures = judged.coco(), [judged[i] for i in range(min(PICTURES, len(judged)))]
     if not protocol.trunk:
         loader, judge = _Training(job, scenes, workers), _judging(protocol, judged, workers)
@@ -189,12 +192,24 @@ def _folder(job: Job, workers: int, folder: Path) -> Source:
     return Source(
         lambda epoch: _resized(loader(epoch), job.seed, epoch, protocol),
         len(loader),
-        lambda: judge(0),
+        lambda: _counted(judge, loader.unreadable),
         truth,
-        [judged[i] for i in range(min(PICTURES, len(judged)))],
+        list(itertools.islice(_readable(judged), PICTURES)),
         restore=_Restore(truth, protocol.size),
         unreadable=loader.unreadable,
     )
+
+
+def _counted(judge: Loader, unreadable: dict[str, str]) -> Iterator[Batch]:
+    """The validation batches; files that could not be read are added to `unreadable`."""
+    yield from judge(0)
+    unreadable.update(judge.unreadable)
+
+
+def _readable(samples: Sequence[Sample]) -> Iterator[Sample]:
+    for i in range(len(samples)):
+        with contextlib.suppress(Unreadable):  # counted when it is judged
+            yield samples[i]
 
 
 def _first(truth: dict[str, Any], count: int) -> dict[str, Any]:
