@@ -196,7 +196,8 @@ def _page(
         + " AP.",
         "",
         f"Flat at the end (less than {100 * FLAT:.1f} AP over the last quarter): "
-        f"{sum(gain < FLAT for gain in gains)} of {len(gains)} curves; the largest change is {100 * max(gains, default=0):.1f} AP.",
+        f"{sum(gain < FLAT for gain in gains)} of {len(gains)} curves; "
+        f"the largest change is {100 * max(gains, default=0):.1f} AP.",
         "",
         f"![AP over training](./{stem}_curves.png)",
         "",
