@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from workbench import cost, presets
 from workbench.components.coords.regression import Regression
 from workbench.components.coords.static_bins import StaticBins
+from workbench.components.losses.varifocal import VariFocal
 from workbench.errors import Refused
 from workbench.model import Network
 from workbench.variant import Job, Protocol, Variant
@@ -203,7 +205,7 @@ def test_latency_refuses_an_unknown_reference() -> None:
 
 def test_a_job_has_its_cost() -> None:
     size = (32, 32)  # it has fewer cells than persons
-    job = Job(variant=stage("dcc"), protocol=Protocol(size=size))
+    job = Job(variant=replace(stage("dcc"), losses=(VariFocal(),)), protocol=Protocol(size=size))
     got = cost.cost_metrics(job)
     assert list(got) == ["params", "gflops", "latency_ms_p50", "latency_ms_p90", "latency_ratio"]
     assert got["params"] == cost.parameters(job.variant)["total"]
