@@ -21,7 +21,7 @@ PYTHON = HOME / ("Scripts/python.exe" if sys.platform == "win32" else "bin/pytho
 def uv() -> str:
     """The uv that came with nox[uv], else one on the path."""
     try:
-        from uv import find_uv_bin
+        from uv import find_uv_bin  # pyright: ignore[reportMissingImports]
 
         return find_uv_bin()
     except (ImportError, FileNotFoundError):

@@ -71,7 +71,7 @@ class MovingAverage:
         else:
             mine, theirs = self._floats(network)
             # the counter is of updates before this one; the copy was the first
-            torch._foreach_lerp_(mine, theirs, ema_momentum(self.recipe, self.steps))
+            torch._foreach_lerp_(mine, theirs, ema_momentum(self.recipe, self.steps))  # pyright: ignore[reportPrivateImportUsage]
         self.steps += 1
 
     def _floats(self, network: nn.Module) -> tuple[list[Tensor], list[Tensor]]:

@@ -62,7 +62,7 @@ def start(count: int, work: Callable[..., None], *args: Any) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    multiprocessing.start_processes(_join, (count, address, work, args), nprocs=count, start_method="spawn")  # pyright: ignore[reportAttributeAccessIssue]
+    multiprocessing.start_processes(_join, (count, address, work, args), nprocs=count, start_method="spawn")  # pyright: ignore[reportPrivateImportUsage]
 
 
 def _join(number: int, count: int, address: str, work: Callable[..., None], args: tuple[Any, ...]) -> None:

@@ -81,7 +81,7 @@ def claims_frame(judged: Sequence[Judgement]) -> pd.DataFrame:
     )
 
 
-def table_frame(study: Study, runs: pd.DataFrame) -> pd.DataFrame:
+def table_frame(study: Study, runs: Any) -> pd.DataFrame:
     """Means over seeds and trunks in the order of the rows, AP per trunk, cost."""
     rows = [row.label for row in study.rows if row.label in set(runs["row"])]
     grouped = runs.groupby("row")
@@ -104,7 +104,7 @@ def markdown(table: pd.DataFrame) -> str:
     scaled = table.copy()
     for name in scaled.columns:
         if name.startswith("AP") or name in ("AR", "AP50", "AP75", "mOKS", "sd of the difference to the first row"):
-            scaled[name] = (100 * scaled[name]).map("{:.1f}".format)
+            scaled[name] = (100 * scaled[name]).map("{:.1f}".format).replace("nan", "")
         elif name == "params":
             scaled[name] = (scaled[name] / 1e6).map("{:.2f} M".format)
         elif name in ("gflops", "NME"):

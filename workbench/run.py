@@ -104,7 +104,7 @@ def _work(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Cal
         if tick.epoch_end and ranks.rank() == 0:
             speed = meter.speed()
             if tick.epoch % job.protocol.eval_every == 0 or tick.epoch == job.protocol.epochs:
-                judged = judge(job, state.ema.network, source, machine)
+                judged = judge(job, state.averaged, source, machine)
                 curve.append(meter.line(tick, speed, dict(judged[0])))
                 _write_curve(folder, curve)
             state.save(checkpoint)
@@ -113,7 +113,7 @@ def _work(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Cal
             meter.start_epoch()
     if ranks.rank() == 0:
         # without one it was killed between the last epoch and the record
-        _record(job, machine, folder, source, state, curve, judged or judge(job, state.ema.network, source, machine))
+        _record(job, machine, folder, source, state, curve, judged or judge(job, state.averaged, source, machine))
 
 
 def _record(
@@ -131,7 +131,7 @@ def _record(
     by_image = {one.image_id: one for one in found}
     shown = [picture for picture in source.pictures if picture.image_id in by_image]
     cv2.imwrite(str(folder / "predictions.png"), predictions(shown, [by_image[p.image_id] for p in shown]))
-    save_file({k: v.contiguous() for k, v in state.ema.network.state_dict().items()}, folder / "weights.safetensors")
+    save_file({k: v.contiguous() for k, v in state.averaged.state_dict().items()}, folder / "weights.safetensors")
     metrics = {**curve[-1], **dict(evaluation), **cost_metrics(job), "unreadable_images": float(len(source.unreadable))}
     result = {"key": job.key, "metrics": metrics, "tags": _tags(machine)}
     _write(folder / "result.json", json.dumps(result, indent=1))

@@ -192,7 +192,7 @@ def from_dict(data: Mapping[str, Any], known: Mapping[str, type[Spec]]) -> Spec:
     Raises:
         Refused: a class or a field that is not known here.
     """
-    name = data.get("type")
+    name = str(data.get("type"))
     if name not in known:
         raise Refused(f"no spec is called {name!r}; known are {sorted(known)}")
     cls = known[name]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -53,6 +53,11 @@ class State:
         self.ema = MovingAverage(self.model, job.recipe)
         self.optim = torch.optim.AdamW(parameter_groups(self.model, job.recipe), fused=True)
         self.epoch = 0
+
+    @property
+    def averaged(self) -> Network:
+        """The network that is evaluated and kept."""
+        return cast(Network, self.ema.network)
 
     def save(self, path: Path) -> None:
         """Written whole or not at all."""

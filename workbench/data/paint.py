@@ -216,7 +216,7 @@ def paint_person(canvas: Canvas, plan: Drawing, who: int, look: Look) -> None:
 def _paint_trunk(canvas: Canvas, plan: Drawing, who: int, look: Look, which: int, outlined: bool) -> None:
     name, hull = _HULLS[which]
     code = who * PARTS + PART[name]
-    corners = cv2.convexHull(plan.corners[who, hull])[:, 0]
+    corners = cv2.convexHull(plan.corners[who, hull])[:, 0].astype(np.int32, copy=False)
     fill(canvas, corners, look[name], code, shade(look[name], 0.62) if outlined else None)
     if name == "chest":
         for i, (patch, points) in enumerate(_PATCHES):
