@@ -35,7 +35,7 @@ def main(data: Path | None = None) -> int:
             scenes = Figures(level, size, count=IMAGES)
             _measure(f"render {level}, {size} px", 0, lambda s=scenes: (s[i] for i in range(IMAGES)), 1)
     with tempfile.TemporaryDirectory() as folder:
-        stored = cached(Figures("easy", 96, count=IMAGES), Path(folder))
+        stored: Any = cached(Figures("easy", 96, count=IMAGES), Path(folder))
         for name, transform in (("as they are", None), ("light", augment.light((96, 96)))):
             for workers in (0, 2):
                 loader = Loader(stored, BATCH, seed=0, transform=transform, workers=workers)

@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -132,7 +132,7 @@ _NO_IMAGE: Final = np.zeros((0, 0, 3), np.uint8)
 
 
 @dataclass
-class CachedFigures(Sequence[Sample]):
+class CachedFigures:
     """Scenes read from a folder that `cached` wrote: equal to the rendered ones, opened when first asked for."""
 
     level: str
@@ -151,7 +151,7 @@ class CachedFigures(Sequence[Sample]):
     def __len__(self) -> int:
         return self.count
 
-    def __getitem__(self, i: int) -> Sample:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __getitem__(self, i: int) -> Sample:
         i = _position(i, self.count)
         images = self._images
         if images is None:

@@ -124,7 +124,8 @@ def _figures(job: Job, workers: int, home: Path) -> Source:
         raise Refused(f"size {protocol.size}: the embedded scenes are square")
     train = Figures(level, protocol.size[0], count=protocol.images, start=protocol.first_image)
     val = Figures(level, protocol.size[0], count=protocol.eval_images, start=VALIDATION)
-    scenes, judged = cached(train, home / "data", workers), cached(val, home / "data", workers)
+    scenes: Any = cached(train, home / "data", workers)
+    judged: Any = cached(val, home / "data", workers)
     truth, pictures = judged.coco(), [judged[i] for i in range(min(PICTURES, len(judged)))]
     if not protocol.trunk:
         loader, judge = _Training(job, scenes, workers), _judging(protocol, judged, workers)
