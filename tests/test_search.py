@@ -175,7 +175,7 @@ def test_failures_are_tried_three_times_refusals_once_and_both_again_after_retry
         State.FAILED,
     ]
     assert log(tmp_path)[f"begin {static}"] == 3
-    assert Counter(t.user_attrs["key"] for t in trials(tmp_path))[padding] == 1
+    assert Counter(t.user_attrs.get("key") for t in trials(tmp_path))[padding] == 1
     assert "second line" in (tmp_path / "jobs" / static / "error.txt").read_text()
 
     assert go(train=faulty, seeds=1) == 1  # failed too often: left alone
