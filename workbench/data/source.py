@@ -18,7 +18,7 @@ import numpy as np
 from workbench.data import augment
 from workbench.data.coco import open_dataset
 from workbench.data.figures import Figures, cache_name, cached
-from workbench.data.geometry import letterbox, placement, unletterbox
+from workbench.data.geometry import placement, unletterbox
 from workbench.data.images import Unreadable
 from workbench.data.loader import SIDE, Loader, Transform, generator, random_resize
 from workbench.errors import Refused
@@ -189,7 +189,10 @@ def _folder(job: Job, workers: int, folder: Path) -> Source:
     truth = _first(val.coco(), protocol.eval_images)
     shown = {image["id"] for image in truth["images"]}
     judged = _Chosen(val, [i for i, image in enumerate(val.image_ids) if image in shown])
-    loader, judge = _Training(job, train, workers), _judging(protocol, judged, workers, _Fit(protocol.size))
+    loader, judge = (
+        _Training(job, train, workers),
+        _judging(protocol, judged, workers, augment.Letterbox(size=protocol.size)),
+    )
     return Source(
         lambda epoch: _resized(loader(epoch), job.seed, epoch, protocol),
         len(loader),
@@ -229,17 +232,6 @@ class _Chosen(Sequence[Sample]):
 
     def __getitem__(self, index: Any) -> Any:
         return self.samples[self.rows[index]]
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """The validation transform: the whole image on a canvas of one size; persons are not needed."""
-
-    size: tuple[int, int]
-
-    def __call__(self, dataset: Sequence[Sample], index: int, rng: np.random.Generator) -> Sample:
-        sample = dataset[index]
-        return replace(sample, image=letterbox(sample.image, self.size)[0], ignore=None)
 
 
 class _Restore:
