@@ -333,3 +333,16 @@ def test_a_head_stands_alone_in_the_network(cls: type[Head]) -> None:
     head = cls() if cls is not RTMOHead else RTMOHead(width=0.25, pose_vec_channels=48)
     network = Network(presets.nano().vary({"head": head}), seed=0).eval()
     assert network(torch.zeros(1, 3, 64, 64)).pose.shape == (1, 20, network.head.pose_channels)
+
+
+def test_components_are_named_on_the_command_line() -> None:
+    filled = catalog.filled(
+        {"variant.neck": "PAFPN", "variant.losses.KLD": "KLD", "variant.neck.depth": 0.33, "a": "x"}
+    )
+    assert [type(v).__name__ for v in filled.values()] == ["PAFPN", "KLD", "float", "str"]
+    assert Variant().vary({"neck": filled["variant.neck"]}).neck == TYPES["PAFPN"]()
+
+
+def test_a_slot_is_not_filled_with_an_unknown_name() -> None:
+    with pytest.raises(Refused, match=r"PAFN.*neck.*HybridEncoder.*PAFPN"):
+        catalog.filled({"variant.neck": "PAFN"})

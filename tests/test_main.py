@@ -1,6 +1,8 @@
 """The command line: what it takes, and how it refuses."""
 
 import argparse
+import subprocess
+import sys
 
 import pytest
 
@@ -47,3 +49,9 @@ def test_an_interrupted_command_ends_with_130(monkeypatch: pytest.MonkeyPatch) -
 def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["bench", "nothing"]) == 2
     assert "bench nothing: no such file in ./benchmarks" in capsys.readouterr().err
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    words = f"set -o pipefail; {sys.executable} -m workbench components | head -1"
+    done = subprocess.run(["bash", "-c", words], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (141, "") and done.stdout == "backbone\n"

@@ -132,3 +132,14 @@ def test_validation_images_that_can_not_be_read_are_counted(tmp_path: Path) -> N
     judged = [i for batch in source.validate() for i in batch.image_ids]
     assert len(judged) == 3 and source.truth["images"][0]["id"] not in judged
     assert [Path(file).name for file in source.unreadable] == [source.truth["images"][0]["file_name"]]
+
+
+def test_another_trunk_under_the_same_name_is_another_job(stored: Network, tmp_path: Path) -> None:
+    declared = trunk.identity("tiny")
+    assert declared == f"tiny@{trunk.digest('tiny')}" and trunk.identity("none") == "none"
+    trunk.on_trunk(small_job(trunk=declared))
+    other = {name: value + 1 for name, value in stored.state_dict().items()}
+    trunk.store("tiny", small_job(), other, {"images": 1})
+    assert trunk.identity("tiny") != declared
+    with pytest.raises(Refused, match="was declared with"):
+        trunk.on_trunk(small_job(trunk=declared))

@@ -178,18 +178,23 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 done, 1 something is missing at the end, 2 refused, 130 interrupted.
+        0 done, 1 something is missing at the end, 2 refused, 130 interrupted, 141 nobody reads what is printed.
     """
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # studies are found from where one stands, also by the console script
     args = parser().parse_args(argv)
     try:
-        return args.call(args)
+        done = args.call(args)
+        sys.stdout.flush()
+        return done
     except Refused as error:
         print(f"workbench: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ import importlib
 import inspect
 import pkgutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from workbench import components
 from workbench.errors import Refused
@@ -52,6 +52,24 @@ def discover() -> dict[str, dict[str, type[Spec]]]:
 def spec_types() -> dict[str, type[Spec]]:
     """Every spec by its class name, as `spec.from_dict` wants them."""
     return {cls.__name__: cls for cls in OTHERS} | {n: cls for named in discover().values() for n, cls in named.items()}
+
+
+def filled(sets: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes of a job with components by their names, as a command line gives them: `{"variant.neck": "PAFPN"}`.
+
+    Raises:
+        Refused: a slot is to be filled with something that is not known.
+    """
+    return {path: _component(path, value) for path, value in sets.items()}
+
+
+def _component(path: str, value: Any) -> Any:
+    head, slot, *deeper = [*path.split("."), ""]
+    if head != "variant" or slot not in SLOTS or not isinstance(value, str) or len(deeper) != 1 + (slot == "losses"):
+        return value
+    if value not in (known := discover()[slot]):
+        raise Refused(f"--set {path}={value}: no component of that name; for {slot} there are {list(known)}")
+    return known[value]()
 
 
 def listing() -> str:

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from workbench.catalog import filled
 from workbench.errors import Refused
+from workbench.trunk import identity
 from workbench.variant import Job, Protocol, Recipe, Variant
 
 
@@ -108,10 +110,11 @@ class Study:
     def cells(self, setting: Setting, seeds: int | None = None, sets: Mapping[str, Any] | None = None) -> list[Cell]:
         """Every job of the study under a setting, seeds outermost so that an early stop leaves whole rounds.
 
-        `sets` are further changes of every job (`protocol.epochs`, `variant.neck...`).
+        `sets` are further changes of every job (`protocol.epochs`), components by name (`variant.neck`: `PAFPN`).
         """
+        sets = filled(sets or {})
         return [
-            Cell(row.label, seed, trunk, self._job(row, setting, seed, trunk).vary(sets or {}))
+            Cell(row.label, seed, trunk, self._job(row, setting, seed, trunk).vary(sets))
             for seed in range(seeds or setting.seeds)
             for trunk in setting.trunks or ("",)
             for row in self.rows
@@ -121,7 +124,7 @@ class Study:
         return Job(
             variant=self.variant(row, setting.scale),
             recipe=setting.recipe,
-            protocol=replace(setting.protocol, trunk=trunk),
+            protocol=replace(setting.protocol, trunk=identity(trunk)),
             seed=seed + row.seed_offset,
         )
 

@@ -43,15 +43,25 @@ def digest(name: str) -> str:
     return hashlib.sha256((STORED / f"{name}.safetensors").read_bytes()).hexdigest()[:8]
 
 
+def identity(name: str) -> str:
+    """`NAME@DIGEST` of a stored trunk, which is what a job's key holds; the bare name of one that is not stored."""
+    return f"{name}@{digest(name)}" if name in known() else name
+
+
 def on_trunk(job: Job) -> Network:
     """The job's network with the trunk's weights, everything but `PROBED` frozen.
 
     Raises:
-        Refused: no such trunk, or the job's backbone, neck or head is not the trunk's.
+        Refused: no such trunk, another one than the job was declared with, or the job's backbone, neck or head is not
+            the trunk's.
     """
-    name = job.protocol.trunk
+    name, _, declared = job.protocol.trunk.partition("@")
     if name not in known():
         raise Refused(f"no trunk {name!r}; stored are {known()}. `workbench trunk NAME` trains one")
+    if declared and declared != digest(name):
+        raise Refused(
+            f"trunk {name!r} is now {digest(name)}, the job was declared with {declared}: run the study again"
+        )
     network = Network(job.variant, job.seed)
     weights = {
         k: v.float() if v.is_floating_point() else v for k, v in load_file(STORED / f"{name}.safetensors").items()

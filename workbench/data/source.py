@@ -25,7 +25,7 @@ from workbench.errors import Refused
 from workbench.model import Network
 from workbench.ranks import rank, world
 from workbench.tensors import Batch, Detections, Sample
-from workbench.trunk import Features, digest, features, on_trunk
+from workbench.trunk import Features, features, identity, on_trunk
 from workbench.variant import Job, Protocol, phase_at
 
 VALIDATION = 10_000_000  # first scene of the validation part: far from every training scene
@@ -145,8 +145,8 @@ def _figures(job: Job, workers: int, home: Path) -> Source:
 
 def _kept(network: Network, job: Job, scenes: Figures, images: Sequence[Sample], home: Path) -> Features:
     every = Loader(images, 100, seed=0, shuffle=False, drop_last=False)
-    name = job.protocol.trunk
-    path = home / "features" / f"{name}@{digest(name)}-{cache_name(scenes)}.safetensors"
+    name = job.protocol.trunk.partition("@")[0]
+    path = home / "features" / f"{identity(name)}-{cache_name(scenes)}.safetensors"
     return features(network, lambda: every(0), scenes.start, path)
 
 
