@@ -77,8 +77,12 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run pytest; arguments behind `--` go to it."""
-    session.run(python(session), "-m", "pytest", *session.posargs, external=True)
+    """Run pytest; arguments behind `--` go to it. What the browser tests see stays in .nox/screenshots."""
+    shots = HOME.parent / "screenshots"
+    shots.mkdir(parents=True, exist_ok=True)
+    session.run(
+        python(session), "-m", "pytest", *session.posargs, external=True, env={"WORKBENCH_SCREENSHOTS": str(shots)}
+    )
 
 
 @nox.session

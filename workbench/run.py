@@ -208,7 +208,13 @@ class _Meter:
 
     def line(self, tick: Tick, speed: float, metrics: Mapping[str, float]) -> dict[str, float]:
         """One line of the curve. `speed` was read before the evaluation, which is not part of it."""
-        return {"epoch": float(tick.epoch), "lr": tick.lr, **metrics, **self._means(), "train_images_per_s": speed}
+        return {
+            "epoch": float(tick.epoch),
+            **metrics,
+            **self._means(),
+            "train_images_per_s": speed,
+            "lr": tick.lr,
+        }
 
 
 def _tags(machine: Machine) -> dict[str, str]:

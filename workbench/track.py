@@ -9,6 +9,7 @@ found by its identity and left as it is, so recording again does nothing.
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import json
 import logging
@@ -17,6 +18,7 @@ import os
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +38,10 @@ ARTIFACTS = (
 )  # fmt: skip
 CHUNK = 1_000  # metrics in a batch: MLflow's limit
 VALUE = 500  # characters of a parameter
+VIEW = "workbench"  # the key of the saved view
+COLUMNS = ("AP", "mOKS", "NME", "gflops", "latency_ms_p50", "params")
+NOTE = 8_000  # characters of a description: MLflow's limit for a tag
+SHOWN = ("AP", "AP50", "AP75", "AR", "mOKS", "NME", "params", "gflops", "latency_ms_p50", "latency_ms_p90")
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -88,9 +94,16 @@ class Book:
                     return run.info.run_id
                 client.delete_run(run.info.run_id)
             name = f"{cell.row} #{cell.seed}" + f" {cell.trunk}" * bool(cell.trunk)
-            labels = {"mlflow.parentRunId": parent, "seed": str(cell.seed), **tags, **self._about(), **identity}
+            parameters = self._parameters(cell)
+            labels = {
+                "mlflow.parentRunId": parent,
+                "mlflow.note.content": self._note(cell, parameters, metrics),
+                **tags,
+            }
+            labels |= {"row": cell.row, "seed": str(cell.seed), "trunk": cell.trunk or "none"}
+            labels |= {**self._about(), **identity}
             run_id = client.create_run(experiment, tags=labels, run_name=name).info.run_id
-            _log(client, run_id, self._parameters(cell), metrics, curve)
+            _log(client, run_id, parameters, metrics, curve)
             for file in ARTIFACTS:
                 if (folder / file).exists():
                     client.log_artifact(run_id, str(folder / file))
@@ -98,6 +111,14 @@ class Book:
                 client.log_text(run_id, json.dumps(cell.job.to_dict(defaults=True), indent=1), "job.json")
             client.set_terminated(run_id)
             return run_id
+
+    def summarise(self, text: str, pictures: Sequence[Path] = ()) -> None:
+        """What the setting's own page says: its description in Markdown, and pictures as artifacts."""
+        with _locked(self._home / "mlflow.lock"):
+            client, _, parent = self._open()
+            client.set_tag(parent, "mlflow.note.content", text[:NOTE])
+            for picture in pictures:
+                client.log_artifact(parent, str(picture))
 
     def _open(self) -> tuple[MlflowClient, str, str]:
         if self._opened is None:
@@ -128,11 +149,30 @@ class Book:
             "job": cell.job.key,
         }
 
+    def _note(self, cell: Cell, parameters: Mapping[str, str], metrics: Mapping[str, float]) -> str:
+        """The description of a run: what was asked, what this run is, and what came out."""
+        where = f", on trunk {cell.trunk}" if cell.trunk else ""
+        factors = {path: value for path, value in parameters.items() if path not in ("row", "seed", "trunk")}
+        lines = [
+            self._study.question,
+            f"**{cell.row}**, seed {cell.seed}{where}. Protocol `{self._setting.name}`: {self._setting.about}.",
+            _columns({name: metrics[name] for name in SHOWN if name in metrics}),
+            "What the rows differ in, and what it is here:",
+            "\n".join(["| | |", "|---|---|", *(f"| {path} | {value} |" for path, value in factors.items())]),
+        ]
+        return "\n\n".join(lines)[:NOTE]
+
     def _parameters(self, cell: Cell) -> dict[str, str]:
         """The row's name and every factor in which the rows differ."""
         values = dict(cell.job.variant.flat())
         factors = {path: _short(values[path]) if path in values else "none" for path in self._factors}
         return {"row": cell.row, "seed": str(cell.seed), "trunk": cell.trunk or "none", **factors}
+
+
+def _columns(numbers: Mapping[str, float]) -> str:
+    """A Markdown table of one line."""
+    cells = [f"{value:.4g}" for value in numbers.values()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (list(numbers), ["---"] * len(cells), cells))
 
 
 def varying(study: Study, setting: Setting) -> list[str]:
@@ -154,8 +194,38 @@ def _experiment(client: MlflowClient, study: Study, home: Path) -> str:
         return found.experiment_id
     place = (home / "artifacts").resolve()
     place.mkdir(parents=True, exist_ok=True)
-    tags = {"mlflow.note.content": f"{study.question}\n\n{study.source}"}
+    tags = {"mlflow.note.content": f"{study.question}\n\n{study.source}", f"mlflow.sharedViewState.{VIEW}": _view()}
     return client.create_experiment(study.name, artifact_location=place.as_uri(), tags=tags)
+
+
+def _view() -> str:
+    """The saved view "AP and cost": MLflow's own table of runs hides children, and every metric, until one asks.
+
+    Its form is what MLflow 3.17 writes when a view is saved in the browser; the browser test opens it.
+    """
+    state = {
+        "searchFilter": "tags.`workbench.role` = 'job'",
+        "orderByKey": "metrics.`AP`",
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": [*(f"params.`{p}`" for p in ("row", "seed", "trunk")), *(f"metrics.`{m}`" for m in COLUMNS)],
+        "columnOrder": [],
+        "columnWidths": {},
+        "runsHiddenMode": "FIRST_20_RUNS",
+        "viewMaximized": False,
+        "runListHidden": False,
+        "isAccordionReordered": False,
+        "useGroupedValuesInCharts": True,
+        "hideEmptyCharts": True,
+        "groupBy": None,
+        "groupsExpanded": {},
+    }
+    packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
+    now = int(time.time() * 1000)
+    return json.dumps({"name": "AP and cost", "createdAt": now, "updatedAt": now, "state": f"deflate;{packed}"})
 
 
 def _find(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> list[Run]:
@@ -196,9 +266,18 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
+def pages(home: Path, port: int) -> dict[str, str]:
+    """Of each recorded study: where the browser shows its runs with AP and cost."""
+    found = _client(home).search_experiments(filter_string="name != 'Default'")
+    query = f"workflowType=machine_learning&viewStateShareKey={VIEW}"
+    return {e.name: f"http://127.0.0.1:{port}/#/experiments/{e.experiment_id}/runs?{query}" for e in found}
+
+
 def ui(home: Path, port: int) -> int:
     """Shows the record in a browser, on this machine only, until interrupted. Gives the server's exit code."""
     store = f"sqlite:///{home / 'mlflow.db'}"
+    for name, page in pages(home, port).items():
+        print(f"{name}: {page}")
     print(f"http://127.0.0.1:{port} shows {store}; Ctrl+C ends it", flush=True)
     # One worker and no job runner: 2 processes and 0.5 GB instead of 15 and 1.9.
     server = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
