@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -82,12 +83,13 @@ def port(home: Path) -> Iterator[int]:
         port = free.getsockname()[1]
     words = [sys.executable, "-m", "workbench", "ui", "--port", str(port)]
     with (home / "ui.log").open("w") as log:
-        server = subprocess.Popen(words, env={**os.environ, "WORKBENCH_HOME": str(home)}, stdout=log, stderr=log)
+        environment = {**os.environ, "WORKBENCH_HOME": str(home)}
+        server = subprocess.Popen(words, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
         _wait(f"http://127.0.0.1:{port}/health", server)
         yield port
     finally:
-        server.terminate()
+        os.killpg(server.pid, signal.SIGINT)  # what Ctrl+C does: the server and its own processes
         server.wait(60)
 
 
