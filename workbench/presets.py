@@ -160,7 +160,7 @@ SETTINGS: dict[str, Setting] = {
         Setting(
             "probe",
             "every row trains its coordinate stage and its losses on the features of three frozen trunks",
-            replace(_SCENES, images=16_000, first_image=1_000_000, epoch_images=6_400, epochs=20, eval_every=5),
+            replace(_SCENES, images=16_000, first_image=1_000_000, epoch_images=6_400, epochs=16, eval_every=4),
             _PROBE_RECIPE,
             _PROBE,
             seeds=1,  # other seeds of a probe differ by a tenth of what other trunks do
