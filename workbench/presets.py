@@ -1,4 +1,4 @@
-"""Named variants and settings: the released models, the small one for laptops, and the five protocols."""
+"""Named variants and settings: the released models, the small one for laptops, and the protocols."""
 
 from __future__ import annotations
 
@@ -167,6 +167,14 @@ SETTINGS: dict[str, Setting] = {
             trunks=("regression", "joint", "heatmap"),
         ),
         Setting(
+            "short",
+            "every row from scratch, 40,000 easy scenes at 96 px, nano preset: under-trained, an order of rows at best",
+            replace(_SCENES, epoch_images=8_000, epochs=5),
+            NANO_RECIPE,
+            NANO,
+            seeds=2,
+        ),
+        Setting(
             "laptop",
             "every row from scratch, 128,000 easy scenes at 96 px, nano preset",
             _SCENES,
@@ -200,6 +208,13 @@ SETTINGS: dict[str, Setting] = {
             "the published recipe unchanged: 600 epochs of COCO at 640 px, batch 256 over the GPUs at hand",
             Protocol(data="coco", sides=(480, 800), augment="rtmo"),
             seeds=1,
+        ),
+        Setting(
+            "cost",
+            "nothing is trained: every row is counted and timed side by side, at 640 px and published size",
+            Protocol(data="none"),
+            seeds=5,
+            trains=False,
         ),
     )
 }
