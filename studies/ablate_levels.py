@@ -9,7 +9,7 @@ and more, and a study too small to see such a loss leaves it open. "Saves latenc
 networks side by side at 640 px. The necks compute P3 in every row, since it feeds P4: what is saved is its head.
 """
 
-from workbench.presets import rtmo
+from workbench.presets import RTMO_S, rtmo
 from workbench.study import Better, Cheaper, Row, Study
 
 ALL, COARSE, LAST = "P3 + P4 + P5", "P4 + P5 (RTMO)", "P5"
@@ -21,7 +21,7 @@ STUDY = Study(
     base=rtmo("s"),
     rows=(
         Row(ALL, {"neck.strides": (8, 16, 32)}),
-        Row(COARSE),
+        Row(COARSE, cited=RTMO_S),
         Row(LAST, {"neck.strides": (32,)}),
     ),
     claims=(
@@ -33,5 +33,7 @@ STUDY = Study(
         Cheaper("P5 latency", "leaving out P4 as well saves latency", LAST, COARSE),
     ),
     default="short",
+    seeds=4,
+    epochs=40,
     whole="the rows change the levels, which a frozen trunk computes",
 )

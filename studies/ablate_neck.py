@@ -13,7 +13,7 @@ from typing import Any
 from workbench.components.backbones.csp_darknet import CSPDarknet
 from workbench.components.necks.hybrid_encoder import HybridEncoder
 from workbench.components.necks.pafpn import PAFPN
-from workbench.presets import rtmo
+from workbench.presets import RTMO_S, rtmo
 from workbench.study import Better, Cheaper, Row, Study
 from workbench.variant import Variant
 
@@ -32,7 +32,7 @@ STUDY = Study(
     source="RTMO, arXiv 2312.07526, whose neck is RT-DETR's (arXiv 2304.08069)",
     base=rtmo("s"),
     rows=(
-        Row(BASE),
+        Row(BASE, cited=RTMO_S),
         Row(NO_LAYER, {"neck.transformer_encoder_layers": 0}),
         Row("2 layers", {"neck.transformer_encoder_layers": 2}),
         Row("3 layers", {"neck.transformer_encoder_layers": 3}),
@@ -49,5 +49,7 @@ STUDY = Study(
         Cheaper("N4", "the hybrid encoder takes no more time than PAFPN", BASE, OTHER),
     ),
     default="short",
+    seeds=3,
+    epochs=24,
     whole="the rows change the neck, which a frozen trunk computes",
 )

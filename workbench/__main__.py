@@ -61,11 +61,11 @@ def _study(args: argparse.Namespace) -> int:
 def _profile(asked: Profile, setting: Setting, verb: list[str], args: argparse.Namespace) -> int:
     from workbench import profiles
 
-    if args.data or args.set:
-        raise Refused(f"{asked.name}, {setting.name}: nothing is trained; leave out --data and --set")
+    if args.data or args.set or args.seeds:
+        raise Refused(f"{asked.name}, {setting.name}: nothing is trained; leave out --data, --set and --seeds")
     if verb == ["status"]:
         return profiles.status(asked, setting, _home())
-    return profiles.run_profile(asked, setting, _home(), args.seeds, again=verb == ["retry"])
+    return profiles.run_profile(asked, setting, _home(), again=verb == ["retry"])
 
 
 def _report(args: argparse.Namespace) -> int:
