@@ -144,9 +144,9 @@ def small() -> Network:
 
 def test_exactly_the_stated_number_of_persons_survives() -> None:
     for persons in (0, 1, 20):
-        assert cost._deployed(small(), (64, 64), persons)().shape == (persons, 17, 2)
+        assert cost.deployed(small(), (64, 64), persons)().shape == (persons, 17, 2)
     with pytest.raises(Refused, match="21 persons"):
-        cost._deployed(small(), (64, 64), 21)
+        cost.deployed(small(), (64, 64), 21)
 
 
 class _Clock:
@@ -169,7 +169,7 @@ class _Clock:
 
 def test_rounds_are_interleaved_and_warm_up_is_not_recorded() -> None:
     clock = _Clock({"a": [9, 9, 1, 2, 3], "b": [9, 9, 4, 5, 6]})
-    times = cost._interleaved(clock.calls(), 3, clock)
+    times = cost.interleaved(clock.calls(), 3, clock)
     assert clock.order == ["a", "b"] * (cost.WARMUP + 3)
     assert times["a"].tolist() == [1, 2, 3] and times["b"].tolist() == [4, 5, 6]
 
@@ -177,7 +177,7 @@ def test_rounds_are_interleaved_and_warm_up_is_not_recorded() -> None:
 def test_latency_states_its_conditions(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = _Clock({"a": [9, 9, 1, 2, 3], "b": [9, 9, 2, 2, 12]})
     calls = iter(clock.calls().values())
-    monkeypatch.setattr(cost, "_deployed", lambda *_: next(calls))
+    monkeypatch.setattr(cost, "deployed", lambda *_: next(calls))
     got = cost.latency({"a": small(), "b": small()}, (64, 64), 5, threads=1, rounds=3, reference="a", clock=clock)
     a, b = got["a"], got["b"]
     assert (a.p50, a.ratio, b.p50, b.ratio) == (2000, 1, 2000, 2)  # ratios 2, 1, 4
@@ -188,11 +188,11 @@ def test_latency_states_its_conditions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_threads_are_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    monkeypatch.setattr(cost, "_deployed", lambda *_: lambda: seen.append(torch.get_num_threads()))
+    monkeypatch.setattr(cost, "deployed", lambda *_: lambda: seen.append(torch.get_num_threads()))
     before = torch.get_num_threads()
     cost.latency({"a": small()}, (64, 64), 1, threads=before + 1, rounds=1, reference="a")
     assert set(seen) == {before + 1} and torch.get_num_threads() == before
-    monkeypatch.setattr(cost, "_deployed", lambda *_: lambda: 1 / 0)
+    monkeypatch.setattr(cost, "deployed", lambda *_: lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cost.latency({"a": small()}, (64, 64), 1, threads=before + 1, rounds=1, reference="a")
     assert torch.get_num_threads() == before

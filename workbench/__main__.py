@@ -11,9 +11,14 @@ import importlib
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Refused
+
+if TYPE_CHECKING:
+    from workbench.study import Profile, Setting
+
+PROTOCOLS = "smoke, probe, short, laptop, proxy, paper or cost (default: the study's own)"
 
 
 def _home() -> Path:
@@ -31,27 +36,48 @@ def _study(args: argparse.Namespace) -> int:
 
     if args.words[0] != "status":
         workers.prepare()  # imports while we do
-    from workbench import presets, search, study
+    from workbench import presets, profiles, search, study
+    from workbench.study import Profile
     from workbench.train import this_machine
 
     *verb, name = args.words
     if verb not in ([], ["status"], ["resume"], ["retry"]):
         raise Refused(f"study {' '.join(args.words)}: expected NAME, or one of status, resume, retry and NAME")
-    asked, setting = study.find(name), presets.setting(args.protocol)
+    asked = study.find(name)
+    setting = presets.setting(args.protocol or asked.default)
+    if isinstance(asked, Profile) or not setting.trains:
+        return _profile(asked if isinstance(asked, Profile) else asked.profile(), setting, verb, args)
     which: dict[str, Any] = {"home": _home(), "data": args.data, "seeds": args.seeds, "sets": dict(args.set)}
     if verb == ["status"]:
         return search.status(asked, setting, **which)
     if verb == ["retry"]:
         print(f"{search.retry(asked, setting, **which)} jobs are tried again")
-    return search.run_study(asked, setting, jobs=args.jobs, machine=this_machine(), **which)
+    code = search.run_study(asked, setting, jobs=args.jobs, machine=this_machine(), **which)
+    if code == 0 and asked.costs and not args.set:  # when no job runs any more
+        profiles.run_profile(asked.profile(), setting if setting.name == "smoke" else presets.setting("cost"), _home())
+    return code
+
+
+def _profile(asked: Profile, setting: Setting, verb: list[str], args: argparse.Namespace) -> int:
+    from workbench import profiles
+
+    if args.data or args.set or args.seeds:
+        raise Refused(f"{asked.name}, {setting.name}: nothing is trained; leave out --data, --set and --seeds")
+    if verb == ["status"]:
+        return profiles.status(asked, setting, _home())
+    return profiles.run_profile(asked, setting, _home(), again=verb == ["retry"])
 
 
 def _report(args: argparse.Namespace) -> int:
     from workbench import presets, report, study
     from workbench.data.source import fingerprint
 
+    asked = study.find(args.name)
+    setting = presets.setting(args.protocol or asked.default)
+    if isinstance(asked, study.Profile) or not setting.trains:
+        raise Refused(f"report {args.name}, {setting.name}: the study itself writes reports/data/{args.name}_cost.csv")
     sets = dict(args.set) | ({} if args.data is None else {"protocol.data": fingerprint(args.data)})
-    for path in report.write_report(study.find(args.name), presets.setting(args.protocol), _home(), args.seeds, sets):
+    for path in report.write_report(asked, setting, _home(), args.seeds, sets):
         print(path)
     return 0
 
@@ -129,7 +155,7 @@ def parser() -> argparse.ArgumentParser:
 
     study = commands.add_parser("study", help="run a study, or: study status|resume|retry NAME")
     study.add_argument("words", nargs="+", metavar="NAME", help="a file in studies/, without .py")
-    study.add_argument("--protocol", default="probe", help="smoke, probe (default), laptop, proxy or paper")
+    study.add_argument("--protocol", help=PROTOCOLS)
     study.add_argument("--data", type=Path, help="folder in COCO or CrowdPose layout (default: the embedded scenes)")
     study.add_argument("--seeds", type=_count, help="seeds per row (default: the protocol's)")
     study.add_argument("--jobs", type=_count, help="jobs at a time (default: by the machine's cores)")
@@ -138,7 +164,7 @@ def parser() -> argparse.ArgumentParser:
 
     report = commands.add_parser("report", help="write a study's report from its recorded numbers")
     report.add_argument("name", metavar="NAME")
-    report.add_argument("--protocol", default="probe", help="smoke, probe (default), laptop, proxy or paper")
+    report.add_argument("--protocol", help=PROTOCOLS)
     report.add_argument("--seeds", type=_count, help="seeds per row (default: the protocol's)")
     report.add_argument("--data", type=Path, help="the folder that the study was given")
     report.add_argument("--set", type=_assignment, action="append", default=[], metavar="PATH=VALUE")

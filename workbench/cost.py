@@ -328,8 +328,8 @@ def latency(
     busy, before = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan"), torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        calls = {name: _deployed(network, size, persons) for name, network in networks.items()}
-        times = _interleaved(calls, rounds, clock)
+        calls = {name: deployed(network, size, persons) for name, network in networks.items()}
+        times = interleaved(calls, rounds, clock)
     finally:
         torch.set_num_threads(before)
     conditions = {
@@ -352,7 +352,7 @@ def _percentiles(seconds: np.ndarray) -> dict[str, float]:
     return {f"p{q}": float(np.percentile(seconds, q)) * 1e3 for q in (10, 50, 90, 99)}
 
 
-def _interleaved(
+def interleaved(
     calls: Mapping[str, Callable[[], object]], rounds: int, clock: Callable[[], float]
 ) -> dict[str, np.ndarray]:
     """Seconds (rounds,) of each call, so that a slow minute of the machine meets all of them alike."""
@@ -366,7 +366,7 @@ def _interleaved(
 
 
 @torch.no_grad()
-def _deployed(network: Network, size: tuple[int, int], persons: int) -> Callable[[], Tensor]:
+def deployed(network: Network, size: tuple[int, int], persons: int) -> Callable[[], Tensor]:
     """The deployed path as a call without arguments; it gives the key points (persons, K, 2)."""
     if network.training:
         raise ValueError("latency wants networks in eval mode: call network.eval() first")

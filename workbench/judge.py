@@ -24,7 +24,7 @@ from workbench.stats import (
     t_interval,
     verdict,
 )
-from workbench.study import Better, Cell, Setting, Study
+from workbench.study import Better, Cell, Cheaper, Setting, Study
 
 Results = Sequence[tuple[Cell, Result]]
 LOWER_IS_BETTER = ("NME", "params", "gflops", "latency_ms_p50", "latency_ms_p90")
@@ -34,7 +34,7 @@ LOWER_IS_BETTER = ("NME", "params", "gflops", "latency_ms_p50", "latency_ms_p90"
 class Judgement:
     """A claim, what the numbers say of it, and the interval behind that (None where nothing could be compared)."""
 
-    claim: Better
+    claim: Better | Cheaper
     decision: Decision
     interval: Interval | None = None
     per_trunk: dict[str, Interval] | None = None

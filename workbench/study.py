@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from workbench.catalog import filled
 from workbench.errors import Refused
 from workbench.trunk import identity
 from workbench.variant import Job, Protocol, Recipe, Variant
+
+# Dotted paths and their new values; as a function, of the base after scaling.
+Changes = Mapping[str, Any] | Callable[[Variant], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Row:
     """One line of the table: a short unique label and what it changes of the base, as dotted paths."""
 
     label: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    changes: Changes = field(default_factory=dict)
     cited: Cited | None = None
     seed_offset: int = 0  # an A/A row is the base again with other seeds
 
@@ -49,10 +52,25 @@ class Better:
 
 
 @dataclass(frozen=True)
+class Cheaper:
+    """The claim that line `row` of a profile costs at most `times` what line `than` costs.
+
+    `metric`: "ms" is measured side by side, "gflops" is counted.
+    """
+
+    id: str
+    text: str
+    row: str
+    than: str
+    metric: Literal["ms", "gflops"] = "ms"
+    times: float = 1.0
+
+
+@dataclass(frozen=True)
 class Setting:
     """A protocol as a study uses it: how the base is scaled, the recipe, what is seen, and how often it is repeated.
 
-    `trunks` names the frozen trunks of a probe: every row is run on each.
+    `trunks` names the frozen trunks of a probe: every row is run on each. Where it does not `train`, rows are measured.
     """
 
     name: str
@@ -62,6 +80,7 @@ class Setting:
     scale: Mapping[str, Any] = field(default_factory=dict)
     seeds: int = 3
     trunks: tuple[str, ...] = ()
+    trains: bool = True
 
 
 @dataclass(frozen=True)
@@ -78,6 +97,11 @@ class Cell:
 class Study:
     """A question with its rows. Every path, every coupling and every label is checked when the file is imported.
 
+    Fields:
+        claims: decided by training; costs: decided by timing the rows side by side, with no run of their own.
+        default: the protocol that is used where none is named; seeds, epochs: under it, the protocol's own where 0.
+        whole: why frozen trunks can not serve this study; "" where they can.
+
     Raises:
         Refused: a path that leads nowhere, an impossible combination, a claim on an unknown row.
     """
@@ -88,37 +112,52 @@ class Study:
     base: Variant
     rows: tuple[Row, ...]
     claims: tuple[Better, ...] = ()
+    costs: tuple[Cheaper, ...] = ()
+    default: str = "probe"
+    seeds: int = 0
+    epochs: int = 0
+    whole: str = ""
 
     def __post_init__(self) -> None:
-        labels = [row.label for row in self.rows]
-        if len(set(labels)) < len(labels):
-            raise Refused(f"study {self.name}: row labels {labels} are not unique")
-        for claim in self.claims:
-            for label in (claim.row, claim.than):
-                if label not in labels:
-                    raise Refused(f"study {self.name}: claim {claim.id} speaks of row {label!r}; there are {labels}")
-        for row in self.rows:
-            try:
-                self.variant(row)
-            except KeyError as error:
-                raise Refused(f"study {self.name}, row {row.label!r}: {error.args[0]}") from None
+        _check(self.name, self.base, self.rows, (*self.claims, *self.costs))
 
     def variant(self, row: Row, scale: Mapping[str, Any] | None = None) -> Variant:
         """The row's variant, its changes made on the base after scaling."""
-        return self.base.vary(scale or {}).vary(row.changes)
+        return _changed(self.base, row.changes, scale)
+
+    def profile(self) -> Profile:
+        """What its rows cost."""
+        lines = tuple(Timed(row.label, changes=row.changes) for row in self.rows if not row.seed_offset)
+        return Profile(self.name, self.question, self.source, self.base, lines, self.costs)
 
     def cells(self, setting: Setting, seeds: int | None = None, sets: Mapping[str, Any] | None = None) -> list[Cell]:
         """Every job of the study under a setting, seeds outermost so that an early stop leaves whole rounds.
 
         `sets` are further changes of every job (`protocol.epochs`), components by name (`variant.neck`: `PAFPN`).
+
+        Raises:
+            Refused: frozen trunks can not serve this study.
         """
+        if setting.trunks and self.whole:
+            raise Refused(
+                f"study {self.name}: protocol {setting.name} trains on frozen trunks, and {self.whole}; "
+                f"use --protocol {self.default} or another one that trains whole networks"
+            )
         sets = filled(sets or {})
+        setting = self._sized(setting)
         return [
             Cell(row.label, seed, trunk, self._job(row, setting, seed, trunk).vary(sets))
             for seed in range(seeds or setting.seeds)
             for trunk in setting.trunks or ("",)
             for row in self.rows
         ]
+
+    def _sized(self, setting: Setting) -> Setting:
+        """The default protocol at the length that this number of rows can afford."""
+        if setting.name != self.default:
+            return setting
+        protocol = replace(setting.protocol, epochs=self.epochs or setting.protocol.epochs)
+        return replace(setting, protocol=protocol, seeds=self.seeds or setting.seeds)
 
     def _job(self, row: Row, setting: Setting, seed: int, trunk: str) -> Job:
         return Job(
@@ -129,7 +168,65 @@ class Study:
         )
 
 
-def find(name: str) -> Study:
+Way = Literal["kept", "every cell", "crops"]
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One line of a profile: a network, the persons in the image, and the way to their key points.
+
+    `way`: "kept" decodes whom the non-maximum suppression keeps, as RTMO does; "every cell" decodes before it; "crops"
+    stands for a top-down method: the backbone alone on one crop per person, all in one batch, no detector, no head.
+    """
+
+    label: str
+    persons: int = 10
+    way: Way = "kept"
+    changes: Changes = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A question that is answered by counting and timing: nothing is trained. Checked as a study is."""
+
+    name: str
+    question: str
+    source: str
+    base: Variant
+    rows: tuple[Timed, ...]
+    claims: tuple[Cheaper, ...] = ()
+    default: str = "cost"
+
+    def __post_init__(self) -> None:
+        _check(self.name, self.base, self.rows, self.claims)
+
+    def variant(self, row: Timed, scale: Mapping[str, Any] | None = None) -> Variant:
+        """As `Study.variant`."""
+        return _changed(self.base, row.changes, scale)
+
+
+def _changed(base: Variant, changes: Changes, scale: Mapping[str, Any] | None) -> Variant:
+    scaled = base.vary(scale or {})
+    return scaled.vary(changes(scaled) if callable(changes) else changes)
+
+
+def _check(name: str, base: Variant, rows: Sequence[Row | Timed], claims: Sequence[Better | Cheaper]) -> None:
+    labels, ids = [row.label for row in rows], [claim.id for claim in claims]
+    for what, words in (("row labels", labels), ("claims", ids)):
+        if len(set(words)) < len(words):
+            raise Refused(f"study {name}: {what} {words} are not unique")
+    for claim in claims:
+        for label in (claim.row, claim.than):
+            if label not in labels:
+                raise Refused(f"study {name}: claim {claim.id} speaks of row {label!r}; there are {labels}")
+    for row in rows:
+        try:
+            _changed(base, row.changes, None)
+        except KeyError as error:
+            raise Refused(f"study {name}, row {row.label!r}: {error.args[0]}") from None
+
+
+def find(name: str) -> Study | Profile:
     """The study in `studies/NAME.py`, a module with `STUDY`.
 
     Raises:
@@ -143,8 +240,8 @@ def find(name: str) -> Study:
         raise Refused(
             f"no study is called {name!r}; there are {known()}. Run from the folder that holds studies/"
         ) from None
-    if not isinstance(found := getattr(module, "STUDY", None), Study):
-        raise Refused(f"studies/{name}.py defines no STUDY; expected STUDY = Study(...)")
+    if not isinstance(found := getattr(module, "STUDY", None), Study | Profile):
+        raise Refused(f"studies/{name}.py defines no STUDY; expected STUDY = Study(...) or Profile(...)")
     return found
 
 

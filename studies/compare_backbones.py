@@ -1,0 +1,60 @@
+"""Do larger backbones trade latency for AP along one front? RTMO (arXiv 2312.07526) with eight backbones.
+
+Run:   nox -s study -- compare_backbones                  (from scratch, under-trained, under 45 minutes on 2 cores)
+       nox -s study -- compare_backbones --protocol cost  (minutes: counts and times the rows, trains nothing)
+
+Every row changes the backbone alone; neck and head stay those of the protocol. Published sizes t, m and l grow with
+neck and head, so their AP is no AP of these rows. Cost is exact: the published backbones with the neck and head of
+RTMO-s at 640 px. AP is that of a small equal budget: where the protocol shrinks the base, CSPDarknet and STDC shrink by
+the same factor. Networks of timm have one size, large for a small neck: compare them by the cost of what was trained.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from workbench.components.backbones.csp_darknet import SIZES, CSPDarknet
+from workbench.components.backbones.stdc import STDC
+from workbench.components.backbones.timm_backbone import TimmBackbone
+from workbench.presets import RTMO_S, rtmo
+from workbench.study import Better, Cheaper, Row, Study
+from workbench.variant import Variant
+
+TIMM = ("resnet18", "mobilenetv4_conv_small", "ghostnetv2_100")
+STEPS = (("t", "s"), ("s", "m"), ("m", "l"))
+
+
+def csp(size: str, base: Variant) -> Mapping[str, Any]:
+    """As much larger or smaller than the base's as `size` is than s."""
+    assert isinstance(base.backbone, CSPDarknet)
+    width, depth = (a / b for a, b in zip(SIZES[size], SIZES["s"], strict=True))
+    return {"backbone.width": base.backbone.width * width, "backbone.depth": round(base.backbone.depth * depth, 6)}
+
+
+def stdc(base: Variant) -> Mapping[str, Any]:
+    """Half as wide where the base is half as wide as published."""
+    assert isinstance(base.backbone, CSPDarknet)
+    return {"backbone": STDC(size="nano" if base.backbone.width <= SIZES["s"][0] / 2 else "1")}
+
+
+STUDY = Study(
+    name="compare_backbones",
+    question="Do larger backbones trade latency for AP along one front?",
+    source="RTMO, arXiv 2312.07526: the authors' model zoo, where t, m and l differ in neck and head as well",
+    base=rtmo("s"),
+    rows=(
+        *(Row(f"CSPDarknet {size}", partial(csp, size), RTMO_S if size == "s" else None) for size in SIZES),
+        Row("STDC", stdc),
+        *(Row(name, {"backbone": TimmBackbone(name=name)}) for name in TIMM),
+    ),
+    claims=tuple(
+        Better(f"C7 AP, {b}", f"{b} beats {a}", f"CSPDarknet {b}", f"CSPDarknet {a}", from_scratch=True)
+        for a, b in STEPS
+    ),
+    costs=tuple(
+        Cheaper(f"C7 latency, {a}", f"{a} takes less time than {b}", f"CSPDarknet {a}", f"CSPDarknet {b}")
+        for a, b in STEPS
+    ),
+    default="short",
+    whole="the rows change the backbone, which a frozen trunk computes",
+)

@@ -1,0 +1,136 @@
+"""Profiles: what is timed is what is claimed, and what is said of it is what was timed."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.small import SMALL, small_variant
+from workbench import profiles
+from workbench.model import Network
+from workbench.presets import SETTINGS
+from workbench.profiles import Measurement, Reading, ratio, run_profile, status, verdicts
+from workbench.stats import Verdict
+from workbench.study import Cheaper, Profile, Row, Setting, Study, Timed
+from workbench.tensors import Cells
+from workbench.variant import Protocol, Variant
+
+SMALL_SETTING = Setting("t", "", Protocol(size=(64, 64)), scale=SMALL)  # 20 cells
+
+
+def reading(row: str, ms: list[float], gflops: float = 1.0) -> Reading:
+    return Reading(row, 1, "kept", 10, gflops, tuple(ms))
+
+
+def profile(*claims: Cheaper, rows: tuple[Timed, ...] = (Timed("a", 1), Timed("b", 2))) -> Profile:
+    return Profile("p", "", "", Variant(), rows, claims)
+
+
+def judged(claim: Cheaper, *readings: Reading) -> Verdict:
+    (judgement,) = verdicts(profile(claim), Measurement(readings, {}))
+    return judgement.decision.state
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    drifting = [1.0 + i for i in range(21)]
+    found = ratio(reading("a", [2 * ms for ms in drifting]), reading("b", drifting))
+    assert (found.mean, found.low, found.high) == (2, 2, 2)
+
+
+def test_the_interval_of_a_ratio_is_that_of_its_order_statistics() -> None:
+    found = ratio(reading("a", [float(i) for i in range(1, 21)]), reading("b", [1.0] * 20))
+    assert (found.mean, found.low, found.high) == (10.5, 6, 15)  # the binomial's: ranks 6 and 15 of 20, 95.9 %
+
+
+@pytest.mark.parametrize(("times", "state"), [(1.5, Verdict.FAILS), (2.0, Verdict.OPEN), (2.5, Verdict.HOLDS)])
+def test_a_claim_on_time_needs_the_whole_interval(times: float, state: Verdict) -> None:
+    noisy = reading("a", [2 + 0.02 * (-1) ** i * (i % 5) for i in range(20)])
+    assert judged(Cheaper("C", "", "a", "b", times=times), noisy, reading("b", [1.0] * 20)) is state
+
+
+def test_a_claim_on_counts_is_exact_and_one_without_numbers_is_open() -> None:
+    rows = reading("a", [9.0], gflops=1.0), reading("b", [1.0], gflops=1.0)
+    assert judged(Cheaper("C", "", "a", "b", "gflops"), *rows) is Verdict.HOLDS
+    assert judged(Cheaper("C", "", "a", "b", "gflops", 0.99), *rows) is Verdict.FAILS
+    assert judged(Cheaper("C", "", "a", "b"), rows[0]) is Verdict.OPEN
+    assert judged(Cheaper("C", "", "a", "b"), *rows) is Verdict.OPEN  # one round has no interval
+
+
+def test_every_cell_is_decoded_and_the_same_key_points_come_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, decoded = Network(small_variant(), seed=0).eval(), []
+    decode = network.coords.decode
+
+    def counted(cells: Cells) -> torch.Tensor:
+        decoded.append(len(cells))
+        return decode(cells)
+
+    monkeypatch.setattr(network.coords, "decode", counted)
+    kept, every = (profiles._call(network, Timed("a", 3, way), (64, 64))() for way in ("kept", "every cell"))
+    assert isinstance(kept, torch.Tensor) and isinstance(every, torch.Tensor)
+    assert decoded[-1] == 20 and 3 in decoded
+    torch.testing.assert_close(kept, every, atol=1e-4, rtol=1e-4)
+
+
+def test_crops_go_through_the_backbone_as_one_batch() -> None:
+    network = Network(small_variant(), seed=0).eval()
+    maps = profiles._call(network, Timed("a", 3, "crops"), (64, 64))()
+    assert isinstance(maps, list) and maps[0].shape[0] == 3 and maps[0].shape[2:] == (256 // 8, 192 // 8)
+
+
+def test_multiply_adds_follow_the_way() -> None:
+    variant = small_variant()
+    ten, twenty, cells = (
+        profiles._gflops(variant, (64, 64), line) for line in (Timed("", 10), Timed("", 20), Timed("", 3, "every cell"))
+    )
+    assert ten < twenty == cells  # there are 20 cells
+    one, four = (profiles._gflops(variant, (64, 64), Timed("", n, "crops")) for n in (1, 4))
+    assert four == pytest.approx(4 * one) and one > 0
+
+
+def test_a_profile_is_measured_once_recorded_and_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(profiles, "ROUNDS", 6)
+    booked: list[str] = []
+    monkeypatch.setattr("workbench.track.Book.record", lambda self, cell, *_: booked.append(f"{cell.row} {cell.seed}"))
+    asked = profile(
+        Cheaper("C", "a is cheap", "a", "b", times=100), rows=(Timed("a", 1), Timed("b", 2), Timed("c", 21))
+    )
+    assert status(asked, SMALL_SETTING, tmp_path) == 1
+    assert run_profile(asked, SMALL_SETTING, tmp_path) == 0
+    said = capsys.readouterr().out
+    assert "left out, more persons than cells: c" in said and "C holds: a is cheap" in said and "64 x 64" in said
+    monkeypatch.setattr(profiles, "measure", lambda *_: pytest.fail("measured again"))
+    assert run_profile(asked, SMALL_SETTING, tmp_path) == status(asked, SMALL_SETTING, tmp_path) == 0
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert booked == ["a 0", "b 0"]
+    assert not (tmp_path / "reports").exists()  # not the published networks
+
+    (path,) = (tmp_path / "profiles").iterdir()
+    found = profiles._read(path)
+    assert [len(one.ms) for one in found.readings] == [6, 6]
+    profiles.write(asked, found, verdicts(asked, found))
+    with (tmp_path / "reports/data/p_cost.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["row"] for line in lines] == ["a", "b"] and float(lines[0]["latency_ratio"]) == 1
+    assert {"commit", "machine", "threads", "rounds", "gflops", "latency_ms_p50", "persons"} <= set(lines[0])
+    with (tmp_path / "reports/data/p_cost_claims.csv").open(newline="") as file:
+        assert next(csv.DictReader(file))["verdict"] == "holds"
+
+
+def test_a_study_is_profiled_without_its_twins() -> None:
+    rows = (Row("a"), Row("b", {"coords.padding": 1.5}), Row("A/A", seed_offset=100))
+    study = Study("s", "", "", Variant(), rows, costs=(Cheaper("C", "", "b", "a"),))
+    asked = study.profile()
+    assert [line.label for line in asked.rows] == ["a", "b"] and asked.claims == study.costs
+    assert asked.variant(asked.rows[1], SMALL) == study.variant(rows[1], SMALL)
+
+
+def test_published_networks_are_measured_at_published_size() -> None:
+    setting = SETTINGS["cost"]
+    assert not setting.trains and not setting.scale and setting.protocol.size == (640, 640)
+    assert replace(setting, trains=True).trains
