@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -123,7 +124,7 @@ def _milliseconds(calls: Mapping[str, Callable[[], object]]) -> dict[str, list[f
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     try:
-        return {label: (1e3 * t).tolist() for label, t in cost.interleaved(calls, ROUNDS).items()}
+        return {label: (1e3 * t).tolist() for label, t in cost.interleaved(calls, ROUNDS, time.perf_counter).items()}
     finally:
         torch.set_num_threads(before)
 
