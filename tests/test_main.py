@@ -55,6 +55,8 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     words = f"set -o pipefail; {sys.executable} -m workbench components | head -1"
     done = subprocess.run(["bash", "-c", words], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (141, "") and done.stdout == "backbone\n"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
