@@ -146,9 +146,9 @@ def judged(
 def _alone(claim: Better, setting: Setting, found: list[Pair], read: Read) -> Judgement:
     """By its own numbers alone."""
     if not found:
-        return Judgement(claim, _open(f"no pair of {claim.row!r} and {claim.than!r} is complete"), p=1.0)
+        return _unmeasured(claim, setting, f"no pair of {claim.row!r} and {claim.than!r} is complete")
     if not all(_known(claim.metric, run) for pair in found for run in (pair.row, pair.than)):
-        return Judgement(claim, _open(f"{claim.metric} is not recorded of every run"), p=1.0)
+        return _unmeasured(claim, setting, f"{claim.metric} is not recorded of every run")
     if claim.metric in EXACT:
         return _exact(claim, found)
     direction, bound = _direction(claim), _bound(claim)
@@ -165,21 +165,29 @@ def _alone(claim: Better, setting: Setting, found: list[Pair], read: Read) -> Ju
         reason = f"only networks trained whole can decide it, here the trunk was frozen ({numbers})"
         return Judgement(claim, _open(reason), overall, per_trunk)
     if missing := [trunk for trunk in setting.trunks if trunk not in per_trunk]:
-        decision = _open(f"no complete pair on trunk {', '.join(missing)}")
-        return Judgement(claim, decision, overall, per_trunk, p=1.0)
+        return replace(
+            _unmeasured(claim, setting, f"no complete pair on trunk {', '.join(missing)}"),
+            interval=overall,
+            per_trunk=per_trunk,
+        )
     decision = block_verdict(per_trunk, overall, claim.margin, direction)
     return Judgement(claim, decision, overall, per_trunk, p=pvalue(overall, bound))
+
+
+def _unmeasured(claim: Better, setting: Setting, reason: str) -> Judgement:
+    """Still one of the claims that are corrected for, if it will be one when it is measured."""
+    frozen = claim.from_scratch and bool(setting.trunks) and claim.metric not in LATENCY
+    return Judgement(claim, _open(reason), p=None if frozen or claim.metric in EXACT else 1.0)
 
 
 def _exact(claim: Better, found: list[Pair]) -> Judgement:
     """A count is the same in every run of a row: it has no error, and one run tells it."""
     differences = [pair.row.metrics[claim.metric] - pair.than.metrics[claim.metric] for pair in found]
     low, high = min(differences), max(differences)
-    at = _bound(claim)
-    interval = Interval(mean=sum(differences) / len(differences), low=low, high=high, error=0.0)
-    numbers = f"exact: difference {interval.mean:+,.6g}"
     if low < high:
-        return Judgement(claim, _open(f"not the same in every run: difference {low:+,.6g} to {high:+,.6g}"), interval)
+        return Judgement(claim, _open(f"not the same in every run: difference {low:+,.6g} to {high:+,.6g}"))
+    at, numbers = _bound(claim), f"exact: difference {low:+,.6g}"
+    interval = Interval(mean=low, low=low, high=low, error=0.0)
     better = low < at if _direction(claim) == "lower" else low > at
     if better:
         return Judgement(claim, Decision(Verdict.HOLDS, f"{numbers}, better than {at:+,.6g}"), interval)

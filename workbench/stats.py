@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from workbench.errors import Refused
 from workbench.evaluate import THRESHOLDS, MatchRecords
@@ -174,9 +174,7 @@ def pvalue(interval: Interval, bound: float = 0.0) -> float:
     if len(interval.differences) < 2 or not np.isfinite(interval.mean):
         return 1.0
     gap = abs(interval.mean - bound)
-    return max(
-        2 * float(student.sf(gap / i.error, i.freedom)) if i.error > 0 else float(gap == 0) for i in interval.parts
-    )
+    return max(2 * float(stdtr(i.freedom, -gap / i.error)) if i.error > 0 else float(gap == 0) for i in interval.parts)
 
 
 def holm_factors(pvalues: Sequence[float] | Floats) -> NDArray[np.int64]:
@@ -203,8 +201,8 @@ def seeds_needed(interval: Interval, bound: float = 0.0, level: float = 0.95, mo
     """
     if (spread := _spread(interval)) is None:
         return None
-    gap, now = abs(interval.mean - bound), len(interval.differences)
-    return next((n for n in range(now + 1, most + 1) if spread.half(n, level) < gap), None)
+    counts = np.arange(len(interval.differences) + 1, most + 1)
+    return _first(counts, spread.half(counts, level) < abs(interval.mean - bound))
 
 
 def repeats_needed(
@@ -219,15 +217,9 @@ def repeats_needed(
         return None
     within = float(np.mean([np.var(i.differences, ddof=1) / len(i.differences) for i in per_block.values()]))
     between = max(0.0, spread.seeds - within)
-    gap, blocks = abs(overall.mean - bound), len(per_block)
-    return next(
-        (
-            n
-            for n in range(seeds + 1, most + 1)
-            if replace(spread, seeds=between + within * seeds / n).half(blocks, level) < gap
-        ),
-        None,
-    )
+    counts = np.arange(seeds + 1, most + 1)
+    more = replace(spread, seeds=between + within * seeds / counts)
+    return _first(counts, more.half(len(per_block), level) < abs(overall.mean - bound))
 
 
 def images_needed(interval: Interval, bound: float = 0.0, level: float = 0.95, most: int = MOST) -> float | None:
@@ -237,9 +229,13 @@ def images_needed(interval: Interval, bound: float = 0.0, level: float = 0.95, m
     """
     if (spread := _spread(interval)) is None:
         return None
-    gap, count = abs(interval.mean - bound), len(interval.differences)
     times = np.geomspace(1, most, 200)[1:]
-    return next((float(f) for f in times if spread.with_images(f).half(count, level) < gap), None)
+    more = replace(spread, shared=spread.shared / times, own=spread.own / times)  # the seeds differ as they do
+    return _first(times, more.half(len(interval.differences), level) < abs(interval.mean - bound))
+
+
+def _first(values: NDArray[Any], enough: NDArray[np.bool_]) -> Any:
+    return values[enough.argmax()].item() if enough.any() else None
 
 
 class Verdict(StrEnum):
@@ -291,7 +287,7 @@ def bound_of(margin: float, direction: Direction) -> float:
 
 def student_factor(count: int, level: float = 0.95) -> float:
     """How many standard errors an interval over so many differences reaches to each side."""
-    return float(student.ppf((1 + level) / 2, count - 1))
+    return float(_factor(count - 1, level))
 
 
 def _numbers(interval: Interval, unit: Unit) -> str:
@@ -421,18 +417,14 @@ class _Spread:
         shared: that of the images which all seeds share, own: that which each seed has for itself.
     """
 
-    seeds: float
-    shared: float
-    own: float
+    seeds: Any  # these may be arrays: of what would be with so many seeds or images
+    shared: Any
+    own: Any
 
-    def half(self, count: int, level: float) -> float:
+    def half(self, count: Any, level: float) -> Any:
         """Half the width of the interval over `count` differences, as `_interval` makes it."""
         errors = _errors(self.seeds / count, count, self.shared, self.own / count)
-        return max(float(student.ppf((1 + level) / 2, freedom)) * error for error, freedom in errors)
-
-    def with_images(self, times: float) -> _Spread:
-        """With so many times the images. What the seeds differ by is taken to be their own."""
-        return replace(self, shared=self.shared / times, own=self.own / times)
+        return np.max(np.broadcast_arrays(*(_factor(freedom, level) * error for error, freedom in errors)), axis=0)
 
 
 def _spread(interval: Interval) -> _Spread | None:
@@ -446,14 +438,15 @@ def _spread(interval: Interval) -> _Spread | None:
     return _Spread(seeds.error**2 * count, shared, own)
 
 
-def _errors(seeds: float, count: int, shared: float, own: float) -> tuple[tuple[float, float], ...]:
+def _errors(seeds: Any, count: Any, shared: Any, own: Any) -> tuple[tuple[Any, Any], ...]:
     """Standard error and degrees of freedom over images, over seeds and over both, from variances of the mean.
 
     The images know their error from a thousand draws, the seeds theirs from two or three: Student's factor belongs to
     the seeds' part alone, and the degrees of freedom of the sum are Welch's and Satterthwaite's (1946).
     """
     both = seeds + shared
-    freedom = (count - 1) * (both / seeds) ** 2 if seeds > 0 else np.inf
+    with np.errstate(divide="ignore", invalid="ignore"):  # where there is no error, any freedom will do
+        freedom = np.fmax(count - 1, (count - 1) * np.square(np.divide(both, seeds)))
     return ((shared + own) ** 0.5, np.inf), (seeds**0.5, count - 1), (both**0.5, freedom)
 
 
@@ -487,13 +480,18 @@ def _interval(observed: Floats, drawn: Floats, level: float) -> Interval:
         return replace(images, differences=tuple(observed.tolist()), by_images=images)
     shared = max(0.0, (n * whole - single) / (n - 1))
     errors = _errors(float(observed.var(ddof=1)) / n, n, shared, max(0.0, whole - shared))
-    images, seeds, both = (_around(mean, error, freedom, level) for error, freedom in errors)
+    images, seeds, both = (_around(mean, float(error), float(freedom), level) for error, freedom in errors)
     widest = max(images, seeds, both, key=lambda interval: interval.width)
     return replace(widest, differences=tuple(observed.tolist()), by_images=images, by_seeds=seeds, by_both=both)
 
 
 def _around(mean: float, error: float, freedom: float, level: float, differences: tuple[float, ...] = ()) -> Interval:
-    half = float(student.ppf((1 + level) / 2, freedom)) * error
+    half = float(_factor(freedom, level)) * error
     return Interval(
         mean=mean, low=mean - half, high=mean + half, level=level, differences=differences, error=error, freedom=freedom
     )
+
+
+def _factor(freedom: Any, level: float) -> Any:
+    """Student's: how many standard errors to each side hold the mean with probability `level`."""
+    return stdtrit(np.asarray(freedom, np.float64), (1 + level) / 2)
