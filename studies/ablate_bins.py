@@ -10,8 +10,8 @@ and hardly that more would help.
 
 The probe is the better test here. Every row changes the coordinate stage alone, which trains nearly to the end on the
 features of three frozen trunks in a third of the time of one run from scratch. There, the chance in training all the
-rest, which no row changes, would drown differences of this size. Trunks learnt with 64 x 96 bins or none at all: what finer bins
-would do to a trunk, only a protocol from scratch can show.
+rest, which no row changes, would drown differences of this size. Trunks learnt with 64 x 96 bins or none at all: what
+finer bins would do to a trunk, only a protocol from scratch can show.
 """
 
 from workbench.presets import REGRESSION, RTMO_S, rtmo

@@ -21,7 +21,7 @@ LAYERS = [
     {"optim", "train", "cost", "evaluate", "study", "presets", "catalog", "checkpoint"},
     {"track", "stats", "manipulate"},
     {"run"},
-    {"judge", "show", "workers", "profiles"},
+    {"judge", "looks", "show", "workers", "profiles"},
     {"search", "report", "rtmo", "trunk_training"},
     {"__main__"},
     {"studies", "reports", "benchmarks", "tests"},

@@ -1,13 +1,17 @@
 """Claims are decided by pairs of the same seed and trunk, and stay open where the numbers do not reach."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from workbench.errors import Refused
 from workbench.evaluate import MatchRecords
-from workbench.judge import Judgement, pairs, verdicts
+from workbench.judge import ALPHA, Judgement, pairs, recorded, verdicts
+from workbench.judge import judged as judged_in
 from workbench.presets import nano
 from workbench.run import Result
 from workbench.stats import Verdict
@@ -61,14 +65,14 @@ def judged(tmp_path: Path) -> Callable[..., Judgement]:
     return judge
 
 
-CLAIM = Better("C", "a beats b", row="a", than="b")
+CLAIM = Better("C", "a beats b", row="a", than="b", metric="mOKS")  # of these records the same as AP, and faster
 
 
 def test_a_clear_difference_holds_and_its_reverse_fails(judged: Callable[..., Judgement]) -> None:
     def quality(row: str, seed: int, trunk: str) -> int:
         return (32 if row == "a" else 16) + seed
 
-    assert judged(quality, CLAIM).decision.state is Verdict.HOLDS
+    assert judged(quality, replace(CLAIM, metric="AP")).decision.state is Verdict.HOLDS
 
 
 def test_the_reverse_fails(judged: Callable[..., Judgement]) -> None:
@@ -106,7 +110,7 @@ def test_an_unfinished_trunk_leaves_it_open(judged: Callable[..., Judgement]) ->
 
 
 def test_a_frozen_trunk_can_not_decide_what_needs_training_from_scratch(judged: Callable[..., Judgement]) -> None:
-    claim = Better("C", "a beats b", row="a", than="b", from_scratch=True)
+    claim = replace(CLAIM, from_scratch=True)
 
     def quality(row: str, seed: int, trunk: str) -> int:
         return 32 if row == "a" else 16
@@ -115,9 +119,133 @@ def test_a_frozen_trunk_can_not_decide_what_needs_training_from_scratch(judged: 
     assert judgement.decision.state is Verdict.OPEN and "frozen" in judgement.decision.reason
 
 
-def test_a_cost_is_better_when_lower(judged: Callable[..., Judgement]) -> None:
+@pytest.mark.parametrize("trunks", [(), ("x", "y")])
+def test_a_count_is_exact_and_better_when_lower(judged: Callable[..., Judgement], trunks: tuple[str, ...]) -> None:
+    claim = Better("C", "a is cheaper", row="a", than="b", metric="gflops", from_scratch=True)
+    judgement = judged(lambda row, seed, trunk: 5 if row == "a" else 9, claim, seeds=1, trunks=trunks)
+    assert judgement.decision.state is Verdict.HOLDS and judgement.p is None
+    assert judgement.decision.reason.startswith("exact: difference -4,")
+
+
+def test_no_less_is_not_cheaper(judged: Callable[..., Judgement]) -> None:
     claim = Better("C", "a is cheaper", row="a", than="b", metric="gflops")
-    assert judged(lambda row, seed, trunk: 5 if row == "a" else 9, claim).decision.state is Verdict.HOLDS
+    assert judged(lambda row, seed, trunk: 5, claim).decision.state is Verdict.FAILS
+
+
+def test_two_identical_rows_are_open_with_a_difference_of_zero(judged: Callable[..., Judgement]) -> None:
+    judgement = judged(lambda row, seed, trunk: 20 + 3 * seed, CLAIM)
+    assert judgement.decision.state is Verdict.OPEN and judgement.p == 1
+    assert judgement.interval is not None
+    assert (judgement.interval.low, judgement.interval.mean, judgement.interval.high) == (0, 0, 0)
+    assert "practically undecidable" in judgement.decision.reason
+    assert "difference +0.0000" in judgement.decision.reason
+
+
+def test_two_rows_of_other_seeds_alone_are_open(judged: Callable[..., Judgement]) -> None:
+    again = {"a": (20, 17, 23), "b": (18, 21, 22)}
+    assert judged(lambda row, seed, trunk: again[row][seed], CLAIM).decision.state is Verdict.OPEN
+
+
+def test_both_intervals_are_told(judged: Callable[..., Judgement]) -> None:
+    reason = judged(lambda row, seed, trunk: (21 if row == "a" else 19) + seed * (row == "a"), CLAIM).decision.reason
+    assert "other images" in reason and "other seeds" in reason and "3 seeds say little of others" in reason
+
+
+def measured(
+    differences: Sequence[Sequence[float]], metric: str = "AR", trunks: tuple[str, ...] = (), **claim: Any
+) -> list[Judgement]:
+    """One claim per list, of that difference in each seed (or trunk by trunk): a row of its own against row a."""
+    rows = tuple(Row(f"r{i}", {"coords.padding": 1.5 + i}) for i in range(len(differences)))
+    claims = tuple(Better(f"C{i}", "", f"r{i}", "a", metric, **claim) for i in range(len(differences)))
+    asked = Study(name="s", question="", source="", base=nano(), rows=(Row("a"), *rows), claims=claims)
+    repeats = len(differences[0]) // max(1, len(trunks))
+    setting = Setting("t", "", Protocol(size=(96, 96)), seeds=repeats, trunks=trunks)
+    results = []
+    for cell in asked.cells(setting):
+        block = trunks.index(cell.trunk) * repeats if trunks else 0
+        value = 0.0 if cell.row == "a" else differences[int(cell.row[1:])][block + cell.seed]
+        results.append((cell, Result(cell.job.key, {metric: 0.5 + value}, [], {}, Path())))
+    return verdicts(asked, setting, results)
+
+
+HARDLY, CLEAR, NOTHING = (0.010, 0.013, 0.016), (0.100, 0.101, 0.102), (0.010, -0.020, 0.010)
+
+
+def test_claims_are_corrected_together() -> None:
+    """p 0.017 decides alone and beside a clear claim, which takes the larger factor; not as the smaller of two."""
+    (alone,) = measured([HARDLY])
+    assert alone.decision.state is Verdict.HOLDS and alone.p is not None and 0.0125 < alone.p < ALPHA / 2
+    beside_clear = measured([HARDLY, CLEAR])
+    assert [one.decision.state for one in beside_clear] == [Verdict.HOLDS] * 2
+    beside_others = measured([HARDLY, NOTHING, NOTHING])
+    first = beside_others[0]
+    assert [one.decision.state for one in beside_others] == [Verdict.OPEN] * 3
+    assert first.adjusted == pytest.approx(3 * alone.p)
+    assert f"alone it holds, corrected it does not: p {alone.p:.2g}, corrected for 3 claims {3 * alone.p:.2g}" in (
+        first.decision.reason
+    )
+
+
+def test_what_no_statistic_decides_does_not_count_among_the_claims() -> None:
+    frozen = measured([HARDLY, NOTHING, NOTHING], trunks=("x", "y", "z"), from_scratch=True)
+    assert [one.p for one in frozen] == [None] * 3
+    counts = measured([HARDLY, NOTHING, NOTHING], metric="params")
+    assert [one.p for one in counts] == [None] * 3
+
+
+def test_the_p_value_is_of_the_margin() -> None:
+    (over,) = measured([CLEAR], margin=0.09)
+    (under,) = measured([CLEAR], margin=0.2)
+    (near,) = measured([CLEAR], margin=0.1005)
+    assert [one.decision.state for one in (over, under, near)] == [Verdict.HOLDS, Verdict.FAILS, Verdict.OPEN]
+    assert near.p is not None and near.p > 0.05
+    (small,) = measured([CLEAR], metric="latency_ms_p50", margin=-0.11)  # not slower by more than that
+    assert small.decision.state is Verdict.HOLDS
+
+
+def test_looks_share_the_level() -> None:
+    asked = Study(name="s", question="", source="", base=nano(), rows=(Row("a"), Row("b", {"coords.padding": 1.5})))
+    setting, claim = Setting("t", "", Protocol(size=(96, 96)), seeds=3), Better("C", "", "b", "a", "AR")
+    results = [
+        (cell, Result(cell.job.key, {"AR": HARDLY[cell.seed] * (cell.row == "b")}, [], {}, Path()))
+        for cell in asked.cells(setting)
+    ]
+    once, often = (judged_in([claim], setting, results, looks)[0] for looks in (1, 5))
+    assert once.decision.state is Verdict.HOLDS and often.decision.state is Verdict.OPEN
+    assert once.p == often.p and often.adjusted == pytest.approx(5 * (once.adjusted or 0))
+    assert "corrected for 5 looks" in often.decision.reason
+    assert often.wanted is not None and often.wanted > 3
+
+
+def test_latency_is_measured_run_by_run() -> None:
+    """Weights do not change it: the runs of all trunks repeat one measurement, which no frozen trunk leaves open."""
+    spread = [[-2.0, -2.1, -1.9, -2.0, -2.2, -1.8]]
+    (faster,) = measured(spread, "latency_ms_p50", ("x", "y", "z"), from_scratch=True)
+    assert faster.decision.state is Verdict.HOLDS and "6 runs" in faster.decision.reason
+    assert measured([[-2.0, 1.0, 0.4]], "latency_ratio")[0].decision.state is Verdict.OPEN
+    assert "runs at this spread" in measured([[-2.0, 0.5, -0.8]], "latency_ratio")[0].decision.reason
+
+
+def test_an_open_claim_says_what_it_would_take() -> None:
+    (seeds,) = measured([(0.01, 0.05, 0.012)])
+    assert f"would take about {seeds.wanted} seeds at this spread" in seeds.decision.reason
+    (never,) = measured([(0.05, -0.05, 0.001)])
+    assert never.wanted is None and "more than 100 seeds" in never.decision.reason
+    trunks = [(0.001, 0.002, 0.030, 0.031, 0.100, 0.101)]
+    (differ,) = measured(trunks, trunks=("x", "y", "z"))
+    assert differ.wanted is None and "more seeds: no, the trunks differ; would take about" in differ.decision.reason
+    (noisy,) = measured([(-0.05, 0.12, 0.16, 0.02, 0.01, 0.02)], trunks=("x", "y", "z"))
+    assert f"would take about {noisy.wanted} seeds per trunk" in noisy.decision.reason
+
+
+def test_what_was_not_measured_is_open() -> None:
+    (missing,) = measured([(-1.5, -1.5, -1.5)])  # -1: no person counts
+    assert missing.decision.state is Verdict.OPEN and "AR is not recorded of every run" in missing.decision.reason
+
+
+def test_missing_match_records_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="is missing: AP is compared image by image"):
+        recorded(Result("k", {}, [], {}, tmp_path), "AP")
 
 
 def test_pairs_are_of_the_same_seed_and_trunk(tmp_path: Path) -> None:

@@ -55,3 +55,19 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     words = f"set -o pipefail; {sys.executable} -m workbench components | head -1"
     done = subprocess.run(["bash", "-c", words], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (141, "") and done.stdout == "backbone\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["study", "ablate_dcc", "--budget", "9"], "--budget 9: it limits the jobs of --until decided"),
+        (["study", "replay", "ablate_dcc", "--until", "decided"], "leave that out"),
+        (["study", "again", "ablate_dcc"], "expected NAME, or one of status, resume, retry, replay"),
+    ],
+)
+def test_words_of_a_study_that_do_not_go_together(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.workers.prepare", lambda: None)
+    assert command.main(words) == 2
+    assert said in capsys.readouterr().err

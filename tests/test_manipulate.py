@@ -59,6 +59,41 @@ def test_a_frozen_trunk_can_not_be_changed_by_a_row(changes: dict[str, Any]) -> 
         check_distinct(cells(Row("base"), Row("other", changes), trunks=("a", "b")))
 
 
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"losses.IoU.mode": "linear"}, "losses.IoU.mode"),
+        ({"losses.VariFocal": None}, "losses.VariFocal"),
+        ({"losses.Visibility.weights": (2.0, 2.0, 2.0), "losses.BoxAux": None}, "losses.Visibility.weights"),
+        ({"phases.2.overlaps_power": 1.0}, "phases.2.overlaps_power"),
+        ({"phases.2.exact_ignore": True}, "phases.2.exact_ignore"),
+        ({"assigner.overlap": "iou"}, "assigner.overlap"),
+        ({"coords.box_gradient": False}, "coords.box_gradient"),
+    ],
+)
+def test_what_a_frozen_trunk_does_not_train_is_no_difference(changes: dict[str, Any], path: str) -> None:
+    rows = Row("base"), Row("other", changes)
+    check_distinct(cells(*rows))  # trained whole, it is one
+    with pytest.raises(Refused, match=f"'base' and 'other' differ in .*{path}.*frozen trunk they train the same"):
+        check_distinct(cells(*rows, trunks=("a", "b")))
+
+
+def test_what_a_frozen_trunk_trains_is_a_difference() -> None:
+    check_distinct(
+        cells(
+            Row("base"),
+            Row("loss weight", {"losses.MLE.weights": (1.0, 2.0, 2.0)}),
+            Row("other loss", {"losses.MLE": None, "losses.KLD": KLD()}),
+            Row("no proxy loss", {"losses.ProxyL1": None}),
+            Row("stage", {"coords.dynamic_allocation": False}),
+            Row("assigner", {"assigner.candidate_topk": 5}),
+            Row("phase", {"phases.1.proxy": False, "phases.2.proxy": False}),
+            Row("start of a phase", {"phases.1.start": 0.3}),
+            trunks=("a",),
+        )
+    )
+
+
 def test_differences_are_named_by_path() -> None:
     a, b = (cell.job for cell in cells(Row("base"), Row("other", {"coords": DCC()}))[:2])
     assert "variant.coords.num_bins" in different(a, b)

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 
@@ -195,8 +196,9 @@ def test_a_killed_worker_is_no_failure(go: Callable[..., int], tmp_path: Path) -
 
 def test_workers_that_can_not_begin_end_the_command(go: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "_serve", broken)
-    with pytest.raises(RuntimeError, match="workers could not do their work"):
+    with pytest.raises(Refused, match="workers ended before they had done any work"):
         go(train=quick)
+    assert not multiprocessing.active_children()
 
 
 def test_a_finished_folder_is_believed_and_a_missing_one_is_not(go: Callable[..., int], tmp_path: Path) -> None:
@@ -217,6 +219,86 @@ def test_rows_that_share_a_job_share_its_run(tmp_path: Path, monkeypatch: pytest
     assert run_study(twin, SETTING, home=tmp_path, machine=Machine(), jobs=2, train=quick) == 0
     assert set(log(tmp_path).values()) == {1} and len(log(tmp_path)) == 4
     assert sorted(recorded) == ["a0", "a1", "b0", "b1"]
+
+
+UNTIL = replace(STUDY, claims=(*STUDY.claims, Better("F2", "more padding is better", "padding", "base", metric="AR")))
+
+
+def noisy(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+    """AR of two rows a seed's noise apart."""
+    done = finish(job, folder, tell)
+    better = 0.03 * (job.variant.coords.padding > 1.25)  # pyright: ignore[reportAttributeAccessIssue]
+    values = {**done.metrics, "AR": 0.5 + better + 0.01 * np.random.default_rng(int(job.key, 16)).normal()}
+    (folder / "result.json").write_text(json.dumps({"key": job.key, "metrics": values, "tags": {}}))
+    return read(folder)
+
+
+def seeds_of(home: Path, study: Study = UNTIL) -> Counter[str]:
+    """How many seeds of each row are complete."""
+    order = Order(study, SETTING, home)
+    return Counter(cell.row for cell in order.cells(20) if order.find(cell))
+
+
+def test_until_decided_trains_only_what_is_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def go(**options: Any) -> int:
+        return run_study(UNTIL, SETTING, home=tmp_path, machine=Machine(), jobs=2, train=noisy, **options)
+
+    which: dict[str, Any] = {"home": tmp_path, "until": search.Decided(40)}
+    assert search.status(UNTIL, SETTING, **which) == 1
+    assert "looks taken 0, jobs 6 of at most 40; 6 of 6 runs are missing" in capsys.readouterr().out
+    assert go() == 0  # the first round, as any study
+    assert seeds_of(tmp_path) == {"base": 2, "padding": 2, "static": 2}
+    capsys.readouterr()
+    assert search.status(UNTIL, SETTING, **which) == 1
+    out = capsys.readouterr().out
+    assert "looks taken 1, jobs 8 of at most 40; 2 of 8 runs are missing" in out and "6 of 8 complete" in out
+    assert go(until=search.Decided(40)) == 0
+    out = capsys.readouterr().out
+    assert seeds_of(tmp_path)["static"] == 2 and seeds_of(tmp_path)["base"] == seeds_of(tmp_path)["padding"] > 2
+    assert set(log(tmp_path).values()) == {1}  # nothing twice
+    assert "every claim is decided" in out and "F2 holds" in out and "look 1: exact" in out
+    before = log(tmp_path)
+    assert go(until=search.Decided(40)) == 0 and log(tmp_path) == before
+    assert search.status(UNTIL, SETTING, **which) == 0
+    assert search.retry(UNTIL, SETTING, **which) == 0
+
+
+def test_until_decided_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the second round, whose cells follow from the first one's results."""
+    until = search.Decided(40)
+    run_study(UNTIL, SETTING, home=tmp_path, machine=Machine(), jobs=2, train=noisy)
+    fill, fills = Ledger.fill, iter(range(100))
+
+    def interrupted(self: Ledger, plan: Any) -> Any:
+        if next(fills) == 1:
+            raise KeyboardInterrupt
+        return fill(self, plan)
+
+    monkeypatch.setattr(Ledger, "fill", interrupted)
+    options: dict[str, Any] = {"home": tmp_path, "machine": Machine(), "jobs": 1, "train": noisy, "until": until}
+    assert run_study(UNTIL, SETTING, **options) == 130
+    assert sum(seeds_of(tmp_path).values()) < 8
+    assert run_study(UNTIL, SETTING, **options) == 0
+    ended = [line for line in log(tmp_path).elements() if line.startswith("end")]
+    assert len(ended) == len(set(ended)) == sum(seeds_of(tmp_path).values()) > 8
+
+
+def test_a_failed_row_stops_the_looks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options: dict[str, Any] = {"home": tmp_path, "machine": Machine(), "jobs": 2, "until": search.Decided(40)}
+    assert run_study(UNTIL, SETTING, train=faulty, **options) == 1
+    out = capsys.readouterr().out
+    assert "looks taken 0" in out and "4 of 6 runs are missing" in out and "workbench study retry fake" in out
+
+
+def test_a_replay_shows_what_would_have_been_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_study(UNTIL, SETTING, home=tmp_path, machine=Machine(), jobs=2, train=noisy, seeds=6)
+    capsys.readouterr()
+    assert search.replay(UNTIL, SETTING, home=tmp_path, seeds=6) == 0
+    out = capsys.readouterr().out
+    assert " of 18 jobs, " in out and "verdicts the same, 0 the opposite" in out
+    assert int(out.partition("until decided: ")[2].split()[0]) < 18
+    with pytest.raises(Refused, match="only a finished study can be replayed"):
+        search.replay(UNTIL, SETTING, home=tmp_path, seeds=7)
 
 
 COMMAND = """

@@ -15,16 +15,24 @@ from workbench.errors import Refused
 from workbench.evaluate import MatchRecords, evaluate_coco
 from workbench.skeletons import COCO
 from workbench.stats import (
+    MOST,
     Interval,
+    Metric,
     Verdict,
     ap_from_records,
     block_verdict,
     blocked_bootstrap,
     holm,
+    holm_factors,
     image_weights,
+    images_needed,
     paired_bootstrap,
-    paired_pvalue,
+    pvalue,
+    repeats_needed,
+    resample,
     resampled_metric,
+    seeds_needed,
+    student_factor,
     t_interval,
     verdict,
 )
@@ -32,6 +40,13 @@ from workbench.stats import (
 
 def ttest(values: Any) -> Any:
     return scipy_stats.ttest_1samp(values, 0)
+
+
+def compared(
+    a: list[MatchRecords], b: list[MatchRecords], resamples: int = 2_000, seed: int = 0, metric: Metric = "AP"
+) -> Interval:
+    """b - a over images and seeds."""
+    return paired_bootstrap(*([resample(r, metric, resamples, seed) for r in side] for side in (a, b)))
 
 
 def street(seed: int, copies: list[int], classes: int = 1) -> tuple[dict[str, Any], list[Any]]:
@@ -96,14 +111,14 @@ def test_undefined_resamples() -> None:
     weights = np.asarray([[0, 2], [1, 1]])
     assert resampled_metric(records, weights).tolist() == pytest.approx([-1, 1])
     assert np.isnan(resampled_metric(records, weights, "mOKS")[0])
-    interval = paired_bootstrap([records], [records], 50)
+    interval = compared([records], [records], 50)
     assert (interval.mean, interval.low, interval.high) == (0, 0, 0)
     nobody = evaluate_coco(scene(), [], COCO.sigmas).records
     assert ap_from_records(nobody) == -1
-    undefined = paired_bootstrap([nobody] * 2, [nobody] * 2, 20)
+    undefined = compared([nobody] * 2, [nobody] * 2, 20)
     assert verdict(undefined).state is Verdict.OPEN and "not measured" in verdict(undefined).reason
     empty = evaluate_coco({}, [], COCO.sigmas).records
-    assert ap_from_records(empty) == -1 and np.isnan(paired_bootstrap([empty], [empty], 20).mean)
+    assert ap_from_records(empty) == -1 and np.isnan(compared([empty], [empty], 20).mean)
 
 
 def test_image_weights_draw_with_replacement() -> None:
@@ -154,27 +169,29 @@ def test_paired_bootstrap_by_obvious_code() -> None:
     rng = np.random.default_rng(5)
     a = [rng.normal(0.5, 0.2, 40) for _ in range(3)]
     b = [x + rng.normal(0.03, 0.05, 40) for x in a]
-    interval = paired_bootstrap([averages(x) for x in a], [averages(x) for x in b], 4_000, 7, "mOKS")
+    interval = compared([averages(x) for x in a], [averages(x) for x in b], 4_000, 7, "mOKS")
     each = [y.mean() - x.mean() for x, y in zip(a, b, strict=True)]
     assert interval.differences == pytest.approx(each)
     assert interval.mean == pytest.approx(np.mean(each))
-    by_hand = np.mean(b, axis=0) - np.mean(a, axis=0)  # (images,)
-    draws = [by_hand[rng.integers(40, size=40)].mean() for _ in range(4_000)]
-    assert interval.by_images is not None and interval.by_seeds is not None
+    by_hand = np.stack(b) - np.stack(a)  # (seeds, images)
+    draws = np.stack([by_hand[:, rng.integers(40, size=40)].mean(1) for _ in range(4_000)])
+    assert interval.by_images is not None and interval.by_seeds is not None and interval.by_both is not None
     assert [interval.by_images.low, interval.by_images.high] == pytest.approx(
-        np.quantile(draws, [0.025, 0.975]), abs=1e-3
+        np.quantile(draws.mean(1), [0.025, 0.975]), abs=1e-3
     )
     expected = ttest(each).confidence_interval()
     assert [interval.by_seeds.low, interval.by_seeds.high] == pytest.approx([expected.low, expected.high])
-    assert interval.width >= max(interval.by_images.width, interval.by_seeds.width)
-    assert interval.p >= ttest(each).pvalue - 1e-12
+    shared = np.cov(draws.T)[np.triu_indices(3, 1)].mean()  # what the seeds share of the images
+    assert interval.by_both.error**2 == pytest.approx(np.var(each, ddof=1) / 3 + max(0, shared), rel=0.05)
+    assert interval.width == max(part.width for part in interval.parts)
+    assert interval.by_seeds.freedom == 2 and interval.by_both.freedom >= 2
 
 
 def test_pairing_narrows_the_interval() -> None:
     rng = np.random.default_rng(6)
     a = rng.normal(0.5, 0.2, 200)
-    pair = paired_bootstrap([averages(a)], [averages(a + rng.normal(0, 0.02, 200))], 500, 0, "mOKS")
-    other = paired_bootstrap([averages(a)], [averages(rng.permutation(a))], 500, 0, "mOKS")
+    pair = compared([averages(a)], [averages(a + rng.normal(0, 0.02, 200))], 500, 0, "mOKS")
+    other = compared([averages(a)], [averages(rng.permutation(a))], 500, 0, "mOKS")
     assert pair.width < other.width / 5
 
 
@@ -183,34 +200,10 @@ def test_average_precision_difference_is_seen() -> None:
     rng = np.random.default_rng(0)
     bad = [replace(records, scores=rng.random(len(records.scores))) for _ in range(3)]
     good = replace(records, scores=records.matched.mean(1) + rng.random(len(records.scores)))
-    interval = paired_bootstrap(bad, [good] * 3, 300)
+    interval = compared(bad, [good] * 3, 300)
     assert interval.mean == pytest.approx(np.mean([ap_from_records(good) - ap_from_records(r) for r in bad]))
     assert verdict(interval).state is Verdict.HOLDS
-    assert verdict(paired_bootstrap([good] * 3, bad, 300)).state is Verdict.FAILS
-
-
-def test_coverage_of_the_interval_over_seeds() -> None:
-    rng = np.random.default_rng(1)
-    for n in (2, 3, 5):
-        hits = [(i := t_interval(rng.normal(0.3, 1, n))).low <= 0.3 <= i.high for _ in range(1_500)]
-        assert np.mean(hits) == pytest.approx(0.95, abs=0.02)
-
-
-def test_false_positives_without_a_difference() -> None:
-    """The seeds differ, the methods do not: images alone see differences that the wider interval does not."""
-    rng = np.random.default_rng(2)
-    decided = alone = small_p = 0
-    runs = 200
-    for run in range(runs):
-        hard = rng.normal(0.5, 0.2, 60)  # images, shared
-        a, b = ([averages(hard + rng.normal(0, 0.02) + rng.normal(0, 0.05, 60)) for _ in range(3)] for _ in range(2))
-        interval = paired_bootstrap(a, b, 200, run, "mOKS")
-        decided += verdict(interval).state is not Verdict.OPEN
-        small_p += interval.p < 0.05
-        assert interval.by_images is not None
-        alone += not interval.by_images.low <= 0 <= interval.by_images.high
-    assert decided / runs < 0.08 and small_p / runs < 0.08
-    assert alone / runs > 0.2
+    assert verdict(compared([good] * 3, bad, 300)).state is Verdict.FAILS
 
 
 def test_a_true_difference_is_found() -> None:
@@ -222,7 +215,7 @@ def test_a_true_difference_is_found() -> None:
             [averages(hard + gain + rng.normal(0, 0.01) + rng.normal(0, 0.05, 60)) for _ in range(4)]
             for gain in (0, 0.06)
         )
-        decided += verdict(paired_bootstrap(a, b, 200, run, "mOKS")).state is Verdict.HOLDS
+        decided += verdict(compared(a, b, 200, run, "mOKS")).state is Verdict.HOLDS
     assert decided / 60 > 0.9
 
 
@@ -235,6 +228,9 @@ def test_verdicts() -> None:
     assert verdict(clear).state is Verdict.HOLDS and "+0.0500" in verdict(clear).reason
     assert verdict(clear, margin=0.1).state is Verdict.FAILS
     assert verdict(clear, margin=0.045).state is Verdict.OPEN
+    assert "2 seeds say little of others: Student's factor is 12.7" in verdict(clear, margin=0.045).reason
+    many = gap(0.05, 0.01, *[0.05] * 9)
+    assert "say little" not in verdict(many, margin=0.045).reason
     assert verdict(clear, direction="lower").state is Verdict.FAILS
     assert verdict(gap(-0.05, 0.01, -0.05, -0.05), direction="lower").state is Verdict.HOLDS
     slight = gap(-0.002, 0.001, -0.002, -0.002)
@@ -265,13 +261,14 @@ def test_seeds_of_a_trunk_are_no_new_trunks() -> None:
     names = [name for name in gains for _ in range(3)]
     a = [averages(hard) for _ in names]
     b = [averages(hard + gains[name] + rng.normal(0, 0.001)) for name in names]
-    per_block, overall = blocked_bootstrap(a, b, names, 200, 0, "mOKS")
+    sides = [[resample(records, "mOKS", 200) for records in side] for side in (a, b)]
+    per_block, overall = blocked_bootstrap(*sides, names)
     assert [round(per_block[n].mean, 2) for n in gains] == [0.02, 0.05]
     assert len(overall.differences) == 2 and len(per_block["a"].differences) == 3
     assert block_verdict(per_block, overall).state is Verdict.OPEN  # two trunks this far apart
-    assert verdict(paired_bootstrap(a, b, 200, 0, "mOKS")).state is Verdict.HOLDS  # what six `seeds` would have claimed
+    assert verdict(paired_bootstrap(*sides)).state is Verdict.HOLDS  # what six `seeds` would have claimed
     with pytest.raises(Refused, match="block names"):
-        blocked_bootstrap(a, b, names[:-1])
+        blocked_bootstrap(*sides, names[:-1])
 
 
 def test_holm_by_hand() -> None:
@@ -280,21 +277,86 @@ def test_holm_by_hand() -> None:
     assert len(holm([])) == 0
 
 
-def test_pvalue_takes_the_larger() -> None:
-    same = np.zeros(100)
-    assert paired_pvalue([0.0, 0.0], same) == 1
-    assert paired_pvalue([0.5], np.ones(100)) == 1
-    assert paired_pvalue([0.1, 0.1], np.full(999, 0.1)) == pytest.approx(2 / 1000)
-    assert paired_pvalue([0.1, 0.2, 0.3], np.full(999, 0.1)) == pytest.approx(ttest([0.1, 0.2, 0.3]).pvalue)
-    assert paired_pvalue([0.1, 0.1001], np.linspace(-1, 1, 101)) == pytest.approx(1)
+def test_holm_multiplies_the_smallest_by_all() -> None:
+    assert holm_factors([0.01, 0.04, 0.03, 0.005]).tolist() == [3, 1, 2, 4]
+
+
+def test_pvalue_is_of_the_bound() -> None:
+    values = [0.1, 0.2, 0.3]
+    assert pvalue(t_interval(values)) == pytest.approx(ttest(values).pvalue)
+    assert pvalue(t_interval(values), 0.15) == pytest.approx(ttest(np.asarray(values) - 0.15).pvalue)
+    assert pvalue(t_interval([0.1, 0.1]), 0.1) == 1 and pvalue(t_interval([0.1, 0.1])) == 0
+    assert pvalue(gap(0.5, 0.1, 0.5)) == 1  # a single seed
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.95, 0.999])
+def test_pvalue_and_interval_agree(level: float) -> None:
+    """The interval leaves a bound out exactly where p says so, whichever of its three parts is the widest."""
+    rng = np.random.default_rng(8)
+    widest = set()
+    for seeds, images in ((0.1, 0.001), (0.001, 0.5), (0.02, 0.2)):
+        hard = rng.normal(0, images, 40)
+        sides = [
+            [averages(hard * on + rng.normal(0, seeds) + rng.normal(0, 0.02, 40)) for _ in range(3)] for on in (0, 1)
+        ]
+        interval = paired_bootstrap(*([resample(r, "mOKS", 300) for r in side] for side in sides), level)
+        widest |= {name for name in ("by_images", "by_seeds", "by_both") if getattr(interval, name).low == interval.low}
+        for bound in np.linspace(interval.low - 0.01, interval.high + 0.01, 41):
+            assert (pvalue(interval, bound) < 1 - level) == (not interval.low <= bound <= interval.high)
+    assert len(widest) > 1
+
+
+def test_what_it_takes_is_what_would_do() -> None:
+    """With so many seeds of the seen mean and spread the interval leaves the bound out, with one less it does not."""
+    values = [0.02, 0.10, 0.03]
+    interval = t_interval(values)
+    needed = seeds_needed(interval)
+    assert needed is not None and needed > 4 and pvalue(interval) > 0.05
+    spread, mean = float(np.std(values, ddof=1)), float(np.mean(values))
+    assert (
+        student_factor(needed) * spread / needed**0.5 < mean < student_factor(needed - 1) * spread / (needed - 1) ** 0.5
+    )
+    assert (more := seeds_needed(interval, level=0.99)) is not None and more > needed
+    assert seeds_needed(interval, 0.0499) is None  # of a difference of a ten-thousandth
+    assert seeds_needed(interval, 0.05) is None and seeds_needed(gap(0.1, 0.2, 0.1)) is None
+    assert images_needed(interval) is None  # nothing is known of images here
+
+
+def test_more_images_or_more_seeds() -> None:
+    rng = np.random.default_rng(9)
+    hard = rng.normal(0.02, 0.2, 50)  # the images disagree, the seeds do not
+    zero = [averages(np.zeros(50))] * 3
+    by_images = compared(zero, [averages(hard + rng.normal(0, 0.001)) for _ in range(3)], 500, 0, "mOKS")
+    assert verdict(by_images).state is Verdict.OPEN and seeds_needed(by_images) is None
+    times = images_needed(by_images)
+    assert times is not None and 1 < times < MOST
+    assert by_images.by_images is not None
+    assert times == pytest.approx((by_images.by_images.error * 1.96 / by_images.mean) ** 2, rel=0.05)
+    seeds = [averages(np.full(50, 0.02 + d) + rng.normal(0, 0.001, 50)) for d in (-0.03, 0.0, 0.05)]
+    by_seeds = compared(zero, seeds, 500, 0, "mOKS")
+    assert images_needed(by_seeds) is None and (seeds_needed(by_seeds) or 0) > 3
+
+
+def test_more_seeds_on_the_same_trunks() -> None:
+    def found(*blocks: list[float]) -> tuple[dict[str, Interval], Interval]:
+        return {str(i): t_interval(b) for i, b in enumerate(blocks)}, t_interval([float(np.mean(b)) for b in blocks])
+
+    alike = found([0.00, 0.12], [0.11, 0.02], [0.05, 0.14])
+    assert verdict(alike[1]).state is Verdict.HOLDS or repeats_needed(*alike) is not None
+    noisy = found([-0.05, 0.12], [0.16, 0.02], [0.01, 0.02])
+    assert verdict(noisy[1]).state is Verdict.OPEN and (repeats_needed(*noisy) or 0) > 2
+    differ = found([0.001, 0.002], [0.03, 0.031], [0.1, 0.101])
+    assert repeats_needed(*differ) is None and (seeds_needed(differ[1]) or 0) > 3
+    single = {name: gap(0.01, 0.0, 0.01) for name in "abc"}
+    assert repeats_needed(single, differ[1]) is None  # the spread of seeds was not seen
 
 
 def test_unpaired_input_is_refused() -> None:
     two, three = averages(np.ones(2)), averages(np.ones(3))
     with pytest.raises(Refused, match="as many"):
-        paired_bootstrap([two], [two, two])
+        compared([two], [two, two], 5)
     with pytest.raises(Refused, match="different images"):
-        paired_bootstrap([two], [three])
+        compared([two], [three], 5)
     with pytest.raises(Refused, match="expected"):
         ap_from_records(two, np.ones(3))
     with pytest.raises(Refused, match="AR"):

@@ -34,20 +34,27 @@ def _home() -> Path:
 def _study(args: argparse.Namespace) -> int:
     from workbench import workers
 
-    if args.words[0] != "status":
+    if args.words[0] not in ("status", "replay"):
         workers.prepare()  # imports while we do
     from workbench import presets, profiles, search, study
     from workbench.study import Profile
     from workbench.train import this_machine
 
     *verb, name = args.words
-    if verb not in ([], ["status"], ["resume"], ["retry"]):
-        raise Refused(f"study {' '.join(args.words)}: expected NAME, or one of status, resume, retry and NAME")
+    if verb not in ([], ["status"], ["resume"], ["retry"], ["replay"]):
+        raise Refused(f"study {' '.join(args.words)}: expected NAME, or one of status, resume, retry, replay and NAME")
+    if args.budget is not None and args.until is None:
+        raise Refused(f"--budget {args.budget}: it limits the jobs of --until decided; add that")
+    if args.until is not None and verb == ["replay"]:
+        raise Refused("study replay: it shows what --until decided would have saved; leave that out")
     asked = study.find(name)
     setting = presets.setting(args.protocol or asked.default)
     if isinstance(asked, Profile) or not setting.trains:
         return _profile(asked if isinstance(asked, Profile) else asked.profile(), setting, verb, args)
     which: dict[str, Any] = {"home": _home(), "data": args.data, "seeds": args.seeds, "sets": dict(args.set)}
+    if verb == ["replay"]:
+        return search.replay(asked, setting, **which)
+    which["until"] = None if args.until is None else search.Decided(args.budget)
     if verb == ["status"]:
         return search.status(asked, setting, **which)
     if verb == ["retry"]:
@@ -61,8 +68,8 @@ def _study(args: argparse.Namespace) -> int:
 def _profile(asked: Profile, setting: Setting, verb: list[str], args: argparse.Namespace) -> int:
     from workbench import profiles
 
-    if args.data or args.set or args.seeds:
-        raise Refused(f"{asked.name}, {setting.name}: nothing is trained; leave out --data, --set and --seeds")
+    if args.data or args.set or args.seeds or args.until or verb == ["replay"]:
+        raise Refused(f"{asked.name}, {setting.name}: nothing is trained; leave out --data, --set, --seeds and --until")
     if verb == ["status"]:
         return profiles.status(asked, setting, _home())
     return profiles.run_profile(asked, setting, _home(), again=verb == ["retry"])
@@ -153,12 +160,16 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="workbench", description="RTMO as a workbench: ablate, search, compare.")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
-    study = commands.add_parser("study", help="run a study, or: study status|resume|retry NAME")
+    study = commands.add_parser("study", help="run a study, or: study status|resume|retry|replay NAME")
     study.add_argument("words", nargs="+", metavar="NAME", help="a file in studies/, without .py")
     study.add_argument("--protocol", help=PROTOCOLS)
     study.add_argument("--data", type=Path, help="folder in COCO or CrowdPose layout (default: the embedded scenes)")
     study.add_argument("--seeds", type=_count, help="seeds per row (default: the protocol's)")
     study.add_argument("--jobs", type=_count, help="jobs at a time (default: by the machine's cores)")
+    study.add_argument("--until", choices=("decided",), help="then add seeds only to rows with an open claim")
+    study.add_argument(
+        "--budget", type=_count, metavar="JOBS", help="of --until: at most (default: twice the first round)"
+    )
     study.add_argument("--set", type=_assignment, action="append", default=[], metavar="PATH=VALUE")
     study.set_defaults(call=_study)
 

@@ -1,43 +1,72 @@
 """From the results of a study to a verdict for each of its claims.
 
 Runs are compared in pairs of the same seed and the same trunk. A claim holds or fails only where the interval over
-images and seeds lies on one side of its margin; under a probe only where the trunks agree.
+images and seeds lies on one side of its margin, under a probe only where the trunks agree, and only if that stands
+after Holm's correction for all claims of the study: of four claims without any truth one would pass now and then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import get_args
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import cast, get_args
 
+from workbench.errors import Refused
 from workbench.evaluate import MatchRecords
 from workbench.run import Result
 from workbench.stats import (
+    MOST,
     Decision,
     Direction,
     Interval,
     Metric,
+    Resampled,
     Verdict,
     block_verdict,
     blocked_bootstrap,
+    bound_of,
+    holm,
+    holm_factors,
+    images_needed,
     paired_bootstrap,
+    pvalue,
+    repeats_needed,
+    resample,
+    seeds_needed,
     t_interval,
     verdict,
 )
 from workbench.study import Better, Cell, Cheaper, Setting, Study
 
 Results = Sequence[tuple[Cell, Result]]
-LOWER_IS_BETTER = ("NME", "params", "gflops", "latency_ms_p50", "latency_ms_p90")
+Read = Callable[[Result, Metric], Resampled]
+ALPHA = 0.05  # chance of a wrong verdict among all claims of a study
+EXACT = ("params", "gflops")  # counted, not sampled
+LATENCY = ("latency_ms_p50", "latency_ms_p90", "latency_ratio")  # measured once per run, whatever its weights
+LOWER_IS_BETTER = ("NME", *EXACT, *LATENCY)
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """A claim, what the numbers say of it, and the interval behind that (None where nothing could be compared)."""
+    """A claim, what the numbers say of it, and the interval behind that (None where nothing could be compared).
+
+    Fields:
+        p: of the margin, from this claim's interval alone; None where no statistic applies.
+        adjusted: the same, corrected for all claims of the study and all looks; it must be below `ALPHA`.
+        wanted: seeds per row (and trunk) that would decide it at the seen difference and spread; None: no number of
+            them, or they are not what it takes.
+    """
 
     claim: Better | Cheaper
     decision: Decision
     interval: Interval | None = None
     per_trunk: dict[str, Interval] | None = None
+    p: float | None = None
+    adjusted: float | None = None
+    wanted: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,41 +107,175 @@ def noise_floor(study: Study, results: Results, metric: str = "AP") -> list[floa
     ]
 
 
+def recorded(result: Result, metric: Metric) -> Resampled:
+    """The resampled metric of a run, from its match records. Computed once per process."""
+    path = result.folder / "records.npz"
+    if not path.exists():
+        raise Refused(f"{path} is missing: {metric} is compared image by image; train that job again")
+    return _recorded(path, path.stat().st_mtime_ns, metric)
+
+
+@lru_cache(maxsize=4096)
+def _recorded(path: Path, _: int, metric: Metric) -> Resampled:
+    return resample(MatchRecords.load(path), metric)
+
+
 def verdicts(study: Study, setting: Setting, results: Results) -> list[Judgement]:
-    """One judgement per claim, in the order of the study."""
-    return [_judged(claim, setting, pairs(claim, results)) for claim in study.claims]
+    """One judgement per claim, in the order of the study, from one look at its results."""
+    return judged(study.claims, setting, results)
 
 
-def _judged(claim: Better, setting: Setting, found: list[Pair]) -> Judgement:
+def judged(
+    claims: Sequence[Better], setting: Setting, results: Results, looks: int = 1, read: Read = recorded
+) -> list[Judgement]:
+    """One judgement per claim, corrected for all of them.
+
+    Args:
+        looks: how often the claims are judged at most while seeds are added; each look gets an equal part of `ALPHA`.
+        read: gives the resampled metric of a run.
+    """
+    found = [_alone(claim, setting, pairs(claim, results), read) for claim in claims]
+    family = [i for i, one in enumerate(found) if one.p is not None]
+    values = [cast(float, found[i].p) for i in family]
+    for i, adjusted, factor in zip(family, holm(values), holm_factors(values), strict=True):
+        one = replace(found[i], adjusted=min(1.0, float(adjusted) * looks))
+        found[i] = _foretold(_corrected(one, len(family), looks), setting, 1 - ALPHA / (int(factor) * looks))
+    return found
+
+
+def _alone(claim: Better, setting: Setting, found: list[Pair], read: Read) -> Judgement:
+    """By its own numbers alone."""
     if not found:
-        return Judgement(claim, _open(f"no pair of {claim.row!r} and {claim.than!r} is complete"))
-    per_trunk, overall = _intervals(claim.metric, found)
-    direction: Direction = "lower" if claim.metric in LOWER_IS_BETTER else "higher"
-    if claim.from_scratch and setting.trunks:
+        return _unmeasured(claim, setting, f"no pair of {claim.row!r} and {claim.than!r} is complete")
+    if not all(_known(claim.metric, run) for pair in found for run in (pair.row, pair.than)):
+        return _unmeasured(claim, setting, f"{claim.metric} is not recorded of every run")
+    if claim.metric in EXACT:
+        return _exact(claim, found)
+    direction, bound = _direction(claim), _bound(claim)
+    if claim.metric in LATENCY:
+        overall = _over([pair.row.metrics[claim.metric] - pair.than.metrics[claim.metric] for pair in found])
+        decision = verdict(overall, claim.margin, direction, unit="run")
+        return Judgement(claim, decision, overall, p=pvalue(overall, bound))
+    per_trunk, overall = _intervals(claim.metric, found, read)
+    if not setting.trunks:
+        decision = verdict(overall, claim.margin, direction)
+        return Judgement(claim, decision, overall, p=pvalue(overall, bound))
+    if claim.from_scratch:
         numbers = ", ".join(f"{name} {interval.mean:+.4f}" for name, interval in per_trunk.items())
         reason = f"only networks trained whole can decide it, here the trunk was frozen ({numbers})"
         return Judgement(claim, _open(reason), overall, per_trunk)
-    if setting.trunks:
-        missing = [trunk for trunk in setting.trunks if trunk not in per_trunk]
-        if missing:
-            return Judgement(claim, _open(f"no complete pair on trunk {', '.join(missing)}"), overall, per_trunk)
-        return Judgement(claim, block_verdict(per_trunk, overall, claim.margin, direction), overall, per_trunk)
-    return Judgement(claim, verdict(overall, claim.margin, direction), overall)
+    if missing := [trunk for trunk in setting.trunks if trunk not in per_trunk]:
+        return replace(
+            _unmeasured(claim, setting, f"no complete pair on trunk {', '.join(missing)}"),
+            interval=overall,
+            per_trunk=per_trunk,
+        )
+    decision = block_verdict(per_trunk, overall, claim.margin, direction)
+    return Judgement(claim, decision, overall, per_trunk, p=pvalue(overall, bound))
+
+
+def _unmeasured(claim: Better, setting: Setting, reason: str) -> Judgement:
+    """Still one of the claims that are corrected for, if it will be one when it is measured."""
+    frozen = claim.from_scratch and bool(setting.trunks) and claim.metric not in LATENCY
+    return Judgement(claim, _open(reason), p=None if frozen or claim.metric in EXACT else 1.0)
+
+
+def _exact(claim: Better, found: list[Pair]) -> Judgement:
+    """A count is the same in every run of a row: it has no error, and one run tells it."""
+    differences = [pair.row.metrics[claim.metric] - pair.than.metrics[claim.metric] for pair in found]
+    low, high = min(differences), max(differences)
+    if low < high:
+        return Judgement(claim, _open(f"not the same in every run: difference {low:+,.6g} to {high:+,.6g}"))
+    at, numbers = _bound(claim), f"exact: difference {low:+,.6g}"
+    interval = Interval(mean=low, low=low, high=low, error=0.0)
+    better = low < at if _direction(claim) == "lower" else low > at
+    if better:
+        return Judgement(claim, Decision(Verdict.HOLDS, f"{numbers}, better than {at:+,.6g}"), interval)
+    return Judgement(claim, Decision(Verdict.FAILS, f"{numbers}, not better than {at:+,.6g}"), interval)
+
+
+def _corrected(one: Judgement, family: int, looks: int) -> Judgement:
+    """Open unless the verdict stands after the correction; the reason says both p-values."""
+    assert one.p is not None and one.adjusted is not None
+    state, reason = one.decision.state, one.decision.reason
+    if one.p == 1:
+        return one
+    counted = " and ".join([f"{family} claims"] * (family > 1) + [f"{looks} looks"] * (looks > 1))
+    both = f"p {_p(one.p)}" + f", corrected for {counted} {_p(one.adjusted)}" * bool(counted)
+    if state is Verdict.OPEN or one.adjusted < ALPHA:
+        return replace(one, decision=Decision(state, f"{reason}; {both}"))
+    alone = f"alone it {state}, corrected it does not: {both}, not below {ALPHA:g}; {reason}"
+    return replace(one, decision=_open(alone))
+
+
+def _p(value: float) -> str:
+    return f"{value:.2g}" if value >= 1e-4 else "< 0.0001"
+
+
+def _foretold(one: Judgement, setting: Setting, level: float) -> Judgement:
+    """An open claim with what it would take to decide it, at the difference and the spread seen so far."""
+    interval = one.interval
+    if one.decision.state is not Verdict.OPEN or interval is None or len(interval.differences) < 2:
+        return one
+    bound = _bound(one.claim)
+    blocks = seeds_needed(interval, bound, level)
+    if one.claim.metric in LATENCY:
+        return _saying(one, _takes(blocks, "runs"))
+    if not setting.trunks:
+        return replace(_saying(one, _outlook(blocks, images_needed(interval, bound, level))), wanted=blocks)
+    if one.per_trunk is None or len(one.per_trunk) < len(setting.trunks):
+        return one
+    repeats = repeats_needed(one.per_trunk, interval, bound, level)
+    if repeats is None:
+        return _saying(one, f"more seeds: no, the trunks differ; {_takes(blocks, 'trunks')}")
+    return replace(_saying(one, _takes(repeats, "seeds per trunk")), wanted=repeats)
+
+
+def _takes(count: int | None, what: str) -> str:
+    if count is None:
+        return f"would take more than {MOST} {what}: practically undecidable at this size of effect"
+    return f"would take about {count} {what} at this spread"
+
+
+def _outlook(seeds: int | None, images: float | None) -> str:
+    if seeds is not None:
+        return _takes(seeds, "seeds") + (f", or {images:.1f} times the images" if images else "; images: no")
+    if images is not None:
+        return f"would take about {images:.1f} times the images; seeds: no, the images are the limit"
+    return _takes(None, "seeds or times the images")
+
+
+def _saying(one: Judgement, more: str) -> Judgement:
+    return replace(one, decision=Decision(one.decision.state, f"{one.decision.reason}; {more}"))
+
+
+def _direction(claim: Better) -> Direction:
+    return "lower" if claim.metric in LOWER_IS_BETTER else "higher"
+
+
+def _bound(claim: Better) -> float:
+    return bound_of(claim.margin, _direction(claim))
+
+
+def _known(metric: str, run: Result) -> bool:
+    """Whether a run tells it. COCO's -1 says that no person counts."""
+    value = run.metrics.get(metric, math.nan)
+    return metric in get_args(Metric) or (math.isfinite(value) and value != -1)
 
 
 def _open(reason: str) -> Decision:
     return Decision(Verdict.OPEN, reason)
 
 
-def _intervals(metric: str, found: list[Pair]) -> tuple[dict[str, Interval], Interval]:
-    """The difference row - than on each trunk and overall; from match records where they hold the metric."""
+def _intervals(metric: str, found: list[Pair], read: Read) -> tuple[dict[str, Interval], Interval]:
+    """The difference row - than on each trunk and overall; image by image where match records hold the metric."""
     trunks = [pair.trunk for pair in found]
     blocked = any(trunks)
     if metric in get_args(Metric):
-        than, row = ([MatchRecords.load(r.folder / "records.npz") for r in side] for side in _sides(found))
+        than, row = ([read(run, cast(Metric, metric)) for run in side] for side in _sides(found))
         if blocked:
-            return blocked_bootstrap(than, row, trunks, metric=metric)  # pyright: ignore[reportArgumentType]
-        return {}, paired_bootstrap(than, row, metric=metric)  # pyright: ignore[reportArgumentType]
+            return blocked_bootstrap(than, row, trunks)
+        return {}, paired_bootstrap(than, row)
     differences = [pair.row.metrics[metric] - pair.than.metrics[metric] for pair in found]
     if not blocked:
         return {}, _over(differences)

@@ -1,7 +1,8 @@
 """The manipulation check: rows that are declared to differ must differ in what is built and trained.
 
 A row can change a field that nothing reads: the width of a loss of weight 0, the size of a part that is switched off.
-Its numbers would be the noise of the base under another name. So every row is built and asked what it is.
+Its numbers would be the noise of the base under another name. So every row is built and asked what it is. On a frozen
+trunk only what is trained there counts: a loss on boxes moves nothing where the boxes are fixed.
 """
 
 from __future__ import annotations
@@ -14,14 +15,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from workbench.criterion import losses
 from workbench.errors import Refused
 from workbench.model import Network, gather
 from workbench.optim import parameter_groups
 from workbench.spec import Plain
 from workbench.study import Cell
+from workbench.tensors import Targets
+from workbench.trunk import PROBED
 from workbench.variant import Job, Variant
 
 TRUNK_SLOTS = ("backbone", "neck", "head")
+# Fields that shape nothing but the class target, its weight and the augmentation: frozen scores and features have none.
+OF_SCORES = ("overlap", "overlaps_power", "final", "exact_ignore")
 SIDE = 64  # pixels of the probe image
 
 
@@ -64,11 +70,21 @@ def _check_rows(rows: Mapping[str, Job]) -> None:
         mark = fingerprint(job)
         for other, twin, known in seen:
             if mark.same(known):
-                raise Refused(
-                    f"rows {other!r} and {label!r} differ in {different(twin, job)}, but what is built and trained is "
-                    "the same: nothing reads these fields there; change something that has an effect or take a row out"
-                )
+                raise Refused(f"rows {other!r} and {label!r} differ in {different(twin, job)}, but {_why(job)}")
         seen.append((label, job, mark))
+
+
+def _why(job: Job) -> str:
+    if job.protocol.trunk:
+        return (
+            f"on a frozen trunk they train the same: only {', '.join(p.rstrip('.') for p in PROBED)} learn there, and "
+            "none of these fields reaches them; use a protocol that trains from scratch, such as laptop, or take a row "
+            "out"
+        )
+    return (
+        "what is built and trained is the same: nothing reads these fields there; change something that has an effect "
+        "or take a row out"
+    )
 
 
 def different(a: Job, b: Job) -> list[str]:
@@ -102,11 +118,16 @@ def fingerprint(job: Job) -> Fingerprint:
 
     Modules by path, shapes, the answers and gradients of the network with fixed weights on a fixed image (a switch
     without parameters shows there); losses of non-zero weight with their fields; assigner; phases; optimiser groups;
-    schedule.
+    schedule. On a frozen trunk: of these, what moves the weights that are trained there.
     """
     with torch.random.fork_rng(devices=[]):
         network = Network(job.variant, seed=0)
-        parts = [*_structure(network), *_training(job), *_groups(network, job)]
+        terms = {loss.term for loss in job.variant.losses if any(loss.weights)}
+        if job.protocol.trunk:
+            for path, parameter in network.named_parameters():
+                parameter.requires_grad_(path.startswith(PROBED))
+            terms = _reaching(network)
+        parts = [*_structure(network), *_training(job, terms), *_groups(network, job)]
         behaviour = tuple(answer.detach().double() for answer in _behaviour(network))
     return Fingerprint(hashlib.sha256(repr(parts).encode()).hexdigest(), behaviour)
 
@@ -118,20 +139,44 @@ def _structure(network: Network) -> Iterator[tuple[Any, ...]]:
         yield path, tuple(tensor.shape)
 
 
-def _training(job: Job) -> Iterator[tuple[Any, ...]]:
+def _reaching(network: Network) -> set[str]:
+    """The terms of the total that have a gradient on some weight, in any phase."""
+    dense, found = network.train()(_images()), set[str]()
+    for phase in range(len(network.variant.phases)):
+        terms = losses(network, dense, _somebody(network.variant), phase)
+        found |= {name for name, term in terms.items() if term.requires_grad}
+    return found
+
+
+def _somebody(variant: Variant) -> Targets:
+    """One person in each of the probe images, all key points visible."""
+    points = torch.linspace(0.2, 0.8, variant.num_keypoints)[:, None].expand(2, 1, -1, 2) * SIDE
+    return Targets(
+        boxes=torch.tensor([0.1, 0.1, 0.9, 0.9]).expand(2, 1, 4) * SIDE,
+        labels=torch.zeros(2, 1, dtype=torch.int64),
+        keypoints=points,
+        visible=torch.ones(2, 1, variant.num_keypoints),
+        areas=torch.full((2, 1), 0.4 * SIDE**2),
+        keypoint_weights=torch.ones(2, 1, variant.num_keypoints),
+        present=torch.ones(2, 1, dtype=torch.bool),
+    )
+
+
+def _training(job: Job, terms: set[str]) -> Iterator[tuple[Any, ...]]:
     variant: Variant = job.variant
+    unread = OF_SCORES if job.protocol.trunk else ()
     for loss in sorted(variant.losses, key=lambda loss: loss.term):
-        if any(loss.weights):
+        if loss.term in terms:
             yield ("loss", loss.term, type(loss).__name__, *_fields(loss.flat()))
-    yield ("assigner", type(variant.assigner).__name__, *_fields(variant.assigner.flat()))
+    yield ("assigner", type(variant.assigner).__name__, *_fields(variant.assigner.flat(), unread))
     for phase in variant.phases:
-        yield ("phase", *_fields(phase.flat()))
+        yield ("phase", *_fields(phase.flat(), unread))
     yield ("recipe", *_fields(job.recipe.flat()))
     yield ("protocol", *_fields(job.protocol.flat()))
 
 
-def _fields(flat: Iterator[tuple[str, Plain]]) -> list[tuple[str, Plain]]:
-    return list(flat)
+def _fields(flat: Iterator[tuple[str, Plain]], unread: Sequence[str] = ()) -> list[tuple[str, Plain]]:
+    return [(path, value) for path, value in flat if path not in unread]
 
 
 def _groups(network: Network, job: Job) -> Iterator[tuple[Any, ...]]:
@@ -143,12 +188,10 @@ def _groups(network: Network, job: Job) -> Iterator[tuple[Any, ...]]:
 
 def _behaviour(network: Network) -> Iterator[Tensor]:
     """What the network says of a fixed image, in training and in use, and how that moves the weights."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.rand(2, 3, SIDE, SIDE, generator=generator) * 255
     torch.manual_seed(0)  # dropout
     for training in (True, False):
         network.train(training).zero_grad()
-        dense = network(images)
+        dense = network(_images())
         answers = [t for t in (dense.cls, dense.box_raw, dense.proxy, dense.vis, dense.pose) if t is not None]
         some = torch.arange(0, dense.cls.shape[1], 5)
         coordinates = network.coords(gather(dense, torch.zeros_like(some), some))
@@ -161,3 +204,7 @@ def _behaviour(network: Network) -> Iterator[Tensor]:
         for child in (network.backbone, network.neck, network.head, network.coords):
             grads = [p.grad.double().norm() for p in child.parameters() if p.grad is not None]
             yield torch.stack(grads) if grads else torch.zeros(1)
+
+
+def _images() -> Tensor:
+    return torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)) * 255

@@ -43,7 +43,7 @@ import psutil
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy import event
 
-from workbench import judge, show, track, workers
+from workbench import judge, looks, show, track, workers
 from workbench.data.source import fingerprint
 from workbench.errors import Refused
 from workbench.manipulate import check_distinct
@@ -61,6 +61,13 @@ NETWORK = {"nfs", "nfs4", "cifs", "smbfs", "smb3", "afs", "ncpfs", "9p", "lustre
 
 CPU = Machine()
 Train = Callable[[Job, Machine, Path, Path | None, Callable[[Progress], None]], Result]
+
+
+@dataclass(frozen=True)
+class Decided:
+    """`--until decided`: seeds only for what is open (see `looks`), with at most so many jobs; None is its default."""
+
+    budget: int | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,18 @@ class Order:
         """Of a complete job."""
         return read(self.folder(key))
 
+    def find(self, cell: Cell) -> Result | None:
+        """The result of a cell; None: its job is not complete."""
+        key = cell.job.key
+        return self.result(key) if (self.folder(key) / "result.json").exists() else None
+
+    def course(self, seeds: int | None, until: Decided) -> looks.Course:
+        return looks.course(self.study, self.setting, self.cells, self.find, seeds=seeds, budget=until.budget)
+
+    def asked(self, seeds: int | None, until: Decided | None) -> list[Cell]:
+        """Every cell of the plan; until decided, as far as it follows from what is complete."""
+        return self.cells(seeds) if until is None else self.course(seeds, until).cells
+
 
 def _digest(sets: Mapping[str, Any]) -> str:
     return hashlib.sha256(repr(sorted(sets.items(), key=lambda pair: pair[0])).encode()).hexdigest()[:8]
@@ -107,6 +126,7 @@ def run_study(
     seeds: int | None = None,
     jobs: int | None = None,
     sets: Mapping[str, Any] | None = None,
+    until: Decided | None = None,
     home: Path,
     machine: Machine,
     train: Train = run,
@@ -114,8 +134,10 @@ def run_study(
     """Does what is missing of a study, shows it while it goes on, and prints the table and the verdicts.
 
     Args:
+        seeds: per row, until decided of the first round; None is the protocol's.
         jobs: worker processes, one thread each; None is one per core, or one where there is a GPU.
         sets: further changes of every job, as `Study.cells` takes them.
+        until: when to stop adding seeds; None adds none.
         train: what a worker does with a job.
 
     Returns:
@@ -125,19 +147,32 @@ def run_study(
         Refused: rows that can not be told apart, or a home that can not hold a ledger.
     """
     order = _order(study, setting, home, data, sets, machine, train)
-    cells = order.cells(seeds)
+    cells = order.asked(seeds, until)
     _check_data(cells, data)
     check_distinct(cells)
     book = track.Book(home, study, setting)
-    with _terminable(), show.Display(f"{study.name}, {setting.name}") as screen:
+    with _terminable():
         try:
             with _Crew(order, jobs or _cores(machine)) as crew:
-                entries = _work_off(order, cells, crew, screen, book)
+                cells, entries = _rounds(order, partial(order.asked, seeds, until), crew, book)
         except KeyboardInterrupt:
-            entries = Ledger(order).settle(cells)
-            screen.say(f"stopped: {_tally(cells, entries)}; the same command goes on from there")
+            cells = order.asked(seeds, until)
+            show.say(f"stopped: {_tally(cells, Ledger(order).settle(cells))}; the same command goes on from there")
             return 130
-    return _conclude(order, cells, entries)
+    return _conclude(order, cells, entries, None if until is None else order.course(seeds, until))
+
+
+def _rounds(
+    order: Order, asked: Callable[[], list[Cell]], crew: _Crew, book: track.Book
+) -> tuple[list[Cell], dict[str, Entry]]:
+    """Works off what is asked for until nothing is added. A plain study is one round."""
+    done: list[Cell] = []
+    entries: dict[str, Entry] = {}
+    while len(cells := asked()) > len(done):
+        with show.Display(f"{order.study.name}, {order.setting.name}") as screen:
+            entries |= _work_off(order, cells[len(done) :], crew, screen, book)
+        done = cells
+    return done, entries
 
 
 def resume(study: Study, setting: Setting, **options: Any) -> int:
@@ -149,7 +184,7 @@ def retry(study: Study, setting: Setting, *, home: Path, **which: Any) -> int:
     """Forgets the failures of a study, refusals included, so that the next run tries these jobs again.
 
     Args:
-        which: `data`, `seeds` and `sets`, as for `run_study`.
+        which: `data`, `seeds`, `sets` and `until`, as for `run_study`.
 
     Returns:
         how many jobs that frees.
@@ -168,7 +203,21 @@ def status(study: Study, setting: Setting, *, home: Path, **which: Any) -> int:
     entries = Ledger(order).entries({cell.job.key for cell in cells})
     show.states(cells, entries)
     print(_tally(cells, entries))
+    if (until := which.get("until")) is not None:
+        show.course(order.course(which.get("seeds"), until))
     return 0 if _complete(cells, entries) == len(cells) else 1
+
+
+def replay(study: Study, setting: Setting, *, home: Path, seeds: int | None = None, **which: Any) -> int:
+    """Prints what until decided would have saved of a finished study: runs used, and whether the verdicts are the same.
+
+    Args:
+        seeds: per row, that the study was run with; None is the protocol's.
+        which: `data` and `sets`, as for `run_study`.
+    """
+    order, _ = _asked(study, setting, home, seeds=seeds, **which)
+    show.replay(looks.replay(study, setting, order.cells, order.find, seeds or setting.seeds))
+    return 0
 
 
 def _asked(
@@ -178,9 +227,10 @@ def _asked(
     data: Path | None = None,
     seeds: int | None = None,
     sets: Mapping[str, Any] | None = None,
+    until: Decided | None = None,
 ) -> tuple[Order, list[Cell]]:
     order = _order(study, setting, home, data, sets)
-    return order, order.cells(seeds)
+    return order, order.asked(seeds, until)
 
 
 def _order(
@@ -223,13 +273,19 @@ def _complete(cells: Sequence[Cell], entries: Mapping[str, Entry]) -> int:
     return sum(entries[cell.job.key].state is State.COMPLETE for cell in cells)
 
 
-def _conclude(order: Order, cells: Sequence[Cell], entries: Mapping[str, Entry]) -> int:
+def _conclude(
+    order: Order, cells: Sequence[Cell], entries: Mapping[str, Entry], course: looks.Course | None = None
+) -> int:
     """The table, the verdicts, what is missing."""
     results = [(cell, order.result(cell.job.key)) for cell in cells if entries[cell.job.key].state is State.COMPLETE]
     show.table(order.study, order.setting, results)
     show.noise(judge.noise_floor(order.study, results))
     show.warnings(results)
-    show.verdicts(judge.verdicts(order.study, order.setting, results))
+    if course is None:
+        show.verdicts(judge.verdicts(order.study, order.setting, results))
+    else:
+        show.verdicts(course.claims)
+        show.course(course)
     missing = [cell for cell in cells if entries[cell.job.key].state is not State.COMPLETE]
     if missing:
         show.states(missing, entries)
@@ -535,7 +591,11 @@ class _Crew:
         """As many workers as there is work, up to the size of the crew."""
         self._faults += sum(worker.exitcode == 1 for worker in self._workers)
         if self._faults >= LIMIT:
-            raise RuntimeError(f"{self._faults} workers could not do their work at all; their errors stand above")
+            raise Refused(
+                f"{self._faults} workers ended before they had done any work; their errors stand above. Put that right "
+                "(often a study's file that has changed, a package or memory that is missing) and run the same command "
+                "again: what is complete is kept"
+            )
         self._workers = [worker for worker in self._workers if worker.is_alive()]
         busy = sum(_pid(owner) in {worker.pid for worker in self._workers} for owner in owners)
         while len(self._workers) < min(self._size, queued + busy):

@@ -22,6 +22,7 @@ from workbench.study import Cell, Setting, Study
 
 if TYPE_CHECKING:
     from workbench.judge import Judgement
+    from workbench.looks import Course, Replay
 
 PLAIN_EVERY = 15.0  # seconds between two lines where no display can be drawn
 WIDE = 160  # columns of a table that goes into a file
@@ -276,11 +277,46 @@ def warnings(results: Sequence[tuple[Cell, Result]]) -> None:
         )
 
 
+COLOUR = {"holds": "green", "fails": "red", "open": "yellow"}
+
+
 def verdicts(judged: Sequence[Judgement]) -> None:
     """One line per claim."""
-    colours = {"holds": "green", "fails": "red", "open": "yellow"}
     screen = console()
     for judgement in judged:
         claim, decision = judgement.claim, judgement.decision
-        state = str(decision.state)
-        screen.print(Text.assemble(f"{claim.id} ", (state, colours[state]), f": {claim.text}: {decision.reason}"))
+        screen.print(Text.assemble(f"{claim.id} ", _verdict(judgement), f": {claim.text}: {decision.reason}"))
+
+
+def _verdict(judgement: Judgement) -> Text:
+    state = str(judgement.decision.state)
+    return Text(state, COLOUR[state])
+
+
+def course(found: Course) -> None:
+    """How far a study until decided has come."""
+    say(f"until decided: looks taken {found.looks}, jobs {found.jobs} of at most {found.budget}; {found.ends}")
+
+
+def replay(found: Replay) -> None:
+    """A finished study beside the same one until decided."""
+    runs = Counter(cell.row for cell in found.course.cells)
+    out = Table("claim", "all seeds, one look", "until decided", "runs of its rows", header_style="dim")
+    for whole, shorter in zip(found.claims, found.course.claims, strict=True):
+        claim = whole.claim
+        used = f"{runs[claim.row]} and {runs[claim.than]}"
+        out.add_row(Text(f"{claim.id} {claim.text}"), _verdict(whole), _verdict(shorter), used)
+    console().print(out)
+    pairs = [(a.decision.state, b.decision.state) for a, b in zip(found.claims, found.course.claims, strict=True)]
+    same = sum(a is b for a, b in pairs)
+    turned = sum(a is not b and "open" not in (a, b) for a, b in pairs)
+    saved = found.jobs - found.course.jobs
+    say(
+        f"until decided: {found.course.jobs} of {found.jobs} jobs, {saved} saved ({100 * saved / found.jobs:.0f} %); "
+        f"{same} of {len(pairs)} verdicts the same, {turned} the opposite; {found.course.ends}"
+    )
+
+
+def say(text: str) -> None:
+    """One line."""
+    console().print(Text(text))

@@ -14,7 +14,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Literal, Self, Union, get_args, get_origin
 
 from workbench.errors import Refused
@@ -94,7 +94,7 @@ class Spec:
             loose = _replaced(loose, path.split("."), value, path)
         return _freeze(loose)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Twelve hexadecimal digits that identify the value, the same in any process."""
         text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))

@@ -1,19 +1,20 @@
 """What a difference between two models is worth: paired intervals over images and seeds, and verdicts.
 
-An interval over images speaks of these checkpoints, one over seeds of the method. Both are computed, and the wider one
-decides. Where runs share a trunk, the trunk is the block: seeds inside a trunk are averaged before anything is counted.
+An interval over images speaks of these checkpoints, one over seeds of the method. Both are computed, and a third over
+both at once; the widest decides. Where runs share a trunk, the trunk is the block: its seeds are averaged before
+anything is counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from workbench.errors import Refused
 from workbench.evaluate import THRESHOLDS, MatchRecords
@@ -21,9 +22,12 @@ from workbench.evaluate import THRESHOLDS, MatchRecords
 Floats = NDArray[np.float64]
 Metric = Literal["AP", "AP50", "AP75", "mOKS", "NME"]
 Direction = Literal["higher", "lower"]
+Unit = Literal["seed", "trunk", "run"]
 
 _THRESHOLDS = {"AP": tuple(range(len(THRESHOLDS))), "AP50": (THRESHOLDS.index(0.5),), "AP75": (THRESHOLDS.index(0.75),)}
 _RECALLS: Floats = np.linspace(0, 1, 101)
+MOST = 100  # seeds, trunks or times the images beyond which a difference counts as undecidable
+FEW = 4  # differences, up to which an open verdict says what they can not know
 _CELLS = 200_000  # resamples x detections at a time: stays in the processor's cache
 
 
@@ -70,12 +74,33 @@ def image_weights(images: int, resamples: int, seed: int) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resampled:
+    """A metric of one model on its images and on resamples of them; nan where it is undefined."""
+
+    image_ids: NDArray[np.int64]  # (I,)
+    observed: float
+    drawn: Floats  # (R,)
+
+
+def resample(records: MatchRecords, metric: Metric = "AP", resamples: int = 2_000, seed: int = 0) -> Resampled:
+    """The metric of `records` on the images as they are and on `resamples` draws of as many with replacement.
+
+    Equal numbers and seeds of draws over as many images are the same draws: what makes differences paired.
+    """
+    images = len(records.image_ids)
+    weights = np.concatenate([np.ones((1, images), np.int64), image_weights(images, resamples, seed)])
+    values = resampled_metric(records, weights, metric)
+    values = np.where(values == -1, np.nan, values) if metric in _THRESHOLDS else values
+    return Resampled(image_ids=records.image_ids, observed=float(values[0]), drawn=values[1:])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
     """A mean difference and where it lies with probability `level`.
 
-    `low` and `high` are those of the widest of three: over images (`by_images`: what other images would say of these
-    checkpoints), over seeds or trunks (`by_seeds`: what other seeds would say; none with a single one), and both drawn
-    together.
+    Up to three intervals stand behind it, and `low` and `high` are those of the widest: over images (`by_images`: what
+    other images would say of these checkpoints), over seeds or trunks (`by_seeds`: what other seeds would say; none
+    with a single one), and both at once (`by_both`). Each is mean ± Student's factor x standard error.
     """
 
     mean: float
@@ -83,47 +108,37 @@ class Interval:
     high: float
     level: float = 0.95
     differences: tuple[float, ...] = ()  # of each seed or trunk, on all images
-    p: float = float("nan")  # see `paired_pvalue`
+    error: float = float("nan")  # standard error of the mean
+    freedom: float = float("inf")  # degrees of freedom of that error
     by_images: Interval | None = None
     by_seeds: Interval | None = None
+    by_both: Interval | None = None
 
     @property
     def width(self) -> float:
         return self.high - self.low
 
+    @property
+    def parts(self) -> tuple[Interval, ...]:
+        """The intervals behind this one, or itself."""
+        return tuple(i for i in (self.by_images, self.by_seeds, self.by_both) if i is not None) or (self,)
 
-def paired_bootstrap(
-    a: Sequence[MatchRecords],
-    b: Sequence[MatchRecords],
-    resamples: int = 2_000,
-    seed: int = 0,
-    metric: Metric = "AP",
-    level: float = 0.95,
-) -> Interval:
-    """The difference b - a, pair by pair, over resampled images crossed with resampled seeds.
+
+def paired_bootstrap(a: Sequence[Resampled], b: Sequence[Resampled], level: float = 0.95) -> Interval:
+    """The difference b - a, pair by pair, over images and seeds.
 
     Args:
-        a, b: one record per seed (or trunk), in the same order; every one of the same images.
-        resamples: number of draws; all pairs see the same images in a draw.
-        seed: of the draws.
-        metric: what to compare.
+        a, b: one model per seed (or trunk), in the same order; every one on the same images and draws.
         level: of the interval.
 
     Raises:
-        Refused: unpaired input, or records of different images.
+        Refused: unpaired input, or models that saw different images.
     """
-    observed, drawn = _differences(a, b, resamples, seed, metric)
-    return _interval(observed, drawn, seed, level)
+    return _interval(*_differences(a, b), level)
 
 
 def blocked_bootstrap(
-    a: Sequence[MatchRecords],
-    b: Sequence[MatchRecords],
-    blocks: Sequence[str],
-    resamples: int = 2_000,
-    seed: int = 0,
-    metric: Metric = "AP",
-    level: float = 0.95,
+    a: Sequence[Resampled], b: Sequence[Resampled], blocks: Sequence[str], level: float = 0.95
 ) -> tuple[dict[str, Interval], Interval]:
     """The difference b - a in every block (trunk) over its seeds, and overall over blocks.
 
@@ -134,12 +149,12 @@ def blocked_bootstrap(
     """
     if len(blocks) != len(a):
         raise Refused(f"{len(blocks)} block names for {len(a)} pairs: give one per pair")
-    observed, drawn = _differences(a, b, resamples, seed, metric)
+    observed, drawn = _differences(a, b)
     members = {name: [i for i, other in enumerate(blocks) if other == name] for name in dict.fromkeys(blocks)}
-    per_block = {name: _interval(observed[i], drawn[:, i], seed, level) for name, i in members.items()}
+    per_block = {name: _interval(observed[i], drawn[:, i], level) for name, i in members.items()}
     means = np.asarray([observed[i].mean() for i in members.values()])
     drawn_means = np.stack([drawn[:, i].mean(1) for i in members.values()], axis=1)
-    return per_block, _interval(means, drawn_means, seed, level)
+    return per_block, _interval(means, drawn_means, level)
 
 
 def t_interval(differences: Sequence[float] | Floats, level: float = 0.95) -> Interval:
@@ -147,27 +162,27 @@ def t_interval(differences: Sequence[float] | Floats, level: float = 0.95) -> In
     values = np.asarray(differences, np.float64)
     if len(values) < 2:
         raise Refused(f"{len(values)} difference: an interval over seeds needs two; run more seeds")
-    half = float(student.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
-    mean = float(values.mean())
-    return Interval(mean=mean, low=mean - half, high=mean + half, level=level, differences=tuple(values.tolist()))
+    error = float(values.std(ddof=1)) / len(values) ** 0.5
+    return _around(float(values.mean()), error, len(values) - 1, level, tuple(values.tolist()))
 
 
-def paired_pvalue(differences: Sequence[float] | Floats, draws: Floats) -> float:
-    """Two-sided p of `no difference`: the larger of Student's over seeds and the tail of the bootstrap draws.
+def pvalue(interval: Interval, bound: float = 0.0) -> float:
+    """Two-sided p of `the difference is exactly bound`: below 1 - level exactly where the interval leaves it out.
 
     1 with a single seed: it says nothing of the method.
     """
-    values = np.asarray(differences, np.float64)
-    draws = draws[np.isfinite(draws)]
-    if len(values) < 2 or not len(draws):
+    if len(interval.differences) < 2 or not np.isfinite(interval.mean):
         return 1.0
-    spread = float(values.std(ddof=1)) / len(values) ** 0.5
-    if spread == 0:
-        over_seeds = float(values.mean() == 0)
-    else:
-        over_seeds = float(2 * student.sf(abs(values.mean()) / spread, len(values) - 1))
-    tail = min((draws <= 0).sum(), (draws >= 0).sum())
-    return float(max(over_seeds, min(1.0, 2 * (tail + 1) / (len(draws) + 1))))
+    gap = abs(interval.mean - bound)
+    return max(2 * float(stdtr(i.freedom, -gap / i.error)) if i.error > 0 else float(gap == 0) for i in interval.parts)
+
+
+def holm_factors(pvalues: Sequence[float] | Floats) -> NDArray[np.int64]:
+    """What Holm multiplies each p-value with: the smallest by the size of the family, the largest by 1."""
+    p = np.asarray(pvalues, np.float64)
+    factors = np.empty(len(p), np.int64)
+    factors[np.argsort(p, kind="stable")] = np.arange(len(p), 0, -1)
+    return factors
 
 
 def holm(pvalues: Sequence[float] | Floats) -> Floats:
@@ -175,8 +190,52 @@ def holm(pvalues: Sequence[float] | Floats) -> Floats:
     p = np.asarray(pvalues, np.float64)
     order = np.argsort(p, kind="stable")
     adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    adjusted[order] = np.minimum(1, np.maximum.accumulate((p * holm_factors(p))[order]))
     return adjusted
+
+
+def seeds_needed(interval: Interval, bound: float = 0.0, level: float = 0.95, most: int = MOST) -> int | None:
+    """The number of seeds (or trunks) at which the interval would leave `bound` out, were mean and spread as seen.
+
+    None: not even `most` of them would do, the images set the limit, or a single seed shows no spread.
+    """
+    if (spread := _spread(interval)) is None:
+        return None
+    counts = np.arange(len(interval.differences) + 1, most + 1)
+    return _first(counts, spread.half(counts, level) < abs(interval.mean - bound))
+
+
+def repeats_needed(
+    per_block: Mapping[str, Interval], overall: Interval, bound: float = 0.0, level: float = 0.95, most: int = MOST
+) -> int | None:
+    """The number of seeds on each of the same blocks at which the overall interval would leave `bound` out.
+
+    None: not even `most`: the blocks differ, whatever the seeds. Or one seed per block, which shows no spread.
+    """
+    spread, seeds = _spread(overall), min(len(i.differences) for i in per_block.values())
+    if spread is None or seeds < 2:
+        return None
+    within = float(np.mean([np.var(i.differences, ddof=1) / len(i.differences) for i in per_block.values()]))
+    between = max(0.0, spread.seeds - within)
+    counts = np.arange(seeds + 1, most + 1)
+    more = replace(spread, seeds=between + within * seeds / counts)
+    return _first(counts, more.half(len(per_block), level) < abs(overall.mean - bound))
+
+
+def images_needed(interval: Interval, bound: float = 0.0, level: float = 0.95, most: int = MOST) -> float | None:
+    """How many times the images it takes until the interval leaves `bound` out, with these seeds and all else as seen.
+
+    None: not even `most` times, because the seeds set the limit; or a single seed shows no spread.
+    """
+    if (spread := _spread(interval)) is None:
+        return None
+    times = np.geomspace(1, most, 200)[1:]
+    more = replace(spread, shared=spread.shared / times, own=spread.own / times)  # the seeds differ as they do
+    return _first(times, more.half(len(interval.differences), level) < abs(interval.mean - bound))
+
+
+def _first(values: NDArray[Any], enough: NDArray[np.bool_]) -> Any:
+    return values[enough.argmax()].item() if enough.any() else None
 
 
 class Verdict(StrEnum):
@@ -195,9 +254,7 @@ class Decision:
     reason: str
 
 
-def verdict(
-    interval: Interval, margin: float = 0.0, direction: Direction = "higher", unit: Literal["seed", "trunk"] = "seed"
-) -> Decision:
+def verdict(interval: Interval, margin: float = 0.0, direction: Direction = "higher", unit: Unit = "seed") -> Decision:
     """Is the difference better than `margin`? Holds or fails only if the whole interval says so.
 
     Args:
@@ -208,12 +265,8 @@ def verdict(
         unit: what the interval's differences are differences of; a single one decides nothing.
     """
     low, high = _towards_better(interval.low, interval.high, direction)
-    count = len(interval.differences)
-    numbers = (
-        f"difference {interval.mean:+.4f}, {100 * interval.level:g} % interval {interval.low:+.4f} to "
-        f"{interval.high:+.4f}, {count} {unit}{'' if count == 1 else 's'}"
-    )
-    bound = f"{margin if direction == 'higher' else -margin:+.4f}"
+    count, bound = len(interval.differences), f"{bound_of(margin, direction):+.4f}"
+    numbers = _numbers(interval, unit)
     if not np.isfinite([interval.mean, low, high]).all():
         return Decision(Verdict.OPEN, f"not measured: {numbers}")
     if count < 2:
@@ -222,7 +275,29 @@ def verdict(
         return Decision(Verdict.HOLDS, f"{numbers}: all of it better than {bound}")
     if high < margin:
         return Decision(Verdict.FAILS, f"{numbers}: all of it worse than {bound}")
-    return Decision(Verdict.OPEN, f"{numbers}: it includes {bound}")
+    factor = f"{student_factor(count, interval.level):.1f}"
+    few = f"; {count} {unit}s say little of others: Student's factor is {factor}, not 2" if count <= FEW else ""
+    return Decision(Verdict.OPEN, f"{numbers}: it includes {bound}{few}")
+
+
+def bound_of(margin: float, direction: Direction) -> float:
+    """The difference that lies `margin` towards better."""
+    return margin if direction == "higher" else -margin
+
+
+def student_factor(count: int, level: float = 0.95) -> float:
+    """How many standard errors an interval over so many differences reaches to each side."""
+    return float(_factor(count - 1, level))
+
+
+def _numbers(interval: Interval, unit: Unit) -> str:
+    count = len(interval.differences)
+    parts = {"images": interval.by_images, f"{unit}s": interval.by_seeds}
+    each = ", ".join(f"other {what} {i.low:+.4f} to {i.high:+.4f}" for what, i in parts.items() if i is not None)
+    return (
+        f"difference {interval.mean:+.4f}, {100 * interval.level:g} % interval {interval.low:+.4f} to "
+        f"{interval.high:+.4f}" + f" ({each})" * bool(each) + f", {count} {unit}{'' if count == 1 else 's'}"
+    )
 
 
 def block_verdict(
@@ -333,49 +408,90 @@ def _first_reaching(counts: NDArray[np.int64], needed: NDArray[np.int64]) -> NDA
     return found.reshape(needed.shape) - rows * counts.shape[1]
 
 
-def _differences(
-    a: Sequence[MatchRecords], b: Sequence[MatchRecords], resamples: int, seed: int, metric: Metric
-) -> tuple[Floats, Floats]:
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    """What a mean difference varies by: variances of a single difference and of the images at hand.
+
+    Fields:
+        seeds: of one seed's (or block's) difference, on these images.
+        shared: that of the images which all seeds share, own: that which each seed has for itself.
+    """
+
+    seeds: Any  # these may be arrays: of what would be with so many seeds or images
+    shared: Any
+    own: Any
+
+    def half(self, count: Any, level: float) -> Any:
+        """Half the width of the interval over `count` differences, as `_interval` makes it."""
+        errors = _errors(self.seeds / count, count, self.shared, self.own / count)
+        return np.max(np.broadcast_arrays(*(_factor(freedom, level) * error for error, freedom in errors)), axis=0)
+
+
+def _spread(interval: Interval) -> _Spread | None:
+    """None where there is none to be seen."""
+    count = len(interval.differences)
+    if count < 2 or not np.isfinite(interval.mean):
+        return None
+    images, seeds, both = interval.by_images, interval.by_seeds or interval, interval.by_both or interval
+    shared = max(0.0, both.error**2 - seeds.error**2)
+    own = max(0.0, images.error**2 - shared) * count if images else 0.0
+    return _Spread(seeds.error**2 * count, shared, own)
+
+
+def _errors(seeds: Any, count: Any, shared: Any, own: Any) -> tuple[tuple[Any, Any], ...]:
+    """Standard error and degrees of freedom over images, over seeds and over both, from variances of the mean.
+
+    The images know their error from a thousand draws, the seeds theirs from two or three: Student's factor belongs to
+    the seeds' part alone, and the degrees of freedom of the sum are Welch's and Satterthwaite's (1946).
+    """
+    both = seeds + shared
+    with np.errstate(divide="ignore", invalid="ignore"):  # where there is no error, any freedom will do
+        freedom = np.fmax(count - 1, (count - 1) * np.square(np.divide(both, seeds)))
+    return ((shared + own) ** 0.5, np.inf), (seeds**0.5, count - 1), (both**0.5, freedom)
+
+
+def _differences(a: Sequence[Resampled], b: Sequence[Resampled]) -> tuple[Floats, Floats]:
     """b - a of every pair: (n,) on all images, (R, n) on resampled ones; nan where the metric is undefined."""
     if not a or len(a) != len(b):
         raise Refused(f"{len(a)} and {len(b)} records: a paired comparison needs as many of both, at least one")
     ids = a[0].image_ids
-    for records in (*a, *b):
-        if not np.array_equal(records.image_ids, ids):
+    for model in (*a, *b):
+        if not np.array_equal(model.image_ids, ids):
             raise Refused("the records are of different images: evaluate both on the same set")
-    weights = np.concatenate([np.ones((1, len(ids)), np.int64), image_weights(len(ids), resamples, seed)])
-    columns = [_defined(y, weights, metric) - _defined(x, weights, metric) for x, y in zip(a, b, strict=True)]
-    values = np.stack(columns, axis=1)
-    return values[0], values[1:]
+    observed = np.asarray([y.observed - x.observed for x, y in zip(a, b, strict=True)])
+    return observed, np.stack([y.drawn - x.drawn for x, y in zip(a, b, strict=True)], axis=1)
 
 
-def _defined(records: MatchRecords, weights: NDArray[Any], metric: Metric) -> Floats:
-    values = resampled_metric(records, weights, metric)
-    return np.where(values == -1, np.nan, values) if metric in _THRESHOLDS else values
+def _interval(observed: Floats, drawn: Floats, level: float) -> Interval:
+    """From the differences (n,) and their draws (R, n), in which all seeds see the same images.
+
+    The variance over draws of the mean is the part that the seeds share and a part of each one's own divided by n; the
+    variance of a single difference is the sum of both. The seeds' spread holds their own part already, so only the
+    shared one is added to it. Drawing two or three seeds with replacement in place of this covers too seldom
+    (`benchmarks/coverage.py`).
+    """
+    n, mean = len(observed), float(observed.mean())
+    drawn = drawn[np.isfinite(drawn).all(1)]
+    if len(drawn) < 2 or not np.isfinite(mean):
+        return Interval(mean=mean, low=np.nan, high=np.nan, level=level, differences=tuple(observed.tolist()))
+    whole, single = float(drawn.mean(1).var(ddof=1)), float(drawn.var(0, ddof=1).mean())
+    if n < 2:
+        images = _around(mean, whole**0.5, np.inf, level)
+        return replace(images, differences=tuple(observed.tolist()), by_images=images)
+    shared = max(0.0, (n * whole - single) / (n - 1))
+    errors = _errors(float(observed.var(ddof=1)) / n, n, shared, max(0.0, whole - shared))
+    images, seeds, both = (_around(mean, float(error), float(freedom), level) for error, freedom in errors)
+    widest = max(images, seeds, both, key=lambda interval: interval.width)
+    return replace(widest, differences=tuple(observed.tolist()), by_images=images, by_seeds=seeds, by_both=both)
 
 
-def _interval(observed: Floats, drawn: Floats, seed: int, level: float) -> Interval:
-    n = len(observed)
-    mean = float(observed.mean())
-    by_images = _percentiles(mean, drawn.mean(1), level)
-    if n < 2 or not np.isfinite(mean):
-        return Interval(
-            mean=mean, low=by_images.low, high=by_images.high, level=level, differences=tuple(observed.tolist()),
-            p=paired_pvalue(observed, drawn.mean(1)), by_images=by_images,
-        )  # fmt: skip
-    # A stream of its own: the draws of seeds must not follow those of images.
-    rng = np.random.default_rng([seed, n])
-    counts = rng.multinomial(n, np.full(n, 1 / n), size=len(drawn))
-    crossed = (drawn * counts).sum(1) / n
-    by_seeds = t_interval(observed, level)
-    widest = max(by_images, by_seeds, _percentiles(mean, crossed, level), key=lambda interval: interval.width)
+def _around(mean: float, error: float, freedom: float, level: float, differences: tuple[float, ...] = ()) -> Interval:
+    half = float(_factor(freedom, level)) * error
     return Interval(
-        mean=mean, low=widest.low, high=widest.high, level=level, differences=tuple(observed.tolist()),
-        p=paired_pvalue(observed, crossed), by_images=by_images, by_seeds=by_seeds,
-    )  # fmt: skip
+        mean=mean, low=mean - half, high=mean + half, level=level, differences=differences, error=error, freedom=freedom
+    )
 
 
-def _percentiles(mean: float, draws: Floats, level: float) -> Interval:
-    draws = draws[np.isfinite(draws)]
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2]) if len(draws) else (np.nan, np.nan)
-    return Interval(mean=mean, low=float(low), high=float(high), level=level)
+def _factor(freedom: Any, level: float) -> Any:
+    """Student's: how many standard errors to each side hold the mean with probability `level`."""
+    return stdtrit(np.asarray(freedom, np.float64), (1 + level) / 2)
