@@ -63,13 +63,14 @@ def head(record: Record) -> Text:
     """The question, what was run where, and how many claims are decided."""
     runs, setting = record.runs, record.setting
     said = numbers.claims_finding(numbers.verdicts_frame(record))
+    done = f"{len(runs) - numbers.stale(record)} of {len(record.cells)} runs complete"
     lines = [
         f"# {record.study.question}",
         "",
         f"**{said}**" if record.study.claims else said,
         "",
-        f"{_ended(record.study.source)} Protocol `{setting.name}`: {setting.about}. {len(runs) - numbers.stale(record)} of "
-        f"{len(record.cells)} runs complete; seeds {_values(runs, 'seed')}; commit {_values(runs, 'commit')}; "
+        f"{_ended(record.study.source)} Protocol `{setting.name}`: {setting.about}. {done}; "
+        f"seeds {_values(runs, 'seed')}; commit {_values(runs, 'commit')}; "
         f"{_values(runs, 'machine')}; threads {_values(runs, 'threads')}; {_values(runs, 'precision')}.",
         "",
         origin(record),
