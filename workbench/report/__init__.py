@@ -2,6 +2,7 @@
 
 from workbench.report.page import (
     again,
+    costs,
     curves,
     examples,
     flatness,
@@ -12,6 +13,7 @@ from workbench.report.page import (
     head,
     heatmaps,
     persons,
+    profile_head,
     quality,
     slices,
     table,
@@ -22,6 +24,7 @@ from workbench.report.record import Record, open_record, write
 __all__ = [
     "Record",
     "again",
+    "costs",
     "curves",
     "examples",
     "flatness",
@@ -33,6 +36,7 @@ __all__ = [
     "heatmaps",
     "open_record",
     "persons",
+    "profile_head",
     "quality",
     "slices",
     "table",

@@ -20,7 +20,7 @@ from workbench.errors import Refused
 from workbench.report import numbers
 from workbench.report.page import RENDERED
 from workbench.report.record import DATA, Record, load, stem_of, write
-from workbench.study import Setting, Study
+from workbench.study import Profile, Setting, Study
 
 NOTEBOOKS = Path("reports")
 PARAMETERS = "parameters"  # tag of the cell that is replaced
@@ -55,23 +55,29 @@ def write_report(
     """
     _needed()
     stem = stem_of(study, setting, sets)
-    persons = numbers.has_persons(study.name)
     try:
         paths = write(study, setting, home, seeds, data, sets)
     except Refused as error:
-        paths = []
-        if not persons and not (DATA / f"{stem}.csv").exists():
+        if not (DATA / f"{stem}.csv").exists():
             raise Refused(f"{error}; there is no {DATA / stem}.csv either") from None
+        paths = []
     values = {"STUDY": study.name, "PROTOCOL": setting.name, "HOME": str(home), "SEEDS": seeds}
     values |= {"DATA": data and str(data), "SETS": dict(sets or {})}
-    if (DATA / f"{stem}.csv").exists():
-        record = load(study, setting, home, seeds, data, sets)
-        paths += render("ablation", stem, values)
-        if applies(record):
-            paths += render("pareto", f"{stem}_pareto", values)
-    if persons:
-        paths += render("persons", f"{study.name}_persons", values)
+    paths += render("ablation", stem, values)
+    if applies(load(study, setting, home, seeds, data, sets)):
+        paths += render("pareto", f"{stem}_pareto", values)
     return paths
+
+
+def write_profile(profile: Profile) -> list[Path]:
+    """Writes the page of a study that trains nothing, from what it has recorded.
+
+    Raises:
+        Refused: it was not run, or is not about persons; a package of the extra `report` is missing.
+    """
+    _needed()
+    numbers.persons_frame(profile.name)
+    return render("persons", profile.name, {"STUDY": profile.name})
 
 
 def applies(record: Record) -> bool:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from workbench.errors import Refused
-from workbench.report.record import DATA, Frame, Record, percent
+from workbench.report.record import DATA, Frame, Record, percent, read_csv
 from workbench.run import FLAT, last_gain
+from workbench.study import Cheaper, Profile
 
+VERDICT = ["claim", "text", "verdict", "reason"]
 COSTS = {"latency": "latency of one image, ms", "gflops": "10⁹ multiply-adds of one image"}
 AVERAGED = ("AP50", "AP75", "AR", "AP_M", "AP_L", "mOKS", "NME", "params", "gflops")
 HIGHER, LOWER = "higher", "lower"
@@ -100,7 +101,20 @@ def verdicts_frame(record: Record) -> Frame:
         else:
             verdict, reason = found["verdict"], found["reason"]
         lines.append({"claim": claim.id, "text": claim.text, "verdict": verdict, "reason": reason})
-    return pd.DataFrame(lines, columns=["claim", "text", "verdict", "reason"])
+    return pd.DataFrame([*lines, *_costs(record.study.costs, record.cost_claims)], columns=VERDICT)
+
+
+def _costs(claims: Sequence[Cheaper], recorded: Frame) -> list[dict[str, str]]:
+    """The same for claims of cost, which the study itself judges."""
+    known = recorded.set_index("claim").to_dict("index") if len(recorded) else {}
+    lacking = {"verdict": "open", "reason": "not measured yet"}
+    lines = [{"claim": c.id, "text": c.text} | lacking | known.get(c.id, {}) for c in claims]
+    return [{name: str(line[name]) for name in VERDICT} for line in lines]
+
+
+def profile_verdicts(profile: Profile) -> Frame:
+    """One line per claim of a study that trains nothing."""
+    return pd.DataFrame(_costs(profile.claims, read_csv(f"{profile.name}_cost_claims")), columns=VERDICT)
 
 
 def claims_finding(verdicts: Frame) -> str:
@@ -283,46 +297,49 @@ def slices_finding(means: Frame, by: str) -> str:
     return f"AP on {what} against {against}: {100 * gaps[low]:+.1f} ({low}) to {100 * gaps[high]:+.1f} ({high})"
 
 
-# --------------------------------------------------------------------------------------------------------- persons
+# ------------------------------------------------------------------------------------------------- cost and persons
+
+WAYS = {"kept": "persons kept", "every cell": "every cell decoded", "crops": "one crop per person"}
+
+
+def cost_frame(record: Record) -> Frame:
+    """What the rows cost, timed side by side, in the order of the study; empty where that is not recorded."""
+    if record.cost.empty:
+        return record.cost
+    rows = [row.label for row in record.study.rows if row.label in set(record.cost["row"])]
+    return record.cost.set_index("row").loc[rows]
 
 
 def persons_frame(name: str) -> Frame:
     """Latency against the number of persons: method, persons, p50, p90 in milliseconds.
 
-    Reads every `reports/data/NAME*.csv` that has a column `persons`; the other columns may be called as `NAMES` says.
+    Read from `reports/data/NAME_cost.csv` (its `way` is the method) and any other `NAME*.csv` with columns `persons`,
+    `p50` and `p90`, or `latency_ms_p50` and `latency_ms_p90`, and `way`, `runtime` or `method`. Lines of the same
+    method and number of persons become their median.
 
     Raises:
         Refused: no such file.
     """
-    found = [f for path in sorted(DATA.glob(f"{name}*.csv")) if (f := _persons(path)) is not None]
-    if not found:
-        raise Refused(f"no {DATA / name}*.csv has a column 'persons'; run the study first")
-    return pd.concat(found, ignore_index=True).sort_values(["method", "persons"], kind="stable")
-
-
-NAMES = {
-    "method": ("method", "runtime", "row"),
-    "p50": ("p50", "latency_ms_p50", "ms_p50", "p50_ms"),
-    "p90": ("p90", "latency_ms_p90", "ms_p90", "p90_ms"),
-}
+    found = [_persons(pd.read_csv(path)) for path in sorted(DATA.glob(f"{name}*.csv"))]
+    known = [frame for frame in found if len(frame)]
+    if not known:
+        raise Refused(f"no {DATA / name}*.csv has latency for several numbers of persons; run the study first")
+    return pd.concat(known, ignore_index=True).sort_values(["method", "persons"], kind="stable", ignore_index=True)
 
 
 def has_persons(name: str) -> bool:
     """Whether there is a record of latency against persons."""
-    return any(_persons(path) is not None for path in DATA.glob(f"{name}*.csv"))
+    return any(len(_persons(pd.read_csv(path))) for path in DATA.glob(f"{name}*.csv"))
 
 
-def _persons(path: Path) -> Frame | None:
-    read = pd.read_csv(path)
-    columns = {name: next((c for c in choice if c in read), None) for name, choice in NAMES.items()}
-    if "persons" not in read or None in columns.values():
-        return None
-    both = "runtime" in read and "method" in read
-    method = read["method"] + ", " + read["runtime"] if both else read[columns["method"]]
-    frame = pd.DataFrame({"method": method, "persons": read["persons"]})
-    for name in ("p50", "p90"):
-        frame[name] = read[columns[name]]
-    return frame.groupby(["method", "persons"], as_index=False, sort=False).median()
+def _persons(read: Frame) -> Frame:
+    """Empty where the file is about something else."""
+    read = read.rename(columns={"latency_ms_p50": "p50", "latency_ms_p90": "p90"})
+    what = [name for name in ("way", "method", "runtime") if name in read]
+    if not what or not {"persons", "p50", "p90"} <= set(read) or read["persons"].nunique() < 2:
+        return pd.DataFrame()
+    method = read[what].replace({"way": WAYS}).agg(", ".join, axis=1)
+    return read.assign(method=method).groupby(["method", "persons"], as_index=False)[["p50", "p90"]].median()
 
 
 def growth_frame(persons: Frame) -> Frame:
@@ -345,7 +362,7 @@ def persons_finding(growth: Frame) -> str:
     text += f" as for {flattest['fewest']}"
     if len(growth) == 1:
         return text
-    return f"{text}; {steepest['method']}: {steepest['ratio']:.1f} times"
+    return f"{text}; {steepest['method']}: {steepest['ratio']:.1f} times as for {steepest['fewest']}"
 
 
 # ----------------------------------------------------------------------------------------------------------- words

@@ -14,8 +14,9 @@ from typing import Any
 
 from workbench.errors import Refused
 from workbench.report import draw, networks, numbers
-from workbench.report.record import DATA, Frame, Record, percent
+from workbench.report.record import DATA, Frame, Record, percent, read_csv
 from workbench.run import FLAT
+from workbench.study import Profile, find
 
 RENDERED = Path("reports/rendered")
 
@@ -67,7 +68,7 @@ def head(record: Record) -> Text:
     lines = [
         f"# {record.study.question}",
         "",
-        f"**{said}**" if record.study.claims else said,
+        f"**{said}**",
         "",
         f"{_ended(record.study.source)} Protocol `{setting.name}`: {setting.about}. {done}; "
         f"seeds {_values(runs, 'seed')}; commit {_values(runs, 'commit')}; "
@@ -111,7 +112,10 @@ def _warnings(record: Record) -> list[str]:
 
 def verdicts(record: Record) -> Text:
     """The claims with verdict and reason."""
-    frame = numbers.verdicts_frame(record)
+    return _verdicts(numbers.verdicts_frame(record))
+
+
+def _verdicts(frame: Frame) -> Text:
     if frame.empty:
         return Text("The study makes no claim.")
     lines = [
@@ -188,6 +192,35 @@ def _legend(record: Record, frame: Frame) -> str:
     else:
         persons += " This record holds no intervals of single rows."
     return persons
+
+
+def costs(record: Record) -> Text:
+    """What the rows cost, timed side by side."""
+    frame = numbers.cost_frame(record)
+    if frame.empty:
+        return left_out("Costs side by side", "the record does not hold them; the study times them when it is complete")
+    lines = [
+        [str(label), f"{c['params'] / 1e6:.2f} M", f"{c['gflops']:.3f}", f"{c['latency_ms_p50']:.1f}"]
+        + [f"{c['latency_ms_p10']:.1f} to {c['latency_ms_p90']:.1f}"]
+        + [f"{c['latency_ratio']:.3f} ({_number(c['ratio_low'], 3)} to {_number(c['ratio_high'], 3)})"]
+        for label, c in frame.iterrows()
+    ]
+    heads = [
+        "row",
+        "parameters",
+        "GFLOPs",
+        "latency, ms",
+        "10th to 90th percentile",
+        "times the first row, 95 % interval",
+    ]
+    return Text("\n\n".join([table_text(heads, lines), _conditions(frame)]))
+
+
+def _conditions(frame: Frame) -> str:
+    known = {"machine": "", "threads": " thread", "precision": "", "size": " px", "rounds": " interleaved rounds"}
+    said = [f"{_values(frame, name)}{unit}" for name, unit in known.items() if name in frame]
+    said += [f"load {_values(frame, 'load')}"] * ("load" in frame) + [f"commit {_values(frame, 'commit')}"]
+    return f"Timed side by side at published size: {', '.join(said)}. GFLOPs are 10⁹ multiply-adds of one image."
 
 
 # --------------------------------------------------------------------------------------------------------- figures
@@ -336,6 +369,22 @@ def _of_networks(record: Record, name: str, what: str, drawn: Callable[[networks
 # ------------------------------------------------------------------------------------------------- persons, the end
 
 
+def profile_head(name: str) -> Text:
+    """The question of a study that trains nothing, and its verdicts."""
+    profile = _profile(name)
+    found = numbers.profile_verdicts(profile)
+    about = f"{_ended(profile.source)} Nothing is trained. Numbers from `{DATA / name}*.csv`."
+    lines = [f"# {profile.question}", "", f"**{numbers.claims_finding(found)}**", "", about, "", _verdicts(found).text]
+    return Text("\n".join(lines))
+
+
+def _profile(name: str) -> Profile:
+    found = find(name)
+    if not isinstance(found, Profile):
+        raise Refused(f"study {name} trains networks: reports/ablation.ipynb shows it")
+    return found
+
+
 def persons(name: str) -> Picture:
     """Latency against the number of persons."""
     frame = numbers.persons_frame(name)
@@ -346,10 +395,13 @@ def persons(name: str) -> Picture:
 def growth(name: str) -> Text:
     """How latency grows with persons, by method."""
     lines = [
-        [str(g["method"]), f"{g['first']:.2f}", f"{g['last']:.2f}", f"{g['ratio']:.2f}", f"{g['per person']:.3f}"]
+        [str(g["method"]), f"{g['first']:.1f} ({g['fewest']})", f"{g['last']:.1f} ({g['most']})", f"{g['ratio']:.2f}"]
+        + [f"{g['per person']:.2f}"]
         for g in numbers.growth_frame(numbers.persons_frame(name)).to_dict("records")
     ]
-    return Text(table_text(["method", "fewest persons, ms", "most persons, ms", "ratio", "ms per person"], lines))
+    heads = ["method", "ms with the fewest persons", "ms with the most", "ratio", "ms per further person"]
+    conditions = read_csv(f"{name}_cost")
+    return Text("\n\n".join([table_text(heads, lines), *([_conditions(conditions)] if len(conditions) else [])]))
 
 
 def again(record: Record) -> Text:

@@ -7,8 +7,9 @@
     reports/data/STEM_slices.csv   one line per run and kind of image (size of persons, crowding): AP, mOKS, NME
     reports/data/STEM_curves.csv   one line per run and evaluation
 
-STEM is study, protocol and whatever else was changed. Pages are drawn from these files alone; only example pictures
-need the folders.
+STEM is study, protocol and whatever else was changed. Beside them lie STUDY_cost.csv and STUDY_cost_claims.csv, which
+the study itself writes (see `profiles`): what its rows cost, timed side by side. Pages are drawn from these files
+alone; only example pictures need the folders.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Record:
     """What is known of a study under a setting.
 
     Fields:
-        runs, rows, claims, pairs, slices, curves: the files above; empty where there is no such file.
+        runs, rows, claims, pairs, slices, curves, cost, cost_claims: the files above; empty where there is no such file.
         cells: every planned job; folders: by job key, of those that are complete on this machine.
         home, data: where jobs lie, and the data set on disk, where the study was given one.
     """
@@ -62,6 +63,8 @@ class Record:
     pairs: Frame
     slices: Frame
     curves: Frame
+    cost: Frame
+    cost_claims: Frame
     folders: Mapping[str, Path]
     home: Path
     data: Path | None = None
@@ -80,7 +83,10 @@ def open_record(
     Raises:
         Refused: no such study or protocol, or no record of it.
     """
-    return load(studies.find(study), presets.setting(protocol), Path(home), seeds, data and Path(data), sets)
+    asked = studies.find(study)
+    if not isinstance(asked, Study):
+        raise Refused(f"study {study} trains nothing: reports/persons.ipynb shows it")
+    return load(asked, presets.setting(protocol), Path(home), seeds, Path(data) if data else None, sets)
 
 
 def load(
@@ -95,14 +101,16 @@ def load(
     stem = stem_of(study, setting, sets)
     if not (DATA / f"{stem}.csv").exists():
         raise Refused(f"there is no {DATA / stem}.csv; write it with: nox -s report -- {study.name}")
-    runs = _read(stem)
+    runs = read_csv(stem)
     cells = recorded(study, setting, home, seeds, sets)
     folders = {key: home / "jobs" / key for key in runs["job"] if complete(home, key)}
-    frames = {part: _read(f"{stem}_{part}") for part in PARTS}
+    frames = {part: read_csv(f"{stem}_{part}") for part in PARTS}
+    frames |= {part: read_csv(f"{study.name}_{part}") for part in ("cost", "cost_claims")}
     return Record(study, setting, stem, tuple(cells), runs, **frames, folders=folders, home=home, data=data)
 
 
-def _read(name: str) -> Frame:
+def read_csv(name: str) -> Frame:
+    """`reports/data/NAME.csv`, empty where there is none."""
     path = DATA / f"{name}.csv"
     if not path.exists() or not path.stat().st_size:
         return pd.DataFrame()
@@ -153,8 +161,8 @@ def recorded(
     study: Study, setting: Setting, home: Path, seeds: int | None = None, sets: Mapping[str, Any] | None = None
 ) -> list[Cell]:
     """The planned cells; with `seeds` None those of the setting and the complete ones of any further seed."""
-    count = seeds or setting.seeds
-    cells, more = study.cells(setting, count, sets), True
+    cells, more = study.cells(setting, seeds, sets), True
+    count = 1 + max(cell.seed for cell in cells)
     while seeds is None and more:
         count += 1
         last = [c for c in study.cells(setting, count, sets) if c.seed == count - 1 and complete(home, c.job.key)]
