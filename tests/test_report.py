@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from tests.test_judge import records
-from workbench import report, show
+from workbench import presets, report, show, study
 from workbench.data.figures import Figures
 from workbench.errors import Refused
 from workbench.judge import noise_floor
@@ -25,7 +25,7 @@ from workbench.report import draw, numbers
 from workbench.report.page import Picture, Text
 from workbench.report.record import Record, images_frame, load, results_of, slices_of, stem_of, write
 from workbench.run import FLAT, last_gain
-from workbench.study import Better, Cited, Row, Setting, Study
+from workbench.study import Better, Cheaper, Cited, Row, Setting, Study
 from workbench.variant import Protocol
 
 ROOT = Path(__file__).parents[1]
@@ -339,23 +339,43 @@ def test_persons_are_read_whatever_the_columns_are_called(tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     data = tmp_path / "reports/data"
     data.mkdir(parents=True)
-    (data / "people.csv").write_text("runtime,persons,latency_ms_p50,latency_ms_p90\nx,1,5,6\nx,1,7,8\nx,3,9,10\n")
-    (data / "people_other.csv").write_text("method,persons,p50,p90\ny,1,2,3\ny,3,20,30\n")
-    (data / "people_notes.csv").write_text("a,b\n1,2\n")
-    frame = numbers.persons_frame("people")
-    assert frame.to_dict("list") == {
-        "method": ["x", "x", "y", "y"],
-        "persons": [1, 3, 1, 3],
-        "p50": [6, 9, 2, 20],
-        "p90": [7, 10, 3, 30],
-    }
-    growth = numbers.growth_frame(frame).set_index("method")
-    assert growth.loc["x", "ratio"] == 1.5 and growth.loc["y", "per person"] == pytest.approx(9)
-    assert numbers.persons_finding(numbers.growth_frame(frame)).startswith(
-        "x: 1.50 times as long for 3 persons as for 1; y: 10.0"
+    (data / "people_cost.csv").write_text(
+        "way,persons,latency_ms_p50,latency_ms_p90\nkept,1,5,6\nkept,1,7,8\nkept,3,9,10\ncrops,3,20,21\n"
     )
+    (data / "people_runtimes.csv").write_text("method,runtime,persons,p50,p90\ny,z,1,2,3\ny,z,3,20,30\n")
+    (data / "people_notes.csv").write_text("a,b\n1,2\n")
+    (data / "levels_cost.csv").write_text("way,persons,latency_ms_p50,latency_ms_p90\nkept,10,5,6\n")
+    frame = numbers.persons_frame("people")
+    assert frame.to_dict("split", index=False)["data"] == [
+        ["one crop per person", 3, 20, 21],
+        ["persons kept", 1, 6, 7],
+        ["persons kept", 3, 9, 10],
+        ["y, z", 1, 2, 3],
+        ["y, z", 3, 20, 30],
+    ]
+    growth = numbers.growth_frame(frame).set_index("method")
+    assert growth.loc["persons kept", "ratio"] == 1.5 and growth.loc["y, z", "per person"] == pytest.approx(9)
+    said = numbers.persons_finding(growth.drop(index="one crop per person").reset_index())
+    assert said == "persons kept: 1.50 times as long for 3 persons as for 1; y, z: 10.0 times as for 1"
+    assert numbers.has_persons("people") and not numbers.has_persons("levels")
     with pytest.raises(Refused, match="run the study first"):
         numbers.persons_frame("nobody")
+
+
+def test_costs_of_the_study_stand_beside_its_claims(record: Record, home: Path) -> None:
+    assert "left out" in text(report.costs(record))
+    asked = replace(STUDY, costs=(Cheaper("K1", "base is cheaper", "base", "more"), Cheaper("K2", "?", "more", "base")))
+    head = "study,row,way,persons,params,gflops,latency_ms_p10,latency_ms_p50,latency_ms_p90,latency_ratio,"
+    head += "ratio_low,ratio_high,machine,threads,precision,size,rounds,load,commit"
+    values = "kept,10,2000000,15.5,80,90,100,1.5,1.4,1.6,box,1,float32,640 x 640,20,0.1,abc"
+    (home / "reports/data/padding_cost.csv").write_text(f"{head}\npadding,more,{values}\npadding,base,{values}\n")
+    (home / "reports/data/padding_cost_claims.csv").write_text("claim,text,verdict,reason\nK1,base,holds,0.8 times\n")
+    timed = load(asked, SETTING, home)
+    lines = text(report.costs(timed)).splitlines()
+    assert lines[2].startswith("| base | 2.00 M | 15.500 | 90.0 | 80.0 to 100.0 | 1.500 (1.400 to 1.600) |")
+    assert "1 thread" in lines[-1] and "box" in lines[-1]
+    said = {line["claim"]: line["verdict"] for line in numbers.verdicts_frame(timed).to_dict("records")}
+    assert said["K1"] == "holds" and said["K2"] == "open" and set(said) == {"P1", "K1", "K2"}
 
 
 # ------------------------------------------------------------------------------------------------------- notebooks
@@ -378,10 +398,9 @@ def test_notebooks_have_no_logic_and_no_outputs() -> None:
 
 @pytest.mark.timeout(300)  # two kernels that import torch
 def test_the_command_writes_pages_that_need_nothing_else(tmp_path: Path) -> None:
-    from workbench import presets, study
-
-    setting = presets.setting("smoke")
-    complete(tmp_path, study.find("ablate_dcc"), setting, lambda row: 10 + 2 * len(row))
+    asked, setting = study.find("ablate_dcc"), presets.setting("smoke")
+    assert isinstance(asked, Study)
+    complete(tmp_path, asked, setting, lambda row: 10 + 2 * len(row))
     (tmp_path / "reports").mkdir()
     for path in (ROOT / "reports").glob("*.ipynb"):
         (tmp_path / "reports" / path.name).write_bytes(path.read_bytes())

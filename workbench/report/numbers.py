@@ -369,8 +369,9 @@ def persons_finding(growth: Frame) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """a, b and c."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
+    """a, b and c; with semicolons where names hold commas."""
+    between = "; " if any("," in name for name in names) else ", "
+    return names[0] if len(names) == 1 else f"{between.join(names[:-1])} and {names[-1]}" if names else "none"
 
 
 def signed(value: float, metric: str) -> str:

@@ -200,9 +200,14 @@ def costs(record: Record) -> Text:
     if frame.empty:
         return left_out("Costs side by side", "the record does not hold them; the study times them when it is complete")
     lines = [
-        [str(label), f"{c['params'] / 1e6:.2f} M", f"{c['gflops']:.3f}", f"{c['latency_ms_p50']:.1f}"]
-        + [f"{c['latency_ms_p10']:.1f} to {c['latency_ms_p90']:.1f}"]
-        + [f"{c['latency_ratio']:.3f} ({_number(c['ratio_low'], 3)} to {_number(c['ratio_high'], 3)})"]
+        [
+            str(label),
+            f"{c['params'] / 1e6:.2f} M",
+            f"{c['gflops']:.3f}",
+            f"{c['latency_ms_p50']:.1f}",
+            f"{c['latency_ms_p10']:.1f} to {c['latency_ms_p90']:.1f}",
+            f"{c['latency_ratio']:.3f} ({_number(c['ratio_low'], 3)} to {_number(c['ratio_high'], 3)})",
+        ]
         for label, c in frame.iterrows()
     ]
     heads = [
@@ -395,8 +400,13 @@ def persons(name: str) -> Picture:
 def growth(name: str) -> Text:
     """How latency grows with persons, by method."""
     lines = [
-        [str(g["method"]), f"{g['first']:.1f} ({g['fewest']})", f"{g['last']:.1f} ({g['most']})", f"{g['ratio']:.2f}"]
-        + [f"{g['per person']:.2f}"]
+        [
+            str(g["method"]),
+            f"{g['first']:.1f} ({g['fewest']})",
+            f"{g['last']:.1f} ({g['most']})",
+            f"{g['ratio']:.2f}",
+            f"{g['per person']:.2f}",
+        ]
         for g in numbers.growth_frame(numbers.persons_frame(name)).to_dict("records")
     ]
     heads = ["method", "ms with the fewest persons", "ms with the most", "ratio", "ms per further person"]

@@ -48,7 +48,7 @@ class Record:
     """What is known of a study under a setting.
 
     Fields:
-        runs, rows, claims, pairs, slices, curves, cost, cost_claims: the files above; empty where there is no such file.
+        runs, rows, claims, pairs, slices, curves, cost, cost_claims: the files above; empty where there is none.
         cells: every planned job; folders: by job key, of those that are complete on this machine.
         home, data: where jobs lie, and the data set on disk, where the study was given one.
     """
