@@ -1,80 +1,421 @@
-"""The record of a study as files: every run in it, tables from the numbers, a picture that can be opened."""
+"""The record of a study as files, and what a page says from these files alone."""
 
+import ast
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pandas as pd
 import pytest
 
 from tests.test_judge import records
-from workbench import report, show
+from workbench import presets, report, show, study
+from workbench.data.figures import Figures
 from workbench.errors import Refused
 from workbench.judge import noise_floor
 from workbench.presets import nano
+from workbench.report import draw, numbers
+from workbench.report.page import Picture, Text
+from workbench.report.record import Record, images_frame, load, results_of, slices_of, stem_of, write
 from workbench.run import FLAT, last_gain
-from workbench.study import Better, Row, Setting, Study
+from workbench.study import Better, Cheaper, Cited, Row, Setting, Study
 from workbench.variant import Protocol
 
+ROOT = Path(__file__).parents[1]
 STUDY = Study(
     name="padding",
     question="How much padding?",
     source="a test",
     base=nano(),
-    rows=(Row("base"), Row("more", {"coords.padding": 1.5}), Row("A/A", seed_offset=100)),
+    rows=(
+        Row("base", cited=Cited(67.7, "a paper")),
+        Row("more", {"coords.padding": 1.5}),
+        Row("A/A", seed_offset=100),
+    ),
     claims=(Better("P1", "more is better", "more", "base"),),
 )
-SETTING = Setting("small", "three seeds", Protocol(size=(96, 96), epoch_images=100), seeds=3)
-FOUND = {"base": 20, "more": 26, "A/A": 21}
+SETTING = Setting("small", "three seeds", Protocol(size=(96, 96), epoch_images=100, eval_images=40), seeds=3)
+FOUND = {"base": 20, "more": 26, "A/A": 21}  # of 40 images, those in which the person is found
+FIGURES = (report.forest, report.quality, report.fronts, report.curves, report.slices)
+
+
+def complete(home: Path, study: Study, setting: Setting, found: Callable[[str], int]) -> None:
+    """Folders of complete jobs with known numbers; the images are the embedded validation scenes."""
+    for cell in study.cells(setting):
+        folder = home / "jobs" / cell.job.key
+        folder.mkdir(parents=True)
+        ap, match = found(cell.row) / 40 + cell.seed / 1000, records(found(cell.row))
+        replace(match, image_ids=match.image_ids + 10_000_000).save(folder / "records.npz")
+        (folder / "curve.csv").write_text(f"epoch,AP\n1.0,{ap / 2}\n2.0,{ap}\n")
+        tags = {"commit": "abc", "machine": "m", "threads": "1", "precision": "float32"}
+        metrics = {"AP": ap, "mOKS": ap + 0.1, "NME": 0.2 - ap / 10, "params": 2e6, "gflops": ap}
+        metrics |= {"latency_ms_p50": 8.0 + cell.seed, "latency_ratio": 1.0 + ap}
+        (folder / "result.json").write_text(json.dumps({"key": cell.job.key, "metrics": metrics, "tags": tags}))
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Complete jobs with known numbers; files are written below the test's own folder."""
     monkeypatch.chdir(tmp_path)
-    for cell in STUDY.cells(SETTING):
-        folder = tmp_path / "jobs" / cell.job.key
-        folder.mkdir(parents=True)
-        ap = FOUND[cell.row] / 40 + cell.seed / 1000
-        records(FOUND[cell.row]).save(folder / "records.npz")
-        (folder / "curve.csv").write_text(f"epoch,AP\n1.0,{ap / 2}\n2.0,{ap}\n")
-        tags = {"commit": "abc", "machine": "m", "threads": "1", "precision": "float32"}
-        data = {"key": cell.job.key, "metrics": {"AP": ap, "params": 2e6}, "tags": tags}
-        (folder / "result.json").write_text(json.dumps(data))
+    complete(tmp_path, STUDY, SETTING, FOUND.__getitem__)
     return tmp_path
 
 
+@pytest.fixture
+def record(home: Path) -> Record:
+    write(STUDY, SETTING, home)
+    return load(STUDY, SETTING, home)
+
+
+def text(piece: Any) -> str:
+    assert isinstance(piece, Text)
+    return piece.text
+
+
+# ---------------------------------------------------------------------------------------------------------- files
+
+
 def test_every_run_and_every_claim_is_in_the_files(home: Path) -> None:
-    paths = report.write_report(STUDY, SETTING, home)
-    runs = pd.read_csv(home / "reports/data/padding_small.csv")
-    assert len(runs) == 9 and set(runs["commit"]) == {"abc"} and set(runs["seed"]) == {0, 1, 2, 100, 101, 102}
-    claims: Any = pd.read_csv(home / "reports/data/padding_small_claims.csv")
+    paths = write(STUDY, SETTING, home)
+    assert len(paths) == 6 and all(path.stat().st_size for path in paths)
+    runs = pd.read_csv("reports/data/padding_small.csv")
+    assert len(runs) == 9 and set(runs["seed"]) == {0, 1, 2, 100, 101, 102}
+    assert {"commit", "machine", "threads", "protocol"} <= set(runs) and set(runs["commit"]) == {"abc"}
+    claims: Any = pd.read_csv("reports/data/padding_small_claims.csv")
     assert claims["mean"][0] == pytest.approx(0.15, abs=0.03) and claims["verdict"][0] in ("holds", "open")
-    page = (home / "reports/rendered/padding_small.md").read_text()
-    assert "9 of 9 runs complete" in page and "| more | 3 | 65.1 |" in page and "P1" in page
-    pictures = [p for p in paths if p.suffix == ".png"]
-    assert pictures and all((image := cv2.imread(str(p))) is not None and image.std() > 1 for p in pictures)
-    for line in page.splitlines():
-        if line.startswith("!["):
-            assert (home / "reports/rendered" / line.partition("(./")[2].rstrip(")")).is_file()
+    assert claims["row"][0] == "more" and claims["than"][0] == "base"
+    curves = pd.read_csv("reports/data/padding_small_curves.csv")
+    assert len(curves) == 18
 
 
-def test_the_noise_floor_is_the_base_with_other_seeds(home: Path) -> None:
-    results = report.results_of(STUDY, SETTING, home)
-    assert noise_floor(STUDY, results) == pytest.approx([1 / 40] * 3)
-    assert noise_floor(STUDY, [r for r in results if r[0].row != "A/A"]) == []
+def test_a_row_has_an_interval_over_images_and_one_over_seeds(home: Path) -> None:
+    write(STUDY, SETTING, home)
+    rows = pd.read_csv("reports/data/padding_small_rows.csv").set_index(["row", "metric"])
+    base: Any = rows.loc["base", "mOKS"]
+    # half of the persons are found: the mean of 40 draws of 0 or 1 has a standard deviation of 0.079
+    assert base["mean"] == pytest.approx(0.5) and base["runs"] == base["seeds"] == 3
+    assert base["images_low"] == pytest.approx(0.5 - 1.96 * 0.079, abs=0.02)
+    assert base["images_high"] == pytest.approx(0.5 + 1.96 * 0.079, abs=0.02)
+    assert base["seeds_low"] == base["seeds_high"] == 0.5, "the records of the seeds are equal"
+    assert base["low"] == base["images_low"], "the wider one is given"
 
 
-def test_a_curve_that_still_rises_is_not_flat(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    results = report.results_of(STUDY, SETTING, home)
+def test_pairs_hold_the_claims_and_every_row_against_the_base(record: Record) -> None:
+    pairs = numbers.forest_frame(record)
+    assert [(c, r, t) for c, r, t in pairs[["claim", "row", "than"]].itertuples(index=False)] == [
+        ("P1", "more", "base"),
+        ("", "more", "base"),
+        ("", "A/A", "base"),
+    ]
+    assert (pairs["low"] <= pairs["mean"]).all() and (pairs["mean"] <= pairs["high"]).all()
+    assert {"images_low", "images_high", "seeds_low", "seeds_high"} <= set(pairs)
+
+
+def test_files_of_other_changes_have_other_names() -> None:
+    assert stem_of(STUDY, SETTING, {"recipe.lr": 0.1}) == "padding_small_recipe.lr-0.1"
+
+
+def test_further_seeds_are_found_unless_a_number_is_given(home: Path) -> None:
+    extra = next(c for c in STUDY.cells(SETTING, 4) if c.seed == 3 and c.row == "more")
+    first = next(c for c in STUDY.cells(SETTING) if c.row == "more")
+    (home / "jobs" / first.job.key).rename(home / "jobs" / extra.job.key)
+    found = results_of(STUDY, SETTING, home)
+    assert len(found) == 9 and sum(cell.seed == 3 for cell, _ in found) == 1
+    assert len(results_of(STUDY, SETTING, home, seeds=2)) == 5
+
+
+def test_a_study_that_was_not_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Refused, match="nothing of padding, small is complete"):
+        write(STUDY, SETTING, tmp_path)
+    with pytest.raises(Refused, match="there is no"):
+        load(STUDY, SETTING, tmp_path)
+
+
+# --------------------------------------------------------------------------------------------------------- slices
+
+
+def test_the_crowd_index_is_that_of_the_renderer() -> None:
+    truth = Figures("easy", 64, count=40, start=10_000_000).coco()
+    known = images_frame(truth)
+    bare = {**truth, "images": [{k: v for k, v in i.items() if k != "crowdIndex"} for i in truth["images"]]}
+    assert known["crowding"].max() > 0
+    np.testing.assert_allclose(images_frame(bare)["crowding"], known["crowding"], atol=1e-6)
+
+
+def test_slices_are_disjoint_and_cover_every_image_with_a_person() -> None:
+    images = pd.DataFrame(
+        {"image": range(90), "size": np.arange(90.0), "crowding": [0.0] * 60 + [0.5] * 25 + [0.9] * 5}
+    )
+    found = slices_of(images)
+    by = {name: [ids for what, ids in found if what["by"] == name] for name in ("size", "crowding")}
+    assert [len(ids) for ids in by["size"]] == [30, 30, 30] and set.union(*by["size"]) == set(range(90))
+    assert [len(ids) for ids in by["crowding"]] == [60, 25], "five images are too few to show"
+
+
+def test_a_slice_has_the_numbers_of_its_images(record: Record) -> None:
+    truth = Figures("easy", 96, count=40, start=10_000_000).coco()
+    slices = {(w["by"], w["slice"]): ids for w, ids in slices_of(images_frame(truth))}
+    assert len(slices) >= 1
+    base = record.slices[(record.slices["row"] == "base") & (record.slices["seed"] == 0)]
+    for line in base.to_dict("records"):
+        ids = slices[line["by"], line["slice"]]
+        found = np.mean([i - 10_000_000 < FOUND["base"] for i in ids])  # the first 20 images are right
+        assert line["images"] == len(ids) and line["mOKS"] == pytest.approx(found, abs=1e-5)
+
+
+# ------------------------------------------------------------------------------------------------- what a page says
+
+
+def test_the_csv_files_are_enough_for_all_but_the_networks(record: Record, home: Path) -> None:
+    with_jobs = [figure(record) for figure in FIGURES]
+    (home / "jobs").rename(home / "elsewhere")
+    alone = load(STUDY, SETTING, home)
+    assert not alone.folders and "no job of it is on this machine" in text(report.head(alone))
+    for figure, before in zip(FIGURES, with_jobs, strict=True):
+        after = figure(alone)
+        assert isinstance(after, Picture) and after == before, figure.__name__
+        image = cv2.imdecode(np.frombuffer(after.png, np.uint8), cv2.IMREAD_COLOR)
+        assert image is not None and image.std() > 5 and image.shape[1] >= 900
+    for piece in (report.examples(alone), report.heatmaps(alone)):
+        assert "not on this machine" in text(piece)
+
+
+def test_a_picture_that_was_drawn_before_is_shown_again(record: Record, home: Path) -> None:
+    (home / "jobs").rename(home / "elsewhere")
+    kept = home / "reports/rendered/padding_small_examples.png"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"a picture")
+    again = report.examples(load(STUDY, SETTING, home))
+    assert isinstance(again, Picture) and again.png == b"a picture"
+
+
+def test_old_files_leave_figures_out_and_say_why(record: Record, home: Path) -> None:
+    for part in ("pairs", "rows", "slices", "curves", "claims"):
+        (home / f"reports/data/padding_small_{part}.csv").unlink()
+    old = load(STUDY, SETTING, home)
+    for figure in (report.forest, report.curves, report.slices):
+        assert "left out" in text(figure(old))
+    assert isinstance(report.quality(old), Picture) and isinstance(report.fronts(old), Picture)
+    assert "does not speak of it" in text(report.verdicts(old))
+    assert "holds no intervals" in text(report.table(old))
+
+
+def test_the_head_says_what_is_missing_and_what_is_old(record: Record) -> None:
+    assert "9 of 9 runs complete" in text(report.head(record)) and "Read with care" not in text(report.head(record))
+    rows = (*STUDY.rows, Row("less", {"coords.padding": 1.1}))
+    newer = Study("padding", "?", "a test", nano(), rows, STUDY.claims)
+    runs = record.runs.assign(job=["gone", *record.runs["job"][1:]])
+    head = text(report.head(replace(record, study=newer, cells=tuple(newer.cells(SETTING)), runs=runs)))
+    assert (
+        "8 of 12 runs" in head and "lacks “less”" in head and "1 of 9 recorded runs are of an earlier version" in head
+    )
+
+
+def test_a_claim_recorded_of_other_rows_is_not_taken_over(record: Record) -> None:
+    assert "P1" in text(report.verdicts(record))
+    other = replace(STUDY, claims=(Better("P1", "more is better", "more", "A/A"),))
+    (line,) = numbers.verdicts_frame(replace(record, study=other)).to_dict("records")
+    assert line["verdict"] == "open" and "not judged" in line["reason"]
+
+
+def test_published_stands_beside_measured(record: Record) -> None:
+    page = text(report.table(record))
+    head, _, base, more, _ = page.splitlines()[:5]
+    cells = dict(zip(head.split(" | "), base.split(" | "), strict=True))
+    assert cells["AP, published"] == "67.7 (a paper)" and cells["AP, measured"] == "50.1" and cells["seeds"] == "3"
+    assert "not available" in more and " to " in cells["95 % interval"]
+    # 8, 9 and 10 ms over ratios of 1.5, 1.501 and 1.502: the reference takes their middle, 9 / 1.5 ms or so
+    assert float(cells["latency, ms"]) == pytest.approx(9.0, abs=1.0)
+
+
+def test_the_noise_floor_is_the_base_with_other_seeds(record: Record, home: Path) -> None:
+    assert numbers.noise(record) == pytest.approx([1 / 40] * 3, abs=1e-5)
+    assert numbers.noise(record) == pytest.approx(noise_floor(STUDY, results_of(STUDY, SETTING, home)), abs=1e-5)
+    assert "+2.5, +2.5, +2.5 AP" in text(report.flatness(record))
+
+
+def test_a_curve_that_still_rises_is_not_flat(record: Record, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = results_of(STUDY, SETTING, home)
     assert all((last_gain(result.curve) or 0) > FLAT for _, result in results)
     show.warnings(results)
     assert "9 of 9 curves still move" in capsys.readouterr().out
     assert last_gain([{"epoch": 4.0, "AP": 0.5}, {"epoch": 8.0, "AP": 0.501}]) == pytest.approx(0.001)
     assert last_gain([{"epoch": 4.0, "AP": 0.5}]) is None
+    gains = numbers.gains_frame(record)
+    assert len(gains) == 9 and numbers.flat(gains) == 0
+    assert numbers.curves_finding(gains).startswith(
+        "0 of 9 curves are flat"
+    ) and "more still rises" in numbers.curves_finding(gains)
+    assert numbers.curves_finding(gains.assign(gain=0.001)) == "9 of 9 curves are flat at the end"
 
 
-def test_a_study_that_was_not_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="nothing of padding, small is complete"):
-        report.write_report(STUDY, SETTING, tmp_path)
+def test_the_front_is_what_nothing_beats() -> None:
+    rng = np.random.default_rng(0)
+    cost, quality = rng.integers(0, 6, 30).tolist(), rng.integers(0, 6, 30).tolist()
+    slow = []
+    for i in range(30):
+        beaten = False
+        for j in range(30):
+            no_worse = cost[j] <= cost[i] and quality[j] >= quality[i]
+            beaten = beaten or (no_worse and (cost[j] < cost[i] or quality[j] > quality[i]))
+        slow.append(not beaten)
+    assert numbers.on_front(cost, quality) == slow and any(slow) and not all(slow)
+
+
+def test_the_front_leaves_out_repeated_rows_and_names_who_beats_whom(record: Record) -> None:
+    front = numbers.front_frame(record, "gflops")
+    assert list(front.index) == ["base", "more"] and front["front"].all(), "the fixture's better row costs more"
+    dear = front.assign(cost=[2.0, 1.0], front=numbers.on_front([2.0, 1.0], front["AP"].tolist()))
+    assert "more is the cheapest and the best" in numbers.front_finding(dear, "gflops")
+    lines = {line["row"]: line for line in numbers.dominated_frame(dear).to_dict("records")}
+    assert lines["base"]["beaten by"] == "more" and lines["more"]["front"]
+
+
+def test_titles_follow_the_numbers() -> None:
+    verdict = {"holds": "C1", "fails": "C2", "open": "C3"}
+    frame = pd.DataFrame(
+        [
+            {"claim": c, "verdict": v, "trunk": "", "mean": 0.031, "metric": "AP", "row": "a", "than": "b", "low": 0.0}
+            | {"high": 1.0}
+            for v, c in verdict.items()
+        ]
+    )
+    assert numbers.claims_finding(frame) == "C1 holds; C2 fails; C3 is open"
+    assert numbers.forest_finding(frame) == "C1 holds (+3.1 AP); C2 fails (+3.1 AP); C3 open"
+    assert "No claim is decided" in numbers.forest_finding(frame[frame["verdict"] == "open"])
+    bare = frame.assign(claim="", low=[-1.0, 0.01, -0.5])
+    assert numbers.forest_finding(bare) == "1 of 3 rows differ from “b” by more than chance would have it"
+    means = pd.DataFrame({"few": [0.5, 0.6], "many": [0.4, 0.55]}, index=["a", "b"])
+    assert numbers.slices_finding(means, "crowding").endswith("-10.0 (a) to -5.0 (b)")
+
+
+# -------------------------------------------------------------------------------------------------------- drawing
+
+
+def figures(record: Record) -> dict[str, Any]:
+    rows = numbers.labels(record)
+    fronts = {cost: numbers.front_frame(record, cost) for cost in numbers.COSTS}
+    means = {"size": numbers.slices_mean(record, "size")}
+    persons = {"size": dict.fromkeys(means["size"].columns, 10)}
+    latency = pd.DataFrame({"method": ["a", "a"], "persons": [1, 4], "p50": [5.0, 6.0], "p90": [6.0, 7.0]})
+    return {
+        "forest": draw.forest(numbers.forest_frame(record), "title"),
+        "quality": draw.quality(record.runs, record.rows, rows, "title"),
+        "fronts": draw.fronts(fronts, rows, "title"),
+        "curves": draw.curves(numbers.bands_frame(record), rows, "title"),
+        "slices": draw.slices(means, persons, rows, "title"),
+        "persons": draw.persons(latency, "title"),
+    }
+
+
+def test_axes_have_names_and_legends_do_not_cover_data(record: Record) -> None:
+    for name, figure in figures(record).items():
+        draw.png(figure)  # lays it out
+        renderer = figure.canvas.get_renderer()
+        (legend,) = figure.legends
+        box = legend.get_window_extent(renderer)
+        for axis in figure.axes:
+            assert axis.get_xlabel(), name
+            assert not box.overlaps(axis.get_window_extent(renderer)), name
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y0 >= 0, name
+        assert figure.axes[0].get_ylabel() or name in ("forest", "quality"), name
+
+
+def test_rows_can_be_told_apart_by_colour_and_by_marker() -> None:
+    look = draw.styles([str(i) for i in range(16)])
+    assert len({(s.colour, s.marker) for s in look.values()}) == 16
+    assert len({s.colour for s in list(look.values())[:8]}) == len({s.marker for s in list(look.values())[:8]}) == 8
+
+
+def test_persons_are_read_whatever_the_columns_are_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = tmp_path / "reports/data"
+    data.mkdir(parents=True)
+    (data / "people_cost.csv").write_text(
+        "way,persons,latency_ms_p50,latency_ms_p90\nkept,1,5,6\nkept,1,7,8\nkept,3,9,10\ncrops,3,20,21\n"
+    )
+    (data / "people_runtimes.csv").write_text("method,runtime,persons,p50,p90\ny,z,1,2,3\ny,z,3,20,30\n")
+    (data / "people_notes.csv").write_text("a,b\n1,2\n")
+    (data / "levels_cost.csv").write_text("way,persons,latency_ms_p50,latency_ms_p90\nkept,10,5,6\n")
+    frame = numbers.persons_frame("people")
+    assert frame.to_dict("split", index=False)["data"] == [
+        ["one crop per person", 3, 20, 21],
+        ["persons kept", 1, 6, 7],
+        ["persons kept", 3, 9, 10],
+        ["y, z", 1, 2, 3],
+        ["y, z", 3, 20, 30],
+    ]
+    growth = numbers.growth_frame(frame).set_index("method")
+    assert growth.loc["persons kept", "ratio"] == 1.5 and growth.loc["y, z", "per person"] == pytest.approx(9)
+    said = numbers.persons_finding(growth.drop(index="one crop per person").reset_index())
+    assert said == "persons kept: 1.50 times as long for 3 persons as for 1; y, z: 10.0 times as for 1"
+    assert numbers.has_persons("people") and not numbers.has_persons("levels")
+    with pytest.raises(Refused, match="run the study first"):
+        numbers.persons_frame("nobody")
+
+
+def test_costs_of_the_study_stand_beside_its_claims(record: Record, home: Path) -> None:
+    assert "left out" in text(report.costs(record))
+    asked = replace(STUDY, costs=(Cheaper("K1", "base is cheaper", "base", "more"), Cheaper("K2", "?", "more", "base")))
+    head = "study,row,way,persons,params,gflops,latency_ms_p10,latency_ms_p50,latency_ms_p90,latency_ratio,"
+    head += "ratio_low,ratio_high,machine,threads,precision,size,rounds,load,commit"
+    values = "kept,10,2000000,15.5,80,90,100,1.5,1.4,1.6,box,1,float32,640 x 640,20,0.1,abc"
+    (home / "reports/data/padding_cost.csv").write_text(f"{head}\npadding,more,{values}\npadding,base,{values}\n")
+    (home / "reports/data/padding_cost_claims.csv").write_text("claim,text,verdict,reason\nK1,base,holds,0.8 times\n")
+    timed = load(asked, SETTING, home)
+    lines = text(report.costs(timed)).splitlines()
+    assert lines[2].startswith("| base | 2.00 M | 15.500 | 90.0 | 80.0 to 100.0 | 1.500 (1.400 to 1.600) |")
+    assert "1 thread" in lines[-1] and "box" in lines[-1]
+    said = {line["claim"]: line["verdict"] for line in numbers.verdicts_frame(timed).to_dict("records")}
+    assert said["K1"] == "holds" and said["K2"] == "open" and set(said) == {"P1", "K1", "K2"}
+
+
+# ------------------------------------------------------------------------------------------------------- notebooks
+
+
+def test_notebooks_have_no_logic_and_no_outputs() -> None:
+    found = sorted((ROOT / "reports").glob("*.ipynb"))
+    assert [path.stem for path in found] == ["ablation", "pareto", "persons"]
+    for path in found:
+        cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+        assert cells[0]["metadata"]["tags"] == ["parameters"]
+        for cell in cells:
+            assert cell["outputs"] == [] and cell["execution_count"] is None, path
+            for line in ast.parse("".join(cell["source"])).body:
+                assert isinstance(line, ast.ImportFrom | ast.Assign | ast.Expr), path
+                if isinstance(line, ast.Expr):
+                    assert isinstance(line.value, ast.Call) and ast.unparse(line.value.func).startswith("report."), path
+                    assert ast.unparse(line.value.func).removeprefix("report.") in report.__all__, path
+
+
+@pytest.mark.timeout(300)  # two kernels that import torch
+def test_the_command_writes_pages_that_need_nothing_else(tmp_path: Path) -> None:
+    asked, setting = study.find("ablate_dcc"), presets.setting("smoke")
+    assert isinstance(asked, Study)
+    complete(tmp_path, asked, setting, lambda row: 10 + 2 * len(row))
+    (tmp_path / "reports").mkdir()
+    for path in (ROOT / "reports").glob("*.ipynb"):
+        (tmp_path / "reports" / path.name).write_bytes(path.read_bytes())
+    command = [sys.executable, "-m", "workbench", "report", "ablate_dcc", "--protocol", "smoke"]
+    env = {**os.environ, "WORKBENCH_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rendered = tmp_path / "reports/rendered"
+    assert all((tmp_path / line).is_file() for line in done.stdout.splitlines())
+    html = (rendered / "ablate_dcc_smoke.html").read_text()
+    assert "regression" in html and html.count("data:image/png;base64,") == 4
+    assert "<script" not in html and 'src="http' not in html and "report.head" not in html and len(html) < 2e6
+    page = (rendered / "ablate_dcc_smoke.md").read_text()
+    pictures = [line for line in page.splitlines() if line.startswith("![")]
+    assert len(pictures) == 4 and "report.head" not in page
+    for line in pictures:
+        assert cv2.imread(str(rendered / line.partition("(./")[2].rstrip(")"))) is not None, line
+    assert (rendered / "ablate_dcc_smoke_pareto.md").exists()

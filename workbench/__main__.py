@@ -76,15 +76,20 @@ def _profile(asked: Profile, setting: Setting, verb: list[str], args: argparse.N
 
 
 def _report(args: argparse.Namespace) -> int:
-    from workbench import presets, report, study
+    from workbench import presets, study
     from workbench.data.source import fingerprint
+    from workbench.report.notebooks import write_profile, write_report
 
     asked = study.find(args.name)
     setting = presets.setting(args.protocol or asked.default)
-    if isinstance(asked, study.Profile) or not setting.trains:
-        raise Refused(f"report {args.name}, {setting.name}: the study itself writes reports/data/{args.name}_cost.csv")
-    sets = dict(args.set) | ({} if args.data is None else {"protocol.data": fingerprint(args.data)})
-    for path in report.write_report(asked, setting, _home(), args.seeds, sets):
+    if isinstance(asked, study.Profile):
+        paths = write_profile(asked)
+    elif not setting.trains:
+        raise Refused(f"report {args.name}, {setting.name}: its costs are in the report of every other protocol")
+    else:
+        sets = dict(args.set) | ({} if args.data is None else {"protocol.data": fingerprint(args.data)})
+        paths = write_report(asked, setting, _home(), args.seeds, args.data, sets)
+    for path in paths:
         print(path)
     return 0
 

@@ -60,11 +60,53 @@ def open_source(job: Job, workers: int, home: Path, data: Path | None = None) ->
     Raises:
         Refused: the data set is missing, broken or not the one that the job was declared with.
     """
+    judged = validation(job, workers, home, data)
+    if data is None or job.protocol.data.startswith("figures-"):
+        return _figures(job, workers, home, judged)
+    return _folder(job, workers, data, judged)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a job is judged on, without what it trains on.
+
+    Fields:
+        samples: the images in their own pixels, in order; truth: their COCO dict.
+        fit: makes a network input of one; restore: as of `Source`.
+    """
+
+    protocol: Protocol
+    samples: Sequence[Sample]
+    truth: dict[str, Any]
+    fit: Transform | None = None
+    restore: Callable[[Detections], Detections] = lambda found: found
+
+    def loader(self, workers: int = 0, rows: list[int] | None = None) -> Loader:
+        """Network inputs of all images, or of those at `rows`."""
+        chosen = self.samples if rows is None else _Chosen(self.samples, rows)
+        return _judging(self.protocol, chosen, workers, self.fit)
+
+
+def validation(job: Job, workers: int, home: Path, data: Path | None = None) -> Validation:
+    """Opens the validation images of a job; embedded scenes are rendered where they are not cached yet.
+
+    Raises:
+        Refused: as `open_source`.
+    """
     if job.protocol.data.startswith("figures-"):
-        return _figures(job, workers, home)
+        judged: Any = cached(_scenes(job.protocol)[1], home / "data", workers)
+        return Validation(job.protocol, judged, judged.coco())
     if data is None:
         raise Refused(f"the job wants data set {job.protocol.data}, but no folder was given; add --data FOLDER")
-    return _folder(job, workers, data)
+    protocol = job.protocol
+    if fingerprint(data) != protocol.data:
+        raise Refused(f"{data} holds {fingerprint(data)}, but the job was declared with {protocol.data}")
+    val = open_dataset(data, "val")
+    truth = _first(val.coco(), protocol.eval_images)
+    shown = {image["id"] for image in truth["images"]}
+    rows = [i for i, image in enumerate(val.image_ids) if image in shown]
+    fit, restore = augment.Letterbox(size=protocol.size), _Restore(truth, protocol.size)
+    return Validation(protocol, _Chosen(val, rows), truth, fit, restore)
 
 
 def _transforms(protocol: Protocol) -> tuple[Transform | None, Transform | None]:
@@ -118,21 +160,26 @@ def _judging(protocol: Protocol, samples: Sequence[Sample], workers: int, fit: T
     return Loader(samples, batch, seed=0, transform=fit, workers=workers, shuffle=False, drop_last=False)
 
 
-def _figures(job: Job, workers: int, home: Path) -> Source:
-    protocol, level = job.protocol, job.protocol.data.removeprefix("figures-")
+def _scenes(protocol: Protocol) -> tuple[Figures, Figures]:
+    """The embedded scenes to train on and to be judged on."""
+    level, size = protocol.data.removeprefix("figures-"), protocol.size[0]
     if protocol.size[0] != protocol.size[1]:
         raise Refused(f"size {protocol.size}: the embedded scenes are square")
-    train = Figures(level, protocol.size[0], count=protocol.images, start=protocol.first_image)
-    val = Figures(level, protocol.size[0], count=protocol.eval_images, start=VALIDATION)
+    train = Figures(level, size, count=protocol.images, start=protocol.first_image)
+    return train, Figures(level, size, count=protocol.eval_images, start=VALIDATION)
+
+
+def _figures(job: Job, workers: int, home: Path, judged: Validation) -> Source:
+    protocol = job.protocol
+    train, val = _scenes(protocol)
     scenes: Any = cached(train, home / "data", workers)
-    judged: Any = cached(val, home / "data", workers)
-    truth, pictures = judged.coco(), [judged[i] for i in range(min(PICTURES, len(judged)))]
+    truth, pictures = judged.truth, [judged.samples[i] for i in range(min(PICTURES, len(judged.samples)))]
     if not protocol.trunk:
-        loader, judge = _Training(job, scenes, workers), _judging(protocol, judged, workers)
+        loader, judge = _Training(job, scenes, workers), judged.loader(workers)
         return Source(loader, len(loader), lambda: judge(0), truth, pictures, unreadable=loader.unreadable)
     network = on_trunk(job)
-    kept = [_kept(network, job, f, s, home) for f, s in ((train, scenes), (val, judged))]
-    loader, judge = _Training(job, _Labels(scenes), workers), _judging(protocol, _Labels(judged), workers)
+    kept = [_kept(network, job, f, s, home) for f, s in ((train, scenes), (val, judged.samples))]
+    loader, judge = _Training(job, _Labels(scenes), workers), _judging(protocol, _Labels(judged.samples), workers)
     return Source(
         lambda epoch: _with_features(loader(epoch), kept[0]),
         len(loader),
@@ -176,30 +223,21 @@ def fingerprint(folder: Path) -> str:
     return f"{folder.resolve().name}@{digest.hexdigest()[:8]}"
 
 
-def _folder(job: Job, workers: int, folder: Path) -> Source:
-    protocol = job.protocol
-    if fingerprint(folder) != protocol.data:
-        raise Refused(f"{folder} holds {fingerprint(folder)}, but the job was declared with {protocol.data}")
-    train, val = (open_dataset(folder, split) for split in ("train", "val"))
-    if len(val.skeleton) != job.variant.num_keypoints:
+def _folder(job: Job, workers: int, folder: Path, judged: Validation) -> Source:
+    train = open_dataset(folder, "train")
+    if len(train.skeleton) != job.variant.num_keypoints:
         raise Refused(
-            f"{folder} has {len(val.skeleton)} key points, the variant {job.variant.num_keypoints}: "
-            f"add --set variant.num_keypoints={len(val.skeleton)}"
+            f"{folder} has {len(train.skeleton)} key points, the variant {job.variant.num_keypoints}: "
+            f"add --set variant.num_keypoints={len(train.skeleton)}"
         )
-    truth = _first(val.coco(), protocol.eval_images)
-    shown = {image["id"] for image in truth["images"]}
-    judged = _Chosen(val, [i for i, image in enumerate(val.image_ids) if image in shown])
-    loader, judge = (
-        _Training(job, train, workers),
-        _judging(protocol, judged, workers, augment.Letterbox(size=protocol.size)),
-    )
+    loader, judge = _Training(job, train, workers), judged.loader(workers)
     return Source(
-        lambda epoch: _resized(loader(epoch), job.seed, epoch, protocol),
+        lambda epoch: _resized(loader(epoch), job.seed, epoch, job.protocol),
         len(loader),
         lambda: _counted(judge, loader.unreadable),
-        truth,
-        list(itertools.islice(_readable(judged), PICTURES)),
-        restore=_Restore(truth, protocol.size),
+        judged.truth,
+        list(itertools.islice(_readable(judged.samples), PICTURES)),
+        restore=judged.restore,
         unreadable=loader.unreadable,
     )
 

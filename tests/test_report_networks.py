@@ -1,0 +1,124 @@
+"""What the rows' networks see: rebuilt from job folders, run on the images on which the rows disagree."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.small import SMALL, SMALL_PROTOCOL
+from workbench import report
+from workbench.decode import detect
+from workbench.evaluate import MatchRecords
+from workbench.presets import NANO_RECIPE, REGRESSION
+from workbench.report import networks
+from workbench.report.page import Picture
+from workbench.report.record import Record, load, write
+from workbench.run import run
+from workbench.study import Row, Setting, Study
+from workbench.train import Machine
+from workbench.variant import Variant
+
+STUDY = Study("two", "Which?", "a test", Variant(), (Row("regression", REGRESSION), Row("bins")))
+SETTING = Setting(
+    "tiny", "few steps", replace(SMALL_PROTOCOL, epochs=2, score_threshold=0.0), NANO_RECIPE, SMALL, seeds=1
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    for cell in STUDY.cells(SETTING):
+        run(cell.job, Machine(), home / "jobs" / cell.job.key)
+    return home
+
+
+@pytest.fixture
+def record(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
+    monkeypatch.chdir(tmp_path)
+    write(STUDY, SETTING, trained)
+    return load(STUDY, SETTING, trained)
+
+
+@pytest.fixture
+def chosen(record: Record) -> networks.Panel:
+    found = networks.panel(record)
+    assert found is not None
+    return found
+
+
+def test_a_panel_has_one_run_of_each_row(chosen: networks.Panel, record: Record) -> None:
+    assert list(chosen.folders) == ["regression", "bins"] and (chosen.seed, chosen.trunk) == (0, "")
+    one = replace(record, folders=dict(list(record.folders.items())[:1]))
+    assert networks.panel(one) is None, "a single row disagrees with nobody"
+
+
+def test_images_come_by_how_far_the_rows_are_apart(chosen: networks.Panel) -> None:
+    match = {label: MatchRecords.load(folder / "records.npz") for label, folder in chosen.folders.items()}
+    one, other = match.values()
+    spread = {
+        int(image): abs(one.oks_sum[i] - other.oks_sum[i]) / one.oks_count[i]
+        for i, image in enumerate(one.image_ids)
+        if one.oks_count[i]
+    }
+    order = networks.disagreement(match)
+    assert sorted(order) == sorted(spread) and max(spread.values()) > 0
+    assert [spread[i] for i in order] == sorted(spread.values(), reverse=True)
+
+
+def test_a_network_from_a_folder_says_what_it_said(chosen: networks.Panel) -> None:
+    """The mean OKS in the record is that of the rebuilt network's detections."""
+    job, network = networks.network_of(chosen.folders["bins"])
+    from workbench.data.source import open_source
+    from workbench.run import judge
+
+    source = open_source(job, 0, chosen.folders["bins"].parents[1])
+    evaluation, _ = judge(job, network, source, Machine())
+    kept = MatchRecords.load(chosen.folders["bins"] / "records.npz")
+    np.testing.assert_allclose(evaluation.records.oks_sum, kept.oks_sum, atol=1e-5)
+
+
+def test_examples_show_every_row_on_the_same_images(chosen: networks.Panel) -> None:
+    shown = networks.examples(chosen, count=3)
+    assert len(shown) == 3
+    spread = [abs(e.quality["bins"] - e.quality["regression"]) for e in shown]
+    assert spread == sorted(spread, reverse=True)
+    for example in shown:
+        assert example.found.keys() == {"regression", "bins"}
+        assert all(picture.shape == example.truth.shape for picture in example.found.values())
+
+
+def test_the_answer_is_the_mean_of_the_bins(chosen: networks.Panel) -> None:
+    folder = chosen.folders["bins"]
+    batch = networks._batch(chosen.judged, [10_000_000, 10_000_003])
+    assert batch.image_ids == (10_000_000, 10_000_003)
+    job, network = networks.network_of(folder)
+    profiles = networks._profiles(folder, batch, least=0.0)
+    found = detect(network, batch.images, score_threshold=0.0, nms_threshold=job.protocol.nms_threshold)
+    assert profiles
+    for (image, _), profile in profiles.items():
+        assert profile.x_bins is not None and profile.x_prob is not None
+        assert profile.y_bins is not None and profile.y_prob is not None
+        np.testing.assert_allclose(profile.x_prob.sum(1), 1, atol=1e-4)
+        mean = np.stack([profile.x_prob @ profile.x_bins, profile.y_prob @ profile.y_bins], 1)
+        np.testing.assert_allclose(profile.keypoints, mean, atol=1e-2)
+        nearest = np.abs(found[image].keypoints - profile.keypoints).max((1, 2)).min()
+        assert nearest < 1e-2, "one of the detections says the same"
+    assert all(p.x_bins is None for p in networks._profiles(chosen.folders["regression"], batch, least=0.0).values())
+
+
+def test_the_person_is_the_one_on_whom_rows_differ(chosen: networks.Panel) -> None:
+    person = networks.person(chosen, least=0.0)
+    assert person is not None and person.truth.shape == (2, 2) and person.rows.keys() == chosen.folders.keys()
+    left, top, right, bottom = person.window
+    assert right - left == bottom - top > 5
+    error = np.hypot(*(person.rows["bins"].keypoints - person.truth).T)
+    assert person.errors("bins") == pytest.approx(error.tolist())
+
+
+def test_the_pictures_can_be_drawn(record: Record) -> None:
+    torch.manual_seed(0)
+    assert isinstance(report.examples(record), Picture)
+    page = report.heatmaps(record)
+    assert isinstance(page, Picture) or "every row finds" in page.text

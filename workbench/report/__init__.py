@@ -1,0 +1,45 @@
+"""The report of a study: its record as CSV files, numbers, figures, and the pieces of a page that notebooks show."""
+
+from workbench.report.page import (
+    again,
+    costs,
+    curves,
+    examples,
+    flatness,
+    forest,
+    front_table,
+    fronts,
+    growth,
+    head,
+    heatmaps,
+    persons,
+    profile_head,
+    quality,
+    slices,
+    table,
+    verdicts,
+)
+from workbench.report.record import Record, open_record, write
+
+__all__ = [
+    "Record",
+    "again",
+    "costs",
+    "curves",
+    "examples",
+    "flatness",
+    "forest",
+    "front_table",
+    "fronts",
+    "growth",
+    "head",
+    "heatmaps",
+    "open_record",
+    "persons",
+    "profile_head",
+    "quality",
+    "slices",
+    "table",
+    "verdicts",
+    "write",
+]

@@ -1,0 +1,379 @@
+"""What a page says, as numbers and sentences: tables, fronts, bands, noise, and the finding of each figure.
+
+`*_frame` gives numbers, `*_finding` the sentence that a figure has as its title. Nothing is drawn here. Quality is in
+0..1 as recorded; who shows it makes percent of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench.errors import Refused
+from workbench.report.record import DATA, Frame, Record, percent, read_csv
+from workbench.run import FLAT, last_gain
+from workbench.study import Cheaper, Profile
+
+VERDICT = ["claim", "text", "verdict", "reason"]
+COSTS = {"latency": "latency of one image, ms", "gflops": "10⁹ multiply-adds of one image"}
+AVERAGED = ("AP50", "AP75", "AR", "AP_M", "AP_L", "mOKS", "NME", "params", "gflops")
+HIGHER, LOWER = "higher", "lower"
+
+
+def labels(record: Record) -> list[str]:
+    """The rows that have runs, in the order of the study."""
+    there = set(record.runs["row"])
+    return [row.label for row in record.study.rows if row.label in there]
+
+
+def missing(record: Record) -> list[str]:
+    """The rows of the study that the record does not have."""
+    there = set(labels(record))
+    return [row.label for row in record.study.rows if row.label not in there]
+
+
+def stale(record: Record) -> int:
+    """Runs whose job is no longer one that the study would run."""
+    planned = {cell.job.key for cell in record.cells}
+    return int((~record.runs["job"].isin(planned)).sum())
+
+
+# ----------------------------------------------------------------------------------------------------------- table
+
+
+def table_frame(record: Record) -> Frame:
+    """One line per row: published value, AP with its interval, runs and seeds, other means, cost, AP per trunk."""
+    runs, rows = record.runs, labels(record)
+    grouped = runs.groupby("row")
+    cited = {row.label: row.cited for row in record.study.rows if row.cited}
+    table = pd.DataFrame(index=pd.Index(rows, name="row"))
+    table["published"] = [f"{cited[r].value:g} ({cited[r].source})" if r in cited else "not available" for r in rows]
+    table["AP"] = grouped["AP"].mean()
+    interval = metric_frame(record, "AP")
+    for end in ("low", "high"):
+        table[end] = interval.get(end, math.nan)
+    table["runs"], table["seeds"] = grouped.size(), grouped["seed"].nunique()
+    for name in AVERAGED:
+        # the evaluation gives -1 where no person is of that size
+        if name in runs and (runs[name] >= 0).any():
+            table[name] = grouped[name].mean()
+    if "latency_ratio" in runs:
+        table["latency"] = latency_of(runs)
+    for trunk in sorted(set(runs["trunk"]) - {""}):
+        table[f"AP on {trunk}"] = runs[runs["trunk"] == trunk].groupby("row")["AP"].mean()
+    return table
+
+
+def metric_frame(record: Record, metric: str) -> Frame:
+    """Mean and interval of a metric by row; without columns where the record has no intervals."""
+    if record.rows.empty:
+        return pd.DataFrame(index=pd.Index([], name="row"))
+    return record.rows[record.rows["metric"] == metric].set_index("row")
+
+
+def latency_of(runs: Frame) -> Any:
+    """Milliseconds by row: the median ratio to the reference network of the same rounds, times its median time.
+
+    Runs are timed hours apart on a machine that is not always as busy; the ratio does not see that.
+    """
+    reference = (runs["latency_ms_p50"] / runs["latency_ratio"]).median()
+    return runs.groupby("row")["latency_ratio"].median() * reference
+
+
+# ---------------------------------------------------------------------------------------------------------- claims
+
+
+def verdicts_frame(record: Record) -> Frame:
+    """One line per claim of the study: verdict and reason. One that was recorded of other rows is open again."""
+    known = record.claims.set_index("claim").to_dict("index") if len(record.claims) else {}
+    lines = []
+    for claim in record.study.claims:
+        found = known.get(claim.id, {})
+        same = all(found.get(name) == getattr(claim, name) for name in ("row", "than", "metric"))
+        if not found:
+            verdict, reason = "open", "the record does not speak of it"
+        elif not same:
+            verdict, reason = "open", f"not judged: the record does not compare {claim.row!r} with {claim.than!r}"
+        else:
+            verdict, reason = found["verdict"], found["reason"]
+        lines.append({"claim": claim.id, "text": claim.text, "verdict": verdict, "reason": reason})
+    return pd.DataFrame([*lines, *_costs(record.study.costs, record.cost_claims)], columns=VERDICT)
+
+
+def _costs(claims: Sequence[Cheaper], recorded: Frame) -> list[dict[str, str]]:
+    """The same for claims of cost, which the study itself judges."""
+    known = recorded.set_index("claim").to_dict("index") if len(recorded) else {}
+    lacking = {"verdict": "open", "reason": "not measured yet"}
+    lines = [{"claim": c.id, "text": c.text} | lacking | known.get(c.id, {}) for c in claims]
+    return [{name: str(line[name]) for name in VERDICT} for line in lines]
+
+
+def profile_verdicts(profile: Profile) -> Frame:
+    """One line per claim of a study that trains nothing."""
+    return pd.DataFrame(_costs(profile.claims, read_csv(f"{profile.name}_cost_claims")), columns=VERDICT)
+
+
+def claims_finding(verdicts: Frame) -> str:
+    """How many claims hold, fail and stay open, each named."""
+    if verdicts.empty:
+        return "The study makes no claim."
+    parts = []
+    for state in ("holds", "fails", "open"):
+        mine = [str(name) for name in verdicts[verdicts["verdict"] == state]["claim"]]
+        if mine:
+            verb = state if len(mine) == 1 else {"holds": "hold", "fails": "fail", "open": "open"}[state]
+            verb = f"{'is' if len(mine) == 1 else 'are'} open" if state == "open" else verb
+            parts.append(f"{listed(mine)} {verb}")
+    return "; ".join(parts)
+
+
+def forest_frame(record: Record) -> Frame:
+    """The comparisons of two rows that are both in the study, claims first; empty where none is recorded."""
+    if record.pairs.empty:
+        return record.pairs
+    rows = {row.label for row in record.study.rows}
+    found = record.pairs[record.pairs["row"].isin(rows) & record.pairs["than"].isin(rows)].copy()
+    found["claim"] = found["claim"].fillna("")
+    return found
+
+
+def forest_finding(forest: Frame) -> str:
+    """Which claims are decided, or how wide the intervals are that leave them open."""
+    claims = forest[(forest["claim"] != "") & (forest["trunk"] == "")]
+    if claims.empty:
+        others = forest[(forest["claim"] == "") & (forest["trunk"] == "")]
+        clear = others[(others["low"] > 0) | (others["high"] < 0)]
+        base = listed(sorted(set(others["than"])))
+        return f"{len(clear)} of {len(others)} rows differ from “{base}” by more than chance would have it"
+    decided = claims[claims["verdict"] != "open"]
+    if decided.empty:
+        return f"No claim is decided: {listed([str(c) for c in claims['claim']])} stay open"
+    rest = [str(c) for c in claims[claims["verdict"] == "open"]["claim"]]
+    each = "; ".join(
+        f"{line['claim']} {line['verdict']} ({signed(line['mean'], line['metric'])})" for _, line in decided.iterrows()
+    )
+    return each + (f"; {listed(rest)} open" if rest else "")
+
+
+# --------------------------------------------------------------------------------------------------------- quality
+
+
+def best(values: Any, direction: str = HIGHER) -> str:
+    """The row with the best mean."""
+    return str(values.idxmax() if direction == HIGHER else values.idxmin())
+
+
+def quality_finding(record: Record) -> str:
+    """Whether AP, mOKS and NME name the same row as best. A row that only repeats another is no candidate."""
+    again = {row.label for row in record.study.rows if row.seed_offset}
+    means = record.runs[~record.runs["row"].isin(again)].groupby("row")[["AP", "mOKS", "NME"]].mean()
+    ap, error = best(means["AP"]), best(means["NME"], LOWER)
+    top = f"{ap}: highest AP, {100 * means['AP'][ap]:.1f} %"
+    if ap == error:
+        return f"{top}, and smallest error, {means['NME'][error]:.3f}"
+    return f"{top}; {error}: smallest error, {means['NME'][error]:.3f}"
+
+
+# ----------------------------------------------------------------------------------------------------------- front
+
+
+def front_frame(record: Record, cost: str) -> Frame:
+    """Cost, AP and its interval by row, and whether the row is on the Pareto front; rows without the numbers left out.
+
+    A row that repeats another with other seeds is left out: it is the same network.
+    """
+    table = table_frame(record)
+    if cost not in table:
+        return pd.DataFrame(columns=["cost", "AP", "low", "high", "front"])
+    again = [row.label for row in record.study.rows if row.seed_offset]
+    frame = table.drop(index=again, errors="ignore")[[cost, "AP", "low", "high"]].dropna(subset=[cost, "AP"])
+    frame = frame.rename(columns={cost: "cost"})
+    frame["front"] = on_front(frame["cost"].tolist(), frame["AP"].tolist())
+    return frame
+
+
+def on_front(cost: Sequence[float], quality: Sequence[float]) -> list[bool]:
+    """Whether nothing else is at least as cheap and as good, and better in one of the two."""
+    points = list(zip(cost, quality, strict=True))
+    return [not any(c <= mc and q >= mq and (c, q) != (mc, mq) for c, q in points) for mc, mq in points]
+
+
+def front_finding(front: Frame, cost: str) -> str:
+    """Who is on the front, from cheap to good."""
+    mine = front[front["front"]].sort_values("cost")
+    names = listed([str(name) for name in mine.index])
+    what = {"latency": "latency", "gflops": "FLOPs", "params": "parameters"}[cost]
+    if len(mine) == 1:
+        return f"{what}: {names} is the cheapest and the best"
+    return f"{what}: {len(mine)} of {len(front)} rows on the front, from {mine.index[0]} to {mine.index[-1]}"
+
+
+def dominated_frame(front: Frame) -> Frame:
+    """One line per row: on the front, or which row is no dearer and no worse, by how much."""
+    lines = []
+    for label, line in front.sort_values("cost").iterrows():
+        better = front[(front["cost"] <= line["cost"]) & (front["AP"] >= line["AP"])].drop(index=label)
+        by = "" if line["front"] or better.empty else str(better["AP"].idxmax())
+        lines.append(
+            {"row": label, "cost": line["cost"], "AP": line["AP"], "front": bool(line["front"]), "beaten by": by}
+        )
+    return pd.DataFrame(lines)
+
+
+# ---------------------------------------------------------------------------------------------------------- curves
+
+
+def bands_frame(record: Record) -> Frame:
+    """AP by row, trunk and epoch: mean, lowest and highest of the seeds; `images` seen, in thousands, where known."""
+    grouped = record.curves.groupby(["trunk", "row", "epoch"], sort=False)["AP"]
+    bands = grouped.agg(["mean", "min", "max", "count"]).reset_index()
+    bands["images"] = bands["epoch"] * record.setting.protocol.epoch_images / 1000
+    return bands
+
+
+def gains_frame(record: Record) -> Frame:
+    """AP gained over the last quarter of training, by run: how far from flat each curve ends."""
+    lines = [
+        {"row": row, "trunk": trunk, "seed": seed, "gain": last_gain(run.to_dict("records"))}
+        for (row, trunk, seed), run in record.curves.groupby(["row", "trunk", "seed"], sort=False)
+    ]
+    return pd.DataFrame(lines, columns=["row", "trunk", "seed", "gain"]).dropna(subset=["gain"])
+
+
+def flat(gains: Frame) -> int:
+    """How many curves end flat."""
+    return int((gains["gain"].abs() < FLAT).sum())
+
+
+def curves_finding(gains: Frame) -> str:
+    """How many curves have stopped rising, and which row still rises most."""
+    if gains.empty:
+        return "Too few evaluations to tell whether the curves are flat"
+    still = gains.groupby("row")["gain"].mean()
+    text = f"{flat(gains)} of {len(gains)} curves are flat at the end"
+    if flat(gains) == len(gains):
+        return text
+    return f"{text}; {best(still)} still rises most, by {100 * still.max():.1f} AP in the last quarter"
+
+
+def noise(record: Record, metric: str = "AP") -> list[float]:
+    """What other seeds alone change: each A/A run minus the run that it repeats, by seed and trunk."""
+    found = {(r["row"], r["seed"], r["trunk"]): r[metric] for r in record.runs.to_dict("records")}
+    return [
+        value - found[row.label, seed - again.seed_offset, trunk]
+        for again in record.study.rows
+        for row in record.study.rows
+        if again.seed_offset and not row.seed_offset and again.changes == row.changes
+        for (label, seed, trunk), value in found.items()
+        if label == again.label and (row.label, seed - again.seed_offset, trunk) in found
+    ]
+
+
+# ---------------------------------------------------------------------------------------------------------- slices
+
+
+def slices_mean(record: Record, by: str) -> Frame:
+    """AP by slice and row, over seeds and trunks; columns in the order of the slices."""
+    if record.slices.empty:
+        return record.slices
+    mine = record.slices[(record.slices["by"] == by) & (record.slices["AP"] > -1)]
+    order = list(dict.fromkeys(mine["slice"]))
+    rows = [label for label in labels(record) if label in set(mine["row"])]
+    return mine.pivot_table(index="row", columns="slice", values="AP").reindex(index=rows, columns=order)
+
+
+def slices_finding(means: Frame, by: str) -> str:
+    """What the last slice costs against the first, and the row that it costs least."""
+    gaps = means.iloc[:, -1] - means.iloc[:, 0]
+    high, low = best(gaps), best(gaps, LOWER)
+    what = {"size": "large persons", "crowding": "the most crowded images"}[by]
+    against = {"size": "small ones", "crowding": "those without overlap"}[by]
+    if high == low:
+        return f"{high}: {100 * gaps[high]:+.1f} AP on {what} against {against}"
+    return f"AP on {what} against {against}: {100 * gaps[low]:+.1f} ({low}) to {100 * gaps[high]:+.1f} ({high})"
+
+
+# ------------------------------------------------------------------------------------------------- cost and persons
+
+WAYS = {"kept": "persons kept", "every cell": "every cell decoded", "crops": "one crop per person"}
+
+
+def cost_frame(record: Record) -> Frame:
+    """What the rows cost, timed side by side, in the order of the study; empty where that is not recorded."""
+    if record.cost.empty:
+        return record.cost
+    rows = [row.label for row in record.study.rows if row.label in set(record.cost["row"])]
+    return record.cost.set_index("row").loc[rows]
+
+
+def persons_frame(name: str) -> Frame:
+    """Latency against the number of persons: method, persons, p50, p90 in milliseconds.
+
+    Read from `reports/data/NAME_cost.csv` (its `way` is the method) and any other `NAME*.csv` with columns `persons`,
+    `p50` and `p90`, or `latency_ms_p50` and `latency_ms_p90`, and `way`, `runtime` or `method`. Lines of the same
+    method and number of persons become their median.
+
+    Raises:
+        Refused: no such file.
+    """
+    found = [_persons(pd.read_csv(path)) for path in sorted(DATA.glob(f"{name}*.csv"))]
+    known = [frame for frame in found if len(frame)]
+    if not known:
+        raise Refused(f"no {DATA / name}*.csv has latency for several numbers of persons; run the study first")
+    return pd.concat(known, ignore_index=True).sort_values(["method", "persons"], kind="stable", ignore_index=True)
+
+
+def has_persons(name: str) -> bool:
+    """Whether there is a record of latency against persons."""
+    return any(len(_persons(pd.read_csv(path))) for path in DATA.glob(f"{name}*.csv"))
+
+
+def _persons(read: Frame) -> Frame:
+    """Empty where the file is about something else."""
+    read = read.rename(columns={"latency_ms_p50": "p50", "latency_ms_p90": "p90"})
+    what = [name for name in ("way", "method", "runtime") if name in read]
+    if not what or not {"persons", "p50", "p90"} <= set(read) or read["persons"].nunique() < 2:
+        return pd.DataFrame()
+    method = read[what].replace({"way": WAYS}).agg(", ".join, axis=1)
+    return read.assign(method=method).groupby(["method", "persons"], as_index=False)[["p50", "p90"]].median()
+
+
+def growth_frame(persons: Frame) -> Frame:
+    """By method: latency with the fewest and the most persons, their ratio, and milliseconds per further person."""
+    lines = []
+    for method, mine in persons.groupby("method", sort=False):
+        first, last = mine.loc[mine["persons"].idxmin()], mine.loc[mine["persons"].idxmax()]
+        slope = np.polyfit(mine["persons"], mine["p50"], 1)[0] if len(mine) > 1 else math.nan
+        lines.append(
+            {"method": method, "fewest": int(first["persons"]), "first": first["p50"], "most": int(last["persons"])}
+            | {"last": last["p50"], "ratio": last["p50"] / first["p50"], "per person": slope}
+        )
+    return pd.DataFrame(lines)
+
+
+def persons_finding(growth: Frame) -> str:
+    """The flattest and the steepest method."""
+    flattest, steepest = growth.loc[growth["ratio"].idxmin()], growth.loc[growth["ratio"].idxmax()]
+    text = f"{flattest['method']}: {flattest['ratio']:.2f} times as long for {flattest['most']} persons"
+    text += f" as for {flattest['fewest']}"
+    if len(growth) == 1:
+        return text
+    return f"{text}; {steepest['method']}: {steepest['ratio']:.1f} times as for {steepest['fewest']}"
+
+
+# ----------------------------------------------------------------------------------------------------------- words
+
+
+def listed(names: Sequence[str]) -> str:
+    """a, b and c; with semicolons where names hold commas."""
+    between = "; " if any("," in name for name in names) else ", "
+    return names[0] if len(names) == 1 else f"{between.join(names[:-1])} and {names[-1]}" if names else "none"
+
+
+def signed(value: float, metric: str) -> str:
+    """A difference as it is shown: in points where the metric is in percent."""
+    return f"{100 * value:+.1f} {metric}" if percent(metric) else f"{value:+.3g} {metric}"

@@ -1,0 +1,423 @@
+"""The pieces of a page, as a notebook shows them: texts in Markdown and pictures, each from one call.
+
+A figure that the record has no numbers for is replaced by a sentence that says why.
+"""
+
+from __future__ import annotations
+
+import math
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import Refused
+from workbench.report import draw, networks, numbers
+from workbench.report.record import DATA, Frame, Record, percent, read_csv
+from workbench.run import FLAT
+from workbench.study import Profile, find
+
+RENDERED = Path("reports/rendered")
+
+
+@dataclass(frozen=True)
+class Text:
+    """Markdown."""
+
+    text: str
+
+    def _repr_markdown_(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG file; `title` stands for it where it can not be networks."""
+
+    png: bytes
+    title: str
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> tuple[dict[str, str], dict[str, Any]]:
+        data = {"image/png": b64encode(self.png).decode(), "text/plain": self.title}
+        return data, {"image/png": {"alt": self.title}}
+
+
+Piece = Text | Picture
+
+
+def _picture(figure: Any, title: str) -> Picture:
+    return Picture(draw.png(figure), title)
+
+
+def left_out(what: str, why: str) -> Text:
+    """The sentence in place of a figure."""
+    return Text(f"*{what} left out: {why}.*")
+
+
+# ------------------------------------------------------------------------------------------------------------ head
+
+
+def head(record: Record) -> Text:
+    """The question, what was run where, and how many claims are decided."""
+    runs, setting = record.runs, record.setting
+    said = numbers.claims_finding(numbers.verdicts_frame(record))
+    done = f"{len(runs) - numbers.stale(record)} of {len(record.cells)} runs complete"
+    lines = [
+        f"# {record.study.question}",
+        "",
+        f"**{said}**",
+        "",
+        f"{_ended(record.study.source)} Protocol `{setting.name}`: {setting.about}. {done}; "
+        f"seeds {_values(runs, 'seed')}; commit {_values(runs, 'commit')}; "
+        f"{_values(runs, 'machine')}; threads {_values(runs, 'threads')}; {_values(runs, 'precision')}.",
+        "",
+        origin(record),
+        *_warnings(record),
+    ]
+    return Text("\n".join(lines))
+
+
+def _ended(text: str) -> str:
+    return text.rstrip(".") + "."
+
+
+def _values(runs: Frame, name: str) -> str:
+    return ", ".join(str(v) for v in sorted(set(runs[name]))) if name in runs else "unknown"
+
+
+def origin(record: Record) -> str:
+    """Where the numbers come from."""
+    here, path = len(record.folders), DATA / f"{record.stem}.csv"
+    if here:
+        return f"Numbers from the folders of {here} jobs on this machine, written to `{path}` and the files beside it."
+    return f"Numbers from the committed record, `{path}` and the files beside it: no job of it is on this machine."
+
+
+def _warnings(record: Record) -> list[str]:
+    found = []
+    if gone := numbers.missing(record):
+        found.append(f"The record lacks {numbers.listed([f'“{label}”' for label in gone])}.")
+    if old := numbers.stale(record):
+        found.append(
+            f"{old} of {len(record.runs)} recorded runs are of an earlier version of the study or its protocol."
+        )
+    lost = record.runs["unreadable_images"].max() if "unreadable_images" in record.runs else 0
+    if lost > 0:
+        found.append(f"{lost:.0f} images could not be read and are missing in what was trained and judged.")
+    return ["", "**Read with care.** " + " ".join(found)] if found else []
+
+
+def verdicts(record: Record) -> Text:
+    """The claims with verdict and reason."""
+    return _verdicts(numbers.verdicts_frame(record))
+
+
+def _verdicts(frame: Frame) -> Text:
+    if frame.empty:
+        return Text("The study makes no claim.")
+    lines = [
+        [str(c["claim"]), str(c["text"]), f'<b class="{c["verdict"]}">{c["verdict"]}</b>', str(c["reason"])]
+        for c in frame.to_dict("records")
+    ]
+    return Text(table_text(["", "claim", "verdict", "why"], lines))
+
+
+# ----------------------------------------------------------------------------------------------------------- table
+
+
+def table(record: Record) -> Text:
+    """Published beside measured, and what it costs."""
+    frame = numbers.table_frame(record)
+    return Text("\n\n".join([markdown(frame), _legend(record, frame)]))
+
+
+def markdown(frame: Frame) -> str:
+    """A table of rows in Markdown: quality in percent, parameters in millions."""
+    shown = {"row": [str(label) for label in frame.index]}
+    for name in frame.columns:
+        if name in ("low", "high"):
+            continue
+        if name == "AP":
+            shown["AP, measured"] = [_number(100 * v, 1) for v in frame[name]]
+            if frame["low"].notna().any():
+                ends = zip(frame["low"], frame["high"], strict=True)
+                shown["95 % interval"] = [f"{_number(100 * a, 1)} to {_number(100 * b, 1)}" for a, b in ends]
+        else:
+            shown[_heading(name)] = [_cell(name, v) for v in frame[name]]
+    return table_text(list(shown), list(zip(*shown.values(), strict=True)))
+
+
+def _heading(name: str) -> str:
+    return {"published": "AP, published", "params": "parameters", "latency": "latency, ms", "gflops": "GFLOPs"}.get(
+        name, name
+    )
+
+
+def _cell(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if name == "params":
+        return _number(value / 1e6, 2, " M")
+    if name in ("runs", "seeds"):
+        return f"{value:.0f}"
+    if name == "latency":
+        return _number(value, 1)
+    return _number(100 * value, 1) if percent(name) else _number(value, 3)
+
+
+def _number(value: float, digits: int, unit: str = "") -> str:
+    return "" if math.isnan(value) else f"{value:.{digits}f}{unit}"
+
+
+def table_text(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    every = [heads, ["---"] * len(heads), *lines]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in every)
+
+
+def _legend(record: Record, frame: Frame) -> str:
+    persons = "AP, AP50, AP75, AR and mOKS in percent of the validation images' persons. mOKS is the mean OKS of each "
+    persons += "person's best detection, NME the mean distance of matched key points in units of the root of the "
+    persons += "person's area. GFLOPs are 10⁹ multiply-adds of one image with ten persons."
+    if "latency" in frame:
+        persons += (
+            " Latency: one image, ten persons, one CPU thread, as a ratio to the nano network in the same rounds."
+        )
+    if "95 % interval" in markdown(frame):
+        trunks = "these trunks, " if record.runs["trunk"].any() else ""
+        persons += f" The interval of AP speaks of {trunks}other images and other seeds; the wider of the two is given."
+    else:
+        persons += " This record holds no intervals of single rows."
+    return persons
+
+
+def costs(record: Record) -> Text:
+    """What the rows cost, timed side by side."""
+    frame = numbers.cost_frame(record)
+    if frame.empty:
+        return left_out("Costs side by side", "the record does not hold them; the study times them when it is complete")
+    lines = [
+        [
+            str(label),
+            f"{c['params'] / 1e6:.2f} M",
+            f"{c['gflops']:.3f}",
+            f"{c['latency_ms_p50']:.1f}",
+            f"{c['latency_ms_p10']:.1f} to {c['latency_ms_p90']:.1f}",
+            f"{c['latency_ratio']:.3f} ({_number(c['ratio_low'], 3)} to {_number(c['ratio_high'], 3)})",
+        ]
+        for label, c in frame.iterrows()
+    ]
+    heads = [
+        "row",
+        "parameters",
+        "GFLOPs",
+        "latency, ms",
+        "10th to 90th percentile",
+        "times the first row, 95 % interval",
+    ]
+    return Text("\n\n".join([table_text(heads, lines), _conditions(frame)]))
+
+
+def _conditions(frame: Frame) -> str:
+    known = {"machine": "", "threads": " thread", "precision": "", "size": " px", "rounds": " interleaved rounds"}
+    said = [f"{_values(frame, name)}{unit}" for name, unit in known.items() if name in frame]
+    said += [f"load {_values(frame, 'load')}"] * ("load" in frame) + [f"commit {_values(frame, 'commit')}"]
+    return f"Timed side by side at published size: {', '.join(said)}. GFLOPs are 10⁹ multiply-adds of one image."
+
+
+# --------------------------------------------------------------------------------------------------------- figures
+
+
+def forest(record: Record) -> Piece:
+    """Differences with intervals."""
+    frame = numbers.forest_frame(record)
+    if frame.empty:
+        return left_out("Differences", "the record holds no intervals of differences; write it anew where the jobs are")
+    title = numbers.forest_finding(frame)
+    return _picture(draw.forest(frame, title), title)
+
+
+def quality(record: Record) -> Piece:
+    """AP, mean OKS and error beside each other."""
+    if not {"AP", "mOKS", "NME"} <= set(record.runs):
+        return left_out("Errors", "the record holds neither mean OKS nor mean error")
+    title = numbers.quality_finding(record)
+    return _picture(draw.quality(record.runs, record.rows, numbers.labels(record), title), title)
+
+
+def fronts(record: Record) -> Piece:
+    """AP against latency and FLOPs."""
+    frames = {cost: numbers.front_frame(record, cost) for cost in numbers.COSTS}
+    frames = {cost: frame for cost, frame in frames.items() if len(frame) > 1}
+    if not frames:
+        return left_out("AP against cost", "fewer than two rows have both")
+    title = "; ".join(numbers.front_finding(frame, cost) for cost, frame in frames.items())
+    return _picture(draw.fronts(frames, numbers.labels(record), title), title)
+
+
+def front_table(record: Record, cost: str) -> Text:
+    """Who is on the front, and by whom the others are beaten."""
+    frame = numbers.front_frame(record, cost)
+    if len(frame) < 2:
+        return left_out("The front", "fewer than two rows have AP and this cost")
+    lines = [
+        [str(c["row"]), _number(c["cost"], 3), _number(100 * c["AP"], 1), "yes" if c["front"] else "", c["beaten by"]]
+        for c in numbers.dominated_frame(frame).to_dict("records")
+    ]
+    heads = ["row", numbers.COSTS[cost], "AP, %", "on the front", "no dearer and no worse"]
+    return Text(table_text(heads, lines))
+
+
+def curves(record: Record) -> Piece:
+    """AP over training."""
+    if record.curves.empty:
+        return left_out("Curves", "the record holds none")
+    title = numbers.curves_finding(numbers.gains_frame(record))
+    return _picture(draw.curves(numbers.bands_frame(record), numbers.labels(record), title), title)
+
+
+def flatness(record: Record) -> Text:
+    """How flat the curves end, and what other seeds alone change."""
+    gains, again = numbers.gains_frame(record), numbers.noise(record)
+    lines = []
+    if len(gains):
+        lines.append(
+            f"Flat at the end (less than {100 * FLAT:.1f} AP over the last quarter): {numbers.flat(gains)} of "
+            f"{len(gains)} curves. Gain over the last quarter, AP, mean over runs and largest:"
+        )
+        by_row = gains.groupby("row")["gain"]
+        each = [(r, by_row.mean()[r], by_row.max()[r]) for r in numbers.labels(record) if r in by_row.groups]
+        rows = [[label, f"{100 * mean:+.1f}", f"{100 * most:+.1f}"] for label, mean, most in each]
+        lines += ["", table_text(["row", "mean", "largest"], rows), ""]
+    else:
+        lines.append("The curves have too few points to say whether they are flat.")
+    lines.append(
+        "Noise floor, the same row with other seeds (A/A): "
+        + (", ".join(f"{100 * d:+.1f}" for d in again) + " AP." if again else "not measured.")
+    )
+    return Text("\n".join(lines))
+
+
+def slices(record: Record) -> Piece:
+    """AP by size of persons and by crowding."""
+    means = {by: numbers.slices_mean(record, by) for by in ("size", "crowding")}
+    means = {by: frame for by, frame in means.items() if len(frame) and len(frame.columns) > 1}
+    if not means:
+        return left_out("AP by size and crowding", "the record does not hold it; write it anew where jobs and data are")
+    persons = {by: _persons(record, by) for by in means}
+    title = "; ".join(numbers.slices_finding(frame, by) for by, frame in means.items())
+    return _picture(draw.slices(means, persons, numbers.labels(record), title), title)
+
+
+def _persons(record: Record, by: str) -> dict[str, int]:
+    mine = record.slices[record.slices["by"] == by]
+    return dict(zip(mine["slice"], mine["persons"], strict=True))
+
+
+# --------------------------------------------------------------------------------------------------------- networks
+
+
+def examples(record: Record) -> Piece:
+    """The images on which the rows disagree most."""
+
+    def drawn(chosen: networks.Panel) -> Picture:
+        shown = networks.examples(chosen)
+        spread = [max(e.quality.values()) - min(e.quality.values()) for e in shown]
+        title = (
+            f"Where rows disagree most: mean OKS of an image differs by {100 * min(spread):.0f} to "
+            f"{100 * max(spread):.0f} points ({_run(chosen)})"
+        )
+        return _picture(draw.examples(shown, list(chosen.folders), title), title)
+
+    return _of_networks(record, "examples", "Examples", drawn)
+
+
+def heatmaps(record: Record) -> Piece:
+    """One person's 1-D heatmaps."""
+
+    def drawn(chosen: networks.Panel) -> Piece:
+        person = networks.person(chosen)
+        if person is None:
+            return left_out("Heatmaps", "on the chosen images there is no person that every row finds")
+        errors = {label: max(person.errors(label)) for label in person.rows}
+        near, far = min(errors, key=errors.__getitem__), max(errors, key=errors.__getitem__)
+        title = (
+            f"One person's {numbers.listed([n.replace('_', ' ') for n in person.names])}: off by at most "
+            f"{errors[near]:.1f} px with {near}, {errors[far]:.1f} px with {far} ({_run(chosen)})"
+        )
+        return _picture(draw.heatmaps(person, list(person.rows), title), title)
+
+    return _of_networks(record, "heatmaps", "Heatmaps", drawn)
+
+
+def _run(chosen: networks.Panel) -> str:
+    return f"seed {chosen.seed}" + f", trunk {chosen.trunk}" * bool(chosen.trunk)
+
+
+def _of_networks(record: Record, name: str, what: str, drawn: Callable[[networks.Panel], Piece]) -> Piece:
+    """A picture of what networks see; where there are no networks the one that was drawn where they were."""
+    try:
+        chosen = networks.panel(record)
+    except Refused as error:
+        return left_out(what, str(error))
+    if chosen is not None:
+        return drawn(chosen)
+    kept = RENDERED / f"{record.stem}_{name}.png"
+    if kept.exists():
+        return Picture(kept.read_bytes(), f"{what}, drawn where the networks were")
+    return left_out(what, "they need the networks of two rows, and the folders of their jobs are not on this machine")
+
+
+# ------------------------------------------------------------------------------------------------- persons, the end
+
+
+def profile_head(name: str) -> Text:
+    """The question of a study that trains nothing, and its verdicts."""
+    profile = _profile(name)
+    found = numbers.profile_verdicts(profile)
+    about = f"{_ended(profile.source)} Nothing is trained. Numbers from `{DATA / name}*.csv`."
+    lines = [f"# {profile.question}", "", f"**{numbers.claims_finding(found)}**", "", about, "", _verdicts(found).text]
+    return Text("\n".join(lines))
+
+
+def _profile(name: str) -> Profile:
+    found = find(name)
+    if not isinstance(found, Profile):
+        raise Refused(f"study {name} trains networks: reports/ablation.ipynb shows it")
+    return found
+
+
+def persons(name: str) -> Picture:
+    """Latency against the number of persons."""
+    frame = numbers.persons_frame(name)
+    title = numbers.persons_finding(numbers.growth_frame(frame))
+    return _picture(draw.persons(frame, title), title)
+
+
+def growth(name: str) -> Text:
+    """How latency grows with persons, by method."""
+    lines = [
+        [
+            str(g["method"]),
+            f"{g['first']:.1f} ({g['fewest']})",
+            f"{g['last']:.1f} ({g['most']})",
+            f"{g['ratio']:.2f}",
+            f"{g['per person']:.2f}",
+        ]
+        for g in numbers.growth_frame(numbers.persons_frame(name)).to_dict("records")
+    ]
+    heads = ["method", "ms with the fewest persons", "ms with the most", "ratio", "ms per further person"]
+    conditions = read_csv(f"{name}_cost")
+    return Text("\n\n".join([table_text(heads, lines), *([_conditions(conditions)] if len(conditions) else [])]))
+
+
+def again(record: Record) -> Text:
+    """How to get this page once more."""
+    what = f"{record.study.name} --protocol {record.setting.name}"
+    return Text(
+        f"Run again: `nox -s study -- {what}`, then `nox -s report -- {what}`. "
+        f"Every number of this page: `{DATA / record.stem}*.csv`."
+    )

@@ -1,0 +1,385 @@
+"""The record of a study as CSV files: written from the folders of complete jobs, read by all that is shown.
+
+    reports/data/STEM.csv          one line per run: row, seed, trunk, final numbers, commit, machine, threads
+    reports/data/STEM_rows.csv     one line per row and metric: mean over runs and its interval
+    reports/data/STEM_claims.csv   one line per claim: verdict, reason
+    reports/data/STEM_pairs.csv    one line per comparison of two rows, as a whole and on each trunk: its intervals
+    reports/data/STEM_slices.csv   one line per run and kind of image (size of persons, crowding): AP, mOKS, NME
+    reports/data/STEM_curves.csv   one line per run and evaluation
+
+STEM is study, protocol and whatever else was changed. Beside them lie STUDY_cost.csv and STUDY_cost_claims.csv, which
+the study itself writes (see `profiles`): what its rows cost, timed side by side. Pages are drawn from these files
+alone; only example pictures need the folders.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+
+from workbench import presets
+from workbench import study as studies
+from workbench.data.scene import crowd_index
+from workbench.data.source import validation
+from workbench.errors import Refused
+from workbench.evaluate import CROWD_AREA, MatchRecords
+from workbench.judge import Judgement, Results, verdicts
+from workbench.run import read
+from workbench.stats import Interval, Metric, image_weights, resampled_metric, t_interval
+from workbench.study import Better, Cell, Row, Setting, Study
+
+Frame = pd.DataFrame
+DATA = Path("reports/data")
+PARTS = ("rows", "claims", "pairs", "slices", "curves")
+INTERVAL_OF: tuple[Metric, ...] = ("AP", "mOKS", "NME")
+RESAMPLES = 1_000
+CROWDING = (0.0, 0.2, 0.8)  # upper ends of all bins but the last: none at all, then about as CrowdPose cuts
+FEWEST = 20  # images of a slice that is still shown
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a study under a setting.
+
+    Fields:
+        runs, rows, claims, pairs, slices, curves, cost, cost_claims: the files above; empty where there is none.
+        cells: every planned job; folders: by job key, of those that are complete on this machine.
+        home, data: where jobs lie, and the data set on disk, where the study was given one.
+    """
+
+    study: Study
+    setting: Setting
+    stem: str
+    cells: tuple[Cell, ...]
+    runs: Frame
+    rows: Frame
+    claims: Frame
+    pairs: Frame
+    slices: Frame
+    curves: Frame
+    cost: Frame
+    cost_claims: Frame
+    folders: Mapping[str, Path]
+    home: Path
+    data: Path | None = None
+
+
+def open_record(
+    study: str,
+    protocol: str,
+    home: Path | str = "runs",
+    seeds: int | None = None,
+    data: Path | str | None = None,
+    sets: Mapping[str, Any] | None = None,
+) -> Record:
+    """Reads the record of `studies/STUDY.py` under a protocol from its CSV files.
+
+    Raises:
+        Refused: no such study or protocol, or no record of it.
+    """
+    asked = studies.find(study)
+    if not isinstance(asked, Study):
+        raise Refused(f"study {study} trains nothing: reports/persons.ipynb shows it")
+    return load(asked, presets.setting(protocol), Path(home), seeds, Path(data) if data else None, sets)
+
+
+def load(
+    study: Study,
+    setting: Setting,
+    home: Path,
+    seeds: int | None = None,
+    data: Path | None = None,
+    sets: Mapping[str, Any] | None = None,
+) -> Record:
+    """As `open_record`, of a study and a setting that are no files."""
+    stem = stem_of(study, setting, sets)
+    if not (DATA / f"{stem}.csv").exists():
+        raise Refused(f"there is no {DATA / stem}.csv; write it with: nox -s report -- {study.name}")
+    runs = read_csv(stem)
+    cells = recorded(study, setting, home, seeds, sets)
+    folders = {key: home / "jobs" / key for key in runs["job"] if complete(home, key)}
+    frames = {part: read_csv(f"{stem}_{part}") for part in PARTS}
+    frames |= {part: read_csv(f"{study.name}_{part}") for part in ("cost", "cost_claims")}
+    return Record(study, setting, stem, tuple(cells), runs, **frames, folders=folders, home=home, data=data)
+
+
+def read_csv(name: str) -> Frame:
+    """`reports/data/NAME.csv`, empty where there is none."""
+    path = DATA / f"{name}.csv"
+    if not path.exists() or not path.stat().st_size:
+        return pd.DataFrame()
+    return pd.read_csv(path, keep_default_na=True, dtype={"commit": str}).fillna({"trunk": "", "threads": ""})
+
+
+def write(
+    study: Study,
+    setting: Setting,
+    home: Path,
+    seeds: int | None = None,
+    data: Path | None = None,
+    sets: Mapping[str, Any] | None = None,
+) -> list[Path]:
+    """Writes the CSV files of a study from the folders of its complete jobs. Other `sets`, other files.
+
+    Raises:
+        Refused: no job is complete.
+    """
+    results = results_of(study, setting, home, seeds, sets)
+    judged, stem = verdicts(study, setting, results), stem_of(study, setting, sets)
+    frames = {
+        stem: runs_frame(study, setting, results),
+        f"{stem}_rows": rows_frame(study, results),
+        f"{stem}_claims": claims_frame(judged),
+        f"{stem}_pairs": pairs_frame(judged, verdicts(against_base(study), setting, results)),
+        f"{stem}_slices": slices_frame(results, home, data),
+        f"{stem}_curves": curves_frame(results),
+    }
+    DATA.mkdir(parents=True, exist_ok=True)
+    paths = {DATA / f"{name}.csv": frame for name, frame in frames.items()}
+    for path, frame in paths.items():
+        frame.to_csv(path, index=False, float_format="%.6g")
+    return list(paths)
+
+
+def stem_of(study: Study, setting: Setting, sets: Mapping[str, Any] | None = None) -> str:
+    """How the files of a study under a setting begin."""
+    return "_".join([study.name, setting.name, *(re.sub(r"[^\w.]+", "-", f"{k}={v}") for k, v in (sets or {}).items())])
+
+
+def complete(home: Path, key: str) -> bool:
+    """Whether the job of this key is done."""
+    return (home / "jobs" / key / "result.json").exists()
+
+
+def recorded(
+    study: Study, setting: Setting, home: Path, seeds: int | None = None, sets: Mapping[str, Any] | None = None
+) -> list[Cell]:
+    """The planned cells; with `seeds` None those of the setting and the complete ones of any further seed."""
+    cells, more = study.cells(setting, seeds, sets), True
+    count = 1 + max(cell.seed for cell in cells)
+    while seeds is None and more:
+        count += 1
+        last = [c for c in study.cells(setting, count, sets) if c.seed == count - 1 and complete(home, c.job.key)]
+        cells, more = [*cells, *last], bool(last)
+    return cells
+
+
+def results_of(
+    study: Study, setting: Setting, home: Path, seeds: int | None = None, sets: Mapping[str, Any] | None = None
+) -> Results:
+    """The complete cells of a study under a setting, of jobs changed by `sets` as the study was run.
+
+    Raises:
+        Refused: none is complete.
+    """
+    cells = recorded(study, setting, home, seeds, sets)
+    found = [(cell, read(home / "jobs" / cell.job.key)) for cell in cells if complete(home, cell.job.key)]
+    if not found:
+        raise Refused(f"nothing of {study.name}, {setting.name} is complete in {home}; run the study first")
+    return found
+
+
+def runs_frame(study: Study, setting: Setting, results: Results) -> Frame:
+    """One line per run: what was run, its numbers, where and from which commit."""
+    lines = [
+        {"study": study.name, "protocol": setting.name, "row": cell.row, "seed": cell.job.seed, "trunk": cell.trunk}
+        | {"job": cell.job.key, **result.metrics, **result.tags}
+        for cell, result in results
+    ]
+    return pd.DataFrame(lines)
+
+
+def curves_frame(results: Results) -> Frame:
+    """One line per evaluation of each run."""
+    return pd.DataFrame(
+        [
+            {"row": cell.row, "seed": cell.job.seed, "trunk": cell.trunk, "job": cell.job.key, **line}
+            for cell, result in results
+            for line in result.curve
+        ]
+    )
+
+
+# ------------------------------------------------------------------------------------------------------- intervals
+
+
+def rows_frame(study: Study, results: Results) -> Frame:
+    """One line per row and metric: the mean over runs, and its 95 % interval over images and over seeds.
+
+    The trunks of a probe are averaged first: the interval speaks of these trunks, other images and other seeds. The
+    wider of the two is `low` to `high`.
+    """
+    lines: list[dict[str, Any]] = []
+    for row in study.rows:
+        mine = [(cell, MatchRecords.load(r.folder / "records.npz")) for cell, r in results if cell.row == row.label]
+        if not mine:
+            continue
+        images = len(mine[0][1].image_ids)
+        weights = np.concatenate([np.ones((1, images), np.int64), image_weights(images, RESAMPLES, seed=0)])
+        for metric in INTERVAL_OF:
+            drawn = {(c.seed, c.trunk): resampled_metric(records, weights, metric) for c, records in mine}
+            seeds = sorted({seed for seed, _ in drawn})
+            of_seed = np.stack([np.mean([v for (s, _), v in drawn.items() if s == seed], 0) for seed in seeds])
+            lines.append(
+                {"row": row.label, "metric": metric, "runs": len(mine), "seeds": len(seeds), **_spread(of_seed)}
+            )
+    return pd.DataFrame(lines)
+
+
+def _spread(values: Any) -> dict[str, float]:
+    """Mean and intervals from (seeds, 1 + resamples); the first column is of all images, once each."""
+    observed, low, high = values[:, 0], *np.nanquantile(values[:, 1:].mean(0), [0.025, 0.975])
+    spread = {"mean": float(observed.mean()), "images_low": float(low), "images_high": float(high)}
+    wide = (spread["images_low"], spread["images_high"])
+    if len(observed) > 1:
+        seeds = t_interval(observed)
+        spread |= {"seeds_low": seeds.low, "seeds_high": seeds.high}
+        wide = max(wide, (seeds.low, seeds.high), key=lambda ends: ends[1] - ends[0])
+    return spread | {"low": wide[0], "high": wide[1]}
+
+
+def claims_frame(judged: Sequence[Judgement]) -> Frame:
+    """One line per claim: what it compares, verdict, reason, interval of the difference."""
+    return pd.DataFrame(
+        [
+            {"claim": j.claim.id, "text": j.claim.text, "row": j.claim.row, "than": j.claim.than}
+            | {"metric": j.claim.metric, "margin": j.claim.margin}
+            | {"verdict": str(j.decision.state), "reason": j.decision.reason}
+            | ({} if j.interval is None else {"mean": j.interval.mean, "low": j.interval.low, "high": j.interval.high})
+            for j in judged
+        ]
+    )
+
+
+def against_base(study: Study) -> Study:
+    """The study with other claims: every row against the base. They are compared, never decided."""
+    base = base_row(study)
+    others = [row.label for row in study.rows if row is not base]
+    return replace(study, claims=tuple(Better("", label, label, base.label) for label in others))
+
+
+def base_row(study: Study) -> Row:
+    """The row that changes nothing; the first one where every row does."""
+    plain = [row for row in study.rows if not row.changes and not row.seed_offset]
+    return (plain or study.rows)[0]
+
+
+def pairs_frame(claims: Sequence[Judgement], others: Sequence[Judgement]) -> Frame:
+    """One line per comparison and scope: all runs together ("") or one trunk. `others` are no claims of the study."""
+    lines: list[dict[str, Any]] = []
+    for judgement in [*claims, *others]:
+        claim = judgement.claim
+        about = {"claim": claim.id, "row": claim.row, "than": claim.than, "metric": claim.metric}
+        about |= {"margin": claim.margin, "verdict": str(judgement.decision.state) if claim.id else ""}
+        scopes = {"": judgement.interval, **(judgement.per_trunk or {})}
+        lines += [{**about, "trunk": trunk, **_ends(i)} for trunk, i in scopes.items() if i is not None]
+    return pd.DataFrame(lines)
+
+
+def _ends(interval: Interval) -> dict[str, float]:
+    ends = {"mean": interval.mean, "low": interval.low, "high": interval.high, "count": len(interval.differences)}
+    for name, part in (("images", interval.by_images), ("seeds", interval.by_seeds)):
+        if part is not None:
+            ends |= {f"{name}_low": part.low, f"{name}_high": part.high}
+    return ends
+
+
+# ---------------------------------------------------------------------------------------------------------- slices
+
+
+def slices_frame(results: Results, home: Path, data: Path | None = None) -> Frame:
+    """One line per run and kind of image. Empty where the data set is not at hand.
+
+    Match records know images, not persons, so a slice is a set of images: by the size of its median person, and by
+    how crowded it is. Images without a labelled person are in no slice.
+    """
+    try:
+        truth = validation(results[0][0].job, 0, home, data).truth
+    except Refused:
+        return pd.DataFrame()
+    slices = slices_of(images_frame(truth))
+    lines: list[dict[str, Any]] = []
+    for cell, result in results:
+        records = MatchRecords.load(result.folder / "records.npz")
+        weights = np.stack([np.isin(records.image_ids, list(ids)).astype(np.int64) for _, ids in slices])
+        values = {metric: resampled_metric(records, weights, metric) for metric in INTERVAL_OF}
+        about = {"row": cell.row, "seed": cell.job.seed, "trunk": cell.trunk}
+        lines += [
+            {**about, **what, "persons": int(w @ records.oks_count), **{m: v[i] for m, v in values.items()}}
+            for i, ((what, _), w) in enumerate(zip(slices, weights, strict=True))
+        ]
+    return pd.DataFrame(lines)
+
+
+def images_frame(truth: Mapping[str, Any]) -> Frame:
+    """One line per image with a labelled person: the root of its median person's area in pixels, and its crowd index.
+
+    The crowd index (arXiv 1812.00324) is the data set's own where it has one, else worked out from boxes and points:
+    the mean over persons of others' key points in the person's box by own ones, at most 1.
+    """
+    persons: dict[int, list[Mapping[str, Any]]] = {}
+    for ann in truth["annotations"]:
+        if not ann.get("iscrowd") and any(ann["keypoints"][2::3]):
+            persons.setdefault(ann["image_id"], []).append(ann)
+    return pd.DataFrame(
+        [
+            {
+                "image": image["id"],
+                "size": float(np.median([_area(ann) ** 0.5 for ann in persons[image["id"]]])),
+                "crowding": float(image.get("crowdIndex", _crowding(persons[image["id"]]))),
+            }
+            for image in truth["images"]
+            if image["id"] in persons
+        ],
+        columns=["image", "size", "crowding"],
+    )
+
+
+def _area(ann: Mapping[str, Any]) -> float:
+    return float(ann.get("area") or CROWD_AREA * ann["bbox"][2] * ann["bbox"][3])
+
+
+def _crowding(persons: Sequence[Mapping[str, Any]]) -> float:
+    boxes = np.array([ann["bbox"] for ann in persons], np.float32)
+    boxes[:, 2:] += boxes[:, :2]
+    points = np.array([ann["keypoints"] for ann in persons], np.float32).reshape(len(persons), -1, 3)
+    return crowd_index(boxes, points[..., :2], points[..., 2])
+
+
+def slices_of(images: Frame) -> list[tuple[dict[str, Any], set[int]]]:
+    """What each slice is and the numbers of its images; those with fewer than `FEWEST` are left out.
+
+    Sizes are cut into three equal parts of the images; crowding at `CROWDING`.
+    """
+    thirds = [float(v) for v in images["size"].quantile([1 / 3, 2 / 3])]
+    found = [*_cut(images, "size", thirds, "{:.0f}".format), *_cut(images, "crowding", CROWDING, "{:g}".format)]
+    return [(what, ids) for what, ids in found if len(ids) >= FEWEST]
+
+
+def _cut(
+    images: Frame, by: str, ends: Iterable[float], text: Callable[[float], str]
+) -> list[tuple[dict[str, Any], set[int]]]:
+    low, cuts = -np.inf, [*ends, np.inf]
+    found = []
+    for high in cuts:
+        chosen: Any = images[(images[by] > low) & (images[by] <= high)]
+        if high == 0:
+            name = "0"
+        elif np.isinf(low):
+            name = f"up to {text(high)}"
+        else:
+            name = f"above {text(low)}" if np.isinf(high) else f"{text(low)} to {text(high)}"
+        found.append(({"by": by, "slice": name, "images": len(chosen)}, set(chosen["image"].tolist())))
+        low = high
+    return found
+
+
+def percent(metric: str) -> bool:
+    """Whether a metric is shown in percent: all but errors and costs."""
+    return metric.startswith(("AP", "AR")) or (metric in get_args(Metric) and metric != "NME")
