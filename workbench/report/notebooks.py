@@ -124,7 +124,7 @@ def _executed(path: Path, values: Mapping[str, Any]) -> Any:
     cell.source = "\n".join(f"{name} = {value!r}" for name, value in values.items())
     client = NotebookClient(
         page, timeout=TIMEOUT, kernel_name="python3", resources={"metadata": {"path": os.getcwd()}},
-        extra_arguments=["--HistoryManager.enabled=False"],
+        extra_arguments=["--HistoryManager.enabled=False", "--IPKernelApp.log_level=40"],
     )  # fmt: skip
     with _own_folders():
         try:
@@ -143,6 +143,7 @@ def _own_folders() -> Iterator[None]:
         own = {
             "IPYTHONDIR": folder,
             "JUPYTER_RUNTIME_DIR": folder,
+            "PYTHONWARNINGS": "ignore",  # of foreign imports: a page is no place for them
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         }
         before = {name: os.environ.get(name) for name in own}

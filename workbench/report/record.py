@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,7 +29,7 @@ from workbench.data.scene import crowd_index
 from workbench.data.source import validation
 from workbench.errors import Refused
 from workbench.evaluate import CROWD_AREA, MatchRecords
-from workbench.judge import Judgement, Results, verdicts
+from workbench.judge import Judgement, Results, judged, verdicts
 from workbench.run import read
 from workbench.stats import Interval, Metric, image_weights, resampled_metric, t_interval
 from workbench.study import Better, Cell, Row, Setting, Study
@@ -131,12 +131,12 @@ def write(
         Refused: no job is complete.
     """
     results = results_of(study, setting, home, seeds, sets)
-    judged, stem = verdicts(study, setting, results), stem_of(study, setting, sets)
+    claims, stem = verdicts(study, setting, results), stem_of(study, setting, sets)
     frames = {
         stem: runs_frame(study, setting, results),
         f"{stem}_rows": rows_frame(study, results),
-        f"{stem}_claims": claims_frame(judged),
-        f"{stem}_pairs": pairs_frame(judged, verdicts(against_base(study), setting, results)),
+        f"{stem}_claims": claims_frame(claims),
+        f"{stem}_pairs": pairs_frame(claims, judged(against_base(study), setting, results)),
         f"{stem}_slices": slices_frame(results, home, data),
         f"{stem}_curves": curves_frame(results),
     }
@@ -244,7 +244,7 @@ def _spread(values: Any) -> dict[str, float]:
     return spread | {"low": wide[0], "high": wide[1]}
 
 
-def claims_frame(judged: Sequence[Judgement]) -> Frame:
+def claims_frame(claims: Sequence[Judgement]) -> Frame:
     """One line per claim: what it compares, verdict, reason, interval of the difference."""
     return pd.DataFrame(
         [
@@ -252,16 +252,16 @@ def claims_frame(judged: Sequence[Judgement]) -> Frame:
             | {"metric": j.claim.metric, "margin": j.claim.margin}
             | {"verdict": str(j.decision.state), "reason": j.decision.reason}
             | ({} if j.interval is None else {"mean": j.interval.mean, "low": j.interval.low, "high": j.interval.high})
-            for j in judged
+            for j in claims
         ]
     )
 
 
-def against_base(study: Study) -> Study:
-    """The study with other claims: every row against the base. They are compared, never decided."""
+def against_base(study: Study) -> tuple[Better, ...]:
+    """Every row against the base: compared, never decided, so they have no names."""
     base = base_row(study)
     others = [row.label for row in study.rows if row is not base]
-    return replace(study, claims=tuple(Better("", label, label, base.label) for label in others))
+    return tuple(Better("", label, label, base.label) for label in others)
 
 
 def base_row(study: Study) -> Row:
