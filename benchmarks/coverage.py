@@ -106,7 +106,7 @@ def table() -> Iterator[tuple[str, str, int | str, int, str, str]]:
 def coverage(noise: Noise, seeds: int, simulations: int) -> dict[str, float]:
     """How often each interval holds its truth; the true difference is 0.3."""
     rng = np.random.default_rng([1, seeds])
-    hits = dict.fromkeys(PARTS, 0)
+    hits: dict[str, int] = dict.fromkeys(PARTS, 0)
     for run in range(simulations):
         at, by_image = rng.normal(0.3, noise.seeds or 1e-12, seeds), _per_image(rng, noise.shared)
         values = at[:, None] + by_image + np.stack([_per_image(rng, noise.own) for _ in range(seeds)])
@@ -116,7 +116,7 @@ def coverage(noise: Noise, seeds: int, simulations: int) -> dict[str, float]:
         found = paired_bootstrap([zero] * seeds, pairs)
         truths = {"images": at.mean(), "seeds": 0.3 + by_image.mean(), "both": 0.3, "deciding": 0.3, "resampled": 0.3}
         for part, interval in (_parts(found) | {"resampled": _drawing_seeds(pairs, rng)}).items():
-            hits[part] += interval.low <= truths[part] <= interval.high
+            hits[part] += bool(interval.low <= truths[part] <= interval.high)
     return {part: count / simulations for part, count in hits.items()}
 
 
@@ -149,11 +149,11 @@ def ap_coverage(seeds: int, simulations: int) -> dict[str, float]:
     """The same for AP from match records, where seeds, images and each seed's own errors all have a part."""
     truth = _true_ap_difference()
     rng = np.random.default_rng([2, seeds])
-    hits = dict.fromkeys(("both", "deciding"), 0)
+    hits: dict[str, int] = dict.fromkeys(("both", "deciding"), 0)
     for run in range(simulations):
         scenes = _Scenes(rng, 60)
         sides = [[resample(scenes.records(row, rng), "AP", 200, run) for _ in range(seeds)] for row in (0, 1)]
-        found = _parts(paired_bootstrap(*sides))
+        found = _parts(paired_bootstrap(sides[0], sides[1]))
         for part in hits:
             hits[part] += found[part].low <= truth <= found[part].high
     return {part: count / simulations for part, count in hits.items()}
@@ -163,7 +163,7 @@ def ap_coverage(seeds: int, simulations: int) -> dict[str, float]:
 def _true_ap_difference() -> float:
     rng = np.random.default_rng(3)
     scenes = [_Scenes(rng, 2_000) for _ in range(30)]
-    return float(np.mean([np.subtract(*(ap_from_records(s.records(row, rng)) for row in (1, 0))) for s in scenes]))
+    return float(np.mean([ap_from_records(s.records(1, rng)) - ap_from_records(s.records(0, rng)) for s in scenes]))
 
 
 class _Scenes:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ def found(value: Value) -> Callable[[Cell], Result | None]:
     return find
 
 
-def follow(value: Value, asked: Setting | None = None, study: Study = STUDY, **options: int | None) -> Course:
+def follow(value: Value, asked: Setting | None = None, study: Study = STUDY, **options: Any) -> Course:
     asked = asked or setting()
     return course(study, asked, lambda n: cells(study, asked.trunks, n), found(value), **options)
 

@@ -46,7 +46,8 @@ def compared(
     a: list[MatchRecords], b: list[MatchRecords], resamples: int = 2_000, seed: int = 0, metric: Metric = "AP"
 ) -> Interval:
     """b - a over images and seeds."""
-    return paired_bootstrap(*([resample(r, metric, resamples, seed) for r in side] for side in (a, b)))
+    drawn_a, drawn_b = ([resample(r, metric, resamples, seed) for r in side] for side in (a, b))
+    return paired_bootstrap(drawn_a, drawn_b)
 
 
 def street(seed: int, copies: list[int], classes: int = 1) -> tuple[dict[str, Any], list[Any]]:
@@ -261,14 +262,14 @@ def test_seeds_of_a_trunk_are_no_new_trunks() -> None:
     names = [name for name in gains for _ in range(3)]
     a = [averages(hard) for _ in names]
     b = [averages(hard + gains[name] + rng.normal(0, 0.001)) for name in names]
-    sides = [[resample(records, "mOKS", 200) for records in side] for side in (a, b)]
-    per_block, overall = blocked_bootstrap(*sides, names)
+    one, other = ([resample(records, "mOKS", 200) for records in side] for side in (a, b))
+    per_block, overall = blocked_bootstrap(one, other, names)
     assert [round(per_block[n].mean, 2) for n in gains] == [0.02, 0.05]
     assert len(overall.differences) == 2 and len(per_block["a"].differences) == 3
     assert block_verdict(per_block, overall).state is Verdict.OPEN  # two trunks this far apart
-    assert verdict(paired_bootstrap(*sides)).state is Verdict.HOLDS  # what six `seeds` would have claimed
+    assert verdict(paired_bootstrap(one, other)).state is Verdict.HOLDS  # what six `seeds` would have claimed
     with pytest.raises(Refused, match="block names"):
-        blocked_bootstrap(*sides, names[:-1])
+        blocked_bootstrap(one, other, names[:-1])
 
 
 def test_holm_by_hand() -> None:
@@ -299,7 +300,8 @@ def test_pvalue_and_interval_agree(level: float) -> None:
         sides = [
             [averages(hard * on + rng.normal(0, seeds) + rng.normal(0, 0.02, 40)) for _ in range(3)] for on in (0, 1)
         ]
-        interval = paired_bootstrap(*([resample(r, "mOKS", 300) for r in side] for side in sides), level)
+        one, other = ([resample(r, "mOKS", 300) for r in side] for side in sides)
+        interval = paired_bootstrap(one, other, level)
         widest |= {name for name in ("by_images", "by_seeds", "by_both") if getattr(interval, name).low == interval.low}
         for bound in np.linspace(interval.low - 0.01, interval.high + 0.01, 41):
             assert (pvalue(interval, bound) < 1 - level) == (not interval.low <= bound <= interval.high)

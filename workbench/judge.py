@@ -217,6 +217,7 @@ def _foretold(one: Judgement, setting: Setting, level: float) -> Judgement:
     interval = one.interval
     if one.decision.state is not Verdict.OPEN or interval is None or len(interval.differences) < 2:
         return one
+    assert isinstance(one.claim, Better)
     bound = _bound(one.claim)
     blocks = seeds_needed(interval, bound, level)
     if one.claim.metric in LATENCY:

@@ -17,12 +17,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from workbench.errors import Refused
 from workbench.judge import Judgement, Read, Results, judged, recorded
 from workbench.run import Result
 from workbench.stats import Decision, Verdict
-from workbench.study import Cell, Setting, Study
+from workbench.study import Better, Cell, Setting, Study
 
 LOOKS = 5
 GROWTH = 1.5  # seeds of a look by those of the look before, rounded up: 2, 3, 5, 8, 12
@@ -102,7 +103,7 @@ def _check(seeds: int, jobs: int, budget: int) -> None:
 
 def _look(claims: Sequence[Judgement], setting: Setting, results: Results, look: int, read: Read) -> list[Judgement]:
     """The claims after a look. Decided ones are not judged again."""
-    undecided = [one.claim for one in claims if one.decision.state is Verdict.OPEN]
+    undecided = [cast(Better, one.claim) for one in claims if one.decision.state is Verdict.OPEN]
     fresh = iter(judged(undecided, setting, results, LOOKS, read))
     return [_dated(next(fresh), look) if one.decision.state is Verdict.OPEN else one for one in claims]
 

@@ -130,6 +130,7 @@ def examples(chosen: Panel, count: int = SHOWN) -> list[Example]:
 def network_of(folder: Path) -> tuple[Job, Network]:
     """The job of a complete folder and its network with the averaged weights, in eval mode."""
     job = from_dict(json.loads((folder / "job.json").read_text()), spec_types())
+    assert isinstance(job, Job)
     network = Network(job.variant)
     network.load_state_dict(load_file(folder / "weights.safetensors"))
     return job, network.eval()

@@ -32,9 +32,9 @@ from workbench.evaluate import CROWD_AREA, MatchRecords
 from workbench.judge import Judgement, Results, judged, verdicts
 from workbench.run import read
 from workbench.stats import Interval, Metric, image_weights, resampled_metric, t_interval
-from workbench.study import Better, Cell, Row, Setting, Study
+from workbench.study import Better, Cell, Cheaper, Row, Setting, Study
 
-Frame = pd.DataFrame
+Frame = Any  # a pandas.DataFrame; pandas types each of its columns as nearly anything
 DATA = Path("reports/data")
 PARTS = ("rows", "claims", "pairs", "slices", "curves")
 INTERVAL_OF: tuple[Metric, ...] = ("AP", "mOKS", "NME")
@@ -244,12 +244,16 @@ def _spread(values: Any) -> dict[str, float]:
     return spread | {"low": wide[0], "high": wide[1]}
 
 
+def _margin(claim: Better | Cheaper) -> float:
+    return claim.margin if isinstance(claim, Better) else claim.times
+
+
 def claims_frame(claims: Sequence[Judgement]) -> Frame:
     """One line per claim: what it compares, verdict, reason, interval of the difference."""
     return pd.DataFrame(
         [
             {"claim": j.claim.id, "text": j.claim.text, "row": j.claim.row, "than": j.claim.than}
-            | {"metric": j.claim.metric, "margin": j.claim.margin}
+            | {"metric": j.claim.metric, "margin": _margin(j.claim)}
             | {"verdict": str(j.decision.state), "reason": j.decision.reason}
             | ({} if j.interval is None else {"mean": j.interval.mean, "low": j.interval.low, "high": j.interval.high})
             for j in claims
@@ -276,7 +280,7 @@ def pairs_frame(claims: Sequence[Judgement], others: Sequence[Judgement]) -> Fra
     for judgement in [*claims, *others]:
         claim = judgement.claim
         about = {"claim": claim.id, "row": claim.row, "than": claim.than, "metric": claim.metric}
-        about |= {"margin": claim.margin, "verdict": str(judgement.decision.state) if claim.id else ""}
+        about |= {"margin": _margin(claim), "verdict": str(judgement.decision.state) if claim.id else ""}
         scopes = {"": judgement.interval, **(judgement.per_trunk or {})}
         lines += [{**about, "trunk": trunk, **_ends(i)} for trunk, i in scopes.items() if i is not None]
     return pd.DataFrame(lines)
