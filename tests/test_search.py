@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
 import pytest
 
@@ -225,10 +224,10 @@ UNTIL = replace(STUDY, claims=(*STUDY.claims, Better("F2", "more padding is bett
 
 
 def noisy(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
-    """AR of two rows a seed's noise apart."""
+    """AR of two rows that differ by more with even seeds than with odd ones: it takes five of them to tell."""
     done = finish(job, folder, tell)
-    better = 0.03 * (job.variant.coords.padding > 1.25)  # pyright: ignore[reportAttributeAccessIssue]
-    values = {**done.metrics, "AR": 0.5 + better + 0.01 * np.random.default_rng(int(job.key, 16)).normal()}
+    better = bool(job.variant.coords.padding > 1.25)  # pyright: ignore[reportAttributeAccessIssue]
+    values = {**done.metrics, "AR": 0.5 + 0.02 * better + 0.009 * better * (-1) ** job.seed}
     (folder / "result.json").write_text(json.dumps({"key": job.key, "metrics": values, "tags": {}}))
     return read(folder)
 
@@ -254,7 +253,7 @@ def test_until_decided_trains_only_what_is_open(tmp_path: Path, capsys: pytest.C
     assert "looks taken 1, jobs 8 of at most 40; 2 of 8 runs are missing" in out and "6 of 8 complete" in out
     assert go(until=search.Decided(40)) == 0
     out = capsys.readouterr().out
-    assert seeds_of(tmp_path)["static"] == 2 and seeds_of(tmp_path)["base"] == seeds_of(tmp_path)["padding"] > 2
+    assert seeds_of(tmp_path)["static"] == 2 and seeds_of(tmp_path)["base"] == seeds_of(tmp_path)["padding"] == 5
     assert set(log(tmp_path).values()) == {1}  # nothing twice
     assert "every claim is decided" in out and "F2 holds" in out and "look 1: exact" in out
     before = log(tmp_path)
@@ -280,7 +279,7 @@ def test_until_decided_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypa
     assert sum(seeds_of(tmp_path).values()) < 8
     assert run_study(UNTIL, SETTING, **options) == 0
     ended = [line for line in log(tmp_path).elements() if line.startswith("end")]
-    assert len(ended) == len(set(ended)) == sum(seeds_of(tmp_path).values()) > 8
+    assert len(ended) == len(set(ended)) == sum(seeds_of(tmp_path).values()) == 12
 
 
 def test_a_failed_row_stops_the_looks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -296,7 +295,7 @@ def test_a_replay_shows_what_would_have_been_saved(tmp_path: Path, capsys: pytes
     assert search.replay(UNTIL, SETTING, home=tmp_path, seeds=6) == 0
     out = capsys.readouterr().out
     assert " of 18 jobs, " in out and "verdicts the same, 0 the opposite" in out
-    assert int(out.partition("until decided: ")[2].split()[0]) < 18
+    assert "until decided: 12 of 18 jobs, 6 saved (33 %)" in out
     with pytest.raises(Refused, match="only a finished study can be replayed"):
         search.replay(UNTIL, SETTING, home=tmp_path, seeds=7)
 

@@ -442,7 +442,8 @@ def _errors(seeds: Any, count: Any, shared: Any, own: Any) -> tuple[tuple[Any, A
     """Standard error and degrees of freedom over images, over seeds and over both, from variances of the mean.
 
     The images know their error from a thousand draws, the seeds theirs from two or three: Student's factor belongs to
-    the seeds' part alone, and the degrees of freedom of the sum are Welch's and Satterthwaite's (1946).
+    the seeds' part alone, and the degrees of freedom of the sum are Welch's and Satterthwaite's (1946). With two or
+    three seeds the sum alone covers too seldom, since their spread may look small by chance; the widest does not.
     """
     both = seeds + shared
     with np.errstate(divide="ignore", invalid="ignore"):  # where there is no error, any freedom will do
