@@ -29,7 +29,7 @@ VERDICTS = {"holds": "#0072B2", "fails": "#D55E00", "open": "#6B6B6B", "": "#6B6
 INK, FAINT = "#222222", "#BBBBBB"
 DPI = 110
 WIDTH = 10.0  # inches of a whole-page figure
-_STYLE = {
+_STYLE: Any = {
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
