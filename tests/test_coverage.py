@@ -10,13 +10,13 @@ BY_NAME = {noise.name: noise for noise in NOISE}
 @pytest.mark.parametrize("name", ["seeds alone", "images alone", "seeds and images alike", "all three alike"])
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 def test_intervals_cover_what_they_speak_of(name: str, seeds: int) -> None:
-    found = coverage(BY_NAME[name], seeds, 600)
+    found = coverage(BY_NAME[name], seeds, 400)
     if name != "images alone":  # else there is nothing between seeds
-        assert found["seeds"] == pytest.approx(0.95, abs=0.02 + 0.009)  # 0.009: of 600 simulations
+        assert found["seeds"] == pytest.approx(0.95, abs=0.02 + 0.011)  # 0.011: of 400 simulations
     if name != "seeds alone":
-        assert found["images"] == pytest.approx(0.95, abs=0.02 + 0.009)
-    assert found["deciding"] > 0.93 - 0.009
-    assert found["deciding"] >= max(found["both"], 0)
+        assert found["images"] == pytest.approx(0.95, abs=0.02 + 0.011)
+    assert found["deciding"] > 0.93 - 0.011
+    assert found["deciding"] >= found["both"]
 
 
 def test_drawing_seeds_with_replacement_would_not_cover() -> None:
@@ -25,7 +25,7 @@ def test_drawing_seeds_with_replacement_would_not_cover() -> None:
     assert coverage(BY_NAME["seeds and images alike"], 8, 300)["seeds"] > 0.92
 
 
-@pytest.mark.parametrize("noise", [NOISE[0], NOISE[2], NOISE[5]], ids=lambda noise: noise.name)
+@pytest.mark.parametrize("noise", [NOISE[0], NOISE[5]], ids=lambda noise: noise.name)
 def test_claims_without_truth_are_not_decided(noise: Noise) -> None:
     """Four of them in each study. One look, and until decided."""
     once = errors(noise, 3, 300)

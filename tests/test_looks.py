@@ -39,8 +39,9 @@ def noisy(cell: Cell) -> float:
 
 
 @cache
-def cells(study: Study, trunks: tuple[str, ...], seeds: int) -> list[Cell]:
-    return study.cells(setting(seeds, trunks))
+def cells(trunks: tuple[str, ...], seeds: int) -> list[Cell]:
+    """All studies here have the same rows."""
+    return STUDY.cells(setting(seeds, trunks))
 
 
 def found(value: Value) -> Callable[[Cell], Result | None]:
@@ -53,7 +54,7 @@ def found(value: Value) -> Callable[[Cell], Result | None]:
 
 def follow(value: Value, asked: Setting | None = None, study: Study = STUDY, **options: Any) -> Course:
     asked = asked or setting()
-    return course(study, asked, lambda n: cells(study, asked.trunks, n), found(value), **options)
+    return course(study, asked, lambda n: cells(asked.trunks, n), found(value), **options)
 
 
 def rows(of: Course) -> Mapping[str, int]:
@@ -152,7 +153,7 @@ def test_frozen_trunks_take_no_seeds_for_what_they_can_not_decide() -> None:
 
 
 def replayed(value: Value, seeds: int) -> Replay:
-    return replay(STUDY, setting(), lambda n: cells(STUDY, (), n), found(value), seeds)
+    return replay(STUDY, setting(), lambda n: cells((), n), found(value), seeds)
 
 
 def test_a_replay_uses_nothing_but_recorded_runs() -> None:

@@ -276,7 +276,7 @@ def test_until_decided_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypa
     monkeypatch.setattr(Ledger, "fill", interrupted)
     options: dict[str, Any] = {"home": tmp_path, "machine": Machine(), "jobs": 1, "train": noisy, "until": until}
     assert run_study(UNTIL, SETTING, **options) == 130
-    assert sum(seeds_of(tmp_path).values()) < 8
+    assert sum(seeds_of(tmp_path).values()) < 12
     assert run_study(UNTIL, SETTING, **options) == 0
     ended = [line for line in log(tmp_path).elements() if line.startswith("end")]
     assert len(ended) == len(set(ended)) == sum(seeds_of(tmp_path).values()) == 12

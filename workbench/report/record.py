@@ -114,7 +114,8 @@ def read_csv(name: str) -> Frame:
     path = DATA / f"{name}.csv"
     if not path.exists() or not path.stat().st_size:
         return pd.DataFrame()
-    return pd.read_csv(path, keep_default_na=True, dtype={"commit": str}).fillna({"trunk": "", "threads": ""})
+    words = {name: str for name in ("commit", "trunk", "threads", "claim")}  # also where a column is empty
+    return pd.read_csv(path, dtype=words).fillna({"trunk": "", "threads": ""})
 
 
 def write(
