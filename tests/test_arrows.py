@@ -33,7 +33,10 @@ FOREIGN = {
     "fvcore": "workbench.cost",
     "pycocotools": "workbench.evaluate",
     "pandas": "workbench.report",
-    "matplotlib": "workbench.report",
+    "matplotlib": "workbench.report.draw",
+    "nbformat": "workbench.report.notebooks",
+    "nbclient": "workbench.report.notebooks",
+    "nbconvert": "workbench.report.notebooks",
     "timm": "workbench.components.backbones",
 }
 

@@ -16,12 +16,12 @@ import pandas as pd
 import pytest
 
 from tests.test_judge import records
-from workbench import presets, report, show, study
+from workbench import presets, show, study
 from workbench.data.figures import Figures
 from workbench.errors import Refused
 from workbench.judge import noise_floor
 from workbench.presets import nano
-from workbench.report import draw, numbers
+from workbench.report import draw, numbers, page
 from workbench.report.page import Picture, Text
 from workbench.report.record import Record, images_frame, load, results_of, slices_of, stem_of, write
 from workbench.run import FLAT, last_gain
@@ -43,7 +43,7 @@ STUDY = Study(
 )
 SETTING = Setting("small", "three seeds", Protocol(size=(96, 96), epoch_images=100, eval_images=40), seeds=3)
 FOUND = {"base": 20, "more": 26, "A/A": 21}  # of 40 images, those in which the person is found
-FIGURES = (report.forest, report.quality, report.fronts, report.curves, report.slices)
+FIGURES = (page.forest, page.quality, page.fronts, page.curves, page.slices)
 
 
 def complete(home: Path, study: Study, setting: Setting, found: Callable[[str], int]) -> None:
@@ -178,13 +178,13 @@ def test_the_csv_files_are_enough_for_all_but_the_networks(record: Record, home:
     with_jobs = [figure(record) for figure in FIGURES]
     (home / "jobs").rename(home / "elsewhere")
     alone = load(STUDY, SETTING, home)
-    assert not alone.folders and "no job of it is on this machine" in text(report.head(alone))
+    assert not alone.folders and "no job of it is on this machine" in text(page.head(alone))
     for figure, before in zip(FIGURES, with_jobs, strict=True):
         after = figure(alone)
         assert isinstance(after, Picture) and after == before, figure.__name__
         image = cv2.imdecode(np.frombuffer(after.png, np.uint8), cv2.IMREAD_COLOR)
         assert image is not None and image.std() > 5 and image.shape[1] >= 900
-    for piece in (report.examples(alone), report.heatmaps(alone)):
+    for piece in (page.examples(alone), page.heatmaps(alone)):
         assert "not on this machine" in text(piece)
 
 
@@ -193,7 +193,7 @@ def test_a_picture_that_was_drawn_before_is_shown_again(record: Record, home: Pa
     kept = home / "reports/rendered/padding_small_examples.png"
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"a picture")
-    again = report.examples(load(STUDY, SETTING, home))
+    again = page.examples(load(STUDY, SETTING, home))
     assert isinstance(again, Picture) and again.png == b"a picture"
 
 
@@ -201,34 +201,33 @@ def test_old_files_leave_figures_out_and_say_why(record: Record, home: Path) -> 
     for part in ("pairs", "rows", "slices", "curves", "claims"):
         (home / f"reports/data/padding_small_{part}.csv").unlink()
     old = load(STUDY, SETTING, home)
-    for figure in (report.forest, report.curves, report.slices):
+    for figure in (page.forest, page.curves, page.slices):
         assert "left out" in text(figure(old))
-    assert isinstance(report.quality(old), Picture) and isinstance(report.fronts(old), Picture)
-    assert "does not speak of it" in text(report.verdicts(old))
-    assert "holds no intervals" in text(report.table(old))
+    assert isinstance(page.quality(old), Picture) and isinstance(page.fronts(old), Picture)
+    assert "does not speak of it" in text(page.verdicts(old))
+    assert "holds no intervals" in text(page.table(old))
 
 
 def test_the_head_says_what_is_missing_and_what_is_old(record: Record) -> None:
-    assert "9 of 9 runs complete" in text(report.head(record)) and "Read with care" not in text(report.head(record))
+    assert "9 of 9 runs complete" in text(page.head(record)) and "Read with care" not in text(page.head(record))
     rows = (*STUDY.rows, Row("less", {"coords.padding": 1.1}))
     newer = Study("padding", "?", "a test", nano(), rows, STUDY.claims)
     runs = record.runs.assign(job=["gone", *record.runs["job"][1:]])
-    head = text(report.head(replace(record, study=newer, cells=tuple(newer.cells(SETTING)), runs=runs)))
+    head = text(page.head(replace(record, study=newer, cells=tuple(newer.cells(SETTING)), runs=runs)))
     assert (
         "8 of 12 runs" in head and "lacks “less”" in head and "1 of 9 recorded runs are of an earlier version" in head
     )
 
 
 def test_a_claim_recorded_of_other_rows_is_not_taken_over(record: Record) -> None:
-    assert "P1" in text(report.verdicts(record))
+    assert "P1" in text(page.verdicts(record))
     other = replace(STUDY, claims=(Better("P1", "more is better", "more", "A/A"),))
     (line,) = numbers.verdicts_frame(replace(record, study=other)).to_dict("records")
     assert line["verdict"] == "open" and "not judged" in line["reason"]
 
 
 def test_published_stands_beside_measured(record: Record) -> None:
-    page = text(report.table(record))
-    head, _, base, more, _ = page.splitlines()[:5]
+    head, _, base, more, _ = text(page.table(record)).splitlines()[:5]
     cells = dict(zip(head.split(" | "), base.split(" | "), strict=True))
     assert cells["AP, published"] == "67.7 (a paper)" and cells["AP, measured"] == "50.1" and cells["seeds"] == "3"
     assert "not available" in more and " to " in cells["95 % interval"]
@@ -239,7 +238,7 @@ def test_published_stands_beside_measured(record: Record) -> None:
 def test_the_noise_floor_is_the_base_with_other_seeds(record: Record, home: Path) -> None:
     assert numbers.noise(record) == pytest.approx([1 / 40] * 3, abs=1e-5)
     assert numbers.noise(record) == pytest.approx(noise_floor(STUDY, results_of(STUDY, SETTING, home)), abs=1e-5)
-    assert "+2.5, +2.5, +2.5 AP" in text(report.flatness(record))
+    assert "+2.5, +2.5, +2.5 AP" in text(page.flatness(record))
 
 
 def test_a_curve_that_still_rises_is_not_flat(record: Record, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -363,7 +362,7 @@ def test_persons_are_read_whatever_the_columns_are_called(tmp_path: Path, monkey
 
 
 def test_costs_of_the_study_stand_beside_its_claims(record: Record, home: Path) -> None:
-    assert "left out" in text(report.costs(record))
+    assert "left out" in text(page.costs(record))
     asked = replace(STUDY, costs=(Cheaper("K1", "base is cheaper", "base", "more"), Cheaper("K2", "?", "more", "base")))
     head = "study,row,way,persons,params,gflops,latency_ms_p10,latency_ms_p50,latency_ms_p90,latency_ratio,"
     head += "ratio_low,ratio_high,machine,threads,precision,size,rounds,load,commit"
@@ -371,7 +370,7 @@ def test_costs_of_the_study_stand_beside_its_claims(record: Record, home: Path) 
     (home / "reports/data/padding_cost.csv").write_text(f"{head}\npadding,more,{values}\npadding,base,{values}\n")
     (home / "reports/data/padding_cost_claims.csv").write_text("claim,text,verdict,reason\nK1,base,holds,0.8 times\n")
     timed = load(asked, SETTING, home)
-    lines = text(report.costs(timed)).splitlines()
+    lines = text(page.costs(timed)).splitlines()
     assert lines[2].startswith("| base | 2.00 M | 15.500 | 90.0 | 80.0 to 100.0 | 1.500 (1.400 to 1.600) |")
     assert "1 thread" in lines[-1] and "box" in lines[-1]
     said = {line["claim"]: line["verdict"] for line in numbers.verdicts_frame(timed).to_dict("records")}
@@ -392,8 +391,7 @@ def test_notebooks_have_no_logic_and_no_outputs() -> None:
             for line in ast.parse("".join(cell["source"])).body:
                 assert isinstance(line, ast.ImportFrom | ast.Assign | ast.Expr), path
                 if isinstance(line, ast.Expr):
-                    assert isinstance(line.value, ast.Call) and ast.unparse(line.value.func).startswith("report."), path
-                    assert ast.unparse(line.value.func).removeprefix("report.") in report.__all__, path
+                    assert isinstance(line.value, ast.Call) and ast.unparse(line.value.func).startswith("page."), path
 
 
 @pytest.mark.timeout(300)  # two kernels that import torch
@@ -412,10 +410,10 @@ def test_the_command_writes_pages_that_need_nothing_else(tmp_path: Path) -> None
     assert all((tmp_path / line).is_file() for line in done.stdout.splitlines())
     html = (rendered / "ablate_dcc_smoke.html").read_text()
     assert "regression" in html and html.count("data:image/png;base64,") == 4
-    assert "<script" not in html and 'src="http' not in html and "report.head" not in html and len(html) < 2e6
-    page = (rendered / "ablate_dcc_smoke.md").read_text()
-    pictures = [line for line in page.splitlines() if line.startswith("![")]
-    assert len(pictures) == 4 and "report.head" not in page
+    assert "<script" not in html and 'src="http' not in html and "page.head" not in html and len(html) < 2e6
+    markdown = (rendered / "ablate_dcc_smoke.md").read_text()
+    pictures = [line for line in markdown.splitlines() if line.startswith("![")]
+    assert len(pictures) == 4 and "page.head" not in markdown
     for line in pictures:
         assert cv2.imread(str(rendered / line.partition("(./")[2].rstrip(")"))) is not None, line
     assert (rendered / "ablate_dcc_smoke_pareto.md").exists()

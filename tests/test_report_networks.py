@@ -8,11 +8,10 @@ import pytest
 import torch
 
 from tests.small import SMALL, SMALL_PROTOCOL
-from workbench import report
 from workbench.decode import detect
 from workbench.evaluate import MatchRecords
 from workbench.presets import NANO_RECIPE, REGRESSION
-from workbench.report import networks
+from workbench.report import networks, page
 from workbench.report.page import Picture
 from workbench.report.record import Record, load, write
 from workbench.run import run
@@ -119,6 +118,6 @@ def test_the_person_is_the_one_on_whom_rows_differ(chosen: networks.Panel) -> No
 
 def test_the_pictures_can_be_drawn(record: Record) -> None:
     torch.manual_seed(0)
-    assert isinstance(report.examples(record), Picture)
-    page = report.heatmaps(record)
-    assert isinstance(page, Picture) or "every row finds" in page.text
+    assert isinstance(page.examples(record), Picture)
+    piece = page.heatmaps(record)
+    assert isinstance(piece, Picture) or "every row finds" in piece.text

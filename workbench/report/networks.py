@@ -98,8 +98,9 @@ def panel(record: Record) -> Panel | None:
     spots: dict[tuple[int, str], dict[str, Path]] = {}
     job: Job | None = None
     for cell in record.cells:
-        if cell.job.key in record.folders:
-            spots.setdefault((cell.seed, cell.trunk), {})[cell.row] = record.folders[cell.job.key]
+        folder = record.folders.get(cell.job.key)
+        if folder is not None and (folder / "weights.safetensors").exists():
+            spots.setdefault((cell.seed, cell.trunk), {})[cell.row] = folder
             job = job or cell.job
     if job is None:
         return None

@@ -137,7 +137,7 @@ def forest_frame(record: Record) -> Frame:
         return record.pairs
     rows = {row.label for row in record.study.rows}
     found = record.pairs[record.pairs["row"].isin(rows) & record.pairs["than"].isin(rows)].copy()
-    found["claim"] = found["claim"].fillna("")
+    found[["claim", "verdict"]] = found[["claim", "verdict"]].fillna("")
     return found
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,10 +29,10 @@ from workbench.data.scene import crowd_index
 from workbench.data.source import validation
 from workbench.errors import Refused
 from workbench.evaluate import CROWD_AREA, MatchRecords
-from workbench.judge import Judgement, Results, judged, verdicts
+from workbench.judge import Judgement, Results, verdicts
 from workbench.run import read
 from workbench.stats import Interval, Metric, image_weights, resampled_metric, t_interval
-from workbench.study import Better, Cell, Cheaper, Row, Setting, Study
+from workbench.study import Better, Cell, Row, Setting, Study
 
 Frame = Any  # a pandas.DataFrame; pandas types each of its columns as nearly anything
 DATA = Path("reports/data")
@@ -114,8 +114,7 @@ def read_csv(name: str) -> Frame:
     path = DATA / f"{name}.csv"
     if not path.exists() or not path.stat().st_size:
         return pd.DataFrame()
-    words = {name: str for name in ("commit", "trunk", "threads", "claim")}  # also where a column is empty
-    return pd.read_csv(path, dtype=words).fillna({"trunk": "", "threads": ""})
+    return pd.read_csv(path, keep_default_na=True, dtype={"commit": str}).fillna({"trunk": "", "threads": ""})
 
 
 def write(
@@ -132,12 +131,16 @@ def write(
         Refused: no job is complete.
     """
     results = results_of(study, setting, home, seeds, sets)
-    claims, stem = verdicts(study, setting, results), stem_of(study, setting, sets)
+    judged, stem = verdicts(study, setting, results), stem_of(study, setting, sets)
+    others = against_base(study)
+    compared = verdicts(others, setting, results)
     frames = {
         stem: runs_frame(study, setting, results),
         f"{stem}_rows": rows_frame(study, results),
-        f"{stem}_claims": claims_frame(claims),
-        f"{stem}_pairs": pairs_frame(claims, judged(against_base(study), setting, results)),
+        f"{stem}_claims": claims_frame(study.claims, judged),
+        f"{stem}_pairs": pd.concat(
+            [pairs_frame(study.claims, judged), pairs_frame(others.claims, compared, named=False)]
+        ),
         f"{stem}_slices": slices_frame(results, home, data),
         f"{stem}_curves": curves_frame(results),
     }
@@ -235,7 +238,9 @@ def rows_frame(study: Study, results: Results) -> Frame:
 
 def _spread(values: Any) -> dict[str, float]:
     """Mean and intervals from (seeds, 1 + resamples); the first column is of all images, once each."""
-    observed, low, high = values[:, 0], *np.nanquantile(values[:, 1:].mean(0), [0.025, 0.975])
+    observed, drawn = values[:, 0], values[:, 1:].mean(0)
+    drawn = drawn[np.isfinite(drawn)]
+    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
     spread = {"mean": float(observed.mean()), "images_low": float(low), "images_high": float(high)}
     wide = (spread["images_low"], spread["images_high"])
     if len(observed) > 1:
@@ -245,28 +250,24 @@ def _spread(values: Any) -> dict[str, float]:
     return spread | {"low": wide[0], "high": wide[1]}
 
 
-def _margin(claim: Better | Cheaper) -> float:
-    return claim.margin if isinstance(claim, Better) else claim.times
-
-
-def claims_frame(claims: Sequence[Judgement]) -> Frame:
+def claims_frame(claims: Sequence[Better], judged: Sequence[Judgement]) -> Frame:
     """One line per claim: what it compares, verdict, reason, interval of the difference."""
     return pd.DataFrame(
         [
-            {"claim": j.claim.id, "text": j.claim.text, "row": j.claim.row, "than": j.claim.than}
-            | {"metric": j.claim.metric, "margin": _margin(j.claim)}
+            {"claim": claim.id, "text": claim.text, "row": claim.row, "than": claim.than}
+            | {"metric": claim.metric, "margin": claim.margin}
             | {"verdict": str(j.decision.state), "reason": j.decision.reason}
             | ({} if j.interval is None else {"mean": j.interval.mean, "low": j.interval.low, "high": j.interval.high})
-            for j in claims
+            for claim, j in zip(claims, judged, strict=True)
         ]
     )
 
 
-def against_base(study: Study) -> tuple[Better, ...]:
-    """Every row against the base: compared, never decided, so they have no names."""
+def against_base(study: Study) -> Study:
+    """The study with other claims: every row against the base. They are compared, never decided."""
     base = base_row(study)
     others = [row.label for row in study.rows if row is not base]
-    return tuple(Better("", label, label, base.label) for label in others)
+    return replace(study, claims=tuple(Better(f"{label} − {base.label}", label, label, base.label) for label in others))
 
 
 def base_row(study: Study) -> Row:
@@ -275,13 +276,12 @@ def base_row(study: Study) -> Row:
     return (plain or study.rows)[0]
 
 
-def pairs_frame(claims: Sequence[Judgement], others: Sequence[Judgement]) -> Frame:
-    """One line per comparison and scope: all runs together ("") or one trunk. `others` are no claims of the study."""
+def pairs_frame(claims: Sequence[Better], judged: Sequence[Judgement], named: bool = True) -> Frame:
+    """One line per comparison and scope: all runs together ("") or one trunk. Not `named`: no claims of the study."""
     lines: list[dict[str, Any]] = []
-    for judgement in [*claims, *others]:
-        claim = judgement.claim
-        about = {"claim": claim.id, "row": claim.row, "than": claim.than, "metric": claim.metric}
-        about |= {"margin": _margin(claim), "verdict": str(judgement.decision.state) if claim.id else ""}
+    for claim, judgement in zip(claims, judged, strict=True):
+        about = {"claim": claim.id if named else "", "row": claim.row, "than": claim.than, "metric": claim.metric}
+        about |= {"margin": claim.margin, "verdict": str(judgement.decision.state) if named else ""}
         scopes = {"": judgement.interval, **(judgement.per_trunk or {})}
         lines += [{**about, "trunk": trunk, **_ends(i)} for trunk, i in scopes.items() if i is not None]
     return pd.DataFrame(lines)
