@@ -40,6 +40,7 @@ PARTS = ("rows", "claims", "pairs", "slices", "curves")
 INTERVAL_OF: tuple[Metric, ...] = ("AP", "mOKS", "NME")
 RESAMPLES = 1_000
 CROWDING = (0.0, 0.2, 0.8)  # upper ends of all bins but the last: none at all, then about as CrowdPose cuts
+SLICED = ["row", "seed", "trunk", "by", "slice", "images", "persons"]
 FEWEST = 20  # images of a slice that is still shown
 
 
@@ -114,7 +115,11 @@ def read_csv(name: str) -> Frame:
     path = DATA / f"{name}.csv"
     if not path.exists() or not path.stat().st_size:
         return pd.DataFrame()
-    return pd.read_csv(path, keep_default_na=True, dtype={"commit": str}).fillna({"trunk": "", "threads": ""})
+    words = {name: str for name in ("commit", "trunk", "threads", "claim", "slice")}  # also where a column is empty
+    try:
+        return pd.read_csv(path, dtype=words).fillna({"trunk": "", "threads": ""})
+    except pd.errors.EmptyDataError:  # a study without claims, say
+        return pd.DataFrame()
 
 
 def write(
@@ -307,8 +312,10 @@ def slices_frame(results: Results, home: Path, data: Path | None = None) -> Fram
     try:
         truth = validation(results[0][0].job, 0, home, data).truth
     except Refused:
-        return pd.DataFrame()
+        return pd.DataFrame(columns=SLICED)
     slices = slices_of(images_frame(truth))
+    if not slices:
+        return pd.DataFrame(columns=SLICED)
     lines: list[dict[str, Any]] = []
     for cell, result in results:
         records = MatchRecords.load(result.folder / "records.npz")
