@@ -23,6 +23,7 @@ LAYERS = [
     {"run"},
     {"judge", "looks", "show", "workers", "profiles"},
     {"search", "report", "rtmo", "trunk_training"},
+    {"runtimes"},
     {"__main__"},
     {"studies", "reports", "benchmarks", "tests"},
 ]
