@@ -65,8 +65,8 @@ def test_bf16_computes_in_bf16(runtime: str) -> None:
     """The answers differ from those in float32, and not by much."""
     prepare, task = RUNTIMES[runtime].prepare, Task((64, 64), persons=5)
     full, half = (_found(prepare(small_variant(), task, p))[0].keypoints for p in ("float32", "bf16"))
-    apart = np.abs(full - half).max()
-    assert 1e-4 < apart < 0.1 * np.abs(full).max()
+    apart = np.median(np.abs(full - half))
+    assert 1e-3 < apart < 3, "pixels"
 
 
 def test_what_can_not_be_timed_is_refused() -> None:

@@ -405,7 +405,8 @@ def settled(variant: Variant, task: Task) -> Network:
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.train().momentum = 1.0
-    network(noise(task))
+    image = noise(task)
+    network(torch.cat((image, image.flip(-1))))  # two, because the deepest map of a small one has a single pixel
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.eval().momentum = momentum
     return network
