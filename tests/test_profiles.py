@@ -4,17 +4,19 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from tests.small import SMALL, small_variant
 from workbench import profiles
+from workbench.latency import Call
 from workbench.model import Network
 from workbench.presets import SETTINGS
 from workbench.profiles import Measurement, Reading, ratio, run_profile, status, verdicts
 from workbench.stats import Verdict
 from workbench.study import Cheaper, Profile, Row, Setting, Study, Timed
-from workbench.tensors import Cells
+from workbench.tensors import Cells, Detections
 from workbench.variant import Protocol, Variant
 
 SMALL_SETTING = Setting("t", "", Protocol(size=(64, 64)), scale=SMALL)  # 20 cells
@@ -67,11 +69,17 @@ def test_every_cell_is_decoded_and_those_who_are_kept_are_looked_up(monkeypatch:
         return decoded[-1]
 
     monkeypatch.setattr(network.coords, "decode", counted)
-    kept = profiles._call(network, Timed("a", 3), (64, 64))()
-    assert isinstance(kept, torch.Tensor) and [len(d) for d in decoded] == [3] and kept is decoded[0]
-    every = profiles._call(network, Timed("a", 3, "every cell"), (64, 64))()
-    assert isinstance(every, torch.Tensor) and len(decoded[-1]) == 20
-    assert torch.equal(every, decoded[-1][[0, 6, 13]])  # the cells that stand for persons
+    (kept,) = _found(profiles._call(network, Timed("a", 3), (64, 64)))
+    assert [len(d) for d in decoded] == [3] and np.array_equal(kept.keypoints, decoded[0])
+    (every,) = _found(profiles._call(network, Timed("a", 3, "every cell"), (64, 64)))
+    assert len(decoded[-1]) == 20
+    assert np.array_equal(every.keypoints, decoded[-1][[0, 7, 14]])  # the cells that stand for persons
+
+
+def _found(call: Call) -> list[Detections]:
+    found = call()
+    assert isinstance(found, list)
+    return found
 
 
 def test_crops_go_through_the_backbone_as_one_batch() -> None:

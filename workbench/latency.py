@@ -18,6 +18,7 @@ The coordinate stage runs per person who was found, so each latency states its n
 
 from __future__ import annotations
 
+import copy
 import gc
 import os
 import platform
@@ -413,7 +414,7 @@ def settled(variant: Variant, task: Task) -> Network:
 
 
 def planted(network: Network, task: Task) -> Network:
-    """The network made to find exactly as many persons as the task says, whatever its weights are. Changes it.
+    """A network with the same weights that finds exactly as many persons as the task says, whatever these are.
 
     Raises:
         Refused: there are fewer cells than persons.
@@ -421,8 +422,10 @@ def planted(network: Network, task: Task) -> Network:
     cells = _cells(network, task.size)
     if task.persons > cells:
         raise Refused(f"latency: {task.persons} persons on {task.size}, where the network has {cells} cells")
-    network.head = _Planted(network.head, task.persons)
-    return network
+    twin = copy.copy(network)  # it shares the parts, but not the table of them
+    twin._modules = dict(network._modules)
+    twin.head = _Planted(network.head, task.persons)
+    return twin
 
 
 def _cells(network: Network, size: tuple[int, int]) -> int:
