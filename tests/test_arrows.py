@@ -18,11 +18,12 @@ LAYERS = [
     {"components"},
     {"variant"},
     {"model", "decode", "criterion", "data", "trunk"},
-    {"optim", "train", "cost", "evaluate", "study", "presets", "catalog", "checkpoint"},
+    {"optim", "train", "cost", "latency", "evaluate", "study", "presets", "catalog", "checkpoint"},
     {"track", "stats", "manipulate"},
     {"run"},
     {"judge", "looks", "show", "workers", "profiles"},
     {"search", "report", "rtmo", "trunk_training"},
+    {"runtimes"},
     {"__main__"},
     {"studies", "reports", "benchmarks", "tests"},
 ]
