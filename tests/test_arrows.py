@@ -18,7 +18,7 @@ LAYERS = [
     {"components"},
     {"variant"},
     {"model", "decode", "criterion", "data", "trunk"},
-    {"optim", "train", "cost", "evaluate", "study", "presets", "catalog", "checkpoint"},
+    {"optim", "train", "cost", "latency", "evaluate", "study", "presets", "catalog", "checkpoint"},
     {"track", "stats", "manipulate"},
     {"run"},
     {"judge", "show", "workers"},
