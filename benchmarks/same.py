@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 from benchmarks._record import append, conditions
 from workbench import presets
-from workbench.latency import RUNTIMES, Patience, Task, measure
+from workbench.latency import Patience, Task, measure
+from workbench.runtimes import RUNTIMES
 
 ALLOWED = 0.02  # a difference above it is the instrument's fault
 

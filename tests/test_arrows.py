@@ -23,6 +23,7 @@ LAYERS = [
     {"run"},
     {"judge", "show", "workers"},
     {"search", "report", "rtmo", "trunk_training"},
+    {"runtimes"},
     {"__main__"},
     {"studies", "reports", "benchmarks", "tests"},
 ]

@@ -78,19 +78,20 @@ def _cost(args: argparse.Namespace) -> int:
 
 
 def _latency(args: argparse.Namespace) -> int:
-    from workbench import latency
+    from workbench import runtimes
+    from workbench.latency import Patience, Task
 
-    task = latency.Task((args.size, args.size), args.persons, args.threads, args.device)
-    found = latency.compare(
+    task = Task((args.size, args.size), args.persons, args.threads, args.device)
+    found = runtimes.compare(
         args.names,
         task,
+        Patience(seconds=args.seconds),
         runtimes=args.runtime,
         precisions=args.precision,
         reference=args.reference,
-        patience=latency.Patience(seconds=args.seconds),
         anyway=args.anyway,
     )
-    print(latency.table(found, task))
+    print(runtimes.table(found, task))
     return 0
 
 

@@ -25,17 +25,19 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import psutil
 import torch
 from numpy.typing import NDArray
 from scipy.stats import binom
-from torch import Tensor
+from torch import Tensor, nn
 
 from workbench import cost, presets
+from workbench.components.blocks import fused
 from workbench.decode import detect
 from workbench.errors import Refused
 from workbench.model import Network
@@ -49,7 +51,6 @@ SLACK = 0.2  # cores that a quiet machine takes for itself
 CALM, WARMEST = 3, 30  # rounds without progress that end the warm-up; rounds that end it in any case
 PROGRESS = 0.02  # a time this much better than the best so far is progress
 LEAST = 10  # recorded rounds, also where time is up
-REFERENCE = "rtmo-s"
 
 Call = Callable[[], object]
 Clock = Callable[[], float]
@@ -67,6 +68,10 @@ class Estimate:
     low: float
     high: float
 
+    def shown(self, digits: int) -> str:
+        low, high = ("?" if np.isinf(end) else f"{end:.{digits}f}" for end in (self.low, self.high))
+        return f"{self.value:.{digits}f} [{low}, {high}]"
+
     @property
     def within(self) -> float:
         """The farther end's distance from the value, relative to it."""
@@ -82,13 +87,19 @@ def quantile(values: Times, q: float) -> Estimate:
     The number of values below the quantile is binomial, whatever the distribution.
     """
     ordered = np.sort(np.asarray(values, float))
-    n, tail = len(ordered), (1 - LEVEL) / 2
-    low, high = int(binom.ppf(tail, n, q)), int(binom.ppf(1 - tail, n, q)) + 1  # ranks from 1
+    low, high = _ranks(len(ordered), q)
     return Estimate(
         float(np.quantile(ordered, q)),
         float(ordered[low - 1]) if low >= 1 else -np.inf,
-        float(ordered[high - 1]) if high <= n else np.inf,
+        float(ordered[high - 1]) if high <= len(ordered) else np.inf,
     )
+
+
+@cache
+def _ranks(count: int, q: float) -> tuple[int, int]:
+    """The ranks, from 1, of the two of `count` values between which the quantile lies."""
+    tail = (1 - LEVEL) / 2
+    return int(binom.ppf(tail, count, q)), int(binom.ppf(1 - tail, count, q)) + 1
 
 
 def paired(times: Times, reference: Times) -> Estimate:
@@ -366,23 +377,9 @@ class Task:
             raise Refused(f"latency: device {self.device}, but torch sees no GPU here; expected cpu")
 
 
-@dataclass(frozen=True)
-class Runtime:
-    """A way of running a network: the precisions that it has, and what makes a call that runs one image."""
-
-    precisions: tuple[str, ...]
-    prepare: Callable[[Variant, Task, str], Call]
-
-
 def prepared(network: Network, task: Task, precision: str = "float32") -> Call:
-    """The network's whole way from one image to its persons, as a call.
-
-    Raises:
-        Refused: there are fewer cells than persons.
-    """
-    image = torch.rand(1, 3, *task.size, generator=torch.Generator().manual_seed(0)) * 255
-    image, network = image.to(task.device), planted(network, task).to(task.device)
-    low = precision == "bf16"
+    """The whole way of a `planted` network from one image to its persons, as a call."""
+    image, network, low = noise(task).to(task.device), network.to(task.device), precision == "bf16"
 
     def call() -> list[Detections]:
         with torch.autocast(torch.device(task.device).type, torch.bfloat16, enabled=low):
@@ -391,17 +388,44 @@ def prepared(network: Network, task: Task, precision: str = "float32") -> Call:
     return call
 
 
+def noise(task: Task) -> Tensor:
+    """The image: (1, 3, H, W), the same each time."""
+    return torch.rand(1, 3, *task.size, generator=torch.Generator().manual_seed(0)) * 255
+
+
+@torch.no_grad()
+def settled(variant: Variant, task: Task) -> Network:
+    """A network with random weights whose batch norms hold the statistics of the image.
+
+    With the statistics that norms begin with, activations die away from layer to layer, down to numbers so small that
+    processors are slow with them.
+    """
+    network = cost.untrained(variant, "cpu", "published")
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.train().momentum = 1.0
+    network(noise(task))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.eval().momentum = momentum
+    return network
+
+
 def planted(network: Network, task: Task) -> Network:
     """The network made to find exactly as many persons as the task says, whatever its weights are. Changes it.
 
     Raises:
         Refused: there are fewer cells than persons.
     """
-    cells = sum((task.size[0] // stride) * (task.size[1] // stride) for stride in network.head.strides)
+    cells = _cells(network, task.size)
     if task.persons > cells:
         raise Refused(f"latency: {task.persons} persons on {task.size}, where the network has {cells} cells")
     network.head = _Planted(network.head, task.persons)
     return network
+
+
+def _cells(network: Network, size: tuple[int, int]) -> int:
+    return sum((size[0] // stride) * (size[1] // stride) for stride in network.head.strides)
 
 
 class _Planted(DenseHead):
@@ -424,78 +448,6 @@ class _Planted(DenseHead):
         return replace(outputs, cls=outputs.cls * 0 + score[:, None], box=outputs.box * 0)
 
 
-def _untrained(form: cost.Form, variant: Variant, task: Task, precision: str) -> Call:
-    return prepared(cost.untrained(variant, "cpu", form), task, precision)
-
-
-RUNTIMES: Mapping[str, Runtime] = {
-    "eager": Runtime(("float32", "bf16"), partial(_untrained, "published")),  # layers as they are trained
-    "torch": Runtime(("float32", "bf16"), partial(_untrained, "deployed")),
-}
-
-
-def compare(
-    names: Sequence[str],
-    task: Task,
-    *,
-    runtimes: Sequence[str] = ("torch",),
-    precisions: Sequence[str] = ("float32",),
-    reference: str = REFERENCE,
-    patience: Patience = Patience(),
-    anyway: bool = False,
-) -> Comparison:
-    """Every network under every runtime in every precision, called "name runtime precision".
-
-    The reference, eager in float32, is measured with them: a ratio to it compares over machines.
-
-    Raises:
-        Refused: an unknown name, runtime or precision, one twice, or a runtime without that precision; the machine is
-            busy.
-    """
-    wanted = [(name, runtime, precision) for name in names for runtime in runtimes for precision in precisions]
-    if len(set(wanted)) < len(wanted):
-        raise Refused(f"latency: {', '.join(map(' '.join, wanted))}: one stands there twice; name each once")
-    _check_runtimes(runtimes, precisions)
-    base = (reference, "eager", "float32")
-    variants = {name: presets.named(name) for name in (*names, reference)}
-    calls = {
-        " ".join(entry): RUNTIMES[entry[1]].prepare(variants[entry[0]], task, entry[2])
-        for entry in dict.fromkeys([*wanted, base])
-    }
-    return measure(calls, " ".join(base), threads=task.threads, device=task.device, patience=patience, anyway=anyway)
-
-
-def _check_runtimes(runtimes: Sequence[str], precisions: Sequence[str]) -> None:
-    for runtime in runtimes:
-        if runtime not in RUNTIMES:
-            raise Refused(f"latency: no runtime {runtime!r}; there are {', '.join(RUNTIMES)}")
-        for precision in precisions:
-            if precision not in RUNTIMES[runtime].precisions:
-                has = ", ".join(RUNTIMES[runtime].precisions)
-                raise Refused(f"latency: runtime {runtime} has no precision {precision!r}; it has {has}")
-
-
-def table(found: Comparison, task: Task) -> str:
-    """Milliseconds and ratios with their intervals, and under which conditions."""
-    head = ("", "p50 ms", "p90 ms", "p99 ms", f"x {found.reference}")
-    lines = [
-        (name, *(_shown(found.milliseconds(name, q), 1) for q in (0.5, 0.9, 0.99)), _shown(found.ratio(name), 3))
-        for name in found.seconds
-    ]
-    widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
-    text = [
-        "  ".join(cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True)))
-        for line in (head, *lines)
-    ]
-    what = f"one image of {task.size[0]} x {task.size[1]}, {task.persons} persons found, from network to key points"
-    return "\n".join([what, "", *text, "", found.conditions()])
-
-
-def _shown(e: Estimate, digits: int) -> str:
-    low, high = ("?" if np.isinf(end) else f"{end:.{digits}f}" for end in (e.low, e.high))
-    return f"{e.value:.{digits}f} [{low}, {high}]"
-
-
 def latency_metrics(job: Job) -> dict[str, float]:
     """What a job's record says of time, in about two seconds at laptop sizes.
 
@@ -503,12 +455,9 @@ def latency_metrics(job: Job) -> dict[str, float]:
     latency_ratio: to the `nano` preset at the same size, in the same rounds; it compares better than milliseconds do.
     """
     size = job.protocol.size
-    networks = {
-        n: cost.untrained(v, "cpu", "deployed") for n, v in {"own": job.variant, "nano": presets.nano()}.items()
-    }
-    cells = [sum((size[0] // s) * (size[1] // s) for s in n.head.strides) for n in networks.values()]
-    task = Task(size, min(cost.PERSONS, *cells))
-    calls = {name: prepared(n, task) for name, n in networks.items()}
+    networks = {name: settled(v, Task(size)) for name, v in {"own": job.variant, "nano": presets.nano()}.items()}
+    task = Task(size, min(cost.PERSONS, *(_cells(network, size) for network in networks.values())))
+    calls = {name: prepared(cast(Network, fused(planted(n, task))), task) for name, n in networks.items()}
     found = measure(calls, "nano", patience=Patience(seconds=1.0, most=50), anyway=True)
     return {
         "latency_ms_p50": found.milliseconds("own").value,
