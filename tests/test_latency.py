@@ -106,7 +106,7 @@ def test_long_calls_are_not_called_twice(quiet: None) -> None:
 def test_warm_up_lasts_as_long_as_something_gets_faster(quiet: None) -> None:
     clock = Clock({"a": 1, "b": lambda n: max(20 - n, 10)})  # two calls a round
     found = measure(clock.calls(), "a", patience=Patience(seconds=1e9, rounds=10, most=10), clock=clock)
-    assert (found.warmup, found.settled) == (6 + latency.CALM, True)
+    assert (found.warmup, found.steady) == (6 + latency.CALM, True)
     assert set(found.seconds["b"]) == {10}
     assert "still" not in found.conditions()
 
@@ -114,7 +114,7 @@ def test_warm_up_lasts_as_long_as_something_gets_faster(quiet: None) -> None:
 def test_warm_up_without_end_is_said(quiet: None) -> None:
     clock = Clock({"a": lambda n: 0.9**n})
     found = measure(clock.calls(), "a", patience=Patience(seconds=1e9, rounds=10, most=10), clock=clock)
-    assert (found.warmup, found.settled) == (latency.WARMEST, False)
+    assert (found.warmup, found.steady) == (latency.WARMEST, False)
     assert "still getting faster" in found.conditions()
 
 

@@ -115,7 +115,7 @@ class Comparison:
         seconds: of each call, (rounds,); the same index is the same round.
         cores: that the process was bound to; none where the system does not bind.
         others: cores that other processes took, mean over the measurement.
-        warmup: rounds before; settled: nothing got faster any more when they ended.
+        warmup: rounds before; steady: nothing got faster any more when they ended.
     """
 
     seconds: Mapping[str, NDArray[np.float64]]
@@ -125,7 +125,7 @@ class Comparison:
     cores: tuple[int, ...]
     others: float
     warmup: int
-    settled: bool
+    steady: bool
 
     @property
     def rounds(self) -> int:
@@ -140,7 +140,7 @@ class Comparison:
     def conditions(self) -> str:
         """One line."""
         bound = f"core {', '.join(map(str, self.cores))}" if self.cores else "no fixed core"
-        warm = f"{self.warmup} of warm-up" + ("" if self.settled else " (still getting faster)")
+        warm = f"{self.warmup} of warm-up" + ("" if self.steady else " (still getting faster)")
         return (
             f"{self.machine}; {self.threads} thread{'s' * (self.threads != 1)} on {bound}, other processes on "
             f"{self.others:.1f}; {self.rounds} interleaved rounds after {warm}; intervals of {LEVEL:.0%}"
@@ -196,10 +196,10 @@ def measure(
     with still(threads, cores):
         watch = _Watch(allowed)
         rounds = _rounds(waited, primed, clock)
-        warmup, settled = _warm(rounds, patience.seconds / 2, clock)
+        warmup, steady = _warm(rounds, patience.seconds / 2, clock)
         seconds = _recorded(rounds, reference, patience, clock)
         others = watch.others()
-    return Comparison(seconds, reference, machine_name(device), threads, cores, others, warmup, settled)
+    return Comparison(seconds, reference, machine_name(device), threads, cores, others, warmup, steady)
 
 
 def _waited(call: Call, device: str) -> Call:
