@@ -125,24 +125,24 @@ def _from(data: Callable[[int], Iterable[Batch]], epoch: int) -> Iterator[Batch]
         epoch += 1
 
 
-def whole(job: Job, data: Callable[[int], Iterable[Batch]], steps: int, machine: Machine) -> Call:
+class Whole:
     """The real thing, one step per call."""
-    state = State(job, machine)
-    state.epoch = _middle(job)
-    ticks = train(job, state, data, steps, machine)
-    return lambda: next(ticks)
+
+    def __init__(self, job: Job, data: Callable[[int], Iterable[Batch]], steps: int, machine: Machine) -> None:
+        self.state = State(job, machine)
+        self.state.epoch = _middle(job)
+        self.ticks = train(job, self.state, data, steps, machine)
+
+    def __call__(self) -> None:
+        next(self.ticks)
 
 
 class Plain:
     """The step as written first, one per call."""
 
     def __init__(self, job: Job, data: Callable[[int], Iterable[Batch]], steps: int, device: str) -> None:
-        self.training = PlainTraining(job, device)
-        self.batches, self.step, self.total = (
-            _from(data, _middle(job)),
-            _middle(job) * steps,
-            job.protocol.epochs * steps,
-        )
+        self.training, self.batches = PlainTraining(job, device), _from(data, _middle(job))
+        self.step, self.total = _middle(job) * steps, job.protocol.epochs * steps
 
     def __call__(self) -> None:
         self.training.step(next(self.batches), self.step, self.total)
@@ -213,10 +213,11 @@ def timed(case: Case, machine: Machine, rounds: int, anyway: bool, home: Path) -
     source = open_source(job, 0, home)
     data = _from(source.train, _middle(job))
     parts = Parts(job, source.train, source.steps, machine)
+    whole = Whole(job, source.train, source.steps, machine)
     plain = Plain(job, source.train, source.steps, machine.device)
     learning = positives(parts.state, next(data).to(machine.device))
     calls = {
-        "train": Costed(whole(job, source.train, source.steps, machine)),
+        "train": Costed(whole),
         "parts": parts,
         "plain": Costed(plain),
         "matrix products": Costed(_floors.products(_floors.multiply_adds(job, learning), machine)),
@@ -232,10 +233,10 @@ def timed(case: Case, machine: Machine, rounds: int, anyway: bool, home: Path) -
         primed=False,
     )
     peaks = {
-        "train": peak(parts, parts.state.model, parts.state.averaged, parts.state.optim),
+        "train": peak(whole, whole.state.model, whole.state.averaged, whole.state.optim),
         "plain": peak(plain, plain.training.model, plain.training.ema, plain.training.optim),
     }
-    wholes = [_whole(n, c, found, batch, peaks.get(n)) for n, c in calls.items() if isinstance(c, Costed)]
+    wholes = [_side_by_side(n, c, found, batch, peaks.get(n)) for n, c in calls.items() if isinstance(c, Costed)]
     workers = open_source(job, WORKERS, home)
     alone = {"what": f"loader alone, {WORKERS} workers", "images_per_s": _floors.per_second(workers.train, batch)}
     about = {
@@ -263,7 +264,7 @@ def _parts(parts: Parts, rounds: int, batch: int) -> Iterator[dict[str, object]]
         }
 
 
-def _whole(what: str, call: Costed, found: Comparison, batch: int, megabytes: float | None) -> dict[str, object]:
+def _side_by_side(what: str, call: Costed, found: Comparison, batch: int, megabytes: float | None) -> dict[str, object]:
     faster = paired(found.seconds["plain"], found.seconds[what])
     return {
         "what": what,
