@@ -1,0 +1,273 @@
+"""ONNX files of deployed networks, their int8 form, and what runs them.
+
+    write(Deployed(network), Path("model.onnx"), {"source": "rtmo-s-coco"})
+    dets, keypoints = Session(Path("model.onnx"), threads=2)(images)
+
+A file has one input, `input` (batch, 3, height, width) float32 BGR 0..255 with sides that are multiples of 32, and two
+outputs, `dets` (batch, persons, 5) and `keypoints` (batch, persons, K, 3), as `Deployed` gives them; batch and sides
+are open. Names, order and units are those of RTMO's exports by mmdeploy, so what reads these (rtmlib, for one) reads ours.
+Where theirs pad with the row of some cell that is no person, ours pad with zeros.
+
+Thresholds, names of the key points and the origin stand in the file's metadata, see `read_about`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from onnxruntime import quantization
+from onnxscript import opset20 as op
+
+from workbench.data.figures import Figures
+from workbench.data.geometry import letterbox
+from workbench.data.images import Unreadable, read_image
+from workbench.decode import detect
+from workbench.deploy import Deployed, Selection, agreement, detections
+from workbench.errors import Refused
+from workbench.model import Network
+from workbench.run import commit
+from workbench.skeletons import skeleton
+from workbench.tensors import Detections
+from workbench.trained import Trained
+
+OPSET = 20
+# Between two convolutions everything stays in bytes: what is not listed would go to float32 and back.
+IN_BYTES = ("Conv", "Sigmoid", "Mul", "Add", "Concat", "MaxPool", "Resize")
+Array = NDArray[np.float32]
+Picture = NDArray[np.uint8]
+
+
+def write(deployed: Deployed, path: Path, about: Mapping[str, str]) -> None:
+    """Writes the network to `path`; `about` is added to the file's metadata."""
+    batch, rows, columns = map(torch.export.Dim, ("batch", "rows", "columns"))
+    example = torch.zeros(2, 3, 96, 64)  # no side of 1, which would be taken as fixed
+    with torch.no_grad(), _quietly():
+        traced = torch.export.export(deployed, (example,), dynamic_shapes=({0: batch, 2: 32 * rows, 3: 32 * columns},))
+        program: Any = torch.onnx.export(
+            traced,
+            input_names=["input"],
+            output_names=["dets", "keypoints"],
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+            custom_translation_table={torch.ops.workbench.survivors.default: _non_maximum_suppression},
+        )
+    model = program.model_proto
+    points = skeleton(deployed.rest.variant.num_keypoints)
+    facts = {
+        **{name: str(value) for name, value in asdict(deployed.selection).items()},
+        "keypoint_names": ",".join(points.keypoints),
+        "skeleton": json.dumps(points.limbs),
+        "precision": str(deployed.dtype).removeprefix("torch."),
+    }
+    onnx.helper.set_model_props(model, facts | dict(about))
+    _name_sides(model)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, str(path))
+
+
+def _non_maximum_suppression(
+    boxes: Any, scores: Any, score_threshold: float, nms_threshold: float, max_persons: int
+) -> Any:
+    """`deploy.survivors` in ONNX: its operator has the same rules and the same order."""
+    rows = op.NonMaxSuppression(
+        boxes,
+        op.Unsqueeze(scores, op.Constant(value_ints=[1])),
+        op.Constant(value_ints=[max_persons]),
+        op.Constant(value_floats=[nms_threshold]),
+        op.Constant(value_floats=[score_threshold]),
+    )
+    return op.Gather(rows, op.Constant(value_ints=[0, 2]), axis=1)  # image, class, cell
+
+
+def _name_sides(model: onnx.ModelProto) -> None:
+    """Readable names for the open dimensions of input and outputs."""
+    names = {
+        "input": ("batch", None, "height", "width"),
+        "dets": ("batch", "persons"),
+        "keypoints": ("batch", "persons"),
+    }
+    for value in (*model.graph.input, *model.graph.output):
+        for side, name in zip(value.type.tensor_type.shape.dim, names[value.name], strict=False):
+            if name is not None:
+                side.dim_param = name
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the exporter's notes, which tell of its own code."""
+    logger = logging.getLogger("onnxscript")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
+
+
+def quantise(source: Path, path: Path, images: Iterable[Array]) -> None:
+    """Writes the float32 file `source` with its trunk in int8.
+
+    Weights per channel; activations by the range that they reach on `images`, each (B, 3, H, W). The head's last layers
+    and all that follows stay in float32.
+    """
+    model = onnx.load(str(source))
+    trunk = [node.name for node in model.graph.node if _in_trunk(node) and node.op_type in IN_BYTES]
+    with _quietly():
+        quantization.quantize_static(
+            str(source),
+            str(path),
+            _Reader(images),
+            op_types_to_quantize=list(IN_BYTES),
+            nodes_to_quantize=trunk,
+            per_channel=True,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            extra_options={"CalibMaxIntermediateOutputs": 1},
+        )
+    quantised = onnx.load(str(path))
+    about = {p.key: p.value for p in model.metadata_props}
+    onnx.helper.set_model_props(quantised, about | {"precision": "int8"})
+    onnx.save(quantised, str(path))
+
+
+def _in_trunk(node: onnx.NodeProto) -> bool:
+    scopes = next((p.value for p in node.metadata_props if p.key == "pkg.torch.onnx.name_scopes"), "[]")
+    return "'trunk." in scopes
+
+
+class _Reader(quantization.CalibrationDataReader):
+    def __init__(self, images: Iterable[Array]) -> None:
+        self.images = iter(images)
+
+    def get_next(self) -> dict[str, Array] | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        image = next(self.images, None)
+        return None if image is None else {"input": image}
+
+
+class Session:
+    """A file in ONNX Runtime on the CPU, with so many threads (0: one per core)."""
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def __call__(self, images: Array) -> tuple[Array, Array]:
+        """(B, 3, H, W) to dets (B, N, 5) and keypoints (B, N, K, 3)."""
+        dets, keypoints = self._session.run(["dets", "keypoints"], {"input": images})
+        return dets, keypoints  # pyright: ignore[reportReturnType]
+
+
+def read_about(path: Path) -> dict[str, str]:
+    """The file's metadata."""
+    return {p.key: p.value for p in onnx.load(str(path), load_external_data=False).metadata_props}
+
+
+# From a trained network to a file
+
+
+Precision = Literal["float32", "fp16", "int8"]
+SHOWN, CALIBRATION = 8, 64  # images for comparison, and for the ranges of activations
+
+
+def deploy(
+    source: Trained,
+    path: Path,
+    precision: Precision,
+    selection: Selection,
+    folder: Path | None = None,
+) -> str:
+    """Writes `source` to `path`; says in one line how well the file agrees with the network.
+
+    Args:
+        folder: images for comparison and for the ranges of int8; None renders scenes.
+
+    Raises:
+        Refused: no such place for the file; no images to quantise with; or more than one class.
+    """
+    if path.suffix != ".onnx" or not path.parent.is_dir():
+        raise Refused(f"-o {path}: expected a name ending in .onnx in a folder that exists")
+    on_scenes = source.job is not None and source.job.protocol.data.startswith("figures-")
+    if precision == "int8" and folder is None and not on_scenes:
+        raise Refused(f"int8 of {source.source}: its ranges need images like those to come: add --calibrate FOLDER")
+    images = scenes(source) if folder is None else pictures(folder, source.size)
+    deployed = Deployed(source.network, selection, torch.float16 if precision == "fp16" else torch.float32)
+    about = {"source": source.source, "size": "x".join(map(str, source.size)), "commit": commit()}
+    if precision == "int8":
+        with tempfile.TemporaryDirectory() as place:
+            plain = Path(place) / "float32.onnx"
+            write(deployed, plain, about)
+            quantise(plain, path, map(as_input, images))
+    else:
+        write(deployed, path, about)
+    return f"{path}: {path.stat().st_size / 1e6:.1f} MB, {precision}; {_compared(source, path, selection, images)}"
+
+
+def _compared(source: Trained, path: Path, selection: Selection, images: Sequence[Picture]) -> str:
+    session, found, expected = Session(path, 1), [], []
+    for image in map(as_input, images[:SHOWN]):
+        found += detections(*session(image))
+        expected += reference(source.network, image, selection)
+    return f"against the network, on {len(found)} images: {agreement(found, expected)}"
+
+
+def reference(network: Network, image: Array, chosen: Selection) -> list[Detections]:
+    """What the network itself finds, under the same rules."""
+    images, most = torch.from_numpy(image), chosen.max_persons
+    every = detect(network, images, score_threshold=chosen.score_threshold, nms_threshold=chosen.nms_threshold)
+    return [
+        replace(
+            found,
+            boxes=found.boxes[:most],
+            scores=found.scores[:most],
+            labels=found.labels[:most],
+            keypoints=found.keypoints[:most],
+            keypoint_scores=found.keypoint_scores[:most],
+        )
+        for found in every
+    ]
+
+
+def as_input(image: Picture) -> Array:
+    """(H, W, 3) uint8 BGR to (1, 3, H, W)."""
+    return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32)
+
+
+def pictures(folder: Path, size: tuple[int, int], count: int = CALIBRATION) -> list[Picture]:
+    """The first images of a folder and those below it, in order of their names, whole and centred on `size`.
+
+    Raises:
+        Refused: there are none, or one can not be read.
+    """
+    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in (".jpg", ".jpeg", ".png"))[:count]
+    if not files:
+        raise Refused(f"--calibrate {folder}: no .jpg or .png below it; expected a folder with images")
+    try:
+        return [letterbox(read_image(file), size)[0] for file in files]
+    except Unreadable as error:
+        raise Refused(f"--calibrate {folder}: {error}; take it out") from error
+
+
+def scenes(source: Trained, count: int = CALIBRATION) -> list[Picture]:
+    """Rendered scenes of the network's size; those that it was trained on, if it was."""
+    data = "figures-hard" if source.job is None else source.job.protocol.data
+    level = data.removeprefix("figures-") if data.startswith("figures-") else "hard"
+    rendered = Figures(level, source.size[0], count=count)
+    return [rendered[i].image for i in range(count)]
