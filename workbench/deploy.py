@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self, cast
 
 import numpy as np
 import torch
@@ -71,6 +72,15 @@ class Deployed(nn.Module):
         del self.trunk.coords, self.rest.backbone, self.rest.neck
         self.trunk.to(dtype=dtype, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.requires_grad_(False).eval()
+        self._towers = self.trunk.towers
+
+    def compiled(self) -> Self:
+        """Compiles the trunk at the first image of each new size, in a minute or more; needs a C++ compiler.
+
+        The rest stays as it is: its work changes with the number of persons.
+        """
+        self._towers = torch.compile(self.trunk.towers, dynamic=False, options={"freezing": True})
+        return self
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,7 +97,7 @@ class Deployed(nn.Module):
 
     def towers(self, images: Tensor) -> Towers:
         """What takes the time, the same for every image of a size: backbone, neck, the head's convolutions."""
-        return self.trunk.towers(images.to(self.dtype, memory_format=torch.channels_last))
+        return self._towers(images.to(self.dtype, memory_format=torch.channels_last))
 
     def persons(self, towers: Towers) -> tuple[Tensor, Tensor]:
         """The rest, which takes longer the more persons there are. Result as of `forward`."""
@@ -133,7 +143,7 @@ def _counts(image: Tensor, images: int) -> Tensor:
 def _places(image: Tensor, images: int) -> Callable[[Tensor], Tensor]:
     """Puts rows (P, ...) where they belong in (B, N, ...), zeros elsewhere."""
     rank = _ranks(image, images)
-    width = _counts(image, images).amax().clamp(min=1).item()
+    width = _counts(image, images).amax(0).clamp(min=1).item()
     torch._check(width >= 1)  # for tracers, which do not see the number
 
     def place(rows: Tensor) -> Tensor:
@@ -215,7 +225,7 @@ def lean(network: Network) -> Network:
 
     Norms that are no part of our own blocks stay: those of a timm backbone are folded by the runtimes.
     """
-    copied = fused(network).eval()
+    copied = cast(Network, fused(network)).eval()
     for name, module in list(copied.named_modules()):
         if isinstance(module, FocusStem):
             parent, _, last = name.rpartition(".")
@@ -225,7 +235,8 @@ def lean(network: Network) -> Network:
             module.conv, module.bn = _convolution(module), nn.Identity()
         elif isinstance(module, nn.Sequential):
             _fold_linear(module)
-    return copied  # pyright: ignore[reportReturnType]
+    copied.backbone, copied.neck = copied.backbone.lean(), copied.neck.lean()
+    return copied
 
 
 def _without_phases(stem: FocusStem) -> ConvUnit:

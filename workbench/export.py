@@ -5,10 +5,12 @@
 
 A file has one input, `input` (batch, 3, height, width) float32 BGR 0..255 with sides that are multiples of 32, and two
 outputs, `dets` (batch, persons, 5) and `keypoints` (batch, persons, K, 3), as `Deployed` gives them; batch and sides
-are open. Names, order and units are those of RTMO's exports by mmdeploy, so what reads these (rtmlib, for one) reads ours.
-Where theirs pad with the row of some cell that is no person, ours pad with zeros.
+are open. Names, order and units are those of RTMO's exports by mmdeploy, so what reads those, as rtmlib does, reads
+these. Where they pad with the row of some cell that is no person, ours pad with zeros.
 
-Thresholds, names of the key points and the origin stand in the file's metadata, see `read_about`.
+Which persons are kept is part of the file, and may be said anew at any call: `score_threshold`, `nms_threshold`
+(float32) and `max_persons` (int64), one number each, are inputs that have a default. The defaults, the names of the
+key points and the origin stand in the file's metadata, see `read_about`.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ from workbench.tensors import Detections
 from workbench.trained import Trained
 
 OPSET = 20
+LIMITS = ("max_persons", "nms_threshold", "score_threshold")  # in the order of the operator's inputs
 # Between two convolutions everything stays in bytes: what is not listed would go to float32 and back.
 IN_BYTES = ("Conv", "Sigmoid", "Mul", "Add", "Concat", "MaxPool", "Resize")
 Array = NDArray[np.float32]
@@ -74,6 +77,7 @@ def write(deployed: Deployed, path: Path, about: Mapping[str, str]) -> None:
         "precision": str(deployed.dtype).removeprefix("torch."),
     }
     onnx.helper.set_model_props(model, facts | dict(about))
+    _open_limits(model)
     _name_sides(model)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(path))
@@ -93,6 +97,23 @@ def _non_maximum_suppression(
     return op.Gather(rows, op.Constant(value_ints=[0, 2]), axis=1)  # image, class, cell
 
 
+def _open_limits(model: onnx.ModelProto) -> None:
+    """Makes inputs with a default of the constants that say which persons are kept."""
+    (chooser,) = (node for node in model.graph.node if node.op_type == "NonMaxSuppression")
+    for place, name in enumerate(LIMITS, start=2):
+        value = _constant(model, chooser.input[place])
+        model.graph.initializer.append(onnx.numpy_helper.from_array(value.reshape(1), name))
+        kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
+        model.graph.input.append(onnx.helper.make_tensor_value_info(name, kind, [1]))
+        chooser.input[place] = name
+
+
+def _constant(model: onnx.ModelProto, name: str) -> NDArray[Any]:
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    made = {node.output[0]: node for node in model.graph.node if node.op_type == "Constant"}
+    return onnx.numpy_helper.to_array(stored[name] if name in stored else made[name].attribute[0].t)
+
+
 def _name_sides(model: onnx.ModelProto) -> None:
     """Readable names for the open dimensions of input and outputs."""
     names = {
@@ -101,7 +122,7 @@ def _name_sides(model: onnx.ModelProto) -> None:
         "keypoints": ("batch", "persons"),
     }
     for value in (*model.graph.input, *model.graph.output):
-        for side, name in zip(value.type.tensor_type.shape.dim, names[value.name], strict=False):
+        for side, name in zip(value.type.tensor_type.shape.dim, names.get(value.name, ()), strict=False):
             if name is not None:
                 side.dim_param = name
 
@@ -171,8 +192,27 @@ class Session:
 
     def __call__(self, images: Array) -> tuple[Array, Array]:
         """(B, 3, H, W) to dets (B, N, 5) and keypoints (B, N, K, 3)."""
-        dets, keypoints = self._session.run(["dets", "keypoints"], {"input": images})
-        return dets, keypoints  # pyright: ignore[reportReturnType]
+        found = self.run({"input": images})
+        return found["dets"], found["keypoints"]
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Any]:
+        """Every output by its name."""
+        names = [output.name for output in self._session.get_outputs()]
+        return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+
+
+def halves(path: Path, folder: Path) -> tuple[Path, Path]:
+    """Writes the trunk and the rest of a float32 file as files of their own, to be timed apart.
+
+    The outputs of the one are the inputs of the other.
+    """
+    nodes = onnx.load(str(path)).graph.node
+    made = {name for node in nodes if _in_trunk(node) for name in node.output}
+    between = sorted({name for node in nodes if not _in_trunk(node) for name in node.input if name in made})
+    trunk, rest = folder / "trunk.onnx", folder / "rest.onnx"
+    onnx.utils.extract_model(str(path), str(trunk), ["input"], between)
+    onnx.utils.extract_model(str(path), str(rest), between, ["dets", "keypoints"])
+    return trunk, rest
 
 
 def read_about(path: Path) -> dict[str, str]:
