@@ -22,12 +22,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from workbench.latency import Call, Comparison, Patience, Task, measure, planted
 
 from benchmarks._record import append, conditions
 from workbench import cost, export, presets
 from workbench.decode import detect
 from workbench.deploy import Deployed, agreement, detections
-from workbench.latency import Call, Comparison, Patience, Task, measure, planted
 from workbench.model import Network
 from workbench.tensors import Detections
 from workbench.variant import Variant

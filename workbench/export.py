@@ -20,6 +20,7 @@ import json
 import logging
 import tempfile
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -195,10 +196,21 @@ class Session:
         found = self.run({"input": images})
         return found["dets"], found["keypoints"]
 
+    def inputs(self) -> list[Any]:
+        """What must be given, with `name` and `shape`; not what has a default."""
+        return self._session.get_inputs()
+
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Any]:
         """Every output by its name."""
         names = [output.name for output in self._session.get_outputs()]
         return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+
+
+def bytes_of(path: Path) -> Counter[str]:
+    """How many operators of each kind read bytes in an int8 file."""
+    nodes = onnx.load(str(path)).graph.node
+    bytes_ = {node.output[0] for node in nodes if node.op_type == "DequantizeLinear"}
+    return Counter(node.op_type for node in nodes if node.input and node.input[0] in bytes_)
 
 
 def halves(path: Path, folder: Path) -> tuple[Path, Path]:
