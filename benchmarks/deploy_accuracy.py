@@ -69,9 +69,8 @@ def measured(source: Trained, count: int) -> list[dict[str, object]]:
             values = dict(evaluate_coco(truth, found, skeleton(job.variant.num_keypoints).sigmas))
             base, theirs = base or values, theirs or found
             seen = agreement(found, theirs)
-            print(
-                f"{name:14} AP {100 * values['AP']:.2f} ({100 * (values['AP'] - base['AP']):+.2f}); {seen}", flush=True
-            )
+            gain = values["AP"] - base["AP"]
+            print(f"{name:14} AP {100 * values['AP']:.2f} ({100 * gain:+.2f}); {seen}", flush=True)
             lines.append(
                 {
                     "job": job.key,
