@@ -5,7 +5,7 @@ Run:   workbench bench deploy [--network rtmo-s] [--size 640] [--threads 2] [--q
 Appends to reports/data/bench_deploy.csv:
     forms     each runtime and precision, against the network as it is trained: eager, float32, nothing fused
     persons   two of them with other numbers of persons, against themselves with one
-    rest      without the trunk: the head's last layers, decoding, NMS and the coordinate stage
+    rest      what comes after the network proper: decoding, NMS and the coordinate stage
 
 `extra_ms` is the median over rounds of a form's time minus its reference's in the same round.
 """
@@ -177,14 +177,15 @@ class Bench:
 
     def rests(self) -> dict[str, Call]:
         calls: dict[str, Call] = {}
-        trunk, rest = self.halves
-        maps = trunk.run({"input": self.image.numpy()})
+        first, second = self.halves
+        given = {"input": self.image.numpy()}
+        given |= first.run(given)
         for persons in (0, 10, 100):
             module = self.deployed("torch float32", persons)
-            towers = module.towers(self.image)
-            calls[f"torch rest {persons}"] = torch.no_grad()(lambda m=module, t=towers: m.persons(t))
+            answers = module.answers(self.image)
+            calls[f"torch rest {persons}"] = lambda m=module, a=answers: m.persons(a, self.task.size)
             limit = {"max_persons": np.array([persons])}
-            calls[f"onnx rest {persons}"] = lambda given=maps | limit: rest.run(given)
+            calls[f"onnx rest {persons}"] = lambda inputs=given | limit: second.run(inputs)
         return calls
 
     def check(self) -> bool:

@@ -79,9 +79,9 @@ def test_file_says_what_it_is(file: Path) -> None:
 
 
 def test_halves_are_the_whole(file: Path, session: export.Session, tmp_path: Path) -> None:
-    trunk, rest = (export.Session(half, 1) for half in export.halves(file, tmp_path))
+    first, second = (export.Session(half, 1) for half in export.halves(file, tmp_path))
     images = crowd(1, 128, 160).numpy()
-    found = rest.run(trunk.run({"input": images}))
+    found = second.run({"input": images, **first.run({"input": images})})
     for name, value in session.run({"input": images}).items():
         np.testing.assert_array_equal(found[name], value)
 

@@ -24,8 +24,8 @@ from workbench import decode
 from workbench.components.blocks import ConvUnit, FocusStem, folded, fused
 from workbench.components.overlap import box_iou
 from workbench.errors import Refused
-from workbench.model import Network, gather
-from workbench.slots import Towers
+from workbench.model import Network, decoded, gather
+from workbench.slots import Outputs
 from workbench.tensors import Detections
 
 
@@ -72,14 +72,14 @@ class Deployed(nn.Module):
         del self.trunk.coords, self.rest.backbone, self.rest.neck
         self.trunk.to(dtype=dtype, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.requires_grad_(False).eval()
-        self._towers = self.trunk.towers
+        self._answers: Callable[[Tensor], tuple[Tensor | None, ...]] = self._answered
 
     def compiled(self) -> Self:
-        """Compiles the trunk at the first image of each new size, in a minute or more; needs a C++ compiler.
+        """Compiles `answers` at the first image of each new size, in a minute or more; needs a C++ compiler.
 
-        The rest stays as it is: its work changes with the number of persons.
+        `persons` stays as it is: its work changes with the number of persons.
         """
-        self._towers = torch.compile(self.trunk.towers, dynamic=False, options={"freezing": True})
+        self._answers = torch.compile(self._answered, dynamic=False, options={"freezing": True})
         return self
 
     @torch.no_grad()
@@ -93,16 +93,26 @@ class Deployed(nn.Module):
             dets (B, N, 5): x1, y1, x2, y2, score, boxes cut at the border; keypoints (B, N, K, 3): x, y, visibility in
             0..1. N is the number of persons in the fullest image and at least 1; rows after the last person are 0.
         """
-        return self.persons(self.towers(images))
+        return self.persons(self.answers(images), (images.shape[-2], images.shape[-1]))
 
-    def towers(self, images: Tensor) -> Towers:
-        """What takes the time, the same for every image of a size: backbone, neck, the head's convolutions."""
-        return self._towers(images.to(self.dtype, memory_format=torch.channels_last))
+    @torch.no_grad()
+    def answers(self, images: Tensor) -> Outputs:
+        """What takes the time, and the same time for every image of a size: what the network says of each cell."""
+        cls, box, vis, pose, proxy = self._answers(images)
+        assert cls is not None and box is not None and vis is not None and pose is not None
+        return Outputs(cls=cls, box=box, proxy=proxy, vis=vis, pose=pose)
 
-    def persons(self, towers: Towers) -> tuple[Tensor, Tensor]:
-        """The rest, which takes longer the more persons there are. Result as of `forward`."""
-        dense = self.rest(towers.to(torch.float32))
-        scores, chosen = dense.cls[..., 0].sigmoid(), self.selection
+    def _answered(self, images: Tensor) -> tuple[Tensor | None, ...]:
+        towers = self.trunk.towers(images.to(self.dtype, memory_format=torch.channels_last)).to(torch.float32)
+        out = self.rest.head.read(towers, proxy=self.rest.variant.coords.reads_proxy)
+        return out.cls, out.box, out.vis, out.pose, out.proxy
+
+    @torch.no_grad()
+    def persons(self, answers: Outputs, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """The rest, which takes longer the more persons there are. `size` (height, width); result as of `forward`."""
+        strides, chosen = self.rest.head.strides, self.selection
+        dense = decoded(answers, [(size[0] // s, size[1] // s) for s in strides], strides)
+        scores = dense.cls[..., 0].sigmoid()
         image, cell = survivors(
             dense.boxes, scores, chosen.score_threshold, chosen.nms_threshold, chosen.max_persons
         ).unbind(1)
@@ -111,7 +121,7 @@ class Deployed(nn.Module):
         visible = dense.vis[image, cell].sigmoid()
         place = _places(image, scores.shape[0])
         return (
-            place(torch.cat((_inside(cells.boxes, dense.canvas), scores[image, cell, None]), -1)),
+            place(torch.cat((_inside(cells.boxes, size), scores[image, cell, None]), -1)),
             place(torch.cat((keypoints, visible.unsqueeze(-1)), -1)),
         )
 

@@ -15,6 +15,7 @@ key points and the origin stand in the file's metadata, see `read_about`.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import logging
@@ -149,7 +150,7 @@ def quantise(source: Path, path: Path, images: Iterable[Array]) -> None:
     and all that follows stay in float32.
     """
     model = onnx.load(str(source))
-    trunk = [node.name for node in model.graph.node if _in_trunk(node) and node.op_type in IN_BYTES]
+    trunk = [node.name for node in model.graph.node if _within(node, "trunk") and node.op_type in IN_BYTES]
     with _quietly():
         quantization.quantize_static(
             str(source),
@@ -168,9 +169,10 @@ def quantise(source: Path, path: Path, images: Iterable[Array]) -> None:
     onnx.save(quantised, str(path))
 
 
-def _in_trunk(node: onnx.NodeProto) -> bool:
+def _within(node: onnx.NodeProto, *parts: str) -> bool:
+    """Whether the node comes from one of these submodules of `Deployed`."""
     scopes = next((p.value for p in node.metadata_props if p.key == "pkg.torch.onnx.name_scopes"), "[]")
-    return "'trunk." in scopes
+    return any(scope == part or scope.startswith(f"{part}.") for scope in ast.literal_eval(scopes) for part in parts)
 
 
 class _Reader(quantization.CalibrationDataReader):
@@ -214,17 +216,18 @@ def bytes_of(path: Path) -> Counter[str]:
 
 
 def halves(path: Path, folder: Path) -> tuple[Path, Path]:
-    """Writes the trunk and the rest of a float32 file as files of their own, to be timed apart.
+    """Writes a float32 file as two, to be timed apart: up to what the network says of each cell, and from there on.
 
-    The outputs of the one are the inputs of the other.
+    The outputs of the one are the inputs of the other, with `input` for its size.
     """
     nodes = onnx.load(str(path)).graph.node
-    made = {name for node in nodes if _in_trunk(node) for name in node.output}
-    between = sorted({name for node in nodes if not _in_trunk(node) for name in node.input if name in made})
-    trunk, rest = folder / "trunk.onnx", folder / "rest.onnx"
-    onnx.utils.extract_model(str(path), str(trunk), ["input"], between)
-    onnx.utils.extract_model(str(path), str(rest), between, ["dets", "keypoints"])
-    return trunk, rest
+    made = {name for node in nodes if _within(node, "trunk", "rest.head") for name in node.output}
+    later = [node for node in nodes if not _within(node, "trunk", "rest.head")]
+    between = sorted({name for node in later for name in node.input if name in made})
+    first, second = folder / "network.onnx", folder / "persons.onnx"
+    onnx.utils.extract_model(str(path), str(first), ["input"], between)
+    onnx.utils.extract_model(str(path), str(second), ["input", *LIMITS, *between], ["dets", "keypoints"])
+    return first, second
 
 
 def read_about(path: Path) -> dict[str, str]:
