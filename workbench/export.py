@@ -49,7 +49,7 @@ from workbench.trained import Trained
 
 OPSET = 20
 LIMITS = ("max_persons", "nms_threshold", "score_threshold")  # in the order of the operator's inputs
-# Between two convolutions everything stays in bytes: what is not listed would go to float32 and back.
+# Maps stay in bytes from one convolution to the next; what is not listed would go to float32 and back.
 IN_BYTES = ("Conv", "Sigmoid", "Mul", "Add", "Concat", "MaxPool", "Resize")
 Array = NDArray[np.float32]
 Picture = NDArray[np.uint8]
@@ -144,20 +144,25 @@ def _quietly() -> Iterator[None]:
 
 
 def quantise(source: Path, path: Path, images: Iterable[Array]) -> None:
-    """Writes the float32 file `source` with its trunk in int8.
+    """Writes the float32 file `source` with the maps of its trunk in int8.
 
-    Weights per channel; activations by the range that they reach on `images`, each (B, 3, H, W). The head's last layers
-    and all that follows stay in float32.
+    Weights per channel; activations by the range that they reach on `images`, each (B, 3, H, W). The transformer's
+    tokens, the head's last layers and all that follows stay in float32.
     """
     model = onnx.load(str(source))
-    trunk = [node.name for node in model.graph.node if _within(node, "trunk") and node.op_type in IN_BYTES]
+    maps = {value.name for value in model.graph.value_info if len(value.type.tensor_type.shape.dim) == 4}
+    chosen = [
+        node.name
+        for node in model.graph.node
+        if node.op_type in IN_BYTES and node.output[0] in maps and _within(node, "trunk")
+    ]
     with _quietly():
         quantization.quantize_static(
             str(source),
             str(path),
             _Reader(images),
             op_types_to_quantize=list(IN_BYTES),
-            nodes_to_quantize=trunk,
+            nodes_to_quantize=chosen,
             per_channel=True,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
