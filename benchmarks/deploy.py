@@ -21,16 +21,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from workbench.latency import Call, Comparison, Patience, Task, measure, planted
+from torch import Tensor
 
 from benchmarks._record import append, conditions
-from workbench import cost, export, presets
+from workbench import export, presets
 from workbench.decode import detect
 from workbench.deploy import Deployed, agreement, detections
+from workbench.latency import Call, Comparison, Patience, Task, measure, noise, planted, settled
 from workbench.model import Network
 from workbench.tensors import Detections
-from workbench.variant import Variant
 
 PERSONS = (0, 1, 5, 10, 20, 50, 100)
 EAGER = "eager float32"
@@ -90,24 +89,6 @@ def _lines(table: str, found: Comparison, args: argparse.Namespace) -> list[dict
             }
         )
     return lines
-
-
-@torch.no_grad()
-def settled(variant: Variant, task: Task) -> Network:
-    """A network with random weights, in whose norms stand the statistics of noise: no activation dies away."""
-    network = cost.untrained(variant, "cpu", "published")
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    before = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.train().momentum = 1.0
-    network(noise(task))
-    for norm, momentum in zip(norms, before, strict=True):
-        norm.eval().momentum = momentum
-    return network
-
-
-def noise(task: Task) -> Tensor:
-    return torch.rand(1, 3, *task.size, generator=torch.Generator().manual_seed(0)) * 255
 
 
 @dataclass

@@ -12,13 +12,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tests.small import small_job
+from tests.small import small_job, small_variant
 from tests.test_deploy import SHAPES, crowd, disturbed, expected, network, same
 from workbench import __main__ as command
 from workbench import export, trained
 from workbench.deploy import Deployed, Selection, agreement, detections
 from workbench.errors import Refused
+from workbench.latency import Task
 from workbench.model import Network
+from workbench.runtimes import RUNTIMES
 from workbench.skeletons import COCO
 from workbench.tensors import Detections
 
@@ -97,6 +99,11 @@ def test_int8_is_the_trunk_alone_and_close(file: Path, tmp_path: Path) -> None:
     assert export.read_about(tmp_path / "int8.onnx")["precision"] == "int8"
     counts = export.bytes_of(tmp_path / "int8.onnx")
     assert counts["Conv"] > 40 and not counts.keys() & {"Softmax", "NonMaxSuppression"}
+
+
+def test_a_runtime_of_its_own_finds_as_many_persons_as_it_is_told() -> None:
+    call = RUNTIMES["onnx"].prepare(small_variant(), Task((64, 96), persons=7), "float32")
+    assert [len(one) for one in call()] == [7]  # pyright: ignore[reportGeneralTypeIssues]
 
 
 # --- the command
