@@ -51,6 +51,7 @@ OPSET = 20
 LIMITS = ("max_persons", "nms_threshold", "score_threshold")  # in the order of the operator's inputs
 # Maps stay in bytes from one convolution to the next; what is not listed would go to float32 and back.
 IN_BYTES = ("Conv", "Sigmoid", "Mul", "Add", "Concat", "MaxPool", "Resize")
+WARNINGS, ERRORS = 2, 3  # severities of ONNX Runtime
 Array = NDArray[np.float32]
 Picture = NDArray[np.uint8]
 
@@ -108,6 +109,9 @@ def _open_limits(model: onnx.ModelProto) -> None:
         kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
         model.graph.input.append(onnx.helper.make_tensor_value_info(name, kind, [1]))
         chooser.input[place] = name
+    used = {name for node in model.graph.node for name in node.input}
+    for tensor in [tensor for tensor in model.graph.initializer if tensor.name not in used]:
+        model.graph.initializer.remove(tensor)
 
 
 def _constant(model: onnx.ModelProto, name: str) -> NDArray[Any]:
@@ -131,16 +135,20 @@ def _name_sides(model: onnx.ModelProto) -> None:
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Without the exporter's notes, which tell of its own code."""
-    logger = logging.getLogger("onnxscript")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
+    """Without the notes of exporter and quantiser, which tell of their own code."""
+    loggers = [logging.getLogger(name) for name in ("onnxscript", "torch.onnx", None)]
+    before = [logger.level for logger in loggers]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            onnxruntime.set_default_logger_severity(ERRORS)
+            for logger in loggers:
+                logger.setLevel(logging.ERROR)
             yield
     finally:
-        logger.setLevel(before)
+        onnxruntime.set_default_logger_severity(WARNINGS)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 def quantise(source: Path, path: Path, images: Iterable[Array]) -> None:
@@ -166,7 +174,6 @@ def quantise(source: Path, path: Path, images: Iterable[Array]) -> None:
             per_channel=True,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
-            extra_options={"CalibMaxIntermediateOutputs": 1},
         )
     quantised = onnx.load(str(path))
     about = {p.key: p.value for p in model.metadata_props}
@@ -195,7 +202,7 @@ class Session:
     def __init__(self, path: Path, threads: int = 0) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        options.log_severity_level = 3
+        options.log_severity_level = ERRORS
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
     def __call__(self, images: Array) -> tuple[Array, Array]:

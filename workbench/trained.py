@@ -66,7 +66,8 @@ def untrained(name: str) -> Trained:
     """
     if name == NANO:
         return Trained(Network(presets.nano(), seed=0).eval(), (96, 96), f"{name}, random weights")
-    model = RTMO(ModelManager.config(name), (RELEASED[name][2],) * 2)
+    config = ModelManager.config(name)
+    model = RTMO(config, (RELEASED[name][2], RELEASED[name][2]))
     return Trained(model.network.eval(), model.size, f"{name}, random weights")
 
 

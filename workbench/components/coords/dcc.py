@@ -147,8 +147,8 @@ class _DCC(CoordinateStage):
                     logits = self.spe.comb(self._query(tokens, i), start[:, i : i + 1], size[:, i : i + 1], bins)
                 else:
                     logits = self._static_logits(tokens, i)
-                answers.append(logits.softmax(-1) @ bins)  # (P, K)
-            return centre.unsqueeze(1) + torch.stack(answers, -1) * size.unsqueeze(1)
+                answers.append(logits.softmax(-1) @ bins.unsqueeze(-1))  # (P, K, 1)
+            return centre.unsqueeze(1) + torch.cat(answers, -1) * size.unsqueeze(1)
 
     def _tokens(self, cells: Cells) -> Tensor:
         """(P, K, feat). In float32: P differs from step to step, and bfloat16 products prepare each shape anew."""
