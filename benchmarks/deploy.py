@@ -29,7 +29,6 @@ from workbench.decode import detect
 from workbench.deploy import Deployed, agreement, detections
 from workbench.latency import Call, Comparison, Patience, Task, measure, noise, planted, settled
 from workbench.model import Network
-from workbench.tensors import Detections
 
 PERSONS = (0, 1, 5, 10, 20, 50, 100)
 EAGER = "eager float32"
@@ -104,6 +103,7 @@ class Bench:
         self.image = noise(self.task)
         self.dtypes = {"float32": torch.float32, "bf16": torch.bfloat16}
         self.sessions = self._sessions()
+        self.made: dict[tuple[str, int], Find] = {}
 
     def with_persons(self, persons: int) -> Network:
         return planted(copy.deepcopy(self.network), replace(self.task, persons=persons))
@@ -126,6 +126,11 @@ class Bench:
         return sessions
 
     def named(self, name: str, persons: int) -> Find:
+        if (name, persons) not in self.made:
+            self.made[name, persons] = self._made(name, persons)
+        return self.made[name, persons]
+
+    def _made(self, name: str, persons: int) -> Find:
         if name in self.sessions:
             return self._in_onnx(self.sessions[name], persons)
         module = self.deployed(name, persons)
@@ -171,13 +176,12 @@ class Bench:
 
     def check(self) -> bool:
         """Prints how well each form agrees with the network; true where none misses a person."""
-        theirs, fine = detect(self.with_persons(self.task.persons), self.image), True
+        fine = True
         for name in self.names():
-            seen = agreement(_found(self.named(name, self.task.persons), self.image), theirs)
+            # a file has its best 100, and which of them are left with a smaller limit is no matter of agreement
+            persons = PERSONS[-1] if name in self.sessions else self.task.persons
+            theirs = detect(self.with_persons(persons), self.image)
+            seen = agreement(detections(*self.named(name, persons)(self.image)), theirs)
             print(f"{name}: {seen}", flush=True)
             fine &= seen.missing == seen.extra == 0
         return fine
-
-
-def _found(find: Find, images: Tensor) -> list[Detections]:
-    return detections(*find(images))
