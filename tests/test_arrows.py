@@ -22,7 +22,9 @@ LAYERS = [
     {"track", "stats", "manipulate"},
     {"run"},
     {"judge", "looks", "show", "workers", "profiles"},
-    {"search", "report", "rtmo", "trunk_training"},
+    {"search", "report", "rtmo", "trunk_training", "deploy"},
+    {"trained"},
+    {"export"},
     {"runtimes"},
     {"__main__"},
     {"studies", "reports", "benchmarks", "tests"},
@@ -35,6 +37,9 @@ FOREIGN = {
     "pycocotools": "workbench.evaluate",
     "pandas": "workbench.report",
     "matplotlib": "workbench.report",
+    "onnx": "workbench.export",
+    "onnxruntime": "workbench.export",
+    "onnxscript": "workbench.export",
     "timm": "workbench.components.backbones",
 }
 

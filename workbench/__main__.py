@@ -133,6 +133,25 @@ def _latency(args: argparse.Namespace) -> int:
     return 0
 
 
+def _deploy(args: argparse.Namespace) -> int:
+    import torch
+
+    from workbench import trained
+    from workbench.deploy import Selection
+
+    torch.set_num_threads(1)
+    selection = Selection(
+        score_threshold=args.score_threshold, nms_threshold=args.nms_threshold, max_persons=args.max_persons
+    )
+    try:
+        from workbench import export
+    except ImportError as error:
+        raise Refused(f"deploy: {error.name} is missing; install rtmo-workbench[onnx]") from error
+    source = trained.untrained(args.source) if args.random_weights else trained.trained(args.source)
+    print(export.deploy(source, args.out, args.precision, selection, args.calibrate))
+    return 0
+
+
 def _trunk(args: argparse.Namespace) -> int:
     from workbench.train import this_machine
     from workbench.trunk_training import train_trunks
@@ -227,8 +246,10 @@ def parser() -> argparse.ArgumentParser:
 
     latency = commands.add_parser("latency", help="time networks side by side, one image at a time")
     latency.add_argument("names", nargs="+", metavar="NAME", help="a preset as rtmo-s, or BACKBONE-rtmo as stdc1-rtmo")
-    latency.add_argument("--runtime", type=_words, default=["torch"], help="eager, torch, or several with commas")
-    latency.add_argument("--precision", type=_words, default=["float32"], help="float32, bf16, or several with commas")
+    latency.add_argument("--runtime", type=_words, default=["torch"], help="eager, torch, onnx, or several with commas")
+    latency.add_argument(
+        "--precision", type=_words, default=["float32"], help="float32, bf16, int8, or several with commas"
+    )
     latency.add_argument("--size", type=_count, default=640, help="pixels of a side")
     latency.add_argument("--persons", type=_whole, default=10, help="how many are found in the image")
     latency.add_argument("--threads", type=_count, default=2)
@@ -237,6 +258,17 @@ def parser() -> argparse.ArgumentParser:
     latency.add_argument("--seconds", type=_count, default=60, help="at most, if the ratios are not known before")
     latency.add_argument("--anyway", action="store_true", help="measure on a busy machine, too")
     latency.set_defaults(call=_latency)
+
+    deploy = commands.add_parser("deploy", help="write a trained network as an ONNX file, and compare the two")
+    deploy.add_argument("source", metavar="NAME", help="a released model, a checkpoint file, or the folder of a job")
+    deploy.add_argument("-o", "--out", type=Path, required=True, metavar="FILE.onnx")
+    deploy.add_argument("--precision", choices=("float32", "fp16", "int8"), default="float32")
+    deploy.add_argument("--calibrate", type=Path, metavar="FOLDER", help="images like those to come: int8 needs them")
+    deploy.add_argument("--score-threshold", type=float, default=0.1, help="persons score above it (0.1)")
+    deploy.add_argument("--nms-threshold", type=float, default=0.65, help="IoU above which the better box stays (0.65)")
+    deploy.add_argument("--max-persons", type=_count, default=100, help="per image, the best ones (100)")
+    deploy.add_argument("--random-weights", action="store_true", help="no weights: to try sizes and times")
+    deploy.set_defaults(call=_deploy)
 
     trunk = commands.add_parser("trunk", help="train the frozen trunks of the probe protocol")
     trunk.add_argument("names", nargs="*", metavar="NAME", help="default: all")

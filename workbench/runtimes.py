@@ -9,15 +9,18 @@ one. Weights are random: only the time is asked for.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from pathlib import Path
+
+import torch
 
 from workbench import presets
-from workbench.components.blocks import fused
+from workbench.deploy import Deployed, Selection, detections
 from workbench.errors import Refused
-from workbench.latency import Call, Comparison, Patience, Task, measure, planted, prepared, settled
-from workbench.model import Network
+from workbench.latency import Call, Comparison, Patience, Task, measure, noise, planted, prepared, settled
+from workbench.tensors import Detections
 from workbench.variant import Variant
 
 REFERENCE = "rtmo-s"
@@ -37,13 +40,42 @@ def _eager(variant: Variant, task: Task, precision: str) -> Call:
 
 
 def _torch(variant: Variant, task: Task, precision: str) -> Call:
-    """Fused for use."""
-    return prepared(cast(Network, fused(planted(settled(variant, task), task))), task, precision)
+    """Folded for use."""
+    deployed, image = _deployed(variant, task, _TYPES[precision]).to(task.device), noise(task).to(task.device)
+
+    def call() -> list[Detections]:
+        dets, keypoints = deployed(image)
+        return detections(dets.cpu().numpy(), keypoints.cpu().numpy())
+
+    return call
 
 
+def _onnx(variant: Variant, task: Task, precision: str) -> Call:
+    """The deployed file in ONNX Runtime, on the CPU."""
+    from workbench import export
+
+    if task.device != "cpu":
+        raise Refused(f"latency: device {task.device} for runtime onnx; it has cpu")
+    image = noise(task).numpy()
+    with tempfile.TemporaryDirectory() as folder:
+        plain, small = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
+        export.write(_deployed(variant, task, torch.float32), plain, {})
+        if precision == "int8":
+            export.quantise(plain, small, [image])
+        session = export.Session(small if precision == "int8" else plain, task.threads)
+    return lambda: detections(*session(image))
+
+
+def _deployed(variant: Variant, task: Task, dtype: torch.dtype) -> Deployed:
+    selection = Selection(max_persons=max(task.persons, 1))
+    return Deployed(planted(settled(variant, task), task), selection, dtype)
+
+
+_TYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 RUNTIMES: Mapping[str, Runtime] = {
     "eager": Runtime(("float32", "bf16"), _eager),
     "torch": Runtime(("float32", "bf16"), _torch),
+    "onnx": Runtime(("float32", "int8"), _onnx),
 }
 
 
