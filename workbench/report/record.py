@@ -115,7 +115,7 @@ def read_csv(name: str) -> Frame:
     path = DATA / f"{name}.csv"
     if not path.exists() or not path.stat().st_size:
         return pd.DataFrame()
-    words: Any = {name: str for name in ("commit", "trunk", "threads", "claim", "slice")}  # also where a column is empty
+    words: Any = dict.fromkeys(("commit", "trunk", "threads", "claim", "slice"), str)  # also where a column is empty
     try:
         return pd.read_csv(path, dtype=words).fillna({"trunk": "", "threads": ""})
     except pd.errors.EmptyDataError:  # a study without claims, say
