@@ -54,7 +54,8 @@ def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> 
 def test_a_reader_that_leaves_is_no_error() -> None:
     words = f"set -o pipefail; {sys.executable} -m workbench components | head -1"
     done = subprocess.run(["bash", "-c", words], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (141, "") and done.stdout == "backbone\n"
+    # 0 where all was written before the reader left
+    assert done.returncode in (0, 141) and done.stderr == "" and done.stdout == "backbone\n"
 
 
 @pytest.mark.parametrize(
