@@ -33,7 +33,6 @@ STUDY = Study(
         Cheaper("P5 latency", "leaving out P4 as well saves latency", LAST, COARSE),
     ),
     default="short",
-    seeds=4,
     epochs=40,
     whole="the rows change the levels, which a frozen trunk computes",
 )

@@ -49,7 +49,5 @@ STUDY = Study(
         Cheaper("N4", "the hybrid encoder takes no more time than PAFPN", BASE, OTHER),
     ),
     default="short",
-    seeds=3,
-    epochs=24,
     whole="the rows change the neck, which a frozen trunk computes",
 )
