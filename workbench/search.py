@@ -159,7 +159,7 @@ def run_study(
             cells = order.asked(seeds, until)
             show.say(f"stopped: {_tally(cells, Ledger(order).settle(cells))}; the same command goes on from there")
             return 130
-    return _conclude(order, cells, entries, None if until is None else order.course(seeds, until))
+    return _conclude(order, cells, entries, book, None if until is None else order.course(seeds, until))
 
 
 def _rounds(
@@ -274,18 +274,22 @@ def _complete(cells: Sequence[Cell], entries: Mapping[str, Entry]) -> int:
 
 
 def _conclude(
-    order: Order, cells: Sequence[Cell], entries: Mapping[str, Entry], course: looks.Course | None = None
+    order: Order,
+    cells: Sequence[Cell],
+    entries: Mapping[str, Entry],
+    book: track.Book,
+    course: looks.Course | None = None,
 ) -> int:
     """The table, the verdicts, what is missing."""
     results = [(cell, order.result(cell.job.key)) for cell in cells if entries[cell.job.key].state is State.COMPLETE]
     show.table(order.study, order.setting, results)
     show.noise(judge.noise_floor(order.study, results))
     show.warnings(results)
-    if course is None:
-        show.verdicts(judge.verdicts(order.study, order.setting, results))
-    else:
-        show.verdicts(course.claims)
+    judged = judge.verdicts(order.study, order.setting, results) if course is None else course.claims
+    show.verdicts(judged)
+    if course is not None:
         show.course(course)
+    _summarise(order, results, judged, book)
     missing = [cell for cell in cells if entries[cell.job.key].state is not State.COMPLETE]
     if missing:
         show.states(missing, entries)
@@ -331,6 +335,16 @@ def _record(order: Order, cells: Sequence[Cell], book: track.Book, screen: show.
             book.record(cell, result.metrics, result.curve, result.tags, result.folder)
     except Exception as error:
         screen.say(f"not recorded: {cells[0].row}, seed {cells[0].seed}: {_line(error)}; run the same command again")
+
+
+def _summarise(
+    order: Order, results: Sequence[tuple[Cell, Result]], judged: Sequence[judge.Judgement], book: track.Book
+) -> None:
+    """The same into MLflow, on the setting's own page."""
+    try:
+        book.summarise(show.described(order.study, order.setting, results, judged))
+    except Exception as error:
+        show.say(f"not recorded: the summary: {_line(error)}; run the same command again")
 
 
 def _progress(folder: Path) -> Progress | None:

@@ -293,6 +293,21 @@ def _verdict(judgement: Judgement) -> Text:
     return Text(state, COLOUR[state])
 
 
+def described(
+    study: Study, setting: Setting, results: Sequence[tuple[Cell, Result]], judged: Sequence[Judgement]
+) -> str:
+    """Question, means per row and verdicts in Markdown: what the record says of a study under a setting."""
+    names = (*QUALITY, "NME", "gflops")
+    lines = [["row", "n", *names], ["---"] * (2 + len(names))]
+    for row in study.rows:
+        mine = [result.metrics for cell, result in results if cell.row == row.label]
+        means = [_mean(metrics.get(name) for metrics in mine) for name in names]
+        lines.append([row.label, str(len(mine)), *("" if mean is None else f"{mean:.4g}" for mean in means)])
+    claims = [f"- {j.claim.id} **{j.decision.state}**: {j.claim.text}: {j.decision.reason}" for j in judged]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n\n".join([study.question, f"`{setting.name}`: {setting.about}.", table, "\n".join(claims)])
+
+
 def course(found: Course) -> None:
     """How far a study until decided has come."""
     say(f"until decided: looks taken {found.looks}, jobs {found.jobs} of at most {found.budget}; {found.ends}")

@@ -112,13 +112,18 @@ class Book:
             client.set_terminated(run_id)
             return run_id
 
-    def summarise(self, text: str, pictures: Sequence[Path] = ()) -> None:
-        """What the setting's own page says: its description in Markdown, and pictures as artifacts."""
+    def summarise(self, text: str) -> None:
+        """What the setting's own page says, in Markdown."""
         with _locked(self._home / "mlflow.lock"):
             client, _, parent = self._open()
             client.set_tag(parent, "mlflow.note.content", text[:NOTE])
-            for picture in pictures:
-                client.log_artifact(parent, str(picture))
+
+    def attach(self, files: Sequence[Path]) -> None:
+        """Files of a report, to the setting's own page."""
+        with _locked(self._home / "mlflow.lock"):
+            client, _, parent = self._open()
+            for file in files:
+                client.log_artifact(parent, str(file))
 
     def _open(self) -> tuple[MlflowClient, str, str]:
         if self._opened is None:

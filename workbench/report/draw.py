@@ -347,6 +347,9 @@ def _picture(axis: Axes, image: Any, text: str) -> None:
         spine.set_visible(False)
 
 
+EVERY = 4  # bins are finer than pixels: all of them would hide the person
+
+
 def heatmaps(person: Person, labels: Sequence[str], title: str) -> Figure:
     """A panel per row: the person with the row's bins as a grid, above it the x heatmaps, beside it the y heatmaps."""
     columns = min(4, len(labels))
@@ -354,14 +357,16 @@ def heatmaps(person: Person, labels: Sequence[str], title: str) -> Figure:
     figure = _figure(WIDTH, 1.0 + 2.9 * lines)
     grid = figure.add_gridspec(lines, columns)
     colours = COLOURS[: len(person.names)]
+    mains: list[Axes] = []
     for i, label in enumerate(labels):
-        inner = grid[i // columns, i % columns].subgridspec(2, 2, width_ratios=[3, 1], height_ratios=[1, 3])
-        top, main, right = (figure.add_subplot(inner[where]) for where in ((0, 0), (1, 0), (1, 1)))
+        main = figure.add_subplot(grid[i // columns, i % columns])
+        top, right = main.inset_axes((0, 1.06, 1, 0.3)), main.inset_axes((1.06, 0, 0.3, 1))  # in line with the image
+        mains.append(main)
         _person(main, top, right, person, person.rows[label], colours)
         top.set_title(textwrap.fill(label, 24), fontsize=9, fontweight="bold", loc="left")
         error = ", ".join(f"{e:.1f}" for e in person.errors(label))
         main.set_xlabel(f"x, px; error {error} px", fontsize=8)
-    figure.axes[1].set_ylabel("y, px", fontsize=8)
+    mains[0].set_ylabel("y, px", fontsize=8)
     handles: list[Any] = [
         *(
             Line2D([], [], color=c, lw=2, label=name.replace("_", " "))
@@ -369,7 +374,7 @@ def heatmaps(person: Person, labels: Sequence[str], title: str) -> Figure:
         ),
         Line2D([], [], color=INK, ls=":", lw=1.2, label="true place"),
         Line2D([], [], color=INK, marker="x", lw=0, label="answer"),
-        Line2D([], [], color=FAINT, lw=0.8, label="bins"),
+        Line2D([], [], color=FAINT, lw=0.8, label=f"every {EVERY}th bin"),
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=len(handles), frameon=False, fontsize=9)
     _title(figure, title)
@@ -380,7 +385,7 @@ def _person(main: Axes, top: Axes, right: Axes, person: Person, profile: Profile
     left, upper, end, lower = person.window
     main.imshow(person.image[..., ::-1], interpolation="nearest")
     for bins, line in ((profile.x_bins, main.axvline), (profile.y_bins, main.axhline)):
-        for place in [] if bins is None else bins:
+        for place in [] if bins is None else bins[::EVERY]:
             line(place, color="white", lw=0.35, alpha=0.55)
     for k, colour in enumerate(colours):
         x, y = person.truth[k]

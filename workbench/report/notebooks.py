@@ -21,6 +21,7 @@ from workbench.report import numbers
 from workbench.report.page import RENDERED
 from workbench.report.record import DATA, Record, load, stem_of, write
 from workbench.study import Profile, Setting, Study
+from workbench.track import Book
 
 NOTEBOOKS = Path("reports")
 PARAMETERS = "parameters"  # tag of the cell that is replaced
@@ -50,6 +51,8 @@ def write_report(
 ) -> list[Path]:
     """Writes the CSV files of a study where jobs of it are complete, and the pages that apply to it; gives all paths.
 
+    Where runs are recorded in MLflow, the pictures stand there too.
+
     Raises:
         Refused: neither a complete job nor a record of the study; a package of the extra `report` is missing.
     """
@@ -66,6 +69,8 @@ def write_report(
     paths += render("ablation", stem, values)
     if applies(load(study, setting, home, seeds, data, sets)):
         paths += render("pareto", f"{stem}_pareto", values)
+    if (home / "mlflow.db").exists():
+        Book(home, study, setting).attach([path for path in paths if path.suffix == ".png"])
     return paths
 
 
