@@ -233,7 +233,10 @@ def test_an_open_claim_says_what_it_would_take() -> None:
     assert never.wanted is None and "more than 100 seeds" in never.decision.reason
     trunks = [(0.001, 0.002, 0.030, 0.031, 0.100, 0.101)]
     (differ,) = measured(trunks, trunks=("x", "y", "z"))
-    assert differ.wanted is None and "more seeds: no, the trunks differ; would take about" in differ.decision.reason
+    assert (
+        differ.wanted is None
+        and "more seeds would not do, the trunks differ; would take about" in differ.decision.reason
+    )
     (noisy,) = measured([(-0.05, 0.12, 0.16, 0.02, 0.01, 0.02)], trunks=("x", "y", "z"))
     assert f"would take about {noisy.wanted} seeds per trunk" in noisy.decision.reason
 

@@ -228,7 +228,7 @@ def _foretold(one: Judgement, setting: Setting, level: float) -> Judgement:
         return one
     repeats = repeats_needed(one.per_trunk, interval, bound, level)
     if repeats is None:
-        return _saying(one, f"more seeds: no, the trunks differ; {_takes(blocks, 'trunks')}")
+        return _saying(one, f"more seeds would not do, the trunks differ; {_takes(blocks, 'trunks')}")
     return replace(_saying(one, _takes(repeats, "seeds per trunk")), wanted=repeats)
 
 
@@ -240,9 +240,11 @@ def _takes(count: int | None, what: str) -> str:
 
 def _outlook(seeds: int | None, images: float | None) -> str:
     if seeds is not None:
-        return _takes(seeds, "seeds") + (f", or {images:.1f} times the images" if images else "; images: no")
+        return _takes(seeds, "seeds") + (
+            f", or {images:.1f} times the images" if images else "; more images would not do"
+        )
     if images is not None:
-        return f"would take about {images:.1f} times the images; seeds: no, the images are the limit"
+        return f"would take about {images:.1f} times the images; more seeds would not do"
     return _takes(None, "seeds or times the images")
 
 
