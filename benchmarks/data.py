@@ -5,27 +5,31 @@ Run:   workbench bench data [--data /data/coco]
 
 from __future__ import annotations
 
+import argparse
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import torch
 
-from workbench.cost import machine_name
 from workbench.data import augment
 from workbench.data.coco import open_dataset
 from workbench.data.figures import Figures, cached
 from workbench.data.loader import Loader
+from workbench.latency import machine_name
 
 BATCH, IMAGES = 32, 640
 
 
-def main(data: Path | None = None) -> int:
+def main(options: Sequence[str] = ()) -> int:
     """Prints a table: what is read, worker processes, images per second by the clock and per second of one core."""
+    parser = argparse.ArgumentParser(prog="workbench bench data")
+    parser.add_argument("--data", type=Path, help="folder in COCO or CrowdPose layout, besides the embedded scenes")
+    data: Path | None = parser.parse_args(options).data
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     print(f"{machine_name()}; load {os.getloadavg()[0]:.1f}; batch {BATCH}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cache
@@ -194,19 +195,21 @@ def test_dcc_of_the_tiny_model_is_the_recorded_one() -> None:
 
 
 def literal_keypoints(stage: CoordinateStage, cells: Cells) -> Tensor:
-    """The published order of products: every bin is encoded to a full vector, then meets every token."""
+    """The published order of products: every bin is encoded to a full vector, then meets every token. After the tokens
+    in float64, so that what is compared has the errors of the fast code alone."""
     spec, fc = DCC(), stage.get_submodule
     tokens = fc("gau")(fc("pose_to_kpts")(cells.pose).view(len(cells), -1, 128), stage.get_parameter("pos_enc"))
-    answers = []
+    tokens, boxes, points = tokens.double(), cells.boxes.double(), cells.points.double()
+    spe, answers = copy.deepcopy(fc("spe")).double(), []
     for i, a in enumerate("xy"):
-        centre = (cells.boxes[:, i] + cells.boxes[:, i + 2]) / 2
-        size = (cells.boxes[:, i + 2] - cells.boxes[:, i]) * spec.padding
-        bins = stage.get_buffer(f"{a}_bins") * size[:, None] + centre[:, None]
-        encoded = fc(f"{a}_fc")(fc("spe")(bins - cells.points[:, i, None]))  # (P, W, 128)
+        centre = (boxes[:, i] + boxes[:, i + 2]) / 2
+        size = (boxes[:, i + 2] - boxes[:, i]) * spec.padding
+        bins = stage.get_buffer(f"{a}_bins").double() * size[:, None] + centre[:, None]
+        encoded = copy.deepcopy(fc(f"{a}_fc")).double()(spe(bins - points[:, i, None]))  # (P, W, 128)
         logits = torch.einsum("pkc,pwc->pkw", tokens, encoded)
         e = torch.exp(logits - logits.amax(-1, keepdim=True))
         answers.append((e / (e.sum(-1, keepdim=True) + 1e-8) * bins.unsqueeze(1)).sum(-1))
-    return torch.stack(answers, -1)
+    return torch.stack(answers, -1).float()
 
 
 def multiply_adds(run: Callable[[], object]) -> int:

@@ -4,16 +4,19 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from tests.small import SMALL, small_variant
 from workbench import profiles
-from workbench.model import Network, gather
+from workbench.latency import Call
+from workbench.model import Network
 from workbench.presets import SETTINGS
 from workbench.profiles import Measurement, Reading, ratio, run_profile, status, verdicts
 from workbench.stats import Verdict
 from workbench.study import Cheaper, Profile, Row, Setting, Study, Timed
+from workbench.tensors import Cells, Detections
 from workbench.variant import Protocol, Variant
 
 SMALL_SETTING = Setting("t", "", Protocol(size=(64, 64)), scale=SMALL)  # 20 cells
@@ -57,16 +60,26 @@ def test_a_claim_on_counts_is_exact_and_one_without_numbers_is_open() -> None:
     assert judged(Cheaper("C", "", "a", "b"), *rows) is Verdict.OPEN  # one round has no interval
 
 
-@torch.no_grad()
-def test_every_cell_is_decoded_and_those_who_are_kept_are_looked_up() -> None:
-    network, images = Network(small_variant(), seed=0).eval(), torch.rand(1, 3, 64, 64) * 255
-    whole, cell = profiles._EveryCell(network).eval(), torch.tensor([3, 7])
-    own, dense = network(images), whole(images)
-    assert dense.proxy is not None and dense.proxy.shape == (1, 20, 17, 2)
-    of_kept, looked_up = (
-        n.coords.decode(gather(d, torch.zeros_like(cell), cell)) for n, d in ((network, own), (whole, dense))
-    )
-    torch.testing.assert_close(of_kept, looked_up, atol=1e-4, rtol=1e-4)
+def test_every_cell_is_decoded_and_those_who_are_kept_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, decoded = Network(small_variant(), seed=0).eval(), []
+    decode = network.coords.decode
+
+    def counted(cells: Cells) -> torch.Tensor:
+        decoded.append(decode(cells))
+        return decoded[-1]
+
+    monkeypatch.setattr(network.coords, "decode", counted)
+    (kept,) = _found(profiles._call(network, Timed("a", 3), (64, 64)))
+    assert [len(d) for d in decoded] == [3] and np.array_equal(kept.keypoints, decoded[0])
+    (every,) = _found(profiles._call(network, Timed("a", 3, "every cell"), (64, 64)))
+    assert len(decoded[-1]) == 20
+    assert np.array_equal(every.keypoints, decoded[-1][[0, 7, 14]])  # the cells that stand for persons
+
+
+def _found(call: Call) -> list[Detections]:
+    found = call()
+    assert isinstance(found, list)
+    return found
 
 
 def test_crops_go_through_the_backbone_as_one_batch() -> None:

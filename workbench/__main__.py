@@ -98,7 +98,7 @@ def _bench(args: argparse.Namespace) -> int:
     known = sorted(f.stem for f in Path("benchmarks").glob("[!_]*.py"))
     if args.what not in known:
         raise Refused(f"bench {args.what}: no such file in ./benchmarks; it has {known}")
-    return importlib.import_module(f"benchmarks.{args.what}").main(args.data)
+    return importlib.import_module(f"benchmarks.{args.what}").main(args.options)
 
 
 def _components(_: argparse.Namespace) -> int:
@@ -111,7 +111,44 @@ def _components(_: argparse.Namespace) -> int:
 def _cost(args: argparse.Namespace) -> int:
     from workbench import cost
 
-    print(cost.describe(args.preset))
+    print(cost.describe(args.name))
+    return 0
+
+
+def _latency(args: argparse.Namespace) -> int:
+    from workbench import runtimes
+    from workbench.latency import Patience, Task
+
+    task = Task((args.size, args.size), args.persons, args.threads, args.device)
+    found = runtimes.compare(
+        args.names,
+        task,
+        Patience(seconds=args.seconds),
+        runtimes=args.runtime,
+        precisions=args.precision,
+        reference=args.reference,
+        anyway=args.anyway,
+    )
+    print(runtimes.table(found, task))
+    return 0
+
+
+def _deploy(args: argparse.Namespace) -> int:
+    import torch
+
+    from workbench import trained
+    from workbench.deploy import Selection
+
+    torch.set_num_threads(1)
+    selection = Selection(
+        score_threshold=args.score_threshold, nms_threshold=args.nms_threshold, max_persons=args.max_persons
+    )
+    try:
+        from workbench import export
+    except ImportError as error:
+        raise Refused(f"deploy: {error.name} is missing; install rtmo-workbench[onnx]") from error
+    source = trained.untrained(args.source) if args.random_weights else trained.trained(args.source)
+    print(export.deploy(source, args.out, args.precision, selection, args.calibrate))
     return 0
 
 
@@ -154,10 +191,20 @@ def _assignment(text: str) -> tuple[str, Any]:
         return path, value
 
 
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number, 0 or more")
+    return int(text)
+
+
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number of at least 1")
     return int(text)
+
+
+def _words(text: str) -> list[str]:
+    return text.split(",")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -188,14 +235,40 @@ def parser() -> argparse.ArgumentParser:
 
     bench = commands.add_parser("bench", help="measure a part alone: a file in benchmarks/, without .py")
     bench.add_argument("what", metavar="WHAT")
-    bench.add_argument("--data", type=Path, help="folder in COCO or CrowdPose layout, besides the embedded scenes")
+    bench.add_argument("options", nargs=argparse.REMAINDER, metavar="...", help="its own; see: bench WHAT --help")
     bench.set_defaults(call=_bench)
 
     commands.add_parser("components", help="list what can fill each slot").set_defaults(call=_components)
 
-    cost = commands.add_parser("cost", help="parameters, FLOPs and latency of a preset")
-    cost.add_argument("preset", metavar="PRESET")
+    cost = commands.add_parser("cost", help="parameters and multiply-adds of a network, by part")
+    cost.add_argument("name", metavar="NAME", help="a preset as rtmo-s, or BACKBONE-rtmo as stdc1-rtmo")
     cost.set_defaults(call=_cost)
+
+    latency = commands.add_parser("latency", help="time networks side by side, one image at a time")
+    latency.add_argument("names", nargs="+", metavar="NAME", help="a preset as rtmo-s, or BACKBONE-rtmo as stdc1-rtmo")
+    latency.add_argument("--runtime", type=_words, default=["torch"], help="eager, torch, onnx, or several with commas")
+    latency.add_argument(
+        "--precision", type=_words, default=["float32"], help="float32, bf16, int8, or several with commas"
+    )
+    latency.add_argument("--size", type=_count, default=640, help="pixels of a side")
+    latency.add_argument("--persons", type=_whole, default=10, help="how many are found in the image")
+    latency.add_argument("--threads", type=_count, default=2)
+    latency.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    latency.add_argument("--reference", default="rtmo-s", metavar="NAME", help="ratios are to it, eager in float32")
+    latency.add_argument("--seconds", type=_count, default=60, help="at most, if the ratios are not known before")
+    latency.add_argument("--anyway", action="store_true", help="measure on a busy machine, too")
+    latency.set_defaults(call=_latency)
+
+    deploy = commands.add_parser("deploy", help="write a trained network as an ONNX file, and compare the two")
+    deploy.add_argument("source", metavar="NAME", help="a released model, a checkpoint file, or the folder of a job")
+    deploy.add_argument("-o", "--out", type=Path, required=True, metavar="FILE.onnx")
+    deploy.add_argument("--precision", choices=("float32", "fp16", "int8"), default="float32")
+    deploy.add_argument("--calibrate", type=Path, metavar="FOLDER", help="images like those to come: int8 needs them")
+    deploy.add_argument("--score-threshold", type=float, default=0.1, help="persons score above it (0.1)")
+    deploy.add_argument("--nms-threshold", type=float, default=0.65, help="IoU above which the better box stays (0.65)")
+    deploy.add_argument("--max-persons", type=_count, default=100, help="per image, the best ones (100)")
+    deploy.add_argument("--random-weights", action="store_true", help="no weights: to try sizes and times")
+    deploy.set_defaults(call=_deploy)
 
     trunk = commands.add_parser("trunk", help="train the frozen trunks of the probe protocol")
     trunk.add_argument("names", nargs="*", metavar="NAME", help="default: all")

@@ -63,6 +63,21 @@ def load_published(network: Network, source: str | Path, sha256: str = "") -> No
     network.load_state_dict(_matched(given, network, str(source)))
 
 
+def open_published(source: str | Path) -> Network:
+    """The released network whose weights a file or an address holds, with them; in eval mode.
+
+    Raises:
+        Refused: see `load_published`.
+    """
+    given = _without_wrapper(tensors(read(str(fetched(str(source))), "weights"), str(source)))
+    for size, keypoints in PRESETS:
+        if _fits(given, size, keypoints):
+            network = Network(rtmo(size, keypoints))
+            network.load_state_dict(_matched(given, network, str(source)))
+            return network.eval()
+    raise Refused(f"{source}: not the weights of a released model. {_advice(given)}")
+
+
 def _without_wrapper(state: State) -> State:
     """The names without what a parallel or averaging wrapper puts before all of them; its counter of steps goes."""
     for wrapper in ("ema_model.", "module.", "model."):

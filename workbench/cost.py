@@ -1,4 +1,4 @@
-"""What a network costs: parameters by part, multiply-adds by part, and the time of the deployed path.
+"""What a network costs: parameters by part and multiply-adds by part. `latency.py` says what it takes in time.
 
 One multiply-add is one unit everywhere, as in the papers ("FLOPs" there): convolutions, linear layers, matrix products
 and attention are counted. Norms, activations and resampling are not: most of the first are folded away in use, the
@@ -9,16 +9,12 @@ The coordinate stage runs per person who was found, so no cost is complete witho
 
 from __future__ import annotations
 
-import os
-import platform
-import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from math import prod
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -29,14 +25,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from workbench import presets
 from workbench.components.blocks import fused
 from workbench.components.coords.dcc import DCC
-from workbench.decode import keep
-from workbench.errors import Refused
 from workbench.model import Network, gather
 from workbench.tensors import Cells, Dense
 from workbench.variant import Job, Variant
 
 PERSONS = 10
-WARMUP = 2  # rounds of a latency measurement that are not recorded
 PARTS = ("backbone", "neck", "head", "coords")
 
 Form = Literal["deployed", "published"]
@@ -53,7 +46,7 @@ def parameters(variant: Variant) -> dict[str, int]:
     A layer is `train_only` if inference reaches none of its parameters, such as the regression branch under a DCC or
     the pose vector under plain regression.
     """
-    network = _network(variant, "meta", "published")
+    network = untrained(variant, "meta", "published")
     counts = {part: _size(network.get_submodule(part)) for part in PARTS}
     return counts | {"train_only": sum(map(_size, _idle(network))), "total": sum(counts.values())}
 
@@ -74,8 +67,11 @@ def _idle(network: Network) -> Iterator[nn.Module]:
             yield module
 
 
-def _network(variant: Variant, device: str, form: Form) -> Any:
-    """In eval mode; what pretrained weights hold costs nothing, so none are read. Draws no random numbers of others."""
+def untrained(variant: Variant, device: str, form: Form) -> Any:
+    """The network in eval mode, fused where "deployed". Draws no random numbers of others.
+
+    What pretrained weights hold changes no cost, so none are read.
+    """
     if dict(variant.flat()).get("backbone.use_pretrained"):
         variant = variant.vary({"backbone.use_pretrained": False})
     with torch.device(device), torch.random.fork_rng(devices=[]):
@@ -119,15 +115,15 @@ def flops(
     """Multiply-adds of one image of `size` (height, width) on which `persons` persons are found.
 
     Args:
-        form: "deployed" is what `latency` times: branches of RepVGG fused, products of the DCC in the cheaper order.
+        form: "deployed" is what runs in use: branches of RepVGG fused, products of the DCC in the cheaper order.
             "published" is what papers state: branches apart, every bin's encoding through its layer.
         counter: "fvcore" traces real tensors, "torch" counts on shapes alone. They agree to the unit; the second
             takes a fraction of a second for any network.
     """
-    network = _network(variant, "meta", form)
+    network = untrained(variant, "meta", form)
     pieces = _pieces(network, torch.empty(1, 3, *size, device="meta"), persons)
     if counter == "fvcore":
-        network = _network(variant, "cpu", form)
+        network = untrained(variant, "cpu", form)
         pieces = {part: [torch.ones_like(t, device="cpu") for t in inputs] for part, inputs in pieces.items()}
     counts = {
         part: multiply_adds(_Piece(network, part, size), *inputs, counter=counter) for part, inputs in pieces.items()
@@ -282,178 +278,28 @@ def _attention(query: Shape, key: Shape, value: Shape) -> int:
     return prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
 
 
-# Latency
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Milliseconds per image of one network, with the conditions that make the number mean something."""
-
-    p10: float
-    p50: float
-    p90: float
-    p99: float
-    ratio: float  # median over rounds of this network's time by the reference's in the same round
-    reference: str
-    persons: int
-    size: tuple[int, int]  # height, width
-    rounds: int
-    threads: int
-    precision: str
-    machine: str
-    load: float  # processes that ran or waited, mean of the minute before
-
-
-def latency(
-    networks: Mapping[str, Network],
-    size: tuple[int, int],
-    persons: int,
-    threads: int,
-    rounds: int,
-    reference: str,
-    clock: Callable[[], float] = time.perf_counter,
-) -> dict[str, Latency]:
-    """Times one image through network, score filter, NMS and coordinate stage, in rounds A B C, A B C, ...
-
-    So that exactly `persons` persons pass the filters whatever the weights say, cells at fixed places get a high score
-    and a box of their own; all others get a low score. `WARMUP` rounds are not recorded. The number of threads is
-    restored at the end. Networks should be `fused` and on one device.
-
-    Raises:
-        Refused: the reference is not among the networks, or there are fewer cells than persons.
-        ValueError: a network is in training mode.
-    """
-    if reference not in networks:
-        raise Refused(f"latency: reference {reference!r} is not among {list(networks)}")
-    busy, before = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan"), torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        calls = {name: deployed(network, size, persons) for name, network in networks.items()}
-        times = interleaved(calls, rounds, clock)
-    finally:
-        torch.set_num_threads(before)
-    conditions = {
-        "reference": reference,
-        "persons": persons,
-        "size": size,
-        "rounds": rounds,
-        "threads": threads,
-        "precision": str(next(networks[reference].parameters()).dtype).removeprefix("torch."),
-        "machine": machine_name(str(next(networks[reference].parameters()).device)),
-        "load": busy,
-    }
-    base = np.array(times[reference])
-    return {
-        name: Latency(**_percentiles(t), ratio=float(np.median(t / base)), **conditions) for name, t in times.items()
-    }
-
-
-def _percentiles(seconds: np.ndarray) -> dict[str, float]:
-    return {f"p{q}": float(np.percentile(seconds, q)) * 1e3 for q in (10, 50, 90, 99)}
-
-
-def interleaved(
-    calls: Mapping[str, Callable[[], object]], rounds: int, clock: Callable[[], float]
-) -> dict[str, np.ndarray]:
-    """Seconds (rounds,) of each call, so that a slow minute of the machine meets all of them alike."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(WARMUP + rounds):
-        for name, call in calls.items():
-            began = clock()
-            call()
-            times[name].append(clock() - began)
-    return {name: np.array(t[WARMUP:]) for name, t in times.items()}
-
-
-@torch.no_grad()
-def deployed(network: Network, size: tuple[int, int], persons: int) -> Callable[[], Tensor]:
-    """The deployed path as a call without arguments; it gives the key points (persons, K, 2)."""
-    if network.training:
-        raise ValueError("latency wants networks in eval mode: call network.eval() first")
-    example = next(network.parameters())
-    noise = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0)) * 255
-    images = noise.to(example.device, example.dtype)
-    dense = network(images)
-    cells = dense.cls.shape[1]
-    if persons > cells:
-        raise Refused(f"latency: {persons} persons on {size}, where the network has {cells} cells; ask for fewer")
-    scores = torch.full_like(dense.cls, -10.0)
-    scores[:, torch.arange(persons, device=scores.device) * cells // persons, 0] = 10.0
-    half = dense.strides[:, None] / 2
-    boxes = torch.cat([dense.points - half, dense.points + half], -1).expand_as(dense.boxes)
-
-    @torch.no_grad()
-    def call() -> Tensor:
-        dense = replace(network(images), cls=scores, boxes=boxes)
-        image, cell, _, _ = keep(dense, score_threshold=0.1, nms_threshold=0.65, nms_pre=100_000)
-        keypoints = network.coords.decode(gather(dense, image, cell))
-        if keypoints.is_cuda:
-            torch.cuda.synchronize(keypoints.device)
-        return keypoints
-
-    return call
-
-
-def machine_name(device: str = "cpu") -> str:
-    """The processor or the accelerator, as it calls itself."""
-    if device != "cpu":
-        return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        names = {line.partition(":")[2].strip() for line in lines if line.startswith("model name")}
-    except OSError:
-        names = set()
-    return f"{', '.join(sorted(names)) or platform.processor() or platform.machine()}, {os.cpu_count()} cores"
-
-
 # For the record and the command line
 
 
 def cost_metrics(job: Job) -> dict[str, float]:
-    """What a job's record says of cost, in about two seconds at laptop sizes.
+    """What a job's record says of cost: exact, whatever the machine.
 
     params: all parameters. gflops: 10^9 multiply-adds of one image, deployed form, with the coordinate stage for
-    `PERSONS` persons. latency_ms_p50 and _p90: the deployed path on one CPU thread, as busy as the machine is.
-    latency_ratio: to the `nano` preset at the same size, in the same rounds; it compares better than milliseconds do.
+    `PERSONS` persons.
     """
-    size = job.protocol.size
-    own = _timed({"own": job.variant, "nano": presets.nano()}, size, seconds=1.0)["own"]
     return {
         "params": float(parameters(job.variant)["total"]),
-        "gflops": flops(job.variant, size, counter="torch").total / 1e9,
-        "latency_ms_p50": own.p50,
-        "latency_ms_p90": own.p90,
-        "latency_ratio": own.ratio,
+        "gflops": flops(job.variant, job.protocol.size, counter="torch").total / 1e9,
     }
 
 
-def _timed(variants: Mapping[str, Variant], size: tuple[int, int], seconds: float) -> dict[str, Latency]:
-    """Latency against "nano" on one CPU thread: as many rounds as fit, 3 to 50."""
-    networks = {name: _network(variant, "cpu", "deployed") for name, variant in variants.items()}
-    cells = [sum((size[0] // s) * (size[1] // s) for s in n.head.strides) for n in networks.values()]
-    measure = partial(latency, networks, size, min(PERSONS, *cells), 1, reference="nano")
-    first = sum(time.p50 for time in measure(rounds=1).values()) / 1e3
-    return measure(rounds=min(max(int(seconds / first), 3), 50))
-
-
-def _presets() -> dict[str, tuple[Callable[[], Variant], tuple[int, int]]]:
-    """Name -> the variant and the size of input that it is made for."""
-    released = {f"rtmo_{s}": (partial(presets.rtmo, s), (640, 640)) for s in "tsml"}
-    crowd = {f"rtmo_{s}_crowdpose": (partial(presets.rtmo, s, 14), (640, 640)) for s in "sml"}
-    return {"nano": (presets.nano, (96, 96)), **released, **crowd}
-
-
-def describe(preset: str, seconds: float = 4.0) -> str:
-    """Parameters, multiply-adds and latency (measured for about `seconds`) of a preset, as text.
+def describe(preset: str) -> str:
+    """Parameters and multiply-adds of a network that `presets.named` knows, as text: at 96 px nano, others at 640.
 
     Raises:
-        Refused: no such preset.
+        Refused: no such network.
     """
-    known = _presets()
-    if preset not in known:
-        raise Refused(f"cost {preset}: no such preset; there are {', '.join(known)}")
-    make, size = known[preset]
-    variant = make()
+    variant, size = presets.named(preset), native_size(preset)
     counts, published = parameters(variant), flops(variant, size, form="published")
     deployed = flops(variant, size)
     lines = [f"{preset} at {size[0]} x {size[1]}, {PERSONS} persons found", ""]
@@ -461,13 +307,9 @@ def describe(preset: str, seconds: float = 4.0) -> str:
     for part in (*PARTS, "total"):
         both = (getattr(f, part) / 1e6 for f in (published, deployed))
         lines.append(f"{part:10}{counts[part]:>14,}" + "".join(f"{millions:>18,.1f}" for millions in both))
-    lines += ["", f"Inference does without {counts['train_only']:,} of the parameters.", ""]
-    return "\n".join(lines + _latency_lines(_timed({preset: variant, "nano": presets.nano()}, size, seconds)[preset]))
+    return "\n".join([*lines, "", f"Inference does without {counts['train_only']:,} of the parameters."])
 
 
-def _latency_lines(t: Latency) -> list[str]:
-    return [
-        f"latency {t.p50:.1f} ms median; p10 {t.p10:.1f}, p90 {t.p90:.1f}, p99 {t.p99:.1f}; {t.ratio:.2f} x nano",
-        f"{t.machine}, {t.threads} thread, {t.precision}, {t.persons} persons, {t.rounds} interleaved rounds, "
-        f"load {t.load:.1f}",
-    ]
+def native_size(preset: str) -> tuple[int, int]:
+    """The size of input (height, width) that a preset is made for."""
+    return (96, 96) if preset == "nano" else (640, 640)

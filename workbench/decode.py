@@ -21,6 +21,14 @@ def keep(dense: Dense, score_threshold: float, nms_threshold: float, nms_pre: in
     unclamped boxes that drops an IoU strictly above the threshold. A threshold of 1 and more keeps everything.
     """
     scores, labels = dense.cls.sigmoid().max(-1)  # (B, N)
+    image, cell = survivors(dense.boxes, scores, score_threshold, nms_threshold, nms_pre)
+    return image, cell, scores[image, cell], labels[image, cell]
+
+
+def survivors(
+    boxes: Tensor, scores: Tensor, score_threshold: float, nms_threshold: float, nms_pre: int
+) -> tuple[Tensor, Tensor]:
+    """Image (P,) and cell (P,) of what `keep` keeps of boxes (B, N, 4) with scores (B, N)."""
     image, cell = (scores > score_threshold).nonzero(as_tuple=True)
     score = scores[image, cell]
     order = score.argsort(descending=True, stable=True)
@@ -30,9 +38,9 @@ def keep(dense: Dense, score_threshold: float, nms_threshold: float, nms_pre: in
     inside = torch.arange(len(image), device=image.device) - first[image] < nms_pre
     image, cell, score = image[inside], cell[inside], score[inside]
     if nms_threshold < 1:
-        kept = batched_nms(dense.boxes[image, cell], score, image, nms_threshold).sort().values
-        image, cell, score = image[kept], cell[kept], score[kept]
-    return image, cell, score, labels[image, cell]
+        kept = batched_nms(boxes[image, cell], score, image, nms_threshold).sort().values
+        image, cell = image[kept], cell[kept]
+    return image, cell
 
 
 @torch.no_grad()

@@ -41,7 +41,7 @@ class Network(nn.Module):
         where `proxy` asks for it: the losses do, also of a network in eval mode."""
         towers = images if isinstance(images, Towers) else self.towers(images)
         outputs = self.head.read(towers, proxy=proxy or self.training or self.variant.coords.reads_proxy)
-        return decoded(outputs, [(int(t.shape[-2]), int(t.shape[-1])) for t in towers.cls], self.head.strides)
+        return decoded(outputs, [(t.shape[-2], t.shape[-1]) for t in towers.cls], self.head.strides)
 
 
 def _reseed(seed: int | None, part: str) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from workbench.components.backbones.csp_darknet import CSPDarknet
+from workbench.components.backbones.stdc import STDC
+from workbench.components.backbones.timm_backbone import TimmBackbone
 from workbench.components.coords.box_heatmap import BoxHeatmap
 from workbench.components.coords.dcc import DCC
 from workbench.components.coords.regression import Regression
@@ -15,6 +18,7 @@ from workbench.components.losses.heatmap import Heatmap
 from workbench.components.losses.proxy_l1 import ProxyL1
 from workbench.components.necks.hybrid_encoder import HybridEncoder
 from workbench.errors import Refused
+from workbench.slots import Backbone
 from workbench.study import Cited, Setting
 from workbench.variant import Cosine, Job, Protocol, Recipe, Scale, Variant, Warmup
 
@@ -96,6 +100,42 @@ _SCENES = Protocol(
 def nano() -> Variant:
     """RTMO cut down to train on a laptop at 96 pixels."""
     return Variant().vary(NANO)
+
+
+NETWORKS: Mapping[str, Callable[[], Variant]] = {
+    "nano": nano,
+    **{f"rtmo-{size}": partial(rtmo, size) for size in _SIZES},
+    **{f"rtmo-{size}-crowdpose": partial(rtmo, size, 14) for size in "sml"},
+}
+_STDC = {"stdcnano": STDC(size="nano"), "stdc1": STDC(size="1"), "stdc2": STDC(size="2")}
+
+
+def named(name: str) -> Variant:
+    """The variant that a person means: a name of `NETWORKS` (also with "_" for "-"), or BACKBONE-rtmo.
+
+    BACKBONE-rtmo is RTMO-s with another backbone: "stdcnano", "stdc1", "stdc2", or a network of timm, as in
+    "stdc1-rtmo" and "resnet50-rtmo".
+
+    Raises:
+        Refused: no such network.
+    """
+    if (preset := name.replace("_", "-")) in NETWORKS:
+        return NETWORKS[preset]()
+    backbone = name.removesuffix("-rtmo")
+    why = ""
+    if backbone != name:
+        try:
+            return rtmo("s").vary({"backbone": _backbone(backbone)})
+        except Refused as error:
+            why = f" ({error})"
+    raise Refused(
+        f"no network {name!r}{why}; there are {', '.join(NETWORKS)}, and BACKBONE-rtmo with {', '.join(_STDC)} or a "
+        "name of timm.list_models(), as in resnet50-rtmo"
+    )
+
+
+def _backbone(name: str) -> Backbone:
+    return _STDC[name] if name in _STDC else TimmBackbone(name=name)
 
 
 # What a probe stands on: three trunks that differ in objective and seed, 512,000 images each.

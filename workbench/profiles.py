@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import time
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -21,13 +20,13 @@ import numpy as np
 import torch
 from rich.table import Table
 from rich.text import Text
-from scipy.stats import binom
 from torch import Tensor, nn
 
-from workbench import cost, show, track
+from workbench import cost, latency, show, track
 from workbench.components.blocks import fused
 from workbench.components.coords.regression import Regression
 from workbench.judge import Judgement
+from workbench.latency import Comparison, Patience, Task, paired, planted, prepared, settled
 from workbench.model import Network, gather
 from workbench.run import commit
 from workbench.stats import Decision, Interval, Verdict
@@ -111,32 +110,31 @@ def measure(profile: Profile, setting: Setting) -> Measurement:
     if len(lines) < len(every):
         left_out = [line.label for line, variant in every if line.persons > _cells(variant, size)]
         print(f"left out, more persons than cells: {', '.join(left_out)}")
-    networks = {variant: fused(Network(variant, seed=0).eval()) for variant in dict.fromkeys(v for _, v in lines)}
-    ms = _milliseconds({line.label: _call(networks[variant], line, size) for line, variant in lines})
+    networks = {variant: fused(settled(variant, Task(size))) for variant in dict.fromkeys(v for _, v in lines)}
+    found = latency.measure(
+        {line.label: _call(networks[variant], line, size) for line, variant in lines},
+        lines[0][0].label,
+        threads=THREADS,
+        patience=Patience(seconds=math.inf, rounds=ROUNDS, most=ROUNDS),
+        anyway=True,  # claims are on ratios; how busy the machine was is recorded
+        primed=False,  # at published size a call takes long enough
+    )
+    ms = {label: tuple((1e3 * seconds).tolist()) for label, seconds in found.seconds.items()}
     readings = [
-        Reading(line.label, line.persons, line.way, _params(v), _gflops(v, size, line), tuple(ms[line.label]))
+        Reading(line.label, line.persons, line.way, _params(v), _gflops(v, size, line), ms[line.label])
         for line, v in lines
     ]
-    return Measurement(tuple(readings), _conditions(size))
+    return Measurement(tuple(readings), _conditions(size, found))
 
 
-def _milliseconds(calls: Mapping[str, Callable[[], object]]) -> dict[str, list[float]]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
-    try:
-        return {label: (1e3 * t).tolist() for label, t in cost.interleaved(calls, ROUNDS, time.perf_counter).items()}
-    finally:
-        torch.set_num_threads(before)
-
-
-def _conditions(size: tuple[int, int]) -> dict[str, str]:
+def _conditions(size: tuple[int, int], found: Comparison) -> dict[str, str]:
     return {
         "size": f"{size[0]} x {size[1]}",
-        "rounds": str(ROUNDS),
-        "threads": str(THREADS),
+        "rounds": str(found.rounds),
+        "threads": str(found.threads),
         "precision": "float32",
-        "machine": cost.machine_name(),
-        "load": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
+        "machine": found.machine,
+        "others": f"{found.others:.1f}",  # cores that other processes took
         "commit": commit(),
         "torch": torch.__version__,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -147,8 +145,9 @@ def _call(network: Any, line: Timed, size: tuple[int, int]) -> Callable[[], obje
     """The line as a call without arguments."""
     if line.way == "crops":
         return partial(_crops, network.backbone, torch.rand(line.persons, 3, *CROP) * 255)
-    whole = network if line.way == "kept" else _EveryCell(network).eval()
-    return cost.deployed(cast(Network, whole), size, line.persons)
+    task = Task(size, line.persons)
+    whole = planted(network, task)
+    return prepared(whole if line.way == "kept" else cast(Network, _EveryCell(whole).eval()), task)
 
 
 @torch.no_grad()
@@ -197,14 +196,9 @@ def _flops(variant: Variant, size: tuple[int, int], persons: int) -> cost.Flops:
 
 
 def ratio(row: Reading, than: Reading) -> Interval:
-    """What `row` takes by what `than` takes: the median over rounds, and the 95 % interval of its order statistics.
-
-    It speaks of this process on this machine.
-    """
-    ordered = np.sort(np.array(row.ms) / np.array(than.ms))
-    low, high = int(binom.ppf(0.025, len(ordered), 0.5)) - 1, int(binom.ppf(0.975, len(ordered), 0.5))
-    first, last = (float(ordered[i]) if 0 <= i < len(ordered) else float("nan") for i in (low, high))
-    return Interval(mean=float(np.median(ordered)), low=first, high=last)
+    """What `row` takes by what `than` takes. It speaks of this process on this machine."""
+    found = paired(row.ms, than.ms)
+    return Interval(mean=found.value, low=found.low, high=found.high)
 
 
 def verdicts(profile: Profile, found: Measurement) -> list[Judgement]:

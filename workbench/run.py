@@ -27,11 +27,12 @@ import torch
 from safetensors.torch import save_file
 
 from workbench import ranks
-from workbench.cost import cost_metrics, machine_name
+from workbench.cost import cost_metrics
 from workbench.data.draw import predictions
 from workbench.data.source import Source, open_source
 from workbench.decode import detect
 from workbench.evaluate import Evaluation, evaluate_coco, evaluate_crowdpose
+from workbench.latency import latency_metrics, machine_name
 from workbench.model import Network
 from workbench.skeletons import CROWDPOSE, skeleton
 from workbench.tensors import Detections
@@ -132,7 +133,8 @@ def _record(
     shown = [picture for picture in source.pictures if picture.image_id in by_image]
     cv2.imwrite(str(folder / "predictions.png"), predictions(shown, [by_image[p.image_id] for p in shown]))
     save_file({k: v.contiguous() for k, v in state.averaged.state_dict().items()}, folder / "weights.safetensors")
-    metrics = {**curve[-1], **dict(evaluation), **cost_metrics(job), "unreadable_images": float(len(source.unreadable))}
+    costs = {**cost_metrics(job), **latency_metrics(job)}
+    metrics = {**curve[-1], **dict(evaluation), **costs, "unreadable_images": float(len(source.unreadable))}
     result = {"key": job.key, "metrics": metrics, "tags": _tags(machine)}
     _write(folder / "result.json", json.dumps(result, indent=1))
     (folder / "checkpoint.pt").unlink(missing_ok=True)

@@ -22,6 +22,10 @@ class Pyramid(nn.Module):
 
     levels: Levels
 
+    def lean(self) -> Pyramid:
+        """A form for use only, which answers the same up to rounding. Called on a copy whose norms are folded."""
+        return self
+
 
 class Backbone(Spec, ABC):
     """Image to feature maps at strides 8, 16 and 32."""

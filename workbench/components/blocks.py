@@ -134,7 +134,7 @@ class RepVGG(nn.Module):
 
     def kernel(self) -> tuple[Tensor, Tensor]:
         """Weight (C, C, 3, 3) and bias (C,) of the one convolution that answers as both branches in eval mode."""
-        (wide, wide_bias), (point, point_bias) = map(_folded, (self.branch_3x3, self.branch_1x1))
+        (wide, wide_bias), (point, point_bias) = map(folded, (self.branch_3x3, self.branch_1x1))
         return wide + F.pad(point, (1, 1, 1, 1)), wide_bias + point_bias
 
 
@@ -157,7 +157,7 @@ class FusedRepVGG(nn.Module):
 
 
 @torch.no_grad()
-def _folded(unit: ConvUnit) -> tuple[Tensor, Tensor]:
+def folded(unit: ConvUnit) -> tuple[Tensor, Tensor]:
     """The unit's convolution with its batch norm's running statistics folded in."""
     bn = unit.bn
     assert bn.running_mean is not None and bn.running_var is not None

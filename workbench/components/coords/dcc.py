@@ -140,11 +140,15 @@ class _DCC(CoordinateStage):
         with exact(cells.pose):
             tokens = self._tokens(cells)
             centre, size = self._extent(cells)
+            start = centre - cells.points.float()
             answers = []
             for i, bins in enumerate((self.x_bins, self.y_bins)):
-                logits = self._logits(tokens, cells, i, centre[:, i : i + 1] + bins * size[:, i : i + 1])
-                answers.append(logits.softmax(-1) @ bins)  # (P, K)
-            return centre.unsqueeze(1) + torch.stack(answers, -1) * size.unsqueeze(1)
+                if self.spec.dynamic_encoding:
+                    logits = self.spe.comb(self._query(tokens, i), start[:, i : i + 1], size[:, i : i + 1], bins)
+                else:
+                    logits = self._static_logits(tokens, i)
+                answers.append(logits.softmax(-1) @ bins.unsqueeze(-1))  # (P, K, 1)
+            return centre.unsqueeze(1) + torch.cat(answers, -1) * size.unsqueeze(1)
 
     def _tokens(self, cells: Cells) -> Tensor:
         """(P, K, feat). In float32: P differs from step to step, and bfloat16 products prepare each shape anew."""
@@ -176,7 +180,13 @@ class _DCC(CoordinateStage):
     def _logits(self, tokens: Tensor, cells: Cells, i: int, bins: Tensor) -> Tensor:
         """(P, K, W) up to a constant per row."""
         if not self.spec.dynamic_encoding:
-            return tokens @ (self.x_table, self.y_table)[i].T * self.spec.logit_scale
+            return self._static_logits(tokens, i)
+        return self.spe.product(self._query(tokens, i), bins - cells.points.float()[:, i : i + 1])
+
+    def _static_logits(self, tokens: Tensor, i: int) -> Tensor:
+        return tokens @ (self.x_table, self.y_table)[i].T * self.spec.logit_scale
+
+    def _query(self, tokens: Tensor, i: int) -> Tensor:
+        """(P, K, spe), for inner products with encoded bins."""
         # token . (W e + b) = (token W) . e + token . b: the layer meets 17 tokens instead of hundreds of bins.
-        query = tokens @ (self.x_fc, self.y_fc)[i].weight * self.spec.logit_scale
-        return self.spe.product(query, bins - cells.points.float()[:, i : i + 1])
+        return tokens @ (self.x_fc, self.y_fc)[i].weight * self.spec.logit_scale

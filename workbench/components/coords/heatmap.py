@@ -13,6 +13,7 @@ from workbench.tensors import Axis
 
 LARGEST_LOGIT = 5e4
 TEMPERATURE = 300.0
+BLOCKS = 4  # of bins, at most: sines fall with their number, turned queries grow
 
 
 def exact(like: Tensor) -> torch.autocast:
@@ -50,7 +51,26 @@ class SinePosition(nn.Module):
         """Inner products (P, K, W) of queries (P, K, channels) and encoded positions (P, W)."""
         if torch.is_grad_enabled():
             return _SineProduct.apply(query, position, self.dim_t)
-        return query @ sines(position, self.dim_t)  # plain products, which exporters and counters can follow
+        return query @ sines(position, self.dim_t)
+
+    def comb(self, query: Tensor, start: Tensor, size: Tensor, places: Tensor) -> Tensor:
+        """`product` with the positions start + size * places, for evenly spaced `places` (W,): (P, K, W).
+
+        The bins are a few equal blocks, each shifted against the first. A shift turns every pair of cosine and sine by
+        an angle of its own, and the query can be turned back in their place: so one block is encoded for all of them,
+        and a fraction of the sines is computed. Plain products, which exporters and counters can follow.
+
+        Args:
+            query: (P, K, channels); start, size: (P, 1), in pixels.
+        """
+        blocks = next(n for n in range(BLOCKS, 0, -1) if len(places) % n == 0)
+        first = places[: len(places) // blocks]
+        shifts = places[:: len(first)] - places[0]  # (blocks,)
+        angle = size.unsqueeze(-1) * (shifts[:, None] / self.dim_t)  # (P, blocks, channels / 2)
+        cosine, sine = angle.cos().unsqueeze(1), angle.sin().unsqueeze(1)
+        a, b = query.unsqueeze(2).chunk(2, -1)  # (P, K, 1, channels / 2)
+        turned = torch.cat((a * cosine + b * sine, b * cosine - a * sine), -1).flatten(1, 2)
+        return (turned @ sines(start + size * first, self.dim_t)).unflatten(1, (-1, blocks)).flatten(2)
 
 
 def sines(position: Tensor, dim_t: Tensor) -> Tensor:

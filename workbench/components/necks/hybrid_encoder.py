@@ -108,6 +108,73 @@ class _HybridEncoder(Pyramid):
             outs.append(block(torch.cat((down(outs[-1]), inner), 1)))
         return self.projector([outs[i] for i in self.kept])
 
+    def lean(self) -> Pyramid:
+        return _Lean(self)
+
+
+class _Lean(Pyramid):
+    """The encoder for deployment: the two merges of the top-down path are made of smaller convolutions."""
+
+    def __init__(self, trained: _HybridEncoder) -> None:
+        super().__init__()
+        self.levels, self.kept = trained.levels, trained.kept
+        fine, middle, self.input_proj = trained.input_proj
+        self.encoder, self.lateral_convs = trained.encoder, trained.lateral_convs
+        self.merges = nn.ModuleList(map(_Merge, trained.fpn_blocks, (middle, fine)))
+        self.downsample_convs, self.pan_blocks = trained.downsample_convs, trained.pan_blocks
+        self.projector = trained.projector
+
+    def forward(self, feats: list[Tensor]) -> list[Tensor]:
+        c3, c4, c5 = feats[0], feats[1], self.input_proj(feats[2])
+        for encoder in self.encoder:
+            c5 = encoded(encoder, c5)
+        inner5 = self.lateral_convs[0](c5)
+        inner4 = self.lateral_convs[1](self.merges[0](inner5, c4))
+        outs = [self.merges[1](inner4, c3)]
+        for down, block, inner in zip(self.downsample_convs, self.pan_blocks, (inner4, inner5), strict=False):
+            outs.append(block(torch.cat((down(outs[-1]), inner), 1)))
+        return self.projector([outs[i] for i in self.kept])
+
+
+class _Merge(nn.Module):
+    """A CSP layer of a doubled map beside a projected one: (B, C, H, W), (B, C', 2 H, 2 W) -> (B, C'', 2 H, 2 W).
+
+    A 1x1 convolution of a doubled map is the doubled convolution, at a quarter of the work; and one that follows a
+    projection is a single one, since nothing stands between the two. Together they save 0.92 of the 12 G multiply-adds
+    of rtmo-s at 640 x 640.
+    """
+
+    def __init__(self, layer: nn.Module, projection: nn.Module) -> None:
+        super().__init__()
+        assert isinstance(layer, CSPRepLayer) and isinstance(projection, ConvUnit)
+        units = (layer.conv1, layer.conv2)
+        self.coarse, self.fine = map(
+            nn.ModuleList, zip(*(_halves(u.conv, projection.conv) for u in units), strict=True)
+        )
+        self.act, self.bottlenecks, self.conv3 = layer.conv1.act, layer.bottlenecks, layer.conv3
+
+    def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
+        one, two = (self.act(doubled(c(coarse)) + f(fine)) for c, f in zip(self.coarse, self.fine, strict=True))
+        return self.conv3(self.bottlenecks(one) + two)
+
+
+@torch.no_grad()
+def _halves(conv: nn.Conv2d, projection: nn.Conv2d) -> tuple[nn.Conv2d, nn.Conv2d]:
+    """The convolution of the doubled map, and that of the other with its projection in front."""
+    assert conv.bias is not None and projection.bias is not None
+    weight = conv.weight.flatten(1)
+    first, second = weight.split((weight.shape[1] - projection.out_channels, projection.out_channels), 1)
+    return _pointwise(first), _pointwise(second @ projection.weight.flatten(1), conv.bias + second @ projection.bias)
+
+
+def _pointwise(weight: Tensor, bias: Tensor | None = None) -> nn.Conv2d:
+    """The 1x1 convolution with weight (C', C)."""
+    conv = nn.Conv2d(weight.shape[1], weight.shape[0], 1, bias=bias is not None)
+    conv.weight = nn.Parameter(weight[..., None, None].contiguous())
+    if bias is not None:
+        conv.bias = nn.Parameter(bias)
+    return conv
+
 
 class _Projector(nn.Module):
     def __init__(self, inputs: int, outputs: int, levels: int) -> None:
