@@ -31,10 +31,10 @@ CROWD_SPLITS: dict[str, tuple[float, float]] = {  # lower end included, upper en
     "AP_M": (0.2, 0.8),
     "AP_H": (0.8, np.inf),
 }
-LOT = 128  # images that are matched together: large enough for whole arrays, small enough for the processor's cache
-_RECALLS = np.linspace(0, 1, 101)
 COCO_STATS = ("AP", "AP50", "AP75", "AP_M", "AP_L", "AR", "AR50", "AR75", "AR_M", "AR_L")
 CROWD_STATS = ("AP", "AP50", "AP75", "AR", "AR50", "AR75")
+LOT = 128  # images that are matched together
+_RECALLS = np.linspace(0, 1, 101)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,7 +268,7 @@ def prepared(gt: dict[str, Any], keypoints: int, from_box: bool) -> dict[str, An
         gt: as of `evaluate_coco`; keypoints: how many a person has; from_box: areas are those of CrowdPose.
 
     Raises:
-        Refused: other key points, or an annotation without area.
+        Refused: other key points, or an annotation without area or box.
     """
     return {
         "images": list(gt.get("images", ())),
@@ -286,6 +286,8 @@ def _annotation(ann: dict[str, Any], number: int, keypoints: int, from_box: bool
             f"annotation {ann.get('id')}: {len(points)} key-point numbers, expected 3 x {keypoints}; "
             "choose the key-point set of this ground truth"
         )
+    if "bbox" not in ann:
+        raise Refused(f"annotation {ann.get('id')} has no bbox, which stands for persons without labelled key points")
     if from_box:
         area = CROWD_AREA * ann["bbox"][2] * ann["bbox"][3]
     elif "area" in ann:
@@ -323,18 +325,20 @@ class _Truth:
             anns, keypoints, np.searchsorted(self.group, np.arange(len(self.index) * len(classes) + 1))
         )
         unlabelled = np.asarray([a["num_keypoints"] == 0 for a in anns], bool)
-        self.measured = self.persons.labelled.any(1) & ~self.persons.crowd & ~unlabelled  # (P,) mOKS is over these
+        self.measured = (self.persons.labelled > 0) & ~self.persons.crowd & ~unlabelled  # (P,) mOKS is over these
 
 
 def _persons(anns: list[dict[str, Any]], keypoints: int, first: NDArray[np.int64]) -> Persons:
     points = np.asarray([a["keypoints"] for a in anns], np.float64).reshape(-1, keypoints, 3)
+    labelled = points[..., 2] > 0
     areas = np.asarray([a["area"] for a in anns], np.float64)
     crowd = np.asarray([a["iscrowd"] for a in anns], bool)
     unlabelled = np.asarray([a["num_keypoints"] == 0 for a in anns], bool)
     return Persons(
         first=first,
         keypoints=points[..., :2],
-        labelled=points[..., 2] > 0,
+        labelled=labelled.sum(1),
+        columns=np.argsort(~labelled, axis=1, kind="stable"),
         boxes=np.asarray([a["bbox"] for a in anns], np.float64).reshape(-1, 4),
         areas=areas,
         crowd=crowd,
@@ -441,8 +445,8 @@ def _records(truth: _Truth, matches: Matches) -> MatchRecords:
         matched=matches.matched[:, 0],
         ignored=matches.ignored[:, 0],
         positives=positives.reshape(images, classes).T.astype(np.int32),
-        oks_sum=np.bincount(of_person[truth.measured], best[truth.measured], images),
+        oks_sum=np.bincount(of_person[truth.measured], best[truth.measured], images).astype(np.float64),
         oks_count=np.bincount(of_person[truth.measured], minlength=images).astype(np.int32),
-        error_sum=np.bincount(found, matches.error, images),
+        error_sum=np.bincount(found, matches.error, images).astype(np.float64),
         error_count=np.bincount(found, matches.points, images).astype(np.int32),
     )

@@ -33,7 +33,8 @@ class Persons:
 
     first: Ints  # (groups + 1,): the persons of group g are first[g] to first[g + 1]
     keypoints: Floats  # (P, K, 2)
-    labelled: Flags  # (P, K)
+    labelled: Ints  # (P,) how many key points are labelled
+    columns: Ints  # (P, K) which: these first, then the others
     boxes: Floats  # (P, 4): x, y, width, height
     areas: Floats  # (P,)
     crowd: Flags  # (P,) any number of detections may match it
@@ -122,12 +123,12 @@ def _apart(
 
     A person without any labelled key point stands for its box made three times as large: all K offsets to that.
     """
-    labelled = persons.labelled.sum(1)[person]
+    labelled = persons.labelled[person]
     for count in np.unique(labelled):
         rows = np.flatnonzero(labelled == count)
         d, p = detection[rows], person[rows]
         if count:
-            columns = np.argsort(~persons.labelled[p], axis=1, kind="stable")[:, :count]  # (pairs, N)
+            columns = persons.columns[p, :count]  # (pairs, N)
             offsets = found.keypoints[d[:, None], columns] - persons.keypoints[p[:, None], columns]
         else:
             columns = slice(None)
@@ -188,7 +189,7 @@ def _assign(found: Found, detection: Ints, persons: Persons, person: Ints, oks: 
         counting = free & ~ignored
         open_ = np.where(counting.any(-1, keepdims=True), counting, free)
         pick = np.where(open_, value, -1.0).argmax(-1)  # (S, A, T)
-        hit = open_.any(-1)
+        hit = np.logical_or.reduce(open_, axis=-1)
         taken |= hit[..., None] & (columns == pick[..., None])
         row, size, level = np.nonzero(hit)
         chosen[detections[row, turn], size, level] = people[row, pick[hit]]
