@@ -240,7 +240,9 @@ def awkward(seed: int, images: int = 12) -> tuple[dict[str, Any], list[Detection
             persons.append(one)
         count = int(rng.choice([0, 3, 8, 30], p=[0.2, 0.35, 0.35, 0.1]))
         xs = (rng.choice(PLACES, count) + rng.choice([0, 0, 5, 7.5], count)).tolist()
-        seen = found(image, xs, rng.choice([0.3, 0.6, 0.9], count).tolist(), rng.integers(0, rng.choice([1, 3]), count).tolist())
+        seen = found(
+            image, xs, rng.choice([0.3, 0.6, 0.9], count).tolist(), rng.integers(0, rng.choice([1, 3]), count).tolist()
+        )
         some.append(replace(seen, boxes=seen.boxes * rng.choice([0.1, 0.5, 1]).astype(np.float32)))
     truth = scene(*persons, images=images)
     truth["categories"] = [{"id": c, "name": str(c)} for c in (1, 2, 3)]
@@ -268,6 +270,18 @@ def test_awkward_cases_are_awkward() -> None:
     records = [evaluate_coco(*case, COCO.sigmas).records for case in cases]
     assert 0.2 < np.concatenate([r.matched.ravel() for r in records]).mean() < 0.8
     assert 0.1 < np.concatenate([r.ignored.ravel() for r in records]).mean() < 0.5
+
+
+def test_an_oks_that_equals_the_threshold_matches() -> None:
+    """Of ten labelled key points some are where they should be and the others far away: OKS is 0.5, 0.6 ... exactly."""
+    one = person(1, 0, 50)
+    one["keypoints"][30:] = [0] * 21
+    for right in range(5, 10):
+        some = found(0, [50], [0.9])
+        some.keypoints[0, right:] = 1e6
+        assert_equals_pycocotools(scene(one), [some], COCO.sigmas)
+        matched = evaluate_coco(scene(one), [some], COCO.sigmas).records.matched[0]
+        assert matched.tolist() == [level <= right / 10 for level in THRESHOLDS]
 
 
 def test_of_two_equal_persons_the_later_is_matched() -> None:
