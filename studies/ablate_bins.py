@@ -6,7 +6,7 @@ Run:   nox -s study -- ablate_bins                        (frozen trunks, under 
 Bins are the published numbers under every protocol, the small network included. They divide the person's own box, so
 192 of them are as fine, next to a person, at 96 px as at 640 px, and OKS measures errors next to a person. What does
 change is a bin in pixels, from about two to a fraction of one: a small image can show that fewer bins are too few,
-and hardly that more would help.
+and hardly that more would help. How far they reach is asked with half as many, which takes half the time.
 
 The probe is the better test here. Every row changes the coordinate stage alone, which trains nearly to the end on the
 features of three frozen trunks in a third of the time of one run from scratch. There, the chance in training all the
@@ -18,7 +18,7 @@ from workbench.presets import REGRESSION, RTMO_S, rtmo
 from workbench.study import Better, Cheaper, Row, Study
 
 BINS = {f"{x} x {y}": {"coords.num_bins": (x, y)} for x, y in ((48, 64), (96, 128), (192, 256), (384, 512))}
-PUBLISHED = "192 x 256"
+PUBLISHED, HALF = "192 x 256", "96 x 128"
 PADDING = (1.0, 1.5)  # published: 1.25
 
 STUDY = Study(
@@ -28,13 +28,13 @@ STUDY = Study(
     base=rtmo("s"),
     rows=(
         *(Row(label, changes, RTMO_S if label == PUBLISHED else None) for label, changes in BINS.items()),
-        *(Row(f"padding {times:g}", {**BINS[PUBLISHED], "coords.padding": times}) for times in PADDING),
+        *(Row(f"padding {times:g}", {**BINS[HALF], "coords.padding": times}) for times in PADDING),
         Row("regression", REGRESSION),
     ),
     claims=(
         Better("C8 AP", "192 x 256 bins lose less than 1 AP to 384 x 512", PUBLISHED, "384 x 512", margin=-0.01),
-        Better("padding 1", "reaching over the box beats ending at it", PUBLISHED, "padding 1"),
-        Better("padding 1.5", "reaching 1.5 times as far gains less than 1 AP", PUBLISHED, "padding 1.5", margin=-0.01),
+        Better("padding 1", "reaching over the box beats ending at it", HALF, "padding 1"),
+        Better("padding 1.5", "reaching 1.5 times as far gains less than 1 AP", HALF, "padding 1.5", margin=-0.01),
     ),
     costs=(
         Cheaper("C8 latency", "the classifier adds less than 5 % to regression", PUBLISHED, "regression", times=1.05),

@@ -33,6 +33,6 @@ STUDY = Study(
         Cheaper("P5 latency", "leaving out P4 as well saves latency", LAST, COARSE),
     ),
     default="short",
-    epochs=40,
+    seeds=4,
     whole="the rows change the levels, which a frozen trunk computes",
 )

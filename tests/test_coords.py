@@ -222,7 +222,7 @@ def test_decode_is_the_published_computation_at_less_than_half_its_price() -> No
     stage = DCC().build(256, 17).eval()
     cells = some_cells(8, 17, 256, (480, 640))
     slow = literal_keypoints(stage, cells)
-    # of one key point in these the heatmap has two equal peaks far apart: a last digit there moves the mean between them
+    # one of these heatmaps has two equal peaks far apart: there a last digit moves the mean
     torch.testing.assert_close(stage.decode(cells), slow, rtol=0, atol=1e-2)
     torch.testing.assert_close(stage(cells).keypoints, slow, rtol=0, atol=2e-3)
 

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import copy
 import json
+import threading
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks.evaluate import jittered, people
+from workbench.by_pycocotools import reference_coco, reference_crowdpose
+from workbench.data.figures import Figures
 from workbench.errors import Refused
 from workbench.evaluate import (
+    THRESHOLDS,
     Evaluation,
+    Evaluator,
     MatchRecords,
     coco_results,
     evaluate_coco,
     evaluate_crowdpose,
 )
+from workbench.matching import Matches, match
 from workbench.skeletons import COCO, CROWDPOSE, Skeleton
+from workbench.stats import ap_from_records
 from workbench.tensors import Detections
 
 GOLDEN = Path(__file__).parent / "golden" / "eval"
@@ -98,6 +107,38 @@ def from_results(rows: list[dict[str, Any]], skeleton: Skeleton) -> list[Detecti
     return found
 
 
+def shared(*parts: str) -> Any:
+    path = SHARED.joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"needs ../shared/data/{'/'.join(parts)}")
+    return read(path)
+
+
+def assert_same(ours: Evaluation, reference: Evaluation) -> None:
+    """Every number and every match."""
+    assert list(ours.values) == list(reference.values)
+    assert list(ours.values.values()) == pytest.approx(list(reference.values.values()), abs=1e-9, nan_ok=True)
+    for name in MatchRecords.__slots__:
+        a, b = getattr(ours.records, name), getattr(reference.records, name)
+        assert a.dtype == b.dtype and a.shape == b.shape, name
+        if name in ("oks_sum", "error_sum"):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+        else:
+            assert np.array_equal(a, b), name
+    for metric in ("AP", "AP50", "AP75", "mOKS", "NME"):
+        assert ap_from_records(ours.records, metric=metric) == pytest.approx(ours[metric], abs=1e-12, nan_ok=True)
+
+
+def assert_equals_pycocotools(truth: dict[str, Any], some: list[Detections], sigmas: Any, crowd: bool = False) -> None:
+    """As COCO and, where images say how crowded they are, as CrowdPose."""
+    if not crowd:
+        for area_from in ("box", "keypoints"):
+            ours = evaluate_coco(truth, some, sigmas, area_from=area_from)
+            assert_same(ours, reference_coco(truth, some, sigmas, area_from=area_from))
+    if all("crowdIndex" in image for image in truth["images"]):
+        assert_same(evaluate_crowdpose(truth, some, sigmas), reference_crowdpose(truth, some, sigmas))
+
+
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("score", ["bbox", "bbox_keypoint", "keypoint", "bbox_rle"])
 def test_the_reference_numbers(name: str, score: str) -> None:
@@ -142,23 +183,115 @@ def test_result_file_is_the_references(name: str) -> None:
 
 
 def test_published_numbers_of_the_fake_results() -> None:
-    folder = SHARED / "cocoapi_fake100"
-    if not folder.exists():
-        pytest.skip("needs ../shared/data/cocoapi_fake100")
-    rows = read(folder / "person_keypoints_val2014_fakekeypoints100_results.json")
-    truth = read(folder / "person_keypoints_val2014_100.json")
-    ours = evaluate_coco(truth, from_results(rows, COCO), COCO.sigmas, area_from="keypoints")
+    rows = shared("cocoapi_fake100", "person_keypoints_val2014_fakekeypoints100_results.json")
+    truth = shared("cocoapi_fake100", "person_keypoints_val2014_100.json")
+    some = from_results(rows, COCO)
+    ours = evaluate_coco(truth, some, COCO.sigmas, area_from="keypoints")
     published = [0.372, 0.636, 0.348, 0.384, 0.386, 0.514, 0.734, 0.504, 0.508, 0.522]
     assert [round(value, 3) for _, value in ours][:10] == published
+    assert_equals_pycocotools(truth, some, COCO.sigmas)
 
 
 def test_real_crowdpose_predictions() -> None:
-    folder = SHARED / "crowdpose"
-    if not folder.exists():
-        pytest.skip("needs ../shared/data/crowdpose")
-    found = from_results(read(folder / "example_crowdpose_preds.json"), CROWDPOSE)
-    ours = evaluate_crowdpose(read(folder / "example_crowdpose_val.json"), found, CROWDPOSE.sigmas)
+    some = from_results(shared("crowdpose", "example_crowdpose_preds.json"), CROWDPOSE)
+    truth = shared("crowdpose", "example_crowdpose_val.json")
+    ours = evaluate_crowdpose(truth, some, CROWDPOSE.sigmas)
     assert ours["AP"] == pytest.approx(0.7877, abs=5e-5)
+    assert_same(ours, reference_crowdpose(truth, some, CROWDPOSE.sigmas))
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_golden_detections_as_pycocotools(name: str) -> None:
+    truth = read(GOLDEN / f"{name}_gt.json")
+    assert_equals_pycocotools(truth, golden_detections(name), SETS[name].sigmas, crowd=name == "crowdpose")
+
+
+def test_real_persons_moved_about_as_pycocotools() -> None:
+    truth = shared("coco", "annotations", "person_keypoints_val2017.json")
+    assert_equals_pycocotools(truth, jittered(truth, np.random.default_rng(1)), COCO.sigmas)
+
+
+def test_real_crowds_moved_about_as_pycocotools() -> None:
+    truth = shared("crowdpose", "example_crowdpose_val.json")
+    assert_equals_pycocotools(truth, jittered(truth, np.random.default_rng(2)), CROWDPOSE.sigmas, crowd=True)
+
+
+def test_embedded_scenes_moved_about_as_pycocotools() -> None:
+    truth = Figures("hard", 64, count=30).coco()
+    assert_equals_pycocotools(truth, jittered(truth, np.random.default_rng(3)), COCO.sigmas)
+
+
+def awkward(seed: int, images: int = 12) -> tuple[dict[str, Any], list[Detections]]:
+    """Everything that decides between two ways to match: few places, so that OKS are equal; few scores, so that they
+    are; more than 20 detections, images with nobody or nothing, three classes, crowds, persons without labelled key
+    points (with and without their number saying so), sizes at the borders of the ranges."""
+    rng = np.random.default_rng(seed)
+    persons, some = [], []
+    for image in range(images):
+        for _ in range(rng.choice([0, 3, 9, 12])):
+            more: dict[str, Any] = {"category_id": int(rng.integers(1, 4)), "area": float(rng.choice(SIZES))}
+            if rng.random() < 0.25:
+                more["iscrowd"] = 1
+            if rng.random() < 0.2:
+                more["num_keypoints"] = 0
+            one = person(len(persons) + 1, image, float(rng.choice(PLACES)), **more)
+            hidden = rng.random(17) < rng.choice([0, 0.5, 1], p=[0.5, 0.3, 0.2])
+            one["keypoints"] = [0 if hidden[i // 3] else v for i, v in enumerate(one["keypoints"])]
+            persons.append(one)
+        count = int(rng.choice([0, 3, 8, 30], p=[0.2, 0.35, 0.35, 0.1]))
+        xs = (rng.choice(PLACES, count) + rng.choice([0, 0, 5, 7.5], count)).tolist()
+        seen = found(
+            image, xs, rng.choice([0.3, 0.6, 0.9], count).tolist(), rng.integers(0, rng.choice([1, 3]), count).tolist()
+        )
+        some.append(replace(seen, boxes=seen.boxes * rng.choice([0.1, 0.5, 1]).astype(np.float32)))
+    truth = scene(*persons, images=images)
+    truth["categories"] = [{"id": c, "name": str(c)} for c in (1, 2, 3)]
+    for one in truth["images"]:
+        one["crowdIndex"] = float(rng.choice([0.0, 0.2, 0.5, 0.8, 1.0]))
+    return truth, [some[i] for i in rng.permutation(images)]
+
+
+PLACES = np.asarray([40, 50, 60, 300, 310])
+SIZES = [200.0, 32.0**2, 5_000.0, 96.0**2, 96.0**2 + 1, 40_000.0]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_awkward_cases_as_pycocotools(seed: int) -> None:
+    assert_equals_pycocotools(*awkward(seed), COCO.sigmas)
+
+
+def test_awkward_cases_are_awkward() -> None:
+    """They hold what they are made for."""
+    cases = [awkward(seed) for seed in range(12)]
+    anns = [a for truth, _ in cases for a in truth["annotations"]]
+    assert any(a["iscrowd"] for a in anns) and any(a["num_keypoints"] == 0 for a in anns)
+    assert any(a["num_keypoints"] and not any(a["keypoints"][2::3]) for a in anns)
+    assert any(len(one) and np.bincount(one.labels).max() > 20 for _, some in cases for one in some)
+    records = [evaluate_coco(*case, COCO.sigmas).records for case in cases]
+    assert 0.2 < np.concatenate([r.matched.ravel() for r in records]).mean() < 0.8
+    assert 0.1 < np.concatenate([r.ignored.ravel() for r in records]).mean() < 0.5
+
+
+def test_an_oks_that_equals_the_threshold_matches() -> None:
+    """Of ten labelled key points some are where they should be and the others far away: OKS is 0.5, 0.6 ... exactly."""
+    one = person(1, 0, 50)
+    one["keypoints"][30:] = [0] * 21
+    for right in range(5, 10):
+        some = found(0, [50], [0.9])
+        some.keypoints[0, right:] = 1e6
+        assert_equals_pycocotools(scene(one), [some], COCO.sigmas)
+        matched = evaluate_coco(scene(one), [some], COCO.sigmas).records.matched[0]
+        assert matched.tolist() == [level <= right / 10 for level in THRESHOLDS]
+
+
+def test_of_two_equal_persons_the_later_is_matched() -> None:
+    """The first detection lies halfway; what it leaves decides whether the second one finds anybody."""
+    persons = [person(1, 0, 40), person(2, 0, 60)]
+    some = [found(0, [50, 65], [0.9, 0.8])]
+    level = THRESHOLDS.index(0.6)  # reached 5 and 10 pixels away (0.87, 0.65), not 25 (0.22)
+    for order, right in ((persons, 1), (persons[::-1], 2)):
+        assert_equals_pycocotools(scene(*order), some, COCO.sigmas)
+        assert evaluate_coco(scene(*order), some, COCO.sigmas).records.matched[:, level].sum() == right
 
 
 def person(number: int, image_id: int, x: float, **more: Any) -> dict[str, Any]:
@@ -247,6 +380,52 @@ def test_several_classes() -> None:
     assert evaluate_coco(truth, swapped, COCO.sigmas)["AP"] == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("lot", [1, 5])
+def test_lots_and_their_order_do_not_matter(lot: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    truth, some = awkward(3)
+    whole = evaluate_coco(truth, some, COCO.sigmas)
+    monkeypatch.setattr("workbench.evaluate.LOT", lot)
+    assert_same(evaluate_coco(truth, some[::-1], COCO.sigmas), whole)
+
+
+def test_matching_goes_on_while_detections_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, matched = [], threading.Event()
+
+    def watched(*args: Any) -> Matches:
+        threads.append(threading.current_thread())
+        done = match(*args)
+        matched.set()
+        return done
+
+    monkeypatch.setattr("workbench.evaluate.match", watched)
+    monkeypatch.setattr("workbench.evaluate.LOT", 2)
+    evaluator = Evaluator(scene(person(1, 0, 50), images=3), COCO.sigmas)
+    evaluator.add(found(0, [50], [0.9]))
+    assert not threads, "a lot is not full yet"
+    evaluator.add(found(1, [50], [0.9]))
+    assert matched.wait(60) and threads[0] is not threading.current_thread()
+    evaluator.add(found(2, [50], [0.9]))
+    assert evaluator.result()["AR"] == pytest.approx(1)
+    assert len(threads) == 2 and not threads[0].is_alive(), "the thread ends with the evaluation"
+
+
+def test_an_error_in_the_thread_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Matches:
+        raise ArithmeticError("in the thread")
+
+    monkeypatch.setattr("workbench.evaluate.match", broken)
+    monkeypatch.setattr("workbench.evaluate.LOT", 1)
+    evaluator = Evaluator(scene(person(1, 0, 50)), COCO.sigmas)
+    evaluator.add(found(0, [50], [0.9]))
+    with pytest.raises(ArithmeticError, match="in the thread"):
+        evaluator.result()
+
+
+def test_the_benchmark_holds_what_it_says() -> None:
+    truth = people(40, np.random.default_rng(0))
+    assert_equals_pycocotools(truth, jittered(truth, np.random.default_rng(1)), COCO.sigmas)
+
+
 def test_quiet_and_leaves_its_input_alone(capsys: pytest.CaptureFixture[str]) -> None:
     truth = scene(person(1, 0, 50))
     before = copy.deepcopy(truth)
@@ -282,8 +461,10 @@ def test_evaluation_gives_pairs() -> None:
         (scene(person(1, 0, 50)), [found(9, [50], [0.9])], "not in the ground truth"),
         (scene(person(1, 0, 50)), [found(0, [float("nan")], [0.9])], "not finite"),
         (scene(person(1, 0, 50)), [found(0, [50], [0.9], [3])], r"class \[3\]"),
+        (scene(person(1, 0, 50)), [found(0, [50], [0.9]), found(0, [90], [0.9])], "a second time"),
         (scene(person(1, 0, 50, keypoints=[0] * 42)), [], "expected 3 x 17"),
         (scene({k: v for k, v in person(1, 0, 50).items() if k != "area"}), [], "has no area"),
+        (scene({k: v for k, v in person(1, 0, 50).items() if k != "bbox"}), [], "has no bbox"),
     ],
 )
 def test_what_does_not_fit_is_refused(truth: dict[str, Any], some: list[Detections], message: str) -> None:

@@ -1,7 +1,8 @@
 """Average precision of key points by the COCO evaluation, for COCO and for CrowdPose.
 
-The matching and the averages are those of pycocotools; this file prepares its input, keeps it quiet and keeps what
-was matched with what. Settings: COCO key-point task (20 detections per image, ten OKS thresholds); CrowdPose
+Every number equals that of pycocotools (`by_pycocotools.py`), from which this differs in three ways: it looks at many
+images at once (`matching.py`), it can do so while the network is still looking at the next ones (`Evaluator`), and it
+keeps what was matched with what. Settings: COCO key-point task (20 detections per image, ten OKS thresholds); CrowdPose
 evaluation (area = 0.53 w h of the box, splits by the image's crowd index).
 """
 
@@ -9,25 +10,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import coco as _coco
-from pycocotools import cocoeval as _cocoeval
 
 from workbench.errors import Refused
+from workbench.matching import LEVELS, MOST, RANGES, Found, Matches, Persons, gather, match, outside
 from workbench.skeletons import Skeleton
 from workbench.tensors import Detections
 
-# pycocotools reports its progress with `print`. Silencing its own name leaves sys.stdout alone, which other threads
-# (a progress display, a second job) may be writing to.
-for _module in (_coco, _cocoeval):
-    vars(_module)["print"] = lambda *_, **__: None
-
-Index = Any  # pycocotools' COCO: its published types know nothing of key points
 AreaFrom = Literal["box", "keypoints"]
 THRESHOLDS: tuple[float, ...] = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
 CROWD_AREA = 0.53  # CrowdPose has no segment areas: share of the box that its evaluation takes for the person
@@ -36,8 +31,10 @@ CROWD_SPLITS: dict[str, tuple[float, float]] = {  # lower end included, upper en
     "AP_M": (0.2, 0.8),
     "AP_H": (0.8, np.inf),
 }
-_COCO_STATS = ("AP", "AP50", "AP75", "AP_M", "AP_L", "AR", "AR50", "AR75", "AR_M", "AR_L")
-_CROWD_STATS = ("AP", "AP50", "AP75", "AR", "AR50", "AR75")
+COCO_STATS = ("AP", "AP50", "AP75", "AP_M", "AP_L", "AR", "AR50", "AR75", "AR_M", "AR_L")
+CROWD_STATS = ("AP", "AP50", "AP75", "AR", "AR50", "AR75")
+LOT = 128  # images that are matched together
+_RECALLS = np.linspace(0, 1, 101)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +117,74 @@ def coco_results(
     Raises:
         Refused: other key points, an unknown class, or a number that is not finite.
     """
-    return _results(detections, len(skeleton), area_from, categories)
+    return result_rows(detections, len(skeleton), area_from, categories)
+
+
+class Evaluator:
+    """Takes detections image by image while inference goes on; a thread of its own matches them meanwhile.
+
+    At the end only the averages are left to do.
+
+    Args:
+        gt: COCO ground truth (`images`, `annotations`, `categories`); it is not changed.
+        sigmas: OKS constant of each key point.
+        area_from: see `coco_results`.
+        crowdpose: evaluate as `evaluate_crowdpose` does, else as `evaluate_coco`.
+
+    Raises:
+        Refused: the ground truth does not fit the sigmas or the evaluation.
+    """
+
+    def __init__(
+        self, gt: dict[str, Any], sigmas: Sequence[float], *, area_from: AreaFrom = "box", crowdpose: bool = False
+    ) -> None:
+        _check_area_from(area_from)
+        self.area_from: AreaFrom = "box" if crowdpose else area_from
+        self.sigmas = np.asarray(sigmas, np.float64)
+        self.truth = _Truth(prepared(gt, len(sigmas), from_box=crowdpose), len(sigmas))
+        self.splits = _splits(gt, self.truth) if crowdpose else None
+        self._taken: set[int] = set()
+        self._waiting: list[Detections] = []
+        self._matches: list[Future[Matches]] = []
+        self._thread = ThreadPoolExecutor(1, "evaluate")
+
+    def add(self, found: Detections) -> None:
+        """All that was found in one image, in pixels of the original image; not to be changed afterwards.
+
+        Raises:
+            Refused: it does not fit the ground truth or the sigmas, or the image was there before.
+        """
+        if found.image_id in self._taken:
+            raise Refused(f"detections of image {found.image_id} a second time: give all of an image at once")
+        if found.image_id not in self.truth.index and len(found):
+            raise Refused(
+                f"image {found.image_id} with {len(found)} detections is not in the ground truth; "
+                "evaluate on the set that was predicted"
+            )
+        _check_detections(found, len(self.sigmas), len(self.truth.categories))
+        self._taken.add(found.image_id)
+        if len(found):
+            self._waiting.append(found)
+        if len(self._waiting) == LOT:
+            self._send()
+
+    def result(self) -> Evaluation:
+        """The evaluation of all images, those without detections as empty. Nothing can be added after it.
+
+        Raises:
+            Exception: whatever went wrong in the thread.
+        """
+        self._send()  # and one at least, so that there is something to put together
+        self._thread.shutdown()
+        matches = gather([lot.result() for lot in self._matches], len(self.truth.categories))
+        return _evaluation(self.truth, matches, self.splits)
+
+    def _send(self) -> None:
+        lot, self._waiting = self._waiting, []
+        self._matches.append(self._thread.submit(self._match, lot))
+
+    def _match(self, lot: list[Detections]) -> Matches:
+        return match(_found(lot, self.truth, self.area_from), self.truth.persons, self.sigmas)
 
 
 def evaluate_coco(
@@ -130,16 +194,15 @@ def evaluate_coco(
 
     Args:
         gt: COCO ground truth (`images`, `annotations`, `categories`); it is not changed.
-        detections: of any of its images, in pixels of the original image; images without one count as empty.
+        detections: of any of its images, in pixels of the original image, one record per image; images without one
+            count as empty.
         sigmas: OKS constant of each key point.
         area_from: see `coco_results`.
 
     Raises:
         Refused: ground truth and detections do not fit each other or the sigmas.
     """
-    truth = _truth(gt, len(sigmas), from_box=False)
-    scored = _score(truth, _loaded(truth, detections, len(sigmas), area_from), sigmas)
-    return _evaluation(dict(zip(_COCO_STATS, scored.stats.tolist(), strict=True)), scored, truth)
+    return _all(Evaluator(gt, sigmas, area_from=area_from), detections)
 
 
 def evaluate_crowdpose(gt: dict[str, Any], detections: Sequence[Detections], sigmas: Sequence[float]) -> Evaluation:
@@ -148,22 +211,20 @@ def evaluate_crowdpose(gt: dict[str, Any], detections: Sequence[Detections], sig
     Areas are 0.53 w h of the person's box, in OKS and elsewhere. An image is easy with `crowdIndex` < 0.2, hard with
     `crowdIndex` >= 0.8. Arguments and errors as `evaluate_coco`.
     """
-    truth = _truth(gt, len(sigmas), from_box=True)
-    results = _loaded(truth, detections, len(sigmas), "box")
-    scored = _score(truth, results, sigmas)
-    stats = dict(zip(_COCO_STATS, scored.stats.tolist(), strict=True))
-    values = {name: stats[name] for name in _CROWD_STATS}
-    for name, (low, high) in CROWD_SPLITS.items():
-        chosen = [i for i, image in truth.imgs.items() if low <= _crowd_index(image) < high]
-        values[name] = float(_score(truth, results, sigmas, chosen).stats[0]) if chosen else -1.0
-    return _evaluation(values, scored, truth)
+    return _all(Evaluator(gt, sigmas, crowdpose=True), detections)
 
 
-def _results(
+def _all(evaluator: Evaluator, detections: Sequence[Detections]) -> Evaluation:
+    for found in detections:
+        evaluator.add(found)
+    return evaluator.result()
+
+
+def result_rows(
     detections: Sequence[Detections], keypoints: int, area_from: str, categories: Sequence[int]
 ) -> list[dict[str, Any]]:
-    if area_from not in ("box", "keypoints"):
-        raise Refused(f"area_from={area_from!r}: expected 'box' or 'keypoints'")
+    """As `coco_results`, for any number of key points."""
+    _check_area_from(area_from)
     rows: list[dict[str, Any]] = []
     for found in detections:
         _check_detections(found, keypoints, len(categories))
@@ -181,6 +242,11 @@ def _results(
     return rows
 
 
+def _check_area_from(area_from: str) -> None:
+    if area_from not in ("box", "keypoints"):
+        raise Refused(f"area_from={area_from!r}: expected 'box' or 'keypoints'")
+
+
 def _check_detections(found: Detections, keypoints: int, classes: int) -> None:
     where = f"detections of image {found.image_id}"
     if found.keypoints.shape != (len(found), keypoints, 2):
@@ -195,24 +261,22 @@ def _check_detections(found: Detections, keypoints: int, classes: int) -> None:
         raise Refused(f"{where}: class {unknown}, but the ground truth has {classes} (0..{classes - 1})")
 
 
-def _truth(gt: dict[str, Any], keypoints: int, from_box: bool) -> Index:
-    """An index of our own copy: pycocotools writes into annotations and takes number 0 for `not matched`."""
-    return _indexed(
-        {
-            "images": list(gt.get("images", ())),
-            "categories": list(gt.get("categories", ())) or [{"id": 1, "name": "person"}],
-            "annotations": [
-                _annotation(ann, number, keypoints, from_box) for number, ann in enumerate(gt.get("annotations", ()), 1)
-            ],
-        }
-    )
+def prepared(gt: dict[str, Any], keypoints: int, from_box: bool) -> dict[str, Any]:
+    """A copy of ground truth with all that an evaluation needs; annotations are numbered from 1.
 
+    Args:
+        gt: as of `evaluate_coco`; keypoints: how many a person has; from_box: areas are those of CrowdPose.
 
-def _indexed(dataset: dict[str, Any]) -> Index:
-    index: Index = _coco.COCO()
-    index.dataset = dataset
-    index.createIndex()
-    return index
+    Raises:
+        Refused: other key points, or an annotation without area or box.
+    """
+    return {
+        "images": list(gt.get("images", ())),
+        "categories": list(gt.get("categories", ())) or [{"id": 1, "name": "person"}],
+        "annotations": [
+            _annotation(ann, number, keypoints, from_box) for number, ann in enumerate(gt.get("annotations", ()), 1)
+        ],
+    }
 
 
 def _annotation(ann: dict[str, Any], number: int, keypoints: int, from_box: bool) -> dict[str, Any]:
@@ -222,6 +286,8 @@ def _annotation(ann: dict[str, Any], number: int, keypoints: int, from_box: bool
             f"annotation {ann.get('id')}: {len(points)} key-point numbers, expected 3 x {keypoints}; "
             "choose the key-point set of this ground truth"
         )
+    if "bbox" not in ann:
+        raise Refused(f"annotation {ann.get('id')} has no bbox, which stands for persons without labelled key points")
     if from_box:
         area = CROWD_AREA * ann["bbox"][2] * ann["bbox"][3]
     elif "area" in ann:
@@ -232,38 +298,91 @@ def _annotation(ann: dict[str, Any], number: int, keypoints: int, from_box: bool
     return {"iscrowd": 0, "num_keypoints": labelled} | ann | {"id": number, "area": area}
 
 
-def _crowd_index(image: dict[str, Any]) -> float:
+def crowd_index(image: dict[str, Any]) -> float:
+    """Of an image of CrowdPose.
+
+    Raises:
+        Refused: it has none.
+    """
     if "crowdIndex" not in image:
         raise Refused(f"image {image['id']} has no crowdIndex, which CrowdPose AP needs; use the COCO evaluation")
     return float(image["crowdIndex"])
 
 
-def _loaded(truth: Index, detections: Sequence[Detections], keypoints: int, area_from: str) -> Index:
-    strange = sorted({int(d.image_id) for d in detections if len(d)} - set(truth.imgs))
-    if strange:
-        raise Refused(
-            f"{len(strange)} images with detections are not in the ground truth (first: {strange[:3]}); "
-            "evaluate on the set that was predicted"
+class _Truth:
+    """Ground truth as arrays. Images and categories ascend with their number; a group is `image * C + class`."""
+
+    def __init__(self, gt: dict[str, Any], keypoints: int) -> None:
+        self.image_ids = np.asarray(sorted({int(image["id"]) for image in gt["images"]}), np.int64)
+        self.categories = sorted({int(category["id"]) for category in gt["categories"]})
+        self.index = {int(number): i for i, number in enumerate(self.image_ids)}
+        classes = {number: c for c, number in enumerate(self.categories)}
+        anns = [a for a in gt["annotations"] if a["image_id"] in self.index and a["category_id"] in classes]
+        group = np.asarray([self.index[a["image_id"]] * len(classes) + classes[a["category_id"]] for a in anns], int)
+        order = np.argsort(group, kind="stable")
+        anns, self.group = [anns[i] for i in order], group[order]  # P persons
+        self.persons = _persons(
+            anns, keypoints, np.searchsorted(self.group, np.arange(len(self.index) * len(classes) + 1))
         )
-    rows = _results(detections, keypoints, area_from, sorted(truth.cats))
-    if rows:
-        return truth.loadRes(rows)
-    return _indexed(truth.dataset | {"annotations": []})  # loadRes looks at the first row
+        unlabelled = np.asarray([a["num_keypoints"] == 0 for a in anns], bool)
+        self.measured = (self.persons.labelled > 0) & ~self.persons.crowd & ~unlabelled  # (P,) mOKS is over these
 
 
-def _score(truth: Index, results: Index, sigmas: Sequence[float], image_ids: Sequence[int] | None = None) -> Any:
-    scored: Any = _cocoeval.COCOeval(truth, results, "keypoints")
-    scored.params.kpt_oks_sigmas = np.asarray(sigmas, dtype=np.float64)
-    if image_ids is not None:
-        scored.params.imgIds = list(image_ids)
-    scored.evaluate()
-    scored.accumulate()
-    scored.summarize()
-    return scored
+def _persons(anns: list[dict[str, Any]], keypoints: int, first: NDArray[np.int64]) -> Persons:
+    points = np.asarray([a["keypoints"] for a in anns], np.float64).reshape(-1, keypoints, 3)
+    labelled = points[..., 2] > 0
+    areas = np.asarray([a["area"] for a in anns], np.float64)
+    crowd = np.asarray([a["iscrowd"] for a in anns], bool)
+    unlabelled = np.asarray([a["num_keypoints"] == 0 for a in anns], bool)
+    return Persons(
+        first=first,
+        keypoints=points[..., :2],
+        labelled=labelled.sum(1),
+        columns=np.argsort(~labelled, axis=1, kind="stable"),
+        boxes=np.asarray([a["bbox"] for a in anns], np.float64).reshape(-1, 4),
+        areas=areas,
+        crowd=crowd,
+        ignored=(crowd | unlabelled)[:, None] | outside(areas),
+    )
 
 
-def _evaluation(values: dict[str, float], scored: Any, truth: Index) -> Evaluation:
-    records = _records(scored, truth)
+def _splits(gt: dict[str, Any], truth: _Truth) -> dict[str, NDArray[np.bool_]]:
+    """(I,) per split of CrowdPose: the images in it."""
+    crowding = np.zeros(len(truth.image_ids))
+    for image in gt.get("images", ()):
+        crowding[truth.index[image["id"]]] = crowd_index(image)
+    return {name: (low <= crowding) & (crowding < high) for name, (low, high) in CROWD_SPLITS.items()}
+
+
+def _found(lot: list[Detections], truth: _Truth, area_from: AreaFrom) -> Found:
+    """The detections that count: at most 20 per class of an image, by descending score, equal ones as they came."""
+    if not lot:
+        return Found(
+            group=np.zeros(0, np.int64),
+            scores=np.zeros(0),
+            keypoints=np.zeros((0, *truth.persons.keypoints.shape[1:])),
+            areas=np.zeros(0),
+        )
+    group = np.concatenate([truth.index[d.image_id] * len(truth.categories) + d.labels for d in lot]).astype(np.int64)
+    scores = np.concatenate([d.scores for d in lot]).astype(np.float64)
+    order = np.lexsort((-scores, group))
+    rank = np.arange(len(order)) - np.searchsorted(group[order], group[order])
+    order = order[rank < MOST]
+    points = np.concatenate([d.keypoints for d in lot])[order].astype(np.float64)
+    if area_from == "box":
+        sizes = np.concatenate([d.boxes[:, 2:] - d.boxes[:, :2] for d in lot])[order].astype(np.float64)
+    else:
+        sizes = points.max(1) - points.min(1)
+    return Found(group=group[order], scores=scores[order], keypoints=points, areas=sizes[:, 0] * sizes[:, 1])
+
+
+def _evaluation(truth: _Truth, matches: Matches, splits: dict[str, NDArray[np.bool_]] | None) -> Evaluation:
+    everywhere = np.ones(len(truth.image_ids), bool)
+    values = _averages(truth, matches, everywhere)
+    if splits is not None:
+        values = {name: values[name] for name in CROWD_STATS}
+        values |= {name: _averages(truth, matches, images)["AP"] for name, images in splits.items()}
+    records = _records(truth, matches)
     persons, points = records.oks_count.sum(), records.error_count.sum()
     means = {
         "mOKS": float(records.oks_sum.sum() / persons) if persons else float("nan"),
@@ -272,61 +391,62 @@ def _evaluation(values: dict[str, float], scored: Any, truth: Index) -> Evaluati
     return Evaluation(values | means, records)
 
 
-def _records(scored: Any, truth: Index) -> MatchRecords:
-    ids = [int(i) for i in scored.params.imgIds]
-    classes, areas = list(scored.params.catIds), len(scored.params.areaRng)
-    positives = np.zeros((len(classes), len(ids)), np.int32)
-    oks, error = np.zeros((2, len(ids))), np.zeros((2, len(ids)))  # sum, count
-    kept: list[tuple[int, int, dict[str, Any]]] = []
-    for c, category in enumerate(classes):
-        for i, image in enumerate(ids):
-            match = scored.evalImgs[c * areas * len(ids) + i]  # the first size range is `all`
-            if match is None:
-                continue
-            kept.append((c, i, match))
-            positives[c, i] = np.count_nonzero(np.asarray(match["gtIgnore"]) == 0)
-            persons = [a for a in truth.imgToAnns[image] if a["category_id"] == category]
-            oks[:, i] += _best_oks(scored.ious[image, category], persons)
-            error[:, i] += _errors(match, truth, scored.cocoDt)
-    counts = [len(m["dtScores"]) for *_, m in kept]
+def _averages(truth: _Truth, matches: Matches, images: NDArray[np.bool_]) -> dict[str, float]:
+    """AP and AR over some of the images (I,), each over the classes and thresholds that have a value."""
+    classes = len(truth.categories)
+    shape = (classes, len(RANGES), len(LEVELS))
+    precision, recall = np.full((*shape, len(_RECALLS)), -1.0), np.full(shape, -1.0)
+    people = images[truth.group // classes]
+    for c in range(classes):
+        rows = np.flatnonzero((matches.group % classes == c) & images[matches.group // classes])
+        rows = rows[np.argsort(-matches.scores[rows], kind="stable")]
+        persons = (~truth.persons.ignored[people & (truth.group % classes == c)]).sum(0)  # (A,)
+        for a in np.flatnonzero(persons):
+            matched, counts = matches.matched[rows, a].T, ~matches.ignored[rows, a].T  # (T, D)
+            precision[c, a], recall[c, a] = _curve(matched & counts, ~matched & counts, int(persons[a]))
+    low, high = LEVELS.tolist().index(0.5), LEVELS.tolist().index(0.75)
+    chosen = ((0, slice(None)), (0, low), (0, high), (1, slice(None)), (2, slice(None)))  # size range, thresholds
+    means = [_mean(values[:, a, t]) for values in (precision, recall) for a, t in chosen]
+    return dict(zip(COCO_STATS, means, strict=True))
+
+
+def _curve(
+    right: NDArray[np.bool_], wrong: NDArray[np.bool_], persons: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """From detections (T, D) by descending score: precision at each recall (T, 101), and the recall of all (T,)."""
+    precision = np.zeros((len(right), len(_RECALLS)))
+    true, false = np.cumsum(right, axis=1), np.cumsum(wrong, axis=1)
+    recall = true / persons
+    best = np.maximum.accumulate((true / (false + true + np.spacing(1)))[:, ::-1], axis=1)[:, ::-1]
+    for t, reached in enumerate(recall):
+        first = np.searchsorted(reached, _RECALLS)
+        known = first < len(reached)
+        precision[t, known] = best[t, first[known]]
+    return precision, recall[:, -1] if recall.shape[1] else np.zeros(len(recall))
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    known = values[values > -1]
+    return float(known.mean()) if len(known) else -1.0
+
+
+def _records(truth: _Truth, matches: Matches) -> MatchRecords:
+    """The part of `matches` that all sizes of persons together need."""
+    classes, images, persons = len(truth.categories), len(truth.image_ids), truth.persons
+    found, of_person = matches.group // classes, truth.group // classes  # image of each
+    positives = np.bincount(truth.group[~persons.ignored[:, 0]], minlength=images * classes)
+    best = np.zeros(len(truth.group))
+    best[matches.persons] = matches.best
     return MatchRecords(
-        image_ids=np.asarray(ids, np.int64),
-        image=np.repeat(np.asarray([i for _, i, _ in kept], np.int32), counts),
-        category=np.repeat(np.asarray([c for c, *_ in kept], np.int16), counts),
-        scores=np.asarray([s for *_, m in kept for s in m["dtScores"]], np.float64),
-        matched=_flags([m["dtMatches"] for *_, m in kept]),
-        ignored=_flags([m["dtIgnore"] for *_, m in kept]),
-        positives=positives,
-        oks_sum=oks[0],
-        oks_count=oks[1].astype(np.int32),
-        error_sum=error[0],
-        error_count=error[1].astype(np.int32),
+        image_ids=truth.image_ids,
+        image=found.astype(np.int32),
+        category=(matches.group % classes).astype(np.int16),
+        scores=matches.scores,
+        matched=matches.matched[:, 0],
+        ignored=matches.ignored[:, 0],
+        positives=positives.reshape(images, classes).T.astype(np.int32),
+        oks_sum=np.bincount(of_person[truth.measured], best[truth.measured], images).astype(np.float64),
+        oks_count=np.bincount(of_person[truth.measured], minlength=images).astype(np.int32),
+        error_sum=np.bincount(found, matches.error, images).astype(np.float64),
+        error_count=np.bincount(found, matches.points, images).astype(np.int32),
     )
-
-
-def _flags(parts: list[NDArray[Any]]) -> NDArray[np.bool_]:
-    """(T, D of an image) each, to (D, T)."""
-    return np.concatenate([np.zeros((len(THRESHOLDS), 0)), *parts], axis=1).T != 0
-
-
-def _best_oks(oks: NDArray[np.float64] | list[float], persons: list[dict[str, Any]]) -> tuple[float, int]:
-    """Sum and number over persons that are labelled. `oks` is (detections, persons), or empty."""
-    labelled = [not (a["iscrowd"] or a["num_keypoints"] == 0) and max(a["keypoints"][2::3]) > 0 for a in persons]
-    best = np.max(oks, axis=0)[labelled].sum() if len(oks) else 0.0
-    return float(best), sum(labelled)
-
-
-def _errors(match: dict[str, Any], truth: Index, results: Index) -> tuple[float, int]:
-    """Sum and number over the labelled key points of persons matched at the first threshold."""
-    total, count = 0.0, 0
-    for found, person, ignored in zip(match["dtIds"], match["dtMatches"][0], match["dtIgnore"][0], strict=True):
-        if not person or ignored:
-            continue
-        ann = truth.anns[int(person)]
-        a = np.asarray(ann["keypoints"], float).reshape(-1, 3)
-        b = np.asarray(results.anns[found]["keypoints"], float).reshape(-1, 3)
-        labelled = a[:, 2] > 0
-        distance = np.hypot(*(a - b)[labelled, :2].T)
-        total += float(distance.sum()) / max(float(ann["area"]), np.finfo(float).eps) ** 0.5
-        count += int(labelled.sum())
-    return total, count

@@ -209,7 +209,7 @@ SETTINGS: dict[str, Setting] = {
         ),
         Setting(
             "short",
-            "every row from scratch, 24,000 to 49,000 easy scenes at 96 px, nano preset: under-trained",
+            "every row from scratch, 24,000 easy scenes at 96 px, nano preset: under-trained",
             # epochs are short so that the last phase, the last 5 %, begins with one
             replace(_SCENES, epoch_images=1_216, epochs=20, eval_every=4),
             NANO_RECIPE,

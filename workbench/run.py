@@ -31,7 +31,7 @@ from workbench.cost import cost_metrics
 from workbench.data.draw import predictions
 from workbench.data.source import Source, open_source
 from workbench.decode import detect
-from workbench.evaluate import Evaluation, evaluate_coco, evaluate_crowdpose
+from workbench.evaluate import Evaluation, Evaluator
 from workbench.latency import latency_metrics, machine_name
 from workbench.model import Network
 from workbench.skeletons import CROWDPOSE, skeleton
@@ -154,20 +154,22 @@ def read(folder: Path) -> Result:
 
 def judge(job: Job, network: Network, source: Source, machine: Machine) -> tuple[Evaluation, list[Detections]]:
     """The network's evaluation on the validation images, and what it found there."""
+    points = skeleton(job.variant.num_keypoints)
+    evaluator = Evaluator(source.truth, points.sigmas, crowdpose=points is CROWDPOSE)
     found: list[Detections] = []
     for batch in source.validate():
         with machine.autocast():
-            found += detect(
+            seen = detect(
                 network,
                 batch.to(machine.device).images,
                 score_threshold=job.protocol.score_threshold,
                 nms_threshold=job.protocol.nms_threshold,
                 image_ids=batch.image_ids,
             )
-    found = [source.restore(d) for d in found]
-    points = skeleton(job.variant.num_keypoints)
-    evaluate = evaluate_crowdpose if points is CROWDPOSE else evaluate_coco
-    return evaluate(source.truth, found, points.sigmas), found
+        for one in map(source.restore, seen):
+            evaluator.add(one)  # matched while the next batch is looked at
+            found.append(one)
+    return evaluator.result(), found
 
 
 @dataclass

@@ -212,11 +212,12 @@ def replay(study: Study, setting: Setting, *, home: Path, seeds: int | None = No
     """Prints what until decided would have saved of a finished study: runs used, and whether the verdicts are the same.
 
     Args:
-        seeds: per row, that the study was run with; None is the protocol's.
+        seeds: per row, that the study was run with; None is its own.
         which: `data` and `sets`, as for `run_study`.
     """
     order, _ = _asked(study, setting, home, seeds=seeds, **which)
-    show.replay(looks.replay(study, setting, order.cells, order.find, seeds or setting.seeds))
+    count = 1 + max(cell.seed for cell in order.cells(seeds))
+    show.replay(looks.replay(study, setting, order.cells, order.find, count))
     return 0
 
 

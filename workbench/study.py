@@ -99,7 +99,7 @@ class Study:
 
     Fields:
         claims: decided by training; costs: decided by timing the rows side by side, with no run of their own.
-        default: the protocol that is used where none is named; seeds, epochs: under it, the protocol's own where 0.
+        default: the protocol that is used where none is named; seeds: under it, the protocol's own where 0.
         whole: why frozen trunks can not serve this study; "" where they can.
 
     Raises:
@@ -115,7 +115,6 @@ class Study:
     costs: tuple[Cheaper, ...] = ()
     default: str = "probe"
     seeds: int = 0
-    epochs: int = 0
     whole: str = ""
 
     def __post_init__(self) -> None:
@@ -144,20 +143,13 @@ class Study:
                 f"use --protocol {self.default} or another one that trains whole networks"
             )
         sets = filled(sets or {})
-        setting = self._sized(setting)
+        own = self.seeds if setting.name == self.default else 0
         return [
             Cell(row.label, seed, trunk, self._job(row, setting, seed, trunk).vary(sets))
-            for seed in range(seeds or setting.seeds)
+            for seed in range(seeds or own or setting.seeds)
             for trunk in setting.trunks or ("",)
             for row in self.rows
         ]
-
-    def _sized(self, setting: Setting) -> Setting:
-        """The default protocol at the length that this number of rows can afford."""
-        if setting.name != self.default:
-            return setting
-        protocol = replace(setting.protocol, epochs=self.epochs or setting.protocol.epochs)
-        return replace(setting, protocol=protocol, seeds=self.seeds or setting.seeds)
 
     def _job(self, row: Row, setting: Setting, seed: int, trunk: str) -> Job:
         return Job(
