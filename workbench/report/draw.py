@@ -84,13 +84,17 @@ def _unit(metric: str) -> tuple[float, str]:
 
 
 def forest(frame: Frame, title: str) -> Figure:
-    """Differences with both intervals, claims above the other comparisons; one panel per metric."""
-    metrics = list(dict.fromkeys(frame["metric"]))
-    groups = {metric: _lines(frame[frame["metric"] == metric]) for metric in metrics}
-    counts = [len(lines) for lines in groups.values()]
-    figure = _figure(WIDTH, 1.5 + 0.27 * sum(counts) + 0.5 * len(counts))
-    axes = figure.subplots(len(metrics), 1, squeeze=False, height_ratios=[n + 1 for n in counts])[:, 0]
-    for axis, (metric, lines) in zip(axes, groups.items(), strict=True):
+    """Differences with both intervals; one panel per metric for the claims, one below it for the other comparisons.
+
+    They have scales of their own: a row far off would leave nothing to see of a claim about one point.
+    """
+    keys = dict.fromkeys(zip(frame["metric"], frame["claim"] == "", strict=True))
+    parts = {key: frame[(frame["metric"] == key[0]) & ((frame["claim"] == "") == key[1])] for key in sorted(keys)}
+    groups = [(metric, _lines(part)) for (metric, _), part in parts.items()]
+    counts = [len(lines) for _, lines in groups]
+    figure = _figure(WIDTH, 1.5 + 0.27 * sum(counts) + 0.6 * len(counts))
+    axes = figure.subplots(len(counts), 1, squeeze=False, height_ratios=[n + 1 for n in counts])[:, 0]
+    for axis, (metric, lines) in zip(axes, groups, strict=True):
         _forest_panel(axis, lines, metric)
     unit = "trunks" if (frame["trunk"] != "").any() else "seeds"
     handles: list[Any] = [
@@ -111,13 +115,11 @@ def _states(frame: Frame) -> list[str]:
 def _lines(frame: Frame) -> list[tuple[str, Mapping[str, Any]]]:
     """Text and numbers of each line; overall before its trunks. A heading has no numbers."""
     lines: list[tuple[str, Mapping[str, Any]]] = []
-    for is_claim in (True, False):
-        part = frame[(frame["claim"] != "") == is_claim]
-        if len(part) and not is_claim:
-            lines.append((f"every row − {part['than'].iloc[0]}", {}))
-        for line in part.to_dict("records"):
-            whole = f"{line['claim']}  {line['row']} − {line['than']}" if is_claim else f"{line['row']}"
-            lines.append((f"on trunk {line['trunk']}" if line["trunk"] else whole, line))
+    for line in frame.to_dict("records"):
+        if not (lines or line["claim"]):
+            lines.append((f"every row − {line['than']}", {}))
+        whole = f"{line['claim']}  {line['row']} − {line['than']}" if line["claim"] else f"{line['row']}"
+        lines.append((f"on trunk {line['trunk']}" if line["trunk"] else whole, line))
     return lines
 
 
@@ -128,7 +130,7 @@ def _forest_panel(axis: Axes, lines: Sequence[tuple[str, Mapping[str, Any]]], me
         if line:
             _forest_line(axis, y, line, scale)
             _margin(axis, y, line, scale)
-    axis.set_yticks(range(len(lines)), [textwrap.shorten(text, 60, placeholder=" …") for text, _ in lines])
+    axis.set_yticks(range(len(lines)), [textwrap.shorten(text, 64, placeholder=" …") for text, _ in lines])
     for tick, (_, line) in zip(axis.get_yticklabels(), lines, strict=True):
         tick.set_fontsize(8.5 if line.get("trunk") else 10)
         tick.set_color("#666666" if line.get("trunk") or not line else INK)

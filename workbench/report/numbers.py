@@ -376,4 +376,4 @@ def listed(names: Sequence[str]) -> str:
 
 def signed(value: float, metric: str) -> str:
     """A difference as it is shown: in points where the metric is in percent."""
-    return f"{100 * value:+.1f} {metric}" if percent(metric) else f"{value:+.3g} {metric}"
+    return f"{round(100 * value, 1) + 0.0:+.1f} {metric}" if percent(metric) else f"{value:+.3g} {metric}"
