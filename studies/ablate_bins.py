@@ -33,8 +33,8 @@ STUDY = Study(
     ),
     claims=(
         Better("C8 AP", "192 x 256 bins lose less than 1 AP to 384 x 512", PUBLISHED, "384 x 512", margin=-0.01),
-        Better("padding 1", "reaching over the box beats ending at it", HALF, "padding 1"),
-        Better("padding 1.5", "reaching 1.5 times as far gains less than 1 AP", HALF, "padding 1.5", margin=-0.01),
+        Better("B1", "reaching over the box beats ending at it", HALF, "padding 1"),
+        Better("B2", "reaching 1.5 times as far gains less than 1 AP", HALF, "padding 1.5", margin=-0.01),
     ),
     costs=(
         Cheaper("C8 latency", "the classifier adds less than 5 % to regression", PUBLISHED, "regression", times=1.05),

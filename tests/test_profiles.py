@@ -1,7 +1,6 @@
 """Profiles: what is timed is what is claimed, and what is said of it is what was timed."""
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +30,7 @@ def profile(*claims: Cheaper, rows: tuple[Timed, ...] = (Timed("a", 1), Timed("b
 
 
 def judged(claim: Cheaper, *readings: Reading) -> Verdict:
-    (judgement,) = verdicts(profile(claim), Measurement(readings, {}))
+    (judgement,) = verdicts(profile(claim), Measurement(readings, {}, readings[0].ms))
     return judgement.decision.state
 
 
@@ -50,6 +49,24 @@ def test_the_interval_of_a_ratio_is_that_of_its_order_statistics() -> None:
 def test_a_claim_on_time_needs_the_whole_interval(times: float, state: Verdict) -> None:
     noisy = reading("a", [2 + 0.02 * (-1) ** i * (i % 5) for i in range(20)])
     assert judged(Cheaper("C", "", "a", "b", times=times), noisy, reading("b", [1.0] * 20)) is state
+
+
+def test_what_the_instrument_is_wrong_by_widens_every_interval() -> None:
+    faster, slower = reading("a", [1.0] * 20), reading("b", [1.02] * 20)
+    claim = Cheaper("C", "", "a", "b")
+    states = []
+    for twin in ([1.01] * 20, [1.03] * 20, [0.97] * 20):
+        measured = Measurement((faster, slower), {}, tuple(twin))
+        states.append(verdicts(profile(claim), measured)[0].decision.state)
+    assert states == [Verdict.HOLDS, Verdict.OPEN, Verdict.OPEN]
+
+
+def test_of_several_claims_on_time_each_needs_a_wider_interval() -> None:
+    rising = reading("a", [0.9 + 0.01 * i for i in range(20)])  # ranks 6 to 15: 0.95 to 1.04; 5 to 16: 0.94 to 1.05
+    claim, others = Cheaper("C", "", "a", "b", times=1.045), [Cheaper(f"D{i}", "", "b", "a") for i in range(3)]
+    measured = Measurement((reading("b", [1.0] * 20), rising), {}, (1.0,) * 20)
+    alone, among = (verdicts(profile(*claims), measured)[0] for claims in ((claim,), (claim, *others)))
+    assert (alone.decision.state, among.decision.state) == (Verdict.HOLDS, Verdict.OPEN)
 
 
 def test_a_claim_on_counts_is_exact_and_one_without_numbers_is_open() -> None:
@@ -142,4 +159,3 @@ def test_a_study_is_profiled_without_its_twins() -> None:
 def test_published_networks_are_measured_at_published_size() -> None:
     setting = SETTINGS["cost"]
     assert not setting.trains and not setting.scale and setting.protocol.size == (640, 640)
-    assert replace(setting, trains=True).trains

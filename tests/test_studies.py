@@ -1,6 +1,7 @@
 """Every study that there is: what it declares can be built under every protocol that it allows."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,10 @@ def test_the_readme_says_how_to_add_a_study(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_study_without_rows_to_change_is_the_base() -> None:
     assert Study("s", "", "", nano(), (Row("a"),)).variant(Row("a")) == nano() != Variant()
+
+
+def test_a_study_is_called_what_its_file_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy would write over the records of the study that it was copied from."""
+    monkeypatch.setattr("studies.ablate_dcc.STUDY", replace(find("ablate_dcc"), name="other"))
+    with pytest.raises(Refused, match=r"studies/ablate_dcc\.py calls itself 'other'; expected name='ablate_dcc'"):
+        find("ablate_dcc")

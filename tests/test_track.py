@@ -110,3 +110,10 @@ def test_without_its_file_the_job_is_written_from_the_cell(home: Path, tmp_path:
 
 def test_only_factors_that_vary_are_parameters() -> None:
     assert track.varying(STUDY, SETTING) == ["coords.padding", "coords.dynamic_allocation"]
+
+
+def test_changes_of_every_job_have_a_page_and_a_tag_of_their_own(home: Path) -> None:
+    for sets in (None, {"recipe.lr": 2e-3}, {"recipe.lr": 2e-3}):
+        track.Book(home, STUDY, SETTING, sets).summarise(f"with {sets}")
+    said = {run.data.tags["changes"]: run.data.tags["mlflow.note.content"] for run in runs(home, "setting")}
+    assert said == {"none": "with None", "recipe.lr=0.002": "with {'recipe.lr': 0.002}"}

@@ -82,13 +82,13 @@ class Estimate:
         return Estimate(self.value * factor, self.low * factor, self.high * factor)
 
 
-def quantile(values: Times, q: float) -> Estimate:
+def quantile(values: Times, q: float, level: float = LEVEL) -> Estimate:
     """The `q` quantile of what `values` were drawn from, with the interval between two of them that holds it.
 
     The number of values below the quantile is binomial, whatever the distribution.
     """
     ordered = np.sort(np.asarray(values, float))
-    low, high = _ranks(len(ordered), q)
+    low, high = _ranks(len(ordered), q, level)
     return Estimate(
         float(np.quantile(ordered, q)),
         float(ordered[low - 1]) if low >= 1 else -np.inf,
@@ -97,15 +97,15 @@ def quantile(values: Times, q: float) -> Estimate:
 
 
 @cache
-def _ranks(count: int, q: float) -> tuple[int, int]:
+def _ranks(count: int, q: float, level: float) -> tuple[int, int]:
     """The ranks, from 1, of the two of `count` values between which the quantile lies."""
-    tail = (1 - LEVEL) / 2
+    tail = (1 - level) / 2
     return int(binom.ppf(tail, count, q)), int(binom.ppf(1 - tail, count, q)) + 1
 
 
-def paired(times: Times, reference: Times) -> Estimate:
+def paired(times: Times, reference: Times, level: float = LEVEL) -> Estimate:
     """How many times the reference's time: the median over rounds, both (rounds,)."""
-    return quantile(np.asarray(times) / np.asarray(reference), 0.5)
+    return quantile(np.asarray(times) / np.asarray(reference), 0.5, level)
 
 
 @dataclass(frozen=True)

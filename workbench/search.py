@@ -150,7 +150,7 @@ def run_study(
     cells = order.asked(seeds, until)
     _check_data(cells, data)
     check_distinct(cells)
-    book = track.Book(home, study, setting)
+    book = track.Book(home, study, setting, order.sets)
     with _terminable():
         try:
             with _Crew(order, jobs or _cores(machine)) as crew:

@@ -222,7 +222,7 @@ def find(name: str) -> Study | Profile:
     """The study in `studies/NAME.py`, a module with `STUDY`.
 
     Raises:
-        Refused: there is no such study, or its file defines none; the message lists those that there are.
+        Refused: there is no such study (the message lists those that there are), or its file defines none of that name.
     """
     try:
         module = importlib.import_module(f"studies.{name}")
@@ -234,6 +234,8 @@ def find(name: str) -> Study | Profile:
         ) from None
     if not isinstance(found := getattr(module, "STUDY", None), Study | Profile):
         raise Refused(f"studies/{name}.py defines no STUDY; expected STUDY = Study(...) or Profile(...)")
+    if found.name != name:
+        raise Refused(f"studies/{name}.py calls itself {found.name!r}; expected name={name!r}, as the file is called")
     return found
 
 

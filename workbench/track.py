@@ -63,8 +63,10 @@ def _client(home: Path) -> MlflowClient:
 class Book:
     """The record of a study under a setting. Opened with the first entry."""
 
-    def __init__(self, home: Path, study: Study, setting: Setting) -> None:
+    def __init__(self, home: Path, study: Study, setting: Setting, sets: Mapping[str, Any] | None = None) -> None:
+        """`sets` are changes of every job, as `Study.cells` takes them; they have a page of their own."""
         self._home, self._study, self._setting = home, study, setting
+        self._changes = ", ".join(f"{path}={value}" for path, value in sorted((sets or {}).items())) or "none"
         self._factors = varying(study, setting)
         self._opened: tuple[MlflowClient, str, str] | None = None
 
@@ -133,18 +135,20 @@ class Book:
         return self._opened
 
     def _parent(self, client: MlflowClient, experiment: str) -> str:
-        identity = {"workbench.role": "setting", "protocol": self._setting.name}
+        identity = {"workbench.role": "setting", "protocol": self._setting.name, "changes": self._changes}
         for run in _find(client, experiment, identity):
             return run.info.run_id
         about = {"mlflow.note.content": self._setting.about, "question": self._study.question}
-        run = client.create_run(experiment, tags={**about, **self._about(), **identity}, run_name=self._setting.name)
+        name = self._setting.name + (f", {self._changes}" if self._changes != "none" else "")
+        run = client.create_run(experiment, tags={**about, **self._about(), **identity}, run_name=name)
         # It holds nothing that could be half written: ended at once, no kill can leave it running.
         client.set_terminated(run.info.run_id)
         return run.info.run_id
 
     def _about(self) -> dict[str, str]:
         """Repeated on every run, because a filter hides parents."""
-        return {"study": self._study.name, "protocol": self._setting.name, "source": self._study.source}
+        about = {"study": self._study.name, "protocol": self._setting.name, "source": self._study.source}
+        return {**about, "changes": self._changes}
 
     def _identity(self, cell: Cell) -> dict[str, str]:
         return {

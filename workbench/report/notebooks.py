@@ -70,7 +70,7 @@ def write_report(
     if applies(load(study, setting, home, seeds, data, sets)):
         paths += render("pareto", f"{stem}_pareto", values)
     if (home / "mlflow.db").exists():
-        Book(home, study, setting).attach([path for path in paths if path.suffix == ".png"])
+        Book(home, study, setting, sets).attach([path for path in paths if path.suffix == ".png"])
     return paths
 
 
