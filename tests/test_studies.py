@@ -113,6 +113,9 @@ def test_what_is_declared_wrong_is_refused_when_it_is_read() -> None:
         study(Better("C", "", "a", "b"), costs=(Cheaper("C", "", "a", "b"),))
     with pytest.raises(Refused, match="speaks of row 'c'"):
         study(costs=(Cheaper("C", "", "a", "c"),))
+    for metric in ("gflops", "mAP"):
+        with pytest.raises(Refused, match=f"claim C speaks of '{metric}'.*AP50.*Cheaper"):
+            study(Better("C", "", "a", "b", metric))
     with pytest.raises(Refused, match="has no 'width'"):
         Profile("s", "", "", nano(), (Timed("a", changes={"coords.width": 1}),))
 

@@ -44,9 +44,6 @@ from workbench.study import Better, Cell, Cheaper, Setting, Study
 Results = Sequence[tuple[Cell, Result]]
 Read = Callable[[Result, Metric], Resampled]
 ALPHA = 0.05  # chance of a wrong verdict among all claims of a study
-EXACT = ("params", "gflops")  # counted, not sampled
-LATENCY = ("latency_ms_p50", "latency_ms_p90", "latency_ratio")  # measured once per run, whatever its weights
-LOWER_IS_BETTER = ("NME", *EXACT, *LATENCY)
 
 
 @dataclass(frozen=True)
@@ -149,13 +146,7 @@ def _alone(claim: Better, setting: Setting, found: list[Pair], read: Read) -> Ju
         return _unmeasured(claim, setting, f"no pair of {claim.row!r} and {claim.than!r} is complete")
     if not all(_known(claim.metric, run) for pair in found for run in (pair.row, pair.than)):
         return _unmeasured(claim, setting, f"{claim.metric} is not recorded of every run")
-    if claim.metric in EXACT:
-        return _exact(claim, found)
     direction, bound = _direction(claim), _bound(claim)
-    if claim.metric in LATENCY:
-        overall = _over([pair.row.metrics[claim.metric] - pair.than.metrics[claim.metric] for pair in found])
-        decision = verdict(overall, claim.margin, direction, unit="run")
-        return Judgement(claim, decision, overall, p=pvalue(overall, bound))
     per_trunk, overall = _intervals(claim.metric, found, read)
     if not setting.trunks:
         decision = verdict(overall, claim.margin, direction)
@@ -176,22 +167,8 @@ def _alone(claim: Better, setting: Setting, found: list[Pair], read: Read) -> Ju
 
 def _unmeasured(claim: Better, setting: Setting, reason: str) -> Judgement:
     """Still one of the claims that are corrected for, if it will be one when it is measured."""
-    frozen = claim.from_scratch and bool(setting.trunks) and claim.metric not in LATENCY
-    return Judgement(claim, _open(reason), p=None if frozen or claim.metric in EXACT else 1.0)
-
-
-def _exact(claim: Better, found: list[Pair]) -> Judgement:
-    """A count is the same in every run of a row: it has no error, and one run tells it."""
-    differences = [pair.row.metrics[claim.metric] - pair.than.metrics[claim.metric] for pair in found]
-    low, high = min(differences), max(differences)
-    if low < high:
-        return Judgement(claim, _open(f"not the same in every run: difference {low:+,.6g} to {high:+,.6g}"))
-    at, numbers = _bound(claim), f"exact: difference {low:+,.6g}"
-    interval = Interval(mean=low, low=low, high=low, error=0.0)
-    better = low < at if _direction(claim) == "lower" else low > at
-    if better:
-        return Judgement(claim, Decision(Verdict.HOLDS, f"{numbers}, better than {at:+,.6g}"), interval)
-    return Judgement(claim, Decision(Verdict.FAILS, f"{numbers}, not better than {at:+,.6g}"), interval)
+    frozen = claim.from_scratch and bool(setting.trunks)
+    return Judgement(claim, _open(reason), p=None if frozen else 1.0)
 
 
 def _corrected(one: Judgement, family: int, looks: int) -> Judgement:
@@ -220,8 +197,6 @@ def _foretold(one: Judgement, setting: Setting, level: float) -> Judgement:
     assert isinstance(one.claim, Better)
     bound = _bound(one.claim)
     blocks = seeds_needed(interval, bound, level)
-    if one.claim.metric in LATENCY:
-        return _saying(one, _takes(blocks, "runs"))
     if not setting.trunks:
         return replace(_saying(one, _outlook(blocks, images_needed(interval, bound, level))), wanted=blocks)
     if one.per_trunk is None or len(one.per_trunk) < len(setting.trunks):
@@ -253,7 +228,7 @@ def _saying(one: Judgement, more: str) -> Judgement:
 
 
 def _direction(claim: Better) -> Direction:
-    return "lower" if claim.metric in LOWER_IS_BETTER else "higher"
+    return "lower" if claim.metric == "NME" else "higher"
 
 
 def _bound(claim: Better) -> float:

@@ -175,11 +175,6 @@ def _rounds(
     return done, entries
 
 
-def resume(study: Study, setting: Setting, **options: Any) -> int:
-    """The same as `run_study`: every run goes on where the last one ended."""
-    return run_study(study, setting, **options)
-
-
 def retry(study: Study, setting: Setting, *, home: Path, **which: Any) -> int:
     """Forgets the failures of a study, refusals included, so that the next run tries these jobs again.
 

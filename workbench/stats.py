@@ -22,7 +22,7 @@ from workbench.evaluate import THRESHOLDS, MatchRecords
 Floats = NDArray[np.float64]
 Metric = Literal["AP", "AP50", "AP75", "mOKS", "NME"]
 Direction = Literal["higher", "lower"]
-Unit = Literal["seed", "trunk", "run"]
+Unit = Literal["seed", "trunk"]
 
 _THRESHOLDS = {"AP": tuple(range(len(THRESHOLDS))), "AP50": (THRESHOLDS.index(0.5),), "AP75": (THRESHOLDS.index(0.75),)}
 _RECALLS: Floats = np.linspace(0, 1, 101)

@@ -10,11 +10,13 @@ from typing import Any, Literal
 
 from workbench.catalog import filled
 from workbench.errors import Refused
+from workbench.evaluate import COCO_STATS, CROWD_SPLITS, CROWD_STATS
 from workbench.trunk import identity
 from workbench.variant import Job, Protocol, Recipe, Variant
 
 # Dotted paths and their new values; as a function, of the base after scaling.
 Changes = Mapping[str, Any] | Callable[[Variant], Mapping[str, Any]]
+METRICS = tuple(dict.fromkeys((*COCO_STATS, *CROWD_STATS, *CROWD_SPLITS, "mOKS", "NME")))
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Better:
-    """The claim that row `row` beats row `than` by more than `margin` of `metric`.
+    """The claim that row `row` beats row `than` by more than `margin` of `metric`, one of `METRICS`.
 
     `from_scratch`: only whole networks trained under each row can decide it; frozen trunks leave it open.
     """
@@ -103,7 +105,7 @@ class Study:
         whole: why frozen trunks can not serve this study; "" where they can.
 
     Raises:
-        Refused: a path that leads nowhere, an impossible combination, a claim on an unknown row.
+        Refused: a path that leads nowhere, an impossible combination, a claim on an unknown row or metric.
     """
 
     name: str
@@ -211,6 +213,11 @@ def _check(name: str, base: Variant, rows: Sequence[Row | Timed], claims: Sequen
         for label in (claim.row, claim.than):
             if label not in labels:
                 raise Refused(f"study {name}: claim {claim.id} speaks of row {label!r}; there are {labels}")
+        if isinstance(claim, Better) and claim.metric not in METRICS:
+            raise Refused(
+                f"study {name}: claim {claim.id} speaks of {claim.metric!r}; "
+                f"training decides {', '.join(METRICS)}, and what a row costs is claimed with Cheaper"
+            )
     for row in rows:
         try:
             _changed(base, row.changes, None)
