@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from workbench.by_pycocotools import reference_coco
-from workbench.cost import machine_name
+from workbench.latency import machine_name
 from workbench.data.coco import open_dataset
 from workbench.evaluate import Evaluation, evaluate_coco
 from workbench.run import commit
