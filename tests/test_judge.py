@@ -98,7 +98,7 @@ def test_trunks_must_agree(judged: Callable[..., Judgement], second: int, state:
     assert judgement.decision.state is state
     assert set(judgement.per_trunk or {}) == {"x", "y", "z"}
     if state is Verdict.OPEN:
-        assert "depends on the trunk" in judgement.decision.reason
+        assert f"depends on the trunk: x +42.50, y -10.00, z +40.00 {CLAIM.metric};" in judgement.decision.reason
 
 
 def test_an_unfinished_trunk_leaves_it_open(judged: Callable[..., Judgement]) -> None:
@@ -125,7 +125,7 @@ def test_two_identical_rows_are_open_with_a_difference_of_zero(judged: Callable[
     assert judgement.interval is not None
     assert (judgement.interval.low, judgement.interval.mean, judgement.interval.high) == (0, 0, 0)
     assert "practically undecidable" in judgement.decision.reason
-    assert "difference +0.0000" in judgement.decision.reason
+    assert "difference +0.00 mOKS" in judgement.decision.reason
 
 
 def test_two_rows_of_other_seeds_alone_are_open(judged: Callable[..., Judgement]) -> None:
@@ -218,6 +218,9 @@ def test_looks_share_the_level() -> None:
 def test_an_open_claim_says_what_it_would_take() -> None:
     (seeds,) = measured([(0.01, 0.05, 0.012)])
     assert f"would take about {seeds.wanted} seeds at this spread" in seeds.decision.reason
+    assert seeds.decision.reason.endswith("; a guess from 3 seeds")
+    (many,) = measured([(0.01, 0.05, 0.012, -0.01, -0.02)])
+    assert many.wanted is not None and "guess" not in many.decision.reason
     (never,) = measured([(0.05, -0.05, 0.001)])
     assert never.wanted is None and "more than 100 seeds" in never.decision.reason
     trunks = [(0.001, 0.002, 0.030, 0.031, 0.100, 0.101)]
@@ -226,8 +229,34 @@ def test_an_open_claim_says_what_it_would_take() -> None:
         differ.wanted is None
         and "more seeds would not do, the trunks differ; would take about" in differ.decision.reason
     )
+    assert differ.decision.reason.endswith("; a guess from 3 trunks")
     (noisy,) = measured([(-0.05, 0.12, 0.16, 0.02, 0.01, 0.02)], trunks=("x", "y", "z"))
     assert f"would take about {noisy.wanted} seeds per trunk" in noisy.decision.reason
+
+
+@pytest.mark.parametrize(
+    ("differences", "begins"),
+    [
+        ((0.001, 0.030, 0.100), "difference +4.37 AR"),
+        ((0.001, -0.030, 0.100), "the signs differ: x +0.10, y -3.00, z +10.00 AR"),
+    ],
+)
+def test_one_seed_per_trunk_does_not_say_that_the_trunks_differ(differences: Sequence[float], begins: str) -> None:
+    (single,) = measured([differences], trunks=("x", "y", "z"))
+    assert single.decision.reason.startswith(begins) and single.wanted is None
+    assert "with one seed per trunk it is not known whether trunks or seeds differ, --seeds 2 tells" in (
+        single.decision.reason
+    )
+    assert "the trunks differ" not in single.decision.reason and "depends" not in single.decision.reason
+
+
+def test_a_forecast_asks_what_decides_whatever_comes_of_the_others() -> None:
+    """The weaker of two open claims can hold at the whole level only when the other one does first."""
+    strong, weak = (0.010, 0.016, 0.004), (0.010, 0.018, 0.002)
+    both = measured([strong, weak])
+    alone = [measured([differences])[0] for differences in (strong, weak)]
+    assert [one.decision.state for one in both] == [Verdict.OPEN] * 2
+    assert all((b.wanted or 0) > (a.wanted or 0) > 3 for a, b in zip(alone, both, strict=True))
 
 
 def test_what_was_not_measured_is_open() -> None:

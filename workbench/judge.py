@@ -18,9 +18,9 @@ from workbench.errors import Refused
 from workbench.evaluate import MatchRecords
 from workbench.run import Result
 from workbench.stats import (
+    FEW,
     MOST,
     Decision,
-    Direction,
     Interval,
     Metric,
     Resampled,
@@ -28,11 +28,12 @@ from workbench.stats import (
     block_verdict,
     blocked_bootstrap,
     bound_of,
+    by_trunk,
     holm,
-    holm_factors,
     images_needed,
     paired_bootstrap,
     pvalue,
+    repeats,
     repeats_needed,
     resample,
     seeds_needed,
@@ -134,9 +135,10 @@ def judged(
     found = [_alone(claim, setting, pairs(claim, results), read) for claim in claims]
     family = [i for i, one in enumerate(found) if one.p is not None]
     values = [cast(float, found[i].p) for i in family]
-    for i, adjusted, factor in zip(family, holm(values), holm_factors(values), strict=True):
+    level = 1 - ALPHA / (max(1, len(family)) * looks)  # of forecasts: Holm's smaller factors come after other verdicts
+    for i, adjusted in zip(family, holm(values), strict=True):
         one = replace(found[i], adjusted=min(1.0, float(adjusted) * looks))
-        found[i] = _foretold(_corrected(one, len(family), looks), setting, 1 - ALPHA / (int(factor) * looks))
+        found[i] = _foretold(_corrected(one, len(family), looks), setting, level)
     return found
 
 
@@ -146,13 +148,12 @@ def _alone(claim: Better, setting: Setting, found: list[Pair], read: Read) -> Ju
         return _unmeasured(claim, setting, f"no pair of {claim.row!r} and {claim.than!r} is complete")
     if not all(_known(claim.metric, run) for pair in found for run in (pair.row, pair.than)):
         return _unmeasured(claim, setting, f"{claim.metric} is not recorded of every run")
-    direction, bound = _direction(claim), _bound(claim)
     per_trunk, overall = _intervals(claim.metric, found, read)
+    p = pvalue(overall, _bound(claim))
     if not setting.trunks:
-        decision = verdict(overall, claim.margin, direction)
-        return Judgement(claim, decision, overall, p=pvalue(overall, bound))
+        return Judgement(claim, verdict(overall, claim.margin, claim.metric), overall, p=p)
     if claim.from_scratch:
-        numbers = ", ".join(f"{name} {interval.mean:+.4f}" for name, interval in per_trunk.items())
+        numbers = by_trunk(per_trunk, claim.metric)
         reason = f"only networks trained whole can decide it, here the trunk was frozen ({numbers})"
         return Judgement(claim, _open(reason), overall, per_trunk)
     if missing := [trunk for trunk in setting.trunks if trunk not in per_trunk]:
@@ -161,8 +162,7 @@ def _alone(claim: Better, setting: Setting, found: list[Pair], read: Read) -> Ju
             interval=overall,
             per_trunk=per_trunk,
         )
-    decision = block_verdict(per_trunk, overall, claim.margin, direction)
-    return Judgement(claim, decision, overall, per_trunk, p=pvalue(overall, bound))
+    return Judgement(claim, block_verdict(per_trunk, overall, claim.margin, claim.metric), overall, per_trunk, p=p)
 
 
 def _unmeasured(claim: Better, setting: Setting, reason: str) -> Judgement:
@@ -198,13 +198,27 @@ def _foretold(one: Judgement, setting: Setting, level: float) -> Judgement:
     bound = _bound(one.claim)
     blocks = seeds_needed(interval, bound, level)
     if not setting.trunks:
-        return replace(_saying(one, _outlook(blocks, images_needed(interval, bound, level))), wanted=blocks)
+        outlook = _outlook(blocks, images_needed(interval, bound, level))
+        return replace(_saying(one, outlook + _guess(interval, "seeds")), wanted=blocks)
     if one.per_trunk is None or len(one.per_trunk) < len(setting.trunks):
         return one
-    repeats = repeats_needed(one.per_trunk, interval, bound, level)
-    if repeats is None:
-        return _saying(one, f"more seeds would not do, the trunks differ; {_takes(blocks, 'trunks')}")
-    return replace(_saying(one, _takes(repeats, "seeds per trunk")), wanted=repeats)
+    wanted = repeats_needed(one.per_trunk, interval, bound, level)
+    outlook = _on_trunks(wanted, repeats(one.per_trunk), _takes(blocks, "trunks"))
+    return replace(_saying(one, outlook + _guess(interval, "trunks")), wanted=wanted)
+
+
+def _on_trunks(wanted: int | None, seen: int, trunks: str) -> str:
+    if wanted is not None:
+        return _takes(wanted, "seeds per trunk")
+    if seen < 2:
+        return f"with one seed per trunk it is not known whether trunks or seeds differ, --seeds 2 tells; {trunks}"
+    return f"more seeds would not do, the trunks differ; {trunks}"
+
+
+def _guess(interval: Interval, what: str) -> str:
+    """What a forecast from a spread is worth that was seen in a handful."""
+    count = len(interval.differences)
+    return f"; a guess from {count} {what}" if count <= FEW else ""
 
 
 def _takes(count: int | None, what: str) -> str:
@@ -227,12 +241,8 @@ def _saying(one: Judgement, more: str) -> Judgement:
     return replace(one, decision=Decision(one.decision.state, f"{one.decision.reason}; {more}"))
 
 
-def _direction(claim: Better) -> Direction:
-    return "lower" if claim.metric == "NME" else "higher"
-
-
 def _bound(claim: Better) -> float:
-    return bound_of(claim.margin, _direction(claim))
+    return bound_of(claim.margin, claim.metric)
 
 
 def _known(metric: str, run: Result) -> bool:

@@ -21,7 +21,6 @@ from workbench.evaluate import THRESHOLDS, MatchRecords
 
 Floats = NDArray[np.float64]
 Metric = Literal["AP", "AP50", "AP75", "mOKS", "NME"]
-Direction = Literal["higher", "lower"]
 Unit = Literal["seed", "trunk"]
 
 _THRESHOLDS = {"AP": tuple(range(len(THRESHOLDS))), "AP50": (THRESHOLDS.index(0.5),), "AP75": (THRESHOLDS.index(0.75),)}
@@ -212,7 +211,7 @@ def repeats_needed(
 
     None: not even `most`: the blocks differ, whatever the seeds. Or one seed per block, which shows no spread.
     """
-    spread, seeds = _spread(overall), min(len(i.differences) for i in per_block.values())
+    spread, seeds = _spread(overall), repeats(per_block)
     if spread is None or seeds < 2:
         return None
     within = float(np.mean([np.var(i.differences, ddof=1) / len(i.differences) for i in per_block.values()]))
@@ -254,19 +253,29 @@ class Decision:
     reason: str
 
 
-def verdict(interval: Interval, margin: float = 0.0, direction: Direction = "higher", unit: Unit = "seed") -> Decision:
+def percent(metric: str) -> bool:
+    """Whether a metric is shown in percent: all but errors."""
+    return metric == "mOKS" or metric.startswith(("AP", "AR"))
+
+
+def said(value: float, metric: str) -> str:
+    """A difference as it stands in a sentence, without its unit: in points where the metric is shown in percent."""
+    return f"{100 * value:+.2f}" if percent(metric) else f"{value:+.4f}"
+
+
+def verdict(interval: Interval, margin: float = 0.0, metric: str = "AP", unit: Unit = "seed") -> Decision:
     """Is the difference better than `margin`? Holds or fails only if the whole interval says so.
 
     Args:
         interval: of the difference claimed better minus the other one.
-        margin: in the metric's units, towards better: 0.005 asks for more than half a point of AP, -0.005 for a loss of
-            less than that.
-        direction: whether `higher` or `lower` is better.
+        margin: as the metric is recorded, towards better: 0.005 asks for more than half a point of AP, -0.005 for a
+            loss of less than that.
+        metric: what the difference is of: lower is better for NME.
         unit: what the interval's differences are differences of; a single one decides nothing.
     """
-    low, high = _towards_better(interval.low, interval.high, direction)
-    count, bound = len(interval.differences), f"{bound_of(margin, direction):+.4f}"
-    numbers = _numbers(interval, unit)
+    low, high = _towards_better(interval.low, interval.high, metric)
+    count, bound = len(interval.differences), f"{said(bound_of(margin, metric), metric)} {metric}"
+    numbers = _numbers(interval, metric, unit)
     if not np.isfinite([interval.mean, low, high]).all():
         return Decision(Verdict.OPEN, f"not measured: {numbers}")
     if count < 2:
@@ -280,9 +289,9 @@ def verdict(interval: Interval, margin: float = 0.0, direction: Direction = "hig
     return Decision(Verdict.OPEN, f"{numbers}: it includes {bound}{few}")
 
 
-def bound_of(margin: float, direction: Direction) -> float:
+def bound_of(margin: float, metric: str) -> float:
     """The difference that lies `margin` towards better."""
-    return margin if direction == "higher" else -margin
+    return -margin if metric == "NME" else margin
 
 
 def student_factor(count: int, level: float = 0.95) -> float:
@@ -290,52 +299,70 @@ def student_factor(count: int, level: float = 0.95) -> float:
     return float(_factor(count - 1, level))
 
 
-def _numbers(interval: Interval, unit: Unit) -> str:
+def _numbers(interval: Interval, metric: str, unit: Unit) -> str:
     count = len(interval.differences)
     parts = {"images": interval.by_images, f"{unit}s": interval.by_seeds}
-    each = ", ".join(f"other {what} {i.low:+.4f} to {i.high:+.4f}" for what, i in parts.items() if i is not None)
+    each = ", ".join(f"other {what} {_ends(i, metric)}" for what, i in parts.items() if i is not None)
     return (
-        f"difference {interval.mean:+.4f}, {100 * interval.level:g} % interval {interval.low:+.4f} to "
-        f"{interval.high:+.4f}" + f" ({each})" * bool(each) + f", {count} {unit}{'' if count == 1 else 's'}"
+        f"difference {said(interval.mean, metric)} {metric}, {100 * interval.level:g} % interval "
+        f"{_ends(interval, metric)}" + f" ({each})" * bool(each) + f", {count} {unit}{'' if count == 1 else 's'}"
     )
 
 
+def _ends(interval: Interval, metric: str) -> str:
+    return f"{said(interval.low, metric)} to {said(interval.high, metric)}"
+
+
 def block_verdict(
-    per_block: dict[str, Interval], overall: Interval, margin: float = 0.0, direction: Direction = "higher"
+    per_block: Mapping[str, Interval], overall: Interval, margin: float = 0.0, metric: str = "AP"
 ) -> Decision:
     """The verdict over trunks: one only where every trunk's difference lies on the same side of the margin.
 
     Args:
         per_block: interval within each trunk.
         overall: interval over trunks, one difference per trunk (see `blocked_bootstrap`).
-        margin, direction: as `verdict`.
+        margin, metric: as `verdict`.
     """
     if len(per_block) == 1:
         (only,) = per_block.values()
-        return verdict(only, margin, direction) if len(only.differences) < 2 else _one_trunk(only)
-    sides = {_side(interval.mean, margin, direction) for interval in per_block.values()}
+        return verdict(only, margin, metric) if len(only.differences) < 2 else _one_trunk(only, metric)
+    sides = {_side(interval.mean, margin, metric) for interval in per_block.values()}
     if sides not in ({1}, {-1}):
-        each = ", ".join(f"{name} {interval.mean:+.4f}" for name, interval in per_block.items())
-        return Decision(Verdict.OPEN, f"depends on the trunk: {each}")
-    return verdict(overall, margin, direction, unit="trunk")
+        return Decision(Verdict.OPEN, f"{_divided(per_block, margin, metric)}: {by_trunk(per_block, metric)}")
+    return verdict(overall, margin, metric, unit="trunk")
 
 
-def _one_trunk(interval: Interval) -> Decision:
-    count = len(interval.differences)
+def _divided(per_block: Mapping[str, Interval], margin: float, metric: str) -> str:
+    """Trunks that disagree. A single seed on one of them may be what makes the difference."""
+    if repeats(per_block) > 1:
+        return "depends on the trunk"
+    return f"not all better or worse than {said(bound_of(margin, metric), metric)}" if margin else "the signs differ"
+
+
+def repeats(per_block: Mapping[str, Interval]) -> int:
+    """Seeds on the trunk that has the fewest."""
+    return min(len(interval.differences) for interval in per_block.values())
+
+
+def by_trunk(per_block: Mapping[str, Interval], metric: str) -> str:
+    """The difference on each trunk."""
+    return ", ".join(f"{name} {said(interval.mean, metric)}" for name, interval in per_block.items()) + f" {metric}"
+
+
+def _one_trunk(interval: Interval, metric: str) -> Decision:
+    count, difference = len(interval.differences), f"{said(interval.mean, metric)} {metric}"
     return Decision(
-        Verdict.OPEN, f"one trunk: difference {interval.mean:+.4f} over {count} seeds; it says nothing of another trunk"
+        Verdict.OPEN, f"one trunk: difference {difference} over {count} seeds; it says nothing of another trunk"
     )
 
 
-def _side(mean: float, margin: float, direction: Direction) -> int:
-    value, _ = _towards_better(mean, mean, direction)
+def _side(mean: float, margin: float, metric: str) -> int:
+    value, _ = _towards_better(mean, mean, metric)
     return int(value > margin) - int(value < margin)
 
 
-def _towards_better(low: float, high: float, direction: Direction) -> tuple[float, float]:
-    if direction not in ("higher", "lower"):
-        raise Refused(f"direction {direction!r}: expected 'higher' or 'lower'")
-    return (low, high) if direction == "higher" else (-high, -low)
+def _towards_better(low: float, high: float, metric: str) -> tuple[float, float]:
+    return (-high, -low) if metric == "NME" else (low, high)
 
 
 def _ratio(weights: NDArray[Any], total: Floats, count: NDArray[Any]) -> Floats:
