@@ -22,9 +22,9 @@ import numpy as np
 import torch
 
 from workbench.by_pycocotools import reference_coco
-from workbench.latency import machine_name
 from workbench.data.coco import open_dataset
 from workbench.evaluate import Evaluation, evaluate_coco
+from workbench.latency import machine_name
 from workbench.run import commit
 from workbench.skeletons import COCO
 from workbench.tensors import Detections
