@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from workbench.evaluate import THRESHOLDS, MatchRecords
 from workbench.judge import Judgement, judged
-from workbench.looks import LOOKS, course
+from workbench.looks import LEAST, LOOKS, Terms, course
 from workbench.presets import nano
 from workbench.run import Result
 from workbench.stats import (
@@ -213,6 +213,7 @@ STUDY = Study(
     claims=tuple(Better(f"S{i}", "", row, "a", metric="mOKS") for i, row in enumerate("bcde")),
 )
 SETTING = Setting("simulated", "", Protocol(size=(96, 96)), seeds=2)
+TERMS = Terms(LEAST, budget=1_000)
 SEEDS = (2, 3, 5, 8, 12)  # of the looks
 
 
@@ -268,7 +269,7 @@ def errors_until_decided(noise: Noise, simulations: int) -> dict[str, float]:
     wrong, careless = [], []
     for i in range(simulations):
         world = World(noise, i)
-        followed = course(STUDY, SETTING, plan, world.find, budget=1_000, read=world.read)
+        followed = course(STUDY, SETTING, plan, world.find, TERMS, read=world.read)
         wrong.append([_decided(one) for one in followed.claims])
         careless.append(any(_decided(one) for seeds in SEEDS for one in look(world, seeds)))
     rates = np.asarray(wrong)
@@ -284,7 +285,7 @@ def savings(gain: float, simulations: int) -> dict[str, float]:
     counts = np.zeros(5)
     for i in range(simulations):
         world = World(Noise("", 1, 0.2, 0.5), i, (gain, gain, 0, 0))
-        followed = course(STUDY, SETTING, plan, world.find, budget=1_000, read=world.read)
+        followed = course(STUDY, SETTING, plan, world.find, TERMS, read=world.read)
         whole = look(world, SEEDS[-1])
         found, wrong = zip(*(map(partial(sum), _split(side)) for side in (followed.claims, whole)), strict=True)
         counts += (followed.jobs / len(plan(SEEDS[-1])), found[0] / 2, found[1] / 2, sum(wrong[:1]), sum(wrong[1:]))

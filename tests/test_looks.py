@@ -4,12 +4,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from workbench.errors import Refused
-from workbench.looks import LEAST, LOOKS, Course, Replay, course, replay
+from workbench.looks import LOOKS, Course, Replay, Terms, course, name_of, note, noted, replay
 from workbench.presets import nano
 from workbench.run import Result
 from workbench.stats import Verdict
@@ -52,9 +51,15 @@ def found(value: Value) -> Callable[[Cell], Result | None]:
     return find
 
 
-def follow(value: Value, asked: Setting | None = None, study: Study = STUDY, **options: Any) -> Course:
+def follow(
+    value: Value,
+    asked: Setting | None = None,
+    study: Study = STUDY,
+    budget: int | None = None,
+    seeds: int | None = None,
+) -> Course:
     asked = asked or setting()
-    return course(study, asked, lambda n: cells(asked.trunks, n), found(value), **options)
+    return course(study, asked, lambda n: cells(asked.trunks, n), found(value), Terms(seeds or asked.seeds, budget))
 
 
 def rows(of: Course) -> Mapping[str, int]:
@@ -66,7 +71,6 @@ def test_the_first_round_is_every_row() -> None:
     assert rows(begun) == {"base": 3, "clear": 3, "hard": 3, "aa": 3}
     assert begun.looks == 0 and begun.ends == "12 of 12 runs are missing"
     assert all(one.decision.state is Verdict.OPEN for one in begun.claims)
-    assert rows(follow(lambda cell: None, setting(1)))["base"] == LEAST == 2  # a protocol of one seed
 
 
 def test_seeds_go_to_both_rows_of_the_open_claim_alone() -> None:
@@ -167,3 +171,14 @@ def test_a_replay_uses_nothing_but_recorded_runs() -> None:
         replayed(noisy, 2)
     with pytest.raises(Refused, match="12 of 16 runs are complete"):
         replayed(lambda cell: noisy(cell) if cell.seed < 3 else None, 4)
+
+
+def test_the_terms_are_those_of_one_study_setting_and_set_of_changes(tmp_path: Path) -> None:
+    other = {"recipe.lr": 0.1}
+    note(tmp_path, name_of(STUDY, setting()), Terms(2, 8))
+    note(tmp_path, name_of(STUDY, setting()), Terms(3))
+    assert noted(tmp_path, name_of(STUDY, setting(), {})) == Terms(3)
+    assert noted(tmp_path, name_of(STUDY, setting(), other)) is None
+    note(tmp_path, name_of(STUDY, setting(), other), Terms(4, 40))
+    assert noted(tmp_path, name_of(STUDY, setting(), dict(other))) == Terms(4, 40)
+    assert noted(tmp_path, name_of(STUDY, setting())) == Terms(3)

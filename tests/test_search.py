@@ -18,9 +18,10 @@ from typing import Any
 import optuna
 import pytest
 
-from workbench import search, show
+from workbench import judge, looks, search, show
 from workbench.errors import Refused
 from workbench.presets import nano
+from workbench.report import record
 from workbench.run import Progress, Result, read
 from workbench.search import Ledger, Order, run_study
 from workbench.show import State
@@ -261,6 +262,41 @@ def test_until_decided_trains_only_what_is_open(tmp_path: Path, capsys: pytest.C
     assert go(until=search.Decided(40)) == 0 and log(tmp_path) == before
     assert search.status(UNTIL, SETTING, **which) == 0
     assert search.retry(UNTIL, SETTING, **which) == 0
+
+
+def near(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+    """As `noisy`, of less spread: three seeds decide it in one look, not in one of five."""
+    done = finish(job, folder, tell)
+    better = bool(job.variant.coords.padding > 1.25)  # pyright: ignore[reportAttributeAccessIssue]
+    values = {**done.metrics, "AR": 0.5 + 0.02 * better + 0.004 * better * (-1) ** job.seed}
+    (folder / "result.json").write_text(json.dumps({"key": job.key, "metrics": values, "tags": {}}))
+    return read(folder)
+
+
+def test_terminal_and_record_agree_after_until_decided(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The record finds the third seed, too, and must not judge it as if nobody had looked at the first two."""
+    options: dict[str, Any] = {"home": tmp_path, "machine": Machine(), "jobs": 2, "train": near}
+    assert run_study(UNTIL, SETTING, until=search.Decided(8), **options) == 0
+    said = capsys.readouterr().out
+    results = record.results_of(UNTIL, SETTING, tmp_path)
+    judged = record.judged_as_run(UNTIL, SETTING, tmp_path, results)
+    lines = record.claims_frame(UNTIL.claims, judged).to_dict("records")
+    assert [line["verdict"] for line in lines] == ["holds", "open"]
+    assert [one.decision.state for one in judge.verdicts(UNTIL, SETTING, results)] == ["holds", "holds"]  # in one look
+    for line in lines:
+        assert f"{line['claim']} {line['verdict']}: {line['text']}: {line['reason']}" in " ".join(said.split())
+    assert "another round is above the budget of 8 jobs" in said
+    assert run_study(UNTIL, SETTING, seeds=3, **options) == 0  # and so it stays
+    assert "F2 open" in capsys.readouterr().out
+
+
+def test_until_decided_begins_with_the_seeds_of_the_study() -> None:
+    order, more = Order(UNTIL, SETTING, Path()), Order(replace(UNTIL, default="test", seeds=4), SETTING, Path())
+    one = Order(UNTIL, replace(SETTING, seeds=1), Path())  # shows no spread
+    until = search.Decided(99)
+    assert [o.terms(None, until) for o in (order, more, one)] == [looks.Terms(n, 99) for n in (2, 4, 2)]
+    assert more.terms(3, until) == looks.Terms(3, 99) and more.terms(3, None) is None
+    assert len(more.asked(None, until)) == 4 * len(UNTIL.rows)
 
 
 def test_until_decided_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

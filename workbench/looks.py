@@ -9,15 +9,22 @@ than one time in twenty. So there are at most `LOOKS` looks, each at that part o
 all of them together are wrong no more often than one look at the whole level. Within a look Holm's correction goes over
 all claims that are not yet decided: as long as none was decided wrongly, every claim without truth is among them.
 
-What has been asked for follows from the results alone. Nothing is stored, so a command that was interrupted goes on.
+What has been asked for follows from the results and the terms, which are seeds and jobs. The terms alone are stored, so
+that who reads the results later judges them as they were come by:
+
+    HOME/until/NAME.json      the terms of the last command until decided; NAME: study, setting, digest of changes
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import cast
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, cast
 
 from workbench.errors import Refused
 from workbench.judge import Judgement, Read, Results, judged, recorded
@@ -31,6 +38,37 @@ LEAST = 2  # seeds of the first look: one shows no spread
 
 Plan = Callable[[int], list[Cell]]
 Find = Callable[[Cell], Result | None]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Of a study until decided: seeds per row of the first round, and jobs at most (None: twice those of it)."""
+
+    seeds: int
+    budget: int | None = None
+
+
+def name_of(study: Study, setting: Setting, sets: Mapping[str, Any] | None = None) -> str:
+    """What a study under a setting is called where results are kept: other changes by `sets` are another plan."""
+    name = f"{study.name}/{setting.name}"
+    if not sets:
+        return name
+    return f"{name}/{hashlib.sha256(repr(sorted(sets.items(), key=lambda pair: pair[0])).encode()).hexdigest()[:8]}"
+
+
+def note(home: Path, name: str, terms: Terms) -> None:
+    """Writes down that a study (see `name_of`) is run until decided."""
+    path = home / "until" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}")
+    part.write_text(json.dumps(asdict(terms)))
+    part.replace(path)
+
+
+def noted(home: Path, name: str) -> Terms | None:
+    """The terms of a study that was run until decided; None if it never was."""
+    path = home / "until" / f"{name}.json"
+    return Terms(**json.loads(path.read_text())) if path.exists() else None
 
 
 @dataclass(frozen=True)
@@ -57,9 +95,8 @@ def course(
     setting: Setting,
     plan: Plan,
     find: Find,
+    terms: Terms,
     *,
-    seeds: int | None = None,
-    budget: int | None = None,
     most: int | None = None,
     read: Read = recorded,
 ) -> Course:
@@ -67,17 +104,16 @@ def course(
 
     Args:
         plan: every cell of the study with so many seeds per row; find: the result of a cell, None if there is none yet.
-        seeds: of the first round; None is the protocol's, at least `LEAST`.
-        budget: jobs at most, those of the first round included; None is twice those.
+        terms: its jobs include those of the first round.
         most: seeds per row at most; None is no limit.
         read: as `judge.verdicts`.
 
     Raises:
         Refused: a first round of one seed, or one that is above the budget.
     """
-    count = max(LEAST, setting.seeds) if seeds is None else seeds
+    count = terms.seeds
     cells = plan(count)
-    room = 2 * _jobs(cells) if budget is None else budget
+    room = 2 * _jobs(cells) if terms.budget is None else terms.budget
     _check(count, _jobs(cells), room)
     claims = [Judgement(claim, Decision(Verdict.OPEN, "no look yet")) for claim in study.claims]
     for look in range(1, LOOKS + 1):
@@ -169,5 +205,5 @@ def replay(study: Study, setting: Setting, plan: Plan, find: Find, seeds: int, r
     if len(results) < len(cells):
         raise Refused(f"{len(results)} of {len(cells)} runs are complete: only a finished study can be replayed")
     whole = judged(study.claims, setting, results, 1, read)
-    shorter = course(study, setting, plan, find, seeds=LEAST, budget=_jobs(cells), most=seeds, read=read)
+    shorter = course(study, setting, plan, find, Terms(LEAST, _jobs(cells)), most=seeds, read=read)
     return Replay(_jobs(cells), whole, shorter)

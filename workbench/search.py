@@ -14,7 +14,6 @@ done twice when the same command runs twice at the same time.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import logging
 import math
@@ -85,8 +84,7 @@ class Order:
     @property
     def name(self) -> str:
         """The name of the ledger: other changes by `sets` are another plan."""
-        name = f"{self.study.name}/{self.setting.name}"
-        return f"{name}/{_digest(self.sets)}" if self.sets else name
+        return looks.name_of(self.study, self.setting, self.sets)
 
     def cells(self, seeds: int | None = None) -> list[Cell]:
         return self.study.cells(self.setting, seeds, self.sets)
@@ -103,16 +101,20 @@ class Order:
         key = cell.job.key
         return self.result(key) if (self.folder(key) / "result.json").exists() else None
 
-    def course(self, seeds: int | None, until: Decided) -> looks.Course:
-        return looks.course(self.study, self.setting, self.cells, self.find, seeds=seeds, budget=until.budget)
+    def terms(self, seeds: int | None, until: Decided | None) -> looks.Terms | None:
+        """Of a study until decided; it begins with the study's own number of seeds where none is given."""
+        if until is None:
+            return None
+        own = 1 + max(cell.seed for cell in self.cells())
+        return looks.Terms(max(looks.LEAST, own) if seeds is None else seeds, until.budget)
+
+    def course(self, terms: looks.Terms) -> looks.Course:
+        return looks.course(self.study, self.setting, self.cells, self.find, terms)
 
     def asked(self, seeds: int | None, until: Decided | None) -> list[Cell]:
         """Every cell of the plan; until decided, as far as it follows from what is complete."""
-        return self.cells(seeds) if until is None else self.course(seeds, until).cells
-
-
-def _digest(sets: Mapping[str, Any]) -> str:
-    return hashlib.sha256(repr(sorted(sets.items(), key=lambda pair: pair[0])).encode()).hexdigest()[:8]
+        terms = self.terms(seeds, until)
+        return self.cells(seeds) if terms is None else self.course(terms).cells
 
 
 # ---------------------------------------------------------------------------------------------------------- commands
@@ -134,7 +136,7 @@ def run_study(
     """Does what is missing of a study, shows it while it goes on, and prints the table and the verdicts.
 
     Args:
-        seeds: per row, until decided of the first round; None is the protocol's.
+        seeds: per row, until decided of the first round; None is the study's own.
         jobs: worker processes, one thread each; None is one per core, or one where there is a GPU.
         sets: further changes of every job, as `Study.cells` takes them.
         until: when to stop adding seeds; None adds none.
@@ -150,6 +152,8 @@ def run_study(
     cells = order.asked(seeds, until)
     _check_data(cells, data)
     check_distinct(cells)
+    if (terms := order.terms(seeds, until)) is not None:
+        looks.note(home, order.name, terms)
     book = track.Book(home, study, setting, order.sets)
     with _terminable():
         try:
@@ -159,7 +163,7 @@ def run_study(
             cells = order.asked(seeds, until)
             show.say(f"stopped: {_tally(cells, Ledger(order).settle(cells))}; the same command goes on from there")
             return 130
-    return _conclude(order, cells, entries, book, None if until is None else order.course(seeds, until))
+    return _conclude(order, cells, entries, book)
 
 
 def _rounds(
@@ -198,8 +202,8 @@ def status(study: Study, setting: Setting, *, home: Path, **which: Any) -> int:
     entries = Ledger(order).entries({cell.job.key for cell in cells})
     show.states(cells, entries)
     print(_tally(cells, entries))
-    if (until := which.get("until")) is not None:
-        show.course(order.course(which.get("seeds"), until))
+    if (terms := order.terms(which.get("seeds"), which.get("until"))) is not None:
+        show.course(order.course(terms))
     return 0 if _complete(cells, entries) == len(cells) else 1
 
 
@@ -274,13 +278,14 @@ def _conclude(
     cells: Sequence[Cell],
     entries: Mapping[str, Entry],
     book: track.Book,
-    course: looks.Course | None = None,
 ) -> int:
-    """The table, the verdicts, what is missing."""
+    """The table, the verdicts, what is missing. Once looked at until decided, a study is judged so ever after."""
     results = [(cell, order.result(cell.job.key)) for cell in cells if entries[cell.job.key].state is State.COMPLETE]
     show.table(order.study, order.setting, results)
     show.noise(judge.noise_floor(order.study, results))
     show.warnings(results)
+    terms = looks.noted(order.home, order.name)
+    course = None if terms is None else order.course(terms)
     judged = judge.verdicts(order.study, order.setting, results) if course is None else course.claims
     show.verdicts(judged)
     if course is not None:

@@ -23,7 +23,7 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from workbench import presets
+from workbench import looks, presets
 from workbench import study as studies
 from workbench.data.scene import crowd_index
 from workbench.data.source import validation
@@ -136,7 +136,7 @@ def write(
         Refused: no job is complete.
     """
     results = results_of(study, setting, home, seeds, sets)
-    judged, stem = verdicts(study, setting, results), stem_of(study, setting, sets)
+    judged, stem = judged_as_run(study, setting, home, results, sets), stem_of(study, setting, sets)
     others = against_base(study)
     compared = verdicts(others, setting, results)
     frames = {
@@ -192,6 +192,19 @@ def results_of(
     if not found:
         raise Refused(f"nothing of {study.name}, {setting.name} is complete in {home}; run the study first")
     return found
+
+
+def judged_as_run(
+    study: Study, setting: Setting, home: Path, results: Results, sets: Mapping[str, Any] | None = None
+) -> list[Judgement]:
+    """The claims as the study says them: in one look, or look by look where it was run until decided."""
+    if (terms := looks.noted(home, looks.name_of(study, setting, sets))) is None:
+        return verdicts(study, setting, results)
+    found = {(cell.row, cell.seed, cell.trunk): result for cell, result in results}
+    return looks.course(
+        *(study, setting, lambda seeds: study.cells(setting, seeds, sets)),
+        *(lambda cell: found.get((cell.row, cell.seed, cell.trunk)), terms),
+    ).claims
 
 
 def runs_frame(study: Study, setting: Setting, results: Results) -> Frame:
