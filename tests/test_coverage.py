@@ -6,14 +6,19 @@ from benchmarks.coverage import (
     DRAWN,
     IMAGE_PART,
     NOISE,
+    ON_TRUNKS,
+    PROBE,
     SEED_PART,
     SUM,
     WIDEST,
     Noise,
+    ap_coverage,
     coverage,
     errors,
     errors_until_decided,
+    main,
     savings,
+    trunk_coverage,
 )
 
 BY_NAME = {noise.name: noise for noise in NOISE}
@@ -52,3 +57,30 @@ def test_until_decided_saves_jobs_and_finds_what_is_there() -> None:
     assert large["share of the jobs"] < 0.8
     assert large["true claims held, until decided"] > 0.8
     assert large["false claims decided, until decided"] <= 0.05
+
+
+@pytest.mark.parametrize("noise", ON_TRUNKS, ids=lambda noise: noise.name)
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_intervals_over_trunks_cover_other_trunks(noise: Noise, seeds: int) -> None:
+    found = trunk_coverage(noise, seeds, 300)
+    assert found[WIDEST] > 0.93 - 0.013  # 0.013: of 300 simulations
+    if not noise.shared + noise.own:
+        assert found[WIDEST] < 0.97 + 0.013  # not wider than it has to be
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_claims_without_truth_are_not_decided_on_trunks(seeds: int) -> None:
+    """Though every trunk has more to say of itself than of others."""
+    once = errors(ON_TRUNKS[0], seeds, 200, PROBE)
+    assert once["one look, each claim"] < 0.03
+    assert 0 < once["one look, any of four claims"] < 0.05 + 0.03  # 0.03: of 200 simulations
+
+
+def test_the_interval_of_ap_covers() -> None:
+    assert ap_coverage(3, 40)[WIDEST] >= 0.85  # 0.95 less three standard deviations of 40 simulations
+
+
+def test_options_that_there_are_not_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--rounds", "3"])
+    assert "unrecognized arguments: --rounds 3" in capsys.readouterr().err
