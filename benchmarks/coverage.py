@@ -295,9 +295,9 @@ class World:
         """A row minus another one has the noise asked for, of which each has half the variance."""
         if result.key not in self._seen:
             row, seed, trunk = result.key.split(" ")
-            place = TRUNKS.index(trunk) if trunk else len(TRUNKS)
-            by_trunk = np.random.default_rng([7, self.number, ord(row), place]).normal(0, self.noise.trunks / 2**0.5)
-            rng = np.random.default_rng([5, self.number, ord(row), int(seed), place])
+            place = [TRUNKS.index(trunk)] if trunk else []
+            by_trunk = np.random.default_rng([7, self.number, ord(row), *place]).normal(0, self.noise.trunks / 2**0.5)
+            rng = np.random.default_rng([5, self.number, ord(row), int(seed), *place])
             at = self._level[row] + by_trunk + rng.normal(0, self.noise.seeds / 2**0.5)
             values = at + self._suits[row] + _per_image(rng, self.noise.own / 2**0.5)
             self._seen[result.key] = _resampled(values, self._weights)

@@ -70,10 +70,9 @@ def test_intervals_over_trunks_cover_other_trunks(noise: Noise, seeds: int) -> N
 
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_claims_without_truth_are_not_decided_on_trunks(seeds: int) -> None:
-    """Though every trunk has more to say of itself than of others."""
-    once = errors(ON_TRUNKS[0], seeds, 200, PROBE)
-    assert once["one look, each claim"] < 0.03
-    assert 0 < once["one look, any of four claims"] < 0.05 + 0.03  # 0.03: of 200 simulations
+    once = errors(ON_TRUNKS[1], seeds, 300, PROBE)
+    assert once["one look, each claim"] < 0.05
+    assert 0 < once["one look, any of four claims"] < 0.05 + 0.025  # two standard deviations of 300 simulations
 
 
 def test_the_interval_of_ap_covers() -> None:
