@@ -24,7 +24,7 @@ from workbench.judge import noise_floor
 from workbench.presets import nano
 from workbench.report import draw, numbers, page
 from workbench.report.page import Picture, Text
-from workbench.report.record import Record, images_frame, load, results_of, slices_of, stem_of, write
+from workbench.report.record import Record, images_frame, load, results_of, rows_frame, slices_of, stem_of, write
 from workbench.run import FLAT, last_gain
 from workbench.study import Better, Cheaper, Cited, Row, Setting, Study
 from workbench.variant import Protocol
@@ -102,11 +102,26 @@ def test_a_row_has_an_interval_over_images_and_one_over_seeds(home: Path) -> Non
     rows = pd.read_csv("reports/data/padding_small_rows.csv").set_index(["row", "metric"])
     base: Any = rows.loc["base", "mOKS"]
     # half of the persons are found: the mean of 40 draws of 0 or 1 has a standard deviation of 0.079
-    assert base["mean"] == pytest.approx(0.5) and base["runs"] == base["seeds"] == 3
-    assert base["images_low"] == pytest.approx(0.5 - 1.96 * 0.079, abs=0.02)
-    assert base["images_high"] == pytest.approx(0.5 + 1.96 * 0.079, abs=0.02)
+    assert base["mean"] == pytest.approx(0.5) and base["runs"] == base["seeds"] == base["count"] == 3
+    assert base["images_low"] == pytest.approx(0.5 - 1.96 * 0.079, abs=0.01)
+    assert base["images_high"] == pytest.approx(0.5 + 1.96 * 0.079, abs=0.01)
     assert base["seeds_low"] == base["seeds_high"] == 0.5, "the records of the seeds are equal"
     assert base["low"] == base["images_low"], "the wider one is given"
+
+
+def test_under_a_probe_a_row_is_as_uncertain_as_its_trunks(home: Path) -> None:
+    """Trunks that find 10, 20 and 30 of 40: Student's interval over three, however sure each one is of its images."""
+    results = [
+        (replace(cell, trunk=trunk, seed=0), result)
+        for (cell, result), trunk in zip(results_of(STUDY, SETTING, home)[::4], ("a", "b", "c"), strict=False)
+    ]
+    for (_, result), found in zip(results, (10, 20, 30), strict=True):
+        records(found).save(result.folder / "records.npz")
+    results = [(replace(cell, row="base"), result) for cell, result in results]
+    line: Any = rows_frame(STUDY, results).set_index("metric").loc["mOKS"]
+    assert line["mean"] == pytest.approx(0.5) and line["count"] == 3 and line["seeds"] == 1
+    assert line["high"] - line["mean"] == pytest.approx(4.303 * 0.25 / 3**0.5, abs=0.05)
+    assert line["images_high"] - line["mean"] < 0.2
 
 
 def test_pairs_hold_the_claims_and_every_row_against_the_base(record: Record) -> None:

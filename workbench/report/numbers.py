@@ -75,6 +75,14 @@ def metric_frame(record: Record, metric: str) -> Frame:
     return record.rows[record.rows["metric"] == metric].set_index("row")
 
 
+def interval_of(runs: Frame, rows: Frame) -> str:
+    """Of what the intervals of rows speak."""
+    unit = "trunks" if (runs["trunk"] != "").any() else "seeds"
+    if "seeds_low" in rows and rows["seeds_low"].notna().any():
+        return f"other images, other {unit}, or both, whichever is widest"
+    return "other images alone: one seed says nothing of others"
+
+
 def latency_of(runs: Frame) -> Any:
     """Milliseconds by row: the median ratio to the reference network of the same rounds, times its median time.
 
@@ -182,16 +190,17 @@ def quality_finding(record: Record) -> str:
 
 
 def front_frame(record: Record, cost: str) -> Frame:
-    """Cost, AP and its interval by row, and whether the row is on the Pareto front; rows without the numbers left out.
+    """Cost, AP and its intervals by row, and whether the row is on the Pareto front; rows without the numbers left out.
 
     A row that repeats another with other seeds is left out: it is the same network.
     """
     table = table_frame(record)
     if cost not in table:
-        return pd.DataFrame(columns=["cost", "AP", "low", "high", "front"])
+        return pd.DataFrame(columns=["cost", "AP", "front"])
     again = [row.label for row in record.study.rows if row.seed_offset]
-    frame = table.drop(index=again, errors="ignore")[[cost, "AP", "low", "high"]].dropna(subset=[cost, "AP"])
-    frame = frame.rename(columns={cost: "cost"})
+    ends = ["low", "high", "images_low", "images_high"]
+    frame = table[[cost, "AP"]].join(metric_frame(record, "AP").reindex(columns=ends))
+    frame = frame.drop(index=again, errors="ignore").dropna(subset=[cost, "AP"]).rename(columns={cost: "cost"})
     frame["front"] = on_front(frame["cost"].tolist(), frame["AP"].tolist())
     return frame
 

@@ -143,7 +143,8 @@ def markdown(frame: Frame) -> str:
         if name == "AP":
             shown["AP, measured"] = [_number(100 * v, 1) for v in frame[name]]
             if frame["low"].notna().any():
-                ends = zip(frame["low"], frame["high"], strict=True)
+                # Student's interval over three trunks knows no bounds, AP does
+                ends = zip(frame["low"].clip(0, 1), frame["high"].clip(0, 1), strict=True)
                 shown["95 % interval"] = [f"{_number(100 * a, 1)} to {_number(100 * b, 1)}" for a, b in ends]
         else:
             shown[_heading(name)] = [_cell(name, v) for v in frame[name]]
@@ -187,8 +188,7 @@ def _legend(record: Record, frame: Frame) -> str:
             " Latency: one image, ten persons, one CPU thread, as a ratio to the nano network in the same rounds."
         )
     if "95 % interval" in markdown(frame):
-        trunks = "these trunks, " if record.runs["trunk"].any() else ""
-        persons += f" The interval of AP speaks of {trunks}other images and other seeds; the wider of the two is given."
+        persons += f" The interval of AP speaks of {numbers.interval_of(record.runs, record.rows)}."
     else:
         persons += " This record holds no intervals of single rows."
     return persons

@@ -1,7 +1,7 @@
 """The record of a study as CSV files: written from the folders of complete jobs, read by all that is shown.
 
     reports/data/STEM.csv          one line per run: row, seed, trunk, final numbers, commit, machine, threads
-    reports/data/STEM_rows.csv     one line per row and metric: mean over runs and its interval
+    reports/data/STEM_rows.csv     one line per row and metric: mean over runs and its intervals
     reports/data/STEM_claims.csv   one line per claim: verdict, reason
     reports/data/STEM_pairs.csv    one line per comparison of two rows, as a whole and on each trunk: its intervals
     reports/data/STEM_slices.csv   one line per run and kind of image (size of persons, crowding): AP, mOKS, NME
@@ -30,15 +30,15 @@ from workbench.data.source import validation
 from workbench.errors import Refused
 from workbench.evaluate import CROWD_AREA, MatchRecords
 from workbench.judge import Judgement, Results, verdicts
+from workbench.judge import recorded as resampled
 from workbench.run import read
-from workbench.stats import Interval, Metric, image_weights, resampled_metric, t_interval
+from workbench.stats import Interval, Metric, Resampled, blocked_bootstrap, paired_bootstrap, resampled_metric
 from workbench.study import Better, Cell, Row, Setting, Study
 
 Frame = Any  # a pandas.DataFrame; pandas types each of its columns as nearly anything
 DATA = Path("reports/data")
 PARTS = ("rows", "claims", "pairs", "slices", "curves")
 INTERVAL_OF: tuple[Metric, ...] = ("AP", "mOKS", "NME")
-RESAMPLES = 1_000
 CROWDING = (0.0, 0.2, 0.8)  # upper ends of all bins but the last: none at all, then about as CrowdPose cuts
 SLICED = ["row", "seed", "trunk", "by", "slice", "images", "persons"]
 FEWEST = 20  # images of a slice that is still shown
@@ -232,40 +232,24 @@ def curves_frame(results: Results) -> Frame:
 
 
 def rows_frame(study: Study, results: Results) -> Frame:
-    """One line per row and metric: the mean over runs, and its 95 % interval over images and over seeds.
+    """One line per row and metric: the mean over runs and its intervals, made as those of differences are.
 
-    The trunks of a probe are averaged first: the interval speaks of these trunks, other images and other seeds. The
-    wider of the two is `low` to `high`.
+    The row is compared with zero: its interval is the widest over other images, over other seeds, and over both. Under
+    a probe the trunk is the block, and the interval is over other trunks in place of seeds.
     """
     lines: list[dict[str, Any]] = []
     for row in study.rows:
-        mine = [(cell, MatchRecords.load(r.folder / "records.npz")) for cell, r in results if cell.row == row.label]
-        if not mine:
-            continue
-        images = len(mine[0][1].image_ids)
-        weights = np.concatenate([np.ones((1, images), np.int64), image_weights(images, RESAMPLES, seed=0)])
-        for metric in INTERVAL_OF:
-            drawn = {(c.seed, c.trunk): resampled_metric(records, weights, metric) for c, records in mine}
-            seeds = sorted({seed for seed, _ in drawn})
-            of_seed = np.stack([np.mean([v for (s, _), v in drawn.items() if s == seed], 0) for seed in seeds])
-            lines.append(
-                {"row": row.label, "metric": metric, "runs": len(mine), "seeds": len(seeds), **_spread(of_seed)}
-            )
+        mine = [(cell, result) for cell, result in results if cell.row == row.label]
+        seeds = len({cell.seed for cell, _ in mine})
+        for metric in INTERVAL_OF if mine else ():
+            about = {"row": row.label, "metric": metric, "runs": len(mine), "seeds": seeds}
+            lines.append(about | _ends(_of_row([resampled(r, metric) for _, r in mine], [c.trunk for c, _ in mine])))
     return pd.DataFrame(lines)
 
 
-def _spread(values: Any) -> dict[str, float]:
-    """Mean and intervals from (seeds, 1 + resamples); the first column is of all images, once each."""
-    observed, drawn = values[:, 0], values[:, 1:].mean(0)
-    drawn = drawn[np.isfinite(drawn)]
-    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
-    spread = {"mean": float(observed.mean()), "images_low": float(low), "images_high": float(high)}
-    wide = (spread["images_low"], spread["images_high"])
-    if len(observed) > 1:
-        seeds = t_interval(observed)
-        spread |= {"seeds_low": seeds.low, "seeds_high": seeds.high}
-        wide = max(wide, (seeds.low, seeds.high), key=lambda ends: ends[1] - ends[0])
-    return spread | {"low": wide[0], "high": wide[1]}
+def _of_row(found: Sequence[Resampled], trunks: Sequence[str]) -> Interval:
+    zeros = [replace(one, observed=0.0, drawn=np.zeros_like(one.drawn)) for one in found]
+    return blocked_bootstrap(zeros, found, trunks)[1] if any(trunks) else paired_bootstrap(zeros, found)
 
 
 def claims_frame(claims: Sequence[Better], judged: Sequence[Judgement]) -> Frame:
