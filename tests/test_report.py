@@ -243,6 +243,32 @@ def test_a_claim_recorded_of_other_rows_is_not_taken_over(record: Record) -> Non
     assert line["verdict"] == "open" and "not judged" in line["reason"]
 
 
+def test_a_claim_recorded_with_another_margin_is_not_taken_over(record: Record) -> None:
+    for margin, verdict in ((0.0, "holds"), (0.02, "open")):
+        other = replace(STUDY, claims=(replace(STUDY.claims[0], margin=margin),))
+        (line,) = numbers.verdicts_frame(replace(record, study=other)).to_dict("records")
+        assert line["verdict"] == verdict
+    assert "margin 0.02" in line["reason"]
+
+
+@pytest.mark.parametrize("field", ["row", "than", "metric", "times"])
+def test_a_cost_claim_recorded_otherwise_is_not_taken_over(record: Record, field: str) -> None:
+    claim = Cheaper("K1", "base is cheaper", "base", "more", "ms", 1.1)
+    line = {"claim": "K1", "text": "base is cheaper", "row": "base", "than": "more", "metric": "ms", "times": 1.1}
+    line |= {"verdict": "holds", "reason": "0.8 times"}
+    asked = replace(record, study=replace(STUDY, costs=(claim,)))
+
+    def judged(recorded: dict[str, Any]) -> str:
+        (_, cost) = numbers.verdicts_frame(replace(asked, cost_claims=pd.DataFrame([recorded]))).to_dict("records")
+        return cost["verdict"]
+
+    assert judged(line) == "holds"
+    changed = {"row": "A/A", "than": "A/A", "metric": "gflops", "times": 1.2}[field]
+    assert judged(line | {field: changed}) == "open"
+    older = {name: line[name] for name in ("claim", "text", "verdict", "reason")}
+    assert judged(older) == "holds" and judged(older | {"text": "base is as dear"}) == "open"
+
+
 def test_published_stands_beside_measured(record: Record) -> None:
     head, _, base, more, _ = text(page.table(record)).splitlines()[:5]
     cells = dict(zip(head.strip("| ").split(" | "), base.strip("| ").split(" | "), strict=True))
@@ -385,7 +411,9 @@ def test_costs_of_the_study_stand_beside_its_claims(record: Record, home: Path) 
     head += "ratio_low,ratio_high,machine,threads,precision,size,rounds,load,commit"
     values = "kept,10,2000000,15.5,80,90,100,1.5,1.4,1.6,box,1,float32,640 x 640,20,0.1,abc"
     (home / "reports/data/padding_cost.csv").write_text(f"{head}\npadding,more,{values}\npadding,base,{values}\n")
-    (home / "reports/data/padding_cost_claims.csv").write_text("claim,text,verdict,reason\nK1,base,holds,0.8 times\n")
+    (home / "reports/data/padding_cost_claims.csv").write_text(
+        "claim,text,verdict,reason\nK1,base is cheaper,holds,0.8 times\n"
+    )
     timed = load(asked, SETTING, home)
     lines = text(page.costs(timed)).splitlines()
     assert lines[2].startswith("| base | 2.00 M | 15.500 | 90.0 | 80.0 to 100.0 | 1.500 (1.400 to 1.600) |")

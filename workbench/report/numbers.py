@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -96,16 +96,18 @@ def latency_of(runs: Frame) -> Any:
 
 
 def verdicts_frame(record: Record) -> Frame:
-    """One line per claim of the study: verdict and reason. One that was recorded of other rows is open again."""
+    """One line per claim of the study: verdict and reason. One that was recorded as another claim is open again."""
     known = record.claims.set_index("claim").to_dict("index") if len(record.claims) else {}
     lines = []
     for claim in record.study.claims:
         found = known.get(claim.id, {})
-        same = all(found.get(name) == getattr(claim, name) for name in ("row", "than", "metric"))
+        compares = all(found.get(name) == getattr(claim, name) for name in ("row", "than", "metric"))
         if not found:
             verdict, reason = "open", "the record does not speak of it"
-        elif not same:
+        elif not compares:
             verdict, reason = "open", f"not judged: the record does not compare {claim.row!r} with {claim.than!r}"
+        elif not math.isclose(found.get("margin", math.nan), claim.margin):
+            verdict, reason = "open", f"not judged: the record does not know the margin {claim.margin:g}"
         else:
             verdict, reason = found["verdict"], found["reason"]
         lines.append({"claim": claim.id, "text": claim.text, "verdict": verdict, "reason": reason})
@@ -115,9 +117,23 @@ def verdicts_frame(record: Record) -> Frame:
 def _costs(claims: Sequence[Cheaper], recorded: Frame) -> list[dict[str, str]]:
     """The same for claims of cost, which the study itself judges."""
     known = recorded.set_index("claim").to_dict("index") if len(recorded) else {}
-    lacking = {"verdict": "open", "reason": "not measured yet"}
-    lines = [{"claim": c.id, "text": c.text} | lacking | known.get(c.id, {}) for c in claims]
-    return [{name: str(line[name]) for name in VERDICT} for line in lines]
+    lines = []
+    for claim in claims:
+        found = known.get(claim.id)
+        if found is None:
+            found = {"verdict": "open", "reason": "not measured yet"}
+        elif not _same_cost(claim, found):
+            found = {"verdict": "open", "reason": "not judged: the record is of an earlier version of this claim"}
+        lines.append({"claim": claim.id, "text": claim.text, "verdict": found["verdict"], "reason": found["reason"]})
+    return lines
+
+
+def _same_cost(claim: Cheaper, found: Mapping[str, Any]) -> bool:
+    """Whether the record judged this very claim. Older files hold its text alone."""
+    if not {"row", "than"} <= set(found):
+        return found["text"] == claim.text
+    same = all(found.get(name) == getattr(claim, name) for name in ("row", "than", "metric"))
+    return same and math.isclose(found.get("times", math.nan), claim.times)
 
 
 def profile_verdicts(profile: Profile) -> Frame:
