@@ -24,7 +24,17 @@ from workbench.judge import noise_floor
 from workbench.presets import nano
 from workbench.report import draw, numbers, page
 from workbench.report.page import Picture, Text
-from workbench.report.record import Record, images_frame, load, results_of, rows_frame, slices_of, stem_of, write
+from workbench.report.record import (
+    Record,
+    base_row,
+    images_frame,
+    load,
+    results_of,
+    rows_frame,
+    slices_of,
+    stem_of,
+    write,
+)
 from workbench.run import FLAT, last_gain
 from workbench.study import Better, Cheaper, Cited, Row, Setting, Study
 from workbench.variant import Protocol
@@ -133,6 +143,17 @@ def test_pairs_hold_the_claims_and_every_row_against_the_base(record: Record) ->
     ]
     assert (pairs["low"] <= pairs["mean"]).all() and (pairs["mean"] <= pairs["high"]).all()
     assert {"images_low", "images_high", "seeds_low", "seeds_high"} <= set(pairs)
+
+
+def test_rows_are_compared_with_the_published_one_or_the_unchanged_one() -> None:
+    first, more, cited = Row("first", {"coords.padding": 1.1}), Row("more", {"coords.padding": 1.5}), STUDY.rows[0]
+    plain = replace(cited, cited=None)
+    for rows, base in (
+        ((first, plain, replace(more, cited=cited.cited)), "more"),
+        ((first, plain, more), "base"),
+        ((first, more), "first"),
+    ):
+        assert base_row(replace(STUDY, rows=rows, claims=())).label == base
 
 
 def test_files_of_other_changes_have_other_names() -> None:
@@ -399,7 +420,6 @@ def test_persons_are_read_whatever_the_columns_are_called(tmp_path: Path, monkey
     assert growth.loc["persons kept", "ratio"] == 1.5 and growth.loc["y, z", "per person"] == pytest.approx(9)
     said = numbers.persons_finding(growth.drop(index="one crop per person").reset_index())
     assert said == "persons kept: 1.50 times as long for 3 persons as for 1; y, z: 10.0 times as for 1"
-    assert numbers.has_persons("people") and not numbers.has_persons("levels")
     with pytest.raises(Refused, match="run the study first"):
         numbers.persons_frame("nobody")
 

@@ -33,7 +33,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG file; `title` stands for it where it can not be networks."""
+    """A PNG file; `title` stands for it where it can not be seen."""
 
     png: bytes
     title: str

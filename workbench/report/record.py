@@ -273,9 +273,10 @@ def against_base(study: Study) -> Study:
 
 
 def base_row(study: Study) -> Row:
-    """The row that changes nothing; the first one where every row does."""
-    plain = [row for row in study.rows if not row.changes and not row.seed_offset]
-    return (plain or study.rows)[0]
+    """The published row; where no number is published the one that changes nothing, else the first."""
+    own = [row for row in study.rows if not row.seed_offset]
+    cited, plain = [row for row in own if row.cited], [row for row in own if not row.changes]
+    return (cited or plain or own)[0]
 
 
 def pairs_frame(claims: Sequence[Better], judged: Sequence[Judgement], named: bool = True) -> Frame:
