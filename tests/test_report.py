@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -216,14 +217,15 @@ def test_the_csv_files_are_enough_for_all_but_the_networks(record: Record, home:
     with_jobs = [figure(record) for figure in FIGURES]
     (home / "jobs").rename(home / "elsewhere")
     alone = load(STUDY, SETTING, home)
-    assert not alone.folders and "no job of it is on this machine" in text(page.head(alone))
+    assert not alone.folders and text(page.head(alone)) == text(page.head(record))
+    assert "records.npz" in text(page.head(alone)) and "at commit abc" in text(page.head(alone))
     for figure, before in zip(FIGURES, with_jobs, strict=True):
         after = figure(alone)
         assert isinstance(after, Picture) and after == before, figure.__name__
         image = cv2.imdecode(np.frombuffer(after.png, np.uint8), cv2.IMREAD_COLOR)
         assert image is not None and image.std() > 5 and image.shape[1] >= 900
     for piece in (page.examples(alone), page.heatmaps(alone)):
-        assert "not on this machine" in text(piece)
+        assert "not at hand" in text(piece)
 
 
 def test_a_picture_that_was_drawn_before_is_shown_again(record: Record, home: Path) -> None:
@@ -244,6 +246,36 @@ def test_old_files_leave_figures_out_and_say_why(record: Record, home: Path) -> 
     assert isinstance(page.quality(old), Picture) and isinstance(page.fronts(old), Picture)
     assert "does not speak of it" in text(page.verdicts(old))
     assert "holds no intervals" in text(page.table(old))
+
+
+def test_a_page_says_the_same_with_and_without_jobs(home: Path) -> None:
+    """Fewer or more seeds than the protocol has are neither lost nor taken for those of another version."""
+
+    def said() -> list[str]:
+        record = load(STUDY, SETTING, home)
+        return [text(page.head(record)), text(page.again(record))]
+
+    extra = next(c for c in STUDY.cells(SETTING, 4) if c.seed == 3 and c.row == "more")
+    first = next(c for c in STUDY.cells(SETTING) if c.row == "more")
+    shutil.copytree(home / "jobs" / first.job.key, home / "jobs" / extra.job.key)
+    for seeds, done, asked in (
+        (2, "6 of 6 runs", "padding --protocol small --seeds 2`"),
+        (None, "10 of 10 runs", "4`"),
+    ):
+        write(STUDY, SETTING, home, seeds)
+        here = said()
+        (home / "jobs").rename(home / "elsewhere")
+        assert said() == here
+        (home / "elsewhere").rename(home / "jobs")
+        assert done in here[0] and "earlier version" not in here[0] and asked in here[1]
+        assert ("3 seeds per row, the record 2" in here[0]) == (seeds == 2)
+
+
+def test_the_commands_of_a_page_say_all_that_was_changed(record: Record) -> None:
+    assert "`nox -s study -- padding --protocol small`" in text(page.again(record))
+    sets = {"recipe.lr": 0.1, "protocol.data": "coco@abc"}
+    changed = text(page.again(replace(record, sets=sets, study=STUDY)))
+    assert "`nox -s report -- padding --protocol small --data FOLDER --set recipe.lr=0.1`" in changed
 
 
 def test_the_head_says_what_is_missing_and_what_is_old(record: Record) -> None:

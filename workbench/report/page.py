@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from workbench.errors import Refused
@@ -19,6 +20,7 @@ from workbench.run import FLAT
 from workbench.study import Profile, find
 
 RENDERED = Path("reports/rendered")
+DATA_SET = "protocol.data"  # is not set by hand: the command makes it of the folder that it is given
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def head(record: Record) -> Text:
         f"**{said}**",
         "",
         f"{_ended(record.study.source)} Protocol `{setting.name}`: {setting.about}. {done}; "
-        f"seeds {_values(runs, 'seed')}; commit {_values(runs, 'commit')}; "
+        f"seeds {_values(runs, 'seed')}; "
         f"{_values(runs, 'machine')}; threads {_values(runs, 'threads')}; {_values(runs, 'precision')}.",
         "",
         origin(record),
@@ -89,17 +91,25 @@ def _values(runs: Frame, name: str) -> str:
 
 
 def origin(record: Record) -> str:
-    """Where the numbers come from."""
-    here, path = len(record.folders), DATA / f"{record.stem}.csv"
-    if here:
-        return f"Numbers from the folders of {here} jobs on this machine, written to `{path}` and the files beside it."
-    return f"Numbers from the committed record, `{path}` and the files beside it: no job of it is on this machine."
+    """Where the numbers come from. The same wherever the page is written."""
+    return (
+        f"Numbers from job folders at commit {_values(record.runs, 'commit')}: `result.json`, `curve.csv` and, for "
+        f"intervals, `records.npz` of {len(record.runs)} runs. They stand in `{DATA / record.stem}.csv` and the files "
+        f"beside it; the MLflow store holds the same files of each run."
+    )
+
+
+def _seeds_asked(record: Record) -> int:
+    return 1 + max(cell.seed for cell in record.study.cells(record.setting, None, record.sets))
 
 
 def _warnings(record: Record) -> list[str]:
     found = []
     if gone := numbers.missing(record):
         found.append(f"The record lacks {numbers.listed([f'“{label}”' for label in gone])}.")
+    asked = _seeds_asked(record)
+    if record.seeds < asked:
+        found.append(f"The protocol has {asked} seeds per row, the record {record.seeds}.")
     if old := numbers.stale(record):
         found.append(
             f"{old} of {len(record.runs)} recorded runs are of an earlier version of the study or its protocol."
@@ -368,7 +378,7 @@ def _of_networks(record: Record, name: str, what: str, drawn: Callable[[networks
     kept = RENDERED / f"{record.stem}_{name}.png"
     if kept.exists():
         return Picture(kept.read_bytes(), f"{what}, drawn where the networks were")
-    return left_out(what, "they need the networks of two rows, and the folders of their jobs are not on this machine")
+    return left_out(what, "they need the networks of two rows, and the folders of their jobs are not at hand")
 
 
 # ------------------------------------------------------------------------------------------------- persons, the end
@@ -416,8 +426,17 @@ def growth(name: str) -> Text:
 
 def again(record: Record) -> Text:
     """How to get this page once more."""
-    what = f"{record.study.name} --protocol {record.setting.name}"
+    what = " ".join([record.study.name, "--protocol", record.setting.name, *_options(record)])
     return Text(
         f"Run again: `nox -s study -- {what}`, then `nox -s report -- {what}`. "
         f"Every number of this page: `{DATA / record.stem}*.csv`."
     )
+
+
+def _options(record: Record) -> list[str]:
+    """What else the commands of this record are given."""
+    asked = _seeds_asked(record)
+    seeds = [f"--seeds {record.seeds}"] if record.seeds != asked else []
+    data = ["--data FOLDER"] if DATA_SET in record.sets else []
+    sets = [f"--set {quote(f'{path}={value}')}" for path, value in record.sets.items() if path != DATA_SET]
+    return seeds + data + sets

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -50,7 +50,8 @@ class Record:
 
     Fields:
         runs, rows, claims, pairs, slices, curves, cost, cost_claims: the files above; empty where there is none.
-        cells: every planned job; folders: by job key, of those that are complete on this machine.
+        cells: every planned job, see `planned`; folders: by job key, of those that are complete in `home`.
+        sets: what else was changed of every job.
         home, data: where jobs lie, and the data set on disk, where the study was given one.
     """
 
@@ -69,13 +70,18 @@ class Record:
     folders: Mapping[str, Path]
     home: Path
     data: Path | None = None
+    sets: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds per row are planned."""
+        return 1 + max(cell.seed for cell in self.cells)
 
 
 def open_record(
     study: str,
     protocol: str,
     home: Path | str = "runs",
-    seeds: int | None = None,
     data: Path | str | None = None,
     sets: Mapping[str, Any] | None = None,
 ) -> Record:
@@ -87,14 +93,13 @@ def open_record(
     asked = studies.find(study)
     if not isinstance(asked, Study):
         raise Refused(f"study {study} trains nothing: reports/persons.ipynb shows it")
-    return load(asked, presets.setting(protocol), Path(home), seeds, Path(data) if data else None, sets)
+    return load(asked, presets.setting(protocol), Path(home), Path(data) if data else None, sets)
 
 
 def load(
     study: Study,
     setting: Setting,
     home: Path,
-    seeds: int | None = None,
     data: Path | None = None,
     sets: Mapping[str, Any] | None = None,
 ) -> Record:
@@ -103,11 +108,25 @@ def load(
     if not (DATA / f"{stem}.csv").exists():
         raise Refused(f"there is no {DATA / stem}.csv; write it with: nox -s report -- {study.name}")
     runs = read_csv(stem)
-    cells = recorded(study, setting, home, seeds, sets)
+    cells = planned(study, setting, runs, sets)
     folders = {key: home / "jobs" / key for key in runs["job"] if complete(home, key)}
     frames = {part: read_csv(f"{stem}_{part}") for part in PARTS}
     frames |= {part: read_csv(f"{study.name}_{part}") for part in ("cost", "cost_claims")}
-    return Record(study, setting, stem, tuple(cells), runs, **frames, folders=folders, home=home, data=data)
+    about = {"folders": folders, "home": home, "data": data, "sets": dict(sets or {})}
+    return Record(study, setting, stem, tuple(cells), runs, **frames, **about)
+
+
+def planned(study: Study, setting: Setting, runs: Frame, sets: Mapping[str, Any] | None = None) -> list[Cell]:
+    """The cells of every seed up to the highest recorded one. They follow from the record, wherever it is read.
+
+    Of seeds that the setting does not have itself only the recorded cells count: not every row needs to have them.
+    """
+    first = {row.label: row.seed_offset for row in study.rows}
+    seeds = [seed - first[row] for row, seed in zip(runs["row"], runs["seed"], strict=True) if row in first]
+    own = {cell.seed for cell in study.cells(setting, None, sets)}
+    cells = study.cells(setting, 1 + max(seeds) if seeds else None, sets)
+    there = set(runs["job"])
+    return [cell for cell in cells if cell.seed in own or cell.job.key in there]
 
 
 def read_csv(name: str) -> Frame:
