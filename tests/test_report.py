@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from tests.test_judge import records
-from workbench import presets, show, study
+from workbench import presets, profiles, show, study
 from workbench.data.figures import Figures
 from workbench.errors import Refused
 from workbench.judge import noise_floor
 from workbench.presets import nano
+from workbench.profiles import Measurement, Reading
 from workbench.report import draw, numbers, page
 from workbench.report.page import Picture, Text
 from workbench.report.record import (
@@ -37,7 +38,7 @@ from workbench.report.record import (
     write,
 )
 from workbench.run import FLAT, last_gain
-from workbench.study import Better, Cheaper, Cited, Row, Setting, Study
+from workbench.study import Better, Cheaper, Cited, Profile, Row, Setting, Study
 from workbench.variant import Protocol
 
 ROOT = Path(__file__).parents[1]
@@ -430,30 +431,45 @@ def test_rows_can_be_told_apart_by_colour_and_by_marker() -> None:
     assert len({s.colour for s in list(look.values())[:8]}) == len({s.marker for s in list(look.values())[:8]}) == 8
 
 
-def test_persons_are_read_whatever_the_columns_are_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def profiled(way: str, persons: int, ms: float) -> Reading:
+    return Reading(f"{way}, {persons}", persons, way, 2_000_000, 1.5, (ms, ms, ms))
+
+
+PERSONS = [("kept", 0, 300.0), ("kept", 8, 310.0), ("kept", 16, 330.0)]
+PERSONS += [("crops", 1, 20.0), ("crops", 8, 210.0), ("crops", 16, 430.0)]
+CONDITIONS = {"size": "640 x 640", "rounds": "3", "threads": "1", "precision": "float32", "machine": "box"}
+CONDITIONS |= {"others": "1.1", "commit": "abc"}
+
+
+def write_persons(name: str, lines: Sequence[tuple[str, int, float]]) -> None:
+    found = Measurement(tuple(profiled(*line) for line in lines), CONDITIONS)
+    profiles.write(Profile(name, "?", "a test", nano(), ()), found, [])
+
+
+def test_persons_are_read_from_the_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    data = tmp_path / "reports/data"
-    data.mkdir(parents=True)
-    (data / "people_cost.csv").write_text(
-        "way,persons,latency_ms_p50,latency_ms_p90\nkept,1,5,6\nkept,1,7,8\nkept,3,9,10\ncrops,3,20,21\n"
-    )
-    (data / "people_runtimes.csv").write_text("method,runtime,persons,p50,p90\ny,z,1,2,3\ny,z,3,20,30\n")
-    (data / "people_notes.csv").write_text("a,b\n1,2\n")
-    (data / "levels_cost.csv").write_text("way,persons,latency_ms_p50,latency_ms_p90\nkept,10,5,6\n")
+    write_persons("people", PERSONS)
+    write_persons("levels", [("kept", 10, 5.0)])
     frame = numbers.persons_frame("people")
-    assert frame.to_dict("split", index=False)["data"] == [
-        ["one crop per person", 3, 20, 21],
-        ["persons kept", 1, 6, 7],
-        ["persons kept", 3, 9, 10],
-        ["y, z", 1, 2, 3],
-        ["y, z", 3, 20, 30],
-    ]
+    assert frame["p50"].tolist() == [ms for _, _, ms in PERSONS] and frame["method"].nunique() == 2
     growth = numbers.growth_frame(frame).set_index("method")
-    assert growth.loc["persons kept", "ratio"] == 1.5 and growth.loc["y, z", "per person"] == pytest.approx(9)
-    said = numbers.persons_finding(growth.drop(index="one crop per person").reset_index())
-    assert said == "persons kept: 1.50 times as long for 3 persons as for 1; y, z: 10.0 times as for 1"
-    with pytest.raises(Refused, match="run the study first"):
-        numbers.persons_frame("nobody")
+    assert growth.loc[numbers.WAYS["kept"], "ratio"] == pytest.approx(1.1)
+    for name in ("levels", "nobody"):
+        with pytest.raises(Refused, match="run the study first"):
+            numbers.persons_frame(name)
+
+
+def test_the_title_of_persons_speaks_of_rtmo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    kept, rtmo = PERSONS[:3], "RTMO: 330 ms with 16 persons, 300 with none"
+    for crops, said in (
+        (PERSONS[3:], "; one crop each costs more from about 12 on"),  # -100 ms with 8, +100 with 16
+        ([("crops", 1, 20.0), ("crops", 16, 30.0)], "; one crop each costs less up to 16"),
+        ([("crops", 8, 400.0), ("crops", 16, 800.0)], "; one crop each always costs more"),
+        ([], ""),
+    ):
+        write_persons("people", [*kept, *crops])
+        assert numbers.persons_finding(numbers.persons_frame("people")) == rtmo + said
 
 
 def test_costs_of_the_study_stand_beside_its_claims(record: Record, home: Path) -> None:

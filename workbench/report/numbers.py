@@ -324,7 +324,11 @@ def slices_finding(means: Frame, by: str) -> str:
 
 # ------------------------------------------------------------------------------------------------- cost and persons
 
-WAYS = {"kept": "persons kept", "every cell": "every cell decoded", "crops": "one crop per person"}
+WAYS = {
+    "kept": "RTMO: kept persons only",
+    "every cell": "RTMO: every cell decoded",
+    "crops": "crops: backbone alone on 256 x 192 px each, no detector",
+}
 
 
 def cost_frame(record: Record) -> Frame:
@@ -336,35 +340,23 @@ def cost_frame(record: Record) -> Frame:
 
 
 def persons_frame(name: str) -> Frame:
-    """Latency against the number of persons: method, persons, p50, p90 in milliseconds.
+    """Latency against the number of persons: method, persons, p50, p90 in milliseconds, and under what conditions.
 
-    Read from `reports/data/NAME_cost.csv` (its `way` is the method) and any other `NAME*.csv` with columns `persons`,
-    `p50` and `p90`, or `latency_ms_p50` and `latency_ms_p90`, and `way`, `runtime` or `method`. Lines of the same
-    method and number of persons become their median.
+    From `reports/data/NAME_cost.csv`, whose `way` is the method.
 
     Raises:
-        Refused: no such file.
+        Refused: it does not have RTMO's latency for several numbers of persons.
     """
-    found = [_persons(pd.read_csv(path)) for path in sorted(DATA.glob(f"{name}*.csv"))]
-    known = [frame for frame in found if len(frame)]
-    if not known:
-        raise Refused(f"no {DATA / name}*.csv has latency for several numbers of persons; run the study first")
-    return pd.concat(known, ignore_index=True).sort_values(["method", "persons"], kind="stable", ignore_index=True)
+    cost = read_csv(f"{name}_cost")
+    if cost.empty or cost.loc[cost["way"] == "kept", "persons"].nunique() < 2:
+        raise Refused(f"{DATA / name}_cost.csv has no latency for several numbers of persons; run the study first")
+    cost = cost.rename(columns={"latency_ms_p50": "p50", "latency_ms_p90": "p90"})
+    cost["method"] = cost["way"].map(WAYS)
+    return cost.sort_values(["method", "persons"], key=_ordered, kind="stable", ignore_index=True)
 
 
-def has_persons(name: str) -> bool:
-    """Whether there is a record of latency against persons."""
-    return any(len(_persons(pd.read_csv(path))) for path in DATA.glob(f"{name}*.csv"))
-
-
-def _persons(read: Frame) -> Frame:
-    """Empty where the file is about something else."""
-    read = read.rename(columns={"latency_ms_p50": "p50", "latency_ms_p90": "p90"})
-    what = [name for name in ("way", "method", "runtime") if name in read]
-    if not what or not {"persons", "p50", "p90"} <= set(read) or read["persons"].nunique() < 2:
-        return pd.DataFrame()
-    method = read[what].replace({"way": WAYS}).agg(", ".join, axis=1)
-    return read.assign(method=method).groupby(["method", "persons"], as_index=False)[["p50", "p90"]].median()
+def _ordered(column: Any) -> Any:
+    return column.map(list(WAYS.values()).index) if column.name == "method" else column
 
 
 def growth_frame(persons: Frame) -> Frame:
@@ -380,14 +372,25 @@ def growth_frame(persons: Frame) -> Frame:
     return pd.DataFrame(lines)
 
 
-def persons_finding(growth: Frame) -> str:
-    """The flattest and the steepest method."""
-    flattest, steepest = growth.loc[growth["ratio"].idxmin()], growth.loc[growth["ratio"].idxmax()]
-    text = f"{flattest['method']}: {flattest['ratio']:.2f} times as long for {flattest['most']} persons"
-    text += f" as for {flattest['fewest']}"
-    if len(growth) == 1:
-        return text
-    return f"{text}; {steepest['method']}: {steepest['ratio']:.1f} times as for {steepest['fewest']}"
+def persons_finding(persons: Frame) -> str:
+    """What the persons cost RTMO, and from how many on crops cost more."""
+    kept, crops = (persons[persons["method"] == WAYS[way]].set_index("persons")["p50"] for way in ("kept", "crops"))
+    fewest, most = kept.index.min(), kept.index.max()
+    none = f"{fewest:g}" if fewest else "none"
+    text = f"RTMO: {kept[most]:.0f} ms with {most:g} persons, {kept[fewest]:.0f} with {none}"
+    return text + (f"; {_crossing((crops - kept).dropna())}" if len(crops) else "")
+
+
+def _crossing(dearer: Any) -> str:
+    """From how many persons on crops take longer: `dearer` is by how many milliseconds, by persons."""
+    cheaper = dearer[dearer <= 0].index
+    if cheaper.empty:
+        return "one crop each always costs more"
+    last, more = cheaper.max(), dearer.index[dearer.index > cheaper.max()]
+    if more.empty:
+        return f"one crop each costs less up to {last:g}"
+    share = -dearer[last] / (dearer[more.min()] - dearer[last])  # on the line between the two
+    return f"one crop each costs more from about {last + share * (more.min() - last):.0f} on"
 
 
 # ----------------------------------------------------------------------------------------------------------- words

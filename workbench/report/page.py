@@ -403,7 +403,7 @@ def _profile(name: str) -> Profile:
 def persons(name: str) -> Picture:
     """Latency against the number of persons."""
     frame = numbers.persons_frame(name)
-    title = numbers.persons_finding(numbers.growth_frame(frame))
+    title = numbers.persons_finding(frame)
     return _picture(draw.persons(frame, title), title)
 
 
