@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from workbench.report.networks import Example, Person, Profile
-from workbench.report.numbers import COSTS, interval_of
+from workbench.report.numbers import interval_of, latency_text
 from workbench.report.record import Frame, percent
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#6E5A00", "#000000")
@@ -212,7 +212,7 @@ def _interval(rows: Frame, label: str, metric: str, kind: str) -> tuple[float, f
 
 
 def fronts(frames: Mapping[str, Frame], labels: Sequence[str], title: str) -> Figure:
-    """AP against each cost; rows on the Pareto front are filled and joined."""
+    """AP against each cost, by its text; rows on the Pareto front are filled and joined."""
     figure = _figure(WIDTH, 4.6)
     look = styles(labels)
     axes = figure.subplots(1, len(frames), sharey=True, squeeze=False)[0]
@@ -225,7 +225,7 @@ def fronts(frames: Mapping[str, Frame], labels: Sequence[str], title: str) -> Fi
             axis.plot([line["cost"]] * 2, ends, color=style.colour, **_LINES["images_"])
             fill = style.colour if line["front"] else "white"
             axis.plot([line["cost"]], [100 * line["AP"]], style.marker, ms=8, mfc=fill, mec=style.colour, mew=1.8)
-        axis.set_xlabel(COSTS[cost])
+        axis.set_xlabel(textwrap.fill(cost, 48))
         axis.margins(x=0.12, y=0.12)
         axis.grid(alpha=0.25)
     axes[0].set_ylim(axes[0].get_ylim())  # the widest intervals would leave nothing to see of the front
@@ -329,7 +329,7 @@ def persons(frame: Frame, title: str) -> Figure:
     axis.minorticks_off()
     axis.set_yscale("log")
     axis.set_xlabel("persons in the image")
-    axis.set_ylabel("latency of one image, ms")
+    axis.set_ylabel(textwrap.fill(latency_text(frame), 48))
     axis.grid(alpha=0.25)
     handles = [
         *_row_handles(methods, look, line=True),

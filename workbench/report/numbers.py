@@ -19,7 +19,7 @@ from workbench.run import FLAT, last_gain
 from workbench.study import Cheaper, Profile
 
 VERDICT = ["claim", "text", "verdict", "reason"]
-COSTS = {"latency": "latency of one image, ms", "gflops": "10⁹ multiply-adds of one image"}
+COSTS = ("latency", "gflops")
 AVERAGED = ("AP50", "AP75", "AR", "AP_M", "AP_L", "mOKS", "NME", "params", "gflops")
 HIGHER, LOWER = "higher", "lower"
 
@@ -221,6 +221,20 @@ def front_frame(record: Record, cost: str) -> Frame:
     return frame
 
 
+def cost_text(record: Record, cost: str) -> str:
+    """A cost as an axis or a column names it."""
+    if cost == "gflops":
+        return "10⁹ multiply-adds of one image"
+    height, width = record.cells[0].job.protocol.size
+    return latency_text(record.runs.assign(size=f"{height} x {width}"))
+
+
+def latency_text(timed: Frame) -> str:
+    """Latency with its conditions, from the columns size, threads and machine."""
+    size, threads, machine = (values(timed, name) for name in ("size", "threads", "machine"))
+    return f"latency of one image, ms ({size} px, {threads} thread{'s' * (threads != '1')}, {machine})"
+
+
 def on_front(cost: Sequence[float], quality: Sequence[float]) -> list[bool]:
     """Whether nothing else is at least as cheap and as good, and better in one of the two."""
     points = list(zip(cost, quality, strict=True))
@@ -233,8 +247,8 @@ def front_finding(front: Frame, cost: str) -> str:
     names = listed([str(name) for name in mine.index])
     what = {"latency": "latency", "gflops": "FLOPs", "params": "parameters"}[cost]
     if len(mine) == 1:
-        return f"{what}: {names} is the cheapest and the best"
-    return f"{what}: {len(mine)} of {len(front)} rows on the front, from {mine.index[0]} to {mine.index[-1]}"
+        return f"{what}: {names} is by the means the cheapest and the best"
+    return f"{what}: by the means {len(mine)} of {len(front)} rows on the front, {mine.index[0]} to {mine.index[-1]}"
 
 
 def dominated_frame(front: Frame) -> Frame:
@@ -400,6 +414,11 @@ def listed(names: Sequence[str]) -> str:
     """a, b and c; with semicolons where names hold commas."""
     between = "; " if any("," in name for name in names) else ", "
     return names[0] if len(names) == 1 else f"{between.join(names[:-1])} and {names[-1]}" if names else "none"
+
+
+def values(runs: Frame, name: str) -> str:
+    """What stands in a column, each once."""
+    return ", ".join(str(v) for v in sorted(set(runs[name]))) if name in runs else "unknown"
 
 
 def signed(value: float, metric: str) -> str:

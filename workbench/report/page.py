@@ -15,6 +15,7 @@ from typing import Any
 
 from workbench.errors import Refused
 from workbench.report import draw, networks, numbers
+from workbench.report.numbers import values
 from workbench.report.record import DATA, Frame, Record, percent, read_csv
 from workbench.run import FLAT
 from workbench.study import Profile, find
@@ -73,8 +74,8 @@ def head(record: Record) -> Text:
         f"**{said}**",
         "",
         f"{_ended(record.study.source)} Protocol `{setting.name}`: {setting.about}. {done}; "
-        f"seeds {_values(runs, 'seed')}; "
-        f"{_values(runs, 'machine')}; threads {_values(runs, 'threads')}; {_values(runs, 'precision')}.",
+        f"seeds {values(runs, 'seed')}; "
+        f"{values(runs, 'machine')}; threads {values(runs, 'threads')}; {values(runs, 'precision')}.",
         "",
         origin(record),
         *_warnings(record),
@@ -86,14 +87,10 @@ def _ended(text: str) -> str:
     return text.rstrip(".") + "."
 
 
-def _values(runs: Frame, name: str) -> str:
-    return ", ".join(str(v) for v in sorted(set(runs[name]))) if name in runs else "unknown"
-
-
 def origin(record: Record) -> str:
     """Where the numbers come from. The same wherever the page is written."""
     return (
-        f"Numbers from job folders at commit {_values(record.runs, 'commit')}: `result.json`, `curve.csv` and, for "
+        f"Numbers from job folders at commit {values(record.runs, 'commit')}: `result.json`, `curve.csv` and, for "
         f"intervals, `records.npz` of {len(record.runs)} runs. They stand in `{DATA / record.stem}.csv` and the files "
         f"beside it; the MLflow store holds the same files of each run."
     )
@@ -190,18 +187,19 @@ def table_text(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def _legend(record: Record, frame: Frame) -> str:
-    persons = "AP, AP50, AP75, AR and mOKS in percent of the validation images' persons. mOKS is the mean OKS of each "
-    persons += "person's best detection, NME the mean distance of matched key points in units of the root of the "
-    persons += "person's area. GFLOPs are 10⁹ multiply-adds of one image with ten persons."
+    said = "AP, AP50, AP75 and AR are COCO's, in percent. mOKS, in percent, is the mean OKS of each person's best "
+    said += "detection, NME the mean distance of matched key points in units of the root of the person's area. "
+    said += "GFLOPs are 10⁹ multiply-adds of one image with ten persons."
     if "latency" in frame:
-        persons += (
-            " Latency: one image, ten persons, one CPU thread, as a ratio to the nano network in the same rounds."
+        said += (
+            f" The {numbers.cost_text(record, 'latency')}: with ten persons; the row's median ratio to the nano network, "
+            "timed in the same rounds, times that network's median."
         )
     if "95 % interval" in markdown(frame):
-        persons += f" The interval of AP speaks of {numbers.interval_of(record.runs, record.rows)}."
+        said += f" The interval of AP speaks of {numbers.interval_of(record.runs, record.rows)}."
     else:
-        persons += " This record holds no intervals of single rows."
-    return persons
+        said += " This record holds no intervals of single rows."
+    return said
 
 
 def costs(record: Record) -> Text:
@@ -233,8 +231,8 @@ def costs(record: Record) -> Text:
 
 def _conditions(frame: Frame) -> str:
     known = {"machine": "", "threads": " thread", "precision": "", "size": " px", "rounds": " interleaved rounds"}
-    said = [f"{_values(frame, name)}{unit}" for name, unit in known.items() if name in frame]
-    said += [f"load {_values(frame, 'load')}"] * ("load" in frame) + [f"commit {_values(frame, 'commit')}"]
+    said = [f"{values(frame, name)}{unit}" for name, unit in known.items() if name in frame]
+    said += [f"load {values(frame, 'load')}"] * ("load" in frame) + [f"commit {values(frame, 'commit')}"]
     return f"Timed side by side at published size: {', '.join(said)}. GFLOPs are 10⁹ multiply-adds of one image."
 
 
@@ -265,7 +263,8 @@ def fronts(record: Record) -> Piece:
     if not frames:
         return left_out("AP against cost", "fewer than two rows have both")
     title = "; ".join(numbers.front_finding(frame, cost) for cost, frame in frames.items())
-    return _picture(draw.fronts(frames, numbers.labels(record), title), title)
+    named = {numbers.cost_text(record, cost): frame for cost, frame in frames.items()}
+    return _picture(draw.fronts(named, numbers.labels(record), title), title)
 
 
 def front_table(record: Record, cost: str) -> Text:
@@ -277,7 +276,7 @@ def front_table(record: Record, cost: str) -> Text:
         [str(c["row"]), _number(c["cost"], 3), _number(100 * c["AP"], 1), "yes" if c["front"] else "", c["beaten by"]]
         for c in numbers.dominated_frame(frame).to_dict("records")
     ]
-    heads = ["row", numbers.COSTS[cost], "AP, %", "on the front", "no dearer and no worse"]
+    heads = ["row", numbers.cost_text(record, cost), "AP, %", "on the front", "no dearer and no worse"]
     return Text(table_text(heads, lines))
 
 
