@@ -392,13 +392,32 @@ def test_titles_follow_the_numbers() -> None:
             for v, c in verdict.items()
         ]
     )
-    assert numbers.claims_finding(frame) == "C1 holds; C2 fails; C3 is open"
-    assert numbers.forest_finding(frame) == "C1 holds (+3.1 AP); C2 fails (+3.1 AP); C3 open"
+    assert numbers.claims_finding(frame) == "holds: C1; fails: C2; open: C3"
+    assert numbers.forest_finding(frame) == "holds: C1 (+3.1 AP); fails: C2 (+3.1 AP); open: C3 (+3.1 AP)"
     assert "No claim is decided" in numbers.forest_finding(frame[frame["verdict"] == "open"])
     bare = frame.assign(claim="", low=[-1.0, 0.01, -0.5])
-    assert numbers.forest_finding(bare) == "1 of 3 rows differ from “b” by more than chance would have it"
+    assert numbers.forest_finding(bare) == "1 of 3 intervals of rows − b leave out 0, not corrected"
     means = pd.DataFrame({"few": [0.5, 0.6], "many": [0.4, 0.55]}, index=["a", "b"])
     assert numbers.slices_finding(means, "crowding").endswith("-10.0 (a) to -5.0 (b)")
+
+
+def test_a_best_row_is_named_only_as_far_as_chance_allows(record: Record) -> None:
+    """`more` has the highest AP; the record has its difference from `base`, which is both the next and the base."""
+    pair = {"claim": "", "row": "more", "than": "base", "metric": "AP", "trunk": ""}
+
+    def said(low: float, **changes: str) -> str:
+        pairs = pd.DataFrame([pair | {"low": low, "high": 0.2} | changes])
+        return numbers.quality_finding(replace(record, pairs=pairs)).partition(" %")[0]
+
+    assert said(0.1) == "more: highest AP, 65.1"
+    assert said(-0.01) == "more: highest AP by the means, not above base by more than chance explains, 65.1"
+    assert said(0.1, metric="NME") == said(0.1, trunk="a") == "more: highest AP by the means, 65.1"
+    turned = {"row": "base", "than": "more"}
+    assert "not above base" in said(-0.3, **turned), "the difference the other way round reaches to 0.2"
+    third = replace(record.study, rows=(*STUDY.rows[:2], Row("third", {"coords.padding": 1.1})))
+    runs = pd.concat([record.runs, record.runs[record.runs["row"] == "base"].assign(row="third", AP=0.6)])
+    distant = replace(record, study=third, runs=runs, pairs=pd.DataFrame([pair | {"low": 0.1, "high": 0.2}]))
+    assert "by the means, above base by more than chance explains" in numbers.quality_finding(distant)
 
 
 # -------------------------------------------------------------------------------------------------------- drawing

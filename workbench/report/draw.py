@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from workbench.report.networks import Example, Person, Profile
-from workbench.report.numbers import interval_of, latency_text
+from workbench.report.numbers import STATES, interval_of, latency_text
 from workbench.report.record import Frame, percent
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#6E5A00", "#000000")
@@ -100,7 +100,9 @@ def forest(frame: Frame, title: str) -> Figure:
     handles: list[Any] = [
         Line2D([], [], color=INK, lw=6, alpha=0.3, label="95 % over images: other pictures, these networks"),
         Line2D([], [], color=INK, lw=2.2, label=f"95 % over {unit}: other {unit}"),
-        Line2D([], [], color=INK, lw=0.7, marker="|", label="the widest, which decides"),
+        Line2D(
+            [], [], color=INK, lw=0.7, marker="|", label="the widest; a verdict must also stand after Holm's correction"
+        ),
         *(Line2D([], [], color=VERDICTS[v], marker="o", lw=0, label=f"claim {v}") for v in _states(frame)),
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=2, frameon=False, fontsize=9)
@@ -109,7 +111,7 @@ def forest(frame: Frame, title: str) -> Figure:
 
 
 def _states(frame: Frame) -> list[str]:
-    return [state for state in ("holds", "fails", "open") if (frame["verdict"] == state).any()]
+    return [state for state in STATES if (frame["verdict"] == state).any()]
 
 
 def _lines(frame: Frame) -> list[tuple[str, Mapping[str, Any]]]:
@@ -117,8 +119,8 @@ def _lines(frame: Frame) -> list[tuple[str, Mapping[str, Any]]]:
     lines: list[tuple[str, Mapping[str, Any]]] = []
     for line in frame.to_dict("records"):
         if not (lines or line["claim"]):
-            lines.append((f"every row − {line['than']}", {}))
-        whole = f"{line['claim']}  {line['row']} − {line['than']}" if line["claim"] else f"{line['row']}"
+            lines.append((f"every row − {line['than']} (not corrected, decides nothing)", {}))
+        whole = f"{line['claim']}:  {line['row']} − {line['than']}" if line["claim"] else f"{line['row']}"
         lines.append((f"on trunk {line['trunk']}" if line["trunk"] else whole, line))
     return lines
 
@@ -130,7 +132,7 @@ def _forest_panel(axis: Axes, lines: Sequence[tuple[str, Mapping[str, Any]]], me
         if line:
             _forest_line(axis, y, line, scale)
             _margin(axis, y, line, scale)
-    axis.set_yticks(range(len(lines)), [textwrap.shorten(text, 64, placeholder=" …") for text, _ in lines])
+    axis.set_yticks(range(len(lines)), [textwrap.shorten(text, 72, placeholder=" …") for text, _ in lines])
     for tick, (_, line) in zip(axis.get_yticklabels(), lines, strict=True):
         tick.set_fontsize(8.5 if line.get("trunk") else 10)
         tick.set_color("#666666" if line.get("trunk") or not line else INK)
@@ -359,7 +361,7 @@ def examples(shown: Sequence[Example], labels: Sequence[str], title: str) -> Fig
 
 
 def _picture(axis: Axes, image: Any, text: str) -> None:
-    axis.imshow(image[..., ::-1], interpolation="nearest")
+    axis.imshow(image[..., ::-1], interpolation="antialiased")  # lines of one pixel vanish under "nearest"
     axis.set_xticks([])
     axis.set_yticks([])
     axis.set_xlabel(text, fontsize=8.5, labelpad=2)

@@ -14,13 +14,14 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import Refused
-from workbench.report.record import DATA, Frame, Record, percent, read_csv
+from workbench.report.record import DATA, Frame, Record, base_row, percent, read_csv
 from workbench.run import FLAT, last_gain
 from workbench.study import Cheaper, Profile
 
 VERDICT = ["claim", "text", "verdict", "reason"]
 COSTS = ("latency", "gflops")
 AVERAGED = ("AP50", "AP75", "AR", "AP_M", "AP_L", "mOKS", "NME", "params", "gflops")
+STATES = ("holds", "fails", "open")
 HIGHER, LOWER = "higher", "lower"
 
 
@@ -142,17 +143,11 @@ def profile_verdicts(profile: Profile) -> Frame:
 
 
 def claims_finding(verdicts: Frame) -> str:
-    """How many claims hold, fail and stay open, each named."""
+    """Which claims hold, fail and stay open."""
     if verdicts.empty:
         return "The study makes no claim."
-    parts = []
-    for state in ("holds", "fails", "open"):
-        mine = [str(name) for name in verdicts[verdicts["verdict"] == state]["claim"]]
-        if mine:
-            verb = state if len(mine) == 1 else {"holds": "hold", "fails": "fail", "open": "open"}[state]
-            verb = f"{'is' if len(mine) == 1 else 'are'} open" if state == "open" else verb
-            parts.append(f"{listed(mine)} {verb}")
-    return "; ".join(parts)
+    by_state = {state: [str(c) for c in verdicts[verdicts["verdict"] == state]["claim"]] for state in STATES}
+    return "; ".join(f"{state}: {listed(names)}" for state, names in by_state.items() if names)
 
 
 def forest_frame(record: Record) -> Frame:
@@ -172,15 +167,15 @@ def forest_finding(forest: Frame) -> str:
         others = forest[(forest["claim"] == "") & (forest["trunk"] == "")]
         clear = others[(others["low"] > 0) | (others["high"] < 0)]
         base = listed(sorted(set(others["than"])))
-        return f"{len(clear)} of {len(others)} rows differ from “{base}” by more than chance would have it"
-    decided = claims[claims["verdict"] != "open"]
-    if decided.empty:
+        return f"{len(clear)} of {len(others)} intervals of rows − {base} leave out 0, not corrected"
+    if (claims["verdict"] == "open").all():
         return f"No claim is decided: {listed([str(c) for c in claims['claim']])} stay open"
-    rest = [str(c) for c in claims[claims["verdict"] == "open"]["claim"]]
-    each = "; ".join(
-        f"{line['claim']} {line['verdict']} ({signed(line['mean'], line['metric'])})" for _, line in decided.iterrows()
-    )
-    return each + (f"; {listed(rest)} open" if rest else "")
+    each = {
+        state: [f"{c['claim']} ({signed(c['mean'], c['metric'])})" for _, c in mine.iterrows()]
+        for state in STATES
+        if len(mine := claims[claims["verdict"] == state])
+    }
+    return "; ".join(f"{state}: {listed(names)}" for state, names in each.items())
 
 
 # --------------------------------------------------------------------------------------------------------- quality
@@ -192,14 +187,40 @@ def best(values: Any, direction: str = HIGHER) -> str:
 
 
 def quality_finding(record: Record) -> str:
-    """Whether AP, mOKS and NME name the same row as best. A row that only repeats another is no candidate."""
+    """Which row has the highest AP, and whether chance explains that; which one the smallest error by the means.
+
+    A row that only repeats another is no candidate.
+    """
     again = {row.label for row in record.study.rows if row.seed_offset}
-    means = record.runs[~record.runs["row"].isin(again)].groupby("row")[["AP", "mOKS", "NME"]].mean()
-    ap, error = best(means["AP"]), best(means["NME"], LOWER)
-    top = f"{ap}: highest AP, {100 * means['AP'][ap]:.1f} %"
-    if ap == error:
-        return f"{top}, and smallest error, {means['NME'][error]:.3f}"
-    return f"{top}; {error}: smallest error, {means['NME'][error]:.3f}"
+    means = record.runs[~record.runs["row"].isin(again)].groupby("row")[["AP", "NME"]].mean()
+    order = [str(label) for label in means["AP"].sort_values(ascending=False).index]
+    top, error = order[0], best(means["NME"], LOWER)
+    text = f"{top}: highest AP{_above(record, order)}, {100 * means['AP'][top]:.1f} %"
+    smallest = f"smallest error by the means, {means['NME'][error]:.3f}"
+    return f"{text}, and {smallest}" if top == error else f"{text}; {error}: {smallest}"
+
+
+def _above(record: Record, order: Sequence[str]) -> str:
+    """What is known of the best row's lead: over the next one, else over the one that all are compared with."""
+    top, base = order[0], base_row(record.study).label
+    for other in order[1:2] + [base] * (base != top):
+        low = _lead(record, top, other)
+        if low is not None and low > 0:
+            return "" if other == order[1] else f" by the means, above {other} by more than chance explains"
+        if low is not None:
+            return f" by the means, not above {other} by more than chance explains"
+    return " by the means"
+
+
+def _lead(record: Record, row: str, than: str) -> float | None:
+    """The lower end of the recorded interval of the difference in AP; None where there is none."""
+    if record.pairs.empty:
+        return None
+    mine = record.pairs[(record.pairs["metric"] == "AP") & (record.pairs["trunk"] == "")]
+    there = mine[(mine["row"] == row) & (mine["than"] == than)]
+    turned = mine[(mine["row"] == than) & (mine["than"] == row)]
+    ends = [*there["low"].tolist(), *(-turned["high"]).tolist()]
+    return ends[0] if ends else None
 
 
 # ----------------------------------------------------------------------------------------------------------- front
@@ -329,8 +350,8 @@ def slices_finding(means: Frame, by: str) -> str:
     """What the last slice costs against the first, and the row that it costs least."""
     gaps = means.iloc[:, -1] - means.iloc[:, 0]
     high, low = best(gaps), best(gaps, LOWER)
-    what = {"size": "large persons", "crowding": "the most crowded images"}[by]
-    against = {"size": "small ones", "crowding": "those without overlap"}[by]
+    what = {"size": "images whose median person is large", "crowding": "the most crowded images"}[by]
+    against = {"size": "those where it is small", "crowding": "those without overlap"}[by]
     if high == low:
         return f"{high}: {100 * gaps[high]:+.1f} AP on {what} against {against}"
     return f"AP on {what} against {against}: {100 * gaps[low]:+.1f} ({low}) to {100 * gaps[high]:+.1f} ({high})"

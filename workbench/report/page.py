@@ -129,7 +129,7 @@ def _verdicts(frame: Frame) -> Text:
         [str(c["claim"]), str(c["text"]), f'<b class="{c["verdict"]}">{c["verdict"]}</b>', str(c["reason"])]
         for c in frame.to_dict("records")
     ]
-    return Text(table_text(["", "claim", "verdict", "why"], lines))
+    return Text(table_text(["id", "claim", "verdict", "why"], lines))
 
 
 # ----------------------------------------------------------------------------------------------------------- table
@@ -353,9 +353,10 @@ def heatmaps(record: Record) -> Piece:
             return left_out("Heatmaps", "on the chosen images there is no person that every row finds")
         errors = {label: max(person.errors(label)) for label in person.rows}
         near, far = min(errors, key=errors.__getitem__), max(errors, key=errors.__getitem__)
+        names = numbers.listed([name.replace("_", " ") for name in person.names])
         title = (
-            f"One person's {numbers.listed([n.replace('_', ' ') for n in person.names])}: off by at most "
-            f"{errors[near]:.1f} px with {near}, {errors[far]:.1f} px with {far} ({_run(chosen)})"
+            f"On the person where the rows differ most, {names} are "
+            f"off by at most {errors[near]:.1f} px with {near}, {errors[far]:.1f} px with {far} ({_run(chosen)})"
         )
         return _picture(draw.heatmaps(person, list(person.rows), title), title)
 
