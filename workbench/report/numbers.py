@@ -320,17 +320,27 @@ def curves_finding(gains: Frame) -> str:
     return f"{text}; {best(still)} still rises most, by {100 * still.max():.1f} AP in the last quarter"
 
 
-def noise(record: Record, metric: str = "AP") -> list[float]:
-    """What other seeds alone change: each A/A run minus the run that it repeats, by seed and trunk."""
-    found = {(r["row"], r["seed"], r["trunk"]): r[metric] for r in record.runs.to_dict("records")}
-    return [
-        value - found[row.label, seed - again.seed_offset, trunk]
-        for again in record.study.rows
-        for row in record.study.rows
-        if again.seed_offset and not row.seed_offset and again.changes == row.changes
-        for (label, seed, trunk), value in found.items()
-        if label == again.label and (row.label, seed - again.seed_offset, trunk) in found
-    ]
+def repeats(record: Record) -> list[tuple[Mapping[str, Any], str]]:
+    """Each row that repeats another with other seeds (A/A): its difference, and the verdict of a claim of it.
+
+    The claim is that it is better. Any other verdict than open is wrong. Alone, without Holm's correction, it is wrong one time in twenty.
+    """
+    again = [row.label for row in record.study.rows if row.seed_offset]
+    pairs = forest_frame(record)
+    found = []
+    for label in again if len(pairs) else ():
+        mine = pairs[(pairs["row"] == label) & (pairs["claim"] == "") & (pairs["metric"] == "AP")]
+        for whole in mine[mine["trunk"] == ""].to_dict("records"):
+            found.append((whole, _verdict_of(whole, mine.loc[mine["trunk"] != "", "mean"].tolist())))
+    return found
+
+
+def _verdict_of(whole: Mapping[str, Any], trunks: Sequence[float]) -> str:
+    """As a claim without a margin is decided: not by one seed or trunk, and not where the trunks disagree."""
+    split = min(trunks, default=0.0) < 0 < max(trunks, default=0.0)
+    if whole["count"] < 2 or split or whole["low"] <= 0 <= whole["high"]:
+        return "open"
+    return "holds" if whole["low"] > 0 else "fails"
 
 
 # ---------------------------------------------------------------------------------------------------------- slices

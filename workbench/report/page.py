@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -192,8 +192,8 @@ def _legend(record: Record, frame: Frame) -> str:
     said += "GFLOPs are 10⁹ multiply-adds of one image with ten persons."
     if "latency" in frame:
         said += (
-            f" The {numbers.cost_text(record, 'latency')}: with ten persons; the row's median ratio to the nano network, "
-            "timed in the same rounds, times that network's median."
+            f" The {numbers.cost_text(record, 'latency')}: with ten persons; the row's median ratio to the nano "
+            "network, timed in the same rounds, times that network's median."
         )
     if "95 % interval" in markdown(frame):
         said += f" The interval of AP speaks of {numbers.interval_of(record.runs, record.rows)}."
@@ -206,7 +206,8 @@ def costs(record: Record) -> Text:
     """What the rows cost, timed side by side."""
     frame = numbers.cost_frame(record)
     if frame.empty:
-        return left_out("Costs side by side", "the record does not hold them; the study times them when it is complete")
+        run = f"nox -s study -- {record.study.name} --protocol cost"
+        return left_out("Costs side by side", f"the record does not hold them; run `{run}`")
     lines = [
         [
             str(label),
@@ -232,7 +233,9 @@ def costs(record: Record) -> Text:
 def _conditions(frame: Frame) -> str:
     known = {"machine": "", "threads": " thread", "precision": "", "size": " px", "rounds": " interleaved rounds"}
     said = [f"{values(frame, name)}{unit}" for name, unit in known.items() if name in frame]
-    said += [f"load {values(frame, 'load')}"] * ("load" in frame) + [f"commit {values(frame, 'commit')}"]
+    said += [f"other processes on {values(frame, 'others')} cores"] * ("others" in frame)
+    said += [f"load {values(frame, 'load')}"] * ("load" in frame)  # in older files
+    said += [f"commit {values(frame, 'commit')}"]
     return f"Timed side by side at published size: {', '.join(said)}. GFLOPs are 10⁹ multiply-adds of one image."
 
 
@@ -290,7 +293,7 @@ def curves(record: Record) -> Piece:
 
 def flatness(record: Record) -> Text:
     """How flat the curves end, and what other seeds alone change."""
-    gains, again = numbers.gains_frame(record), numbers.noise(record)
+    gains = numbers.gains_frame(record)
     lines = []
     if len(gains):
         lines.append(
@@ -303,11 +306,16 @@ def flatness(record: Record) -> Text:
         lines += ["", table_text(["row", "mean", "largest"], rows), ""]
     else:
         lines.append("The curves have too few points to say whether they are flat.")
-    lines.append(
-        "Noise floor, the same row with other seeds (A/A): "
-        + (", ".join(f"{100 * d:+.1f}" for d in again) + " AP." if again else "not measured.")
+    return Text("\n".join([*lines, *(_repeat(*one) for one in numbers.repeats(record))]))
+
+
+def _repeat(pair: Mapping[str, Any], verdict: str) -> str:
+    ends = " to ".join(numbers.signed(pair[end], "AP").removesuffix(" AP") for end in ("low", "high"))
+    return (
+        f"\nNoise floor: {pair['row']} is {pair['than']} with other seeds. They differ by "
+        f"{numbers.signed(pair['mean'], 'AP')}, 95 % interval {ends}. A claim that one is better would be "
+        f'<b class="{verdict}">{verdict}</b>, {"as it should be" if verdict == "open" else "which is wrong"}.'
     )
-    return Text("\n".join(lines))
 
 
 def slices(record: Record) -> Piece:
