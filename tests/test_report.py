@@ -417,17 +417,17 @@ def test_a_best_row_is_named_only_as_far_as_chance_allows(record: Record) -> Non
 
     def said(low: float, **changes: str) -> str:
         pairs = pd.DataFrame([pair | {"low": low, "high": 0.2} | changes])
-        return numbers.quality_finding(replace(record, pairs=pairs)).partition(" %")[0]
+        return numbers.quality_finding(replace(record, pairs=pairs)).partition(";")[0]
 
-    assert said(0.1) == "more: highest AP, 65.1"
-    assert said(-0.01) == "more: highest AP by the means, not above base by more than chance explains, 65.1"
-    assert said(0.1, metric="NME") == said(0.1, trunk="a") == "more: highest AP by the means, 65.1"
+    assert said(0.1) == "more: highest AP, 65.1 %, above base by more than chance explains"
+    assert said(-0.01) == "more: highest AP by the means, 65.1 %, not above base by more than chance explains"
+    assert said(0.1, metric="NME") == said(0.1, trunk="a") == "more: highest AP by the means, 65.1 %"
     turned = {"row": "base", "than": "more"}
     assert "not above base" in said(-0.3, **turned), "the difference the other way round reaches to 0.2"
     third = replace(record.study, rows=(*STUDY.rows[:2], Row("third", {"coords.padding": 1.1})))
     runs = pd.concat([record.runs, record.runs[record.runs["row"] == "base"].assign(row="third", AP=0.6)])
     distant = replace(record, study=third, runs=runs, pairs=pd.DataFrame([pair | {"low": 0.1, "high": 0.2}]))
-    assert "by the means, above base by more than chance explains" in numbers.quality_finding(distant)
+    assert "by the means, 65.1 %, above base by more than chance explains" in numbers.quality_finding(distant)
 
 
 # -------------------------------------------------------------------------------------------------------- drawing

@@ -195,21 +195,22 @@ def quality_finding(record: Record) -> str:
     means = record.runs[~record.runs["row"].isin(again)].groupby("row")[["AP", "NME"]].mean()
     order = [str(label) for label in means["AP"].sort_values(ascending=False).index]
     top, error = order[0], best(means["NME"], LOWER)
-    text = f"{top}: highest AP{_above(record, order)}, {100 * means['AP'][top]:.1f} %"
+    means_only, above = _above(record, order)
+    text = f"{top}: highest AP{means_only}, {100 * means['AP'][top]:.1f} %{above}"
     smallest = f"smallest error by the means, {means['NME'][error]:.3f}"
-    return f"{text}, and {smallest}" if top == error else f"{text}; {error}: {smallest}"
+    return f"{text}; {'and ' if top == error else f'{error}: '}{smallest}"
 
 
-def _above(record: Record, order: Sequence[str]) -> str:
-    """What is known of the best row's lead: over the next one, else over the one that all are compared with."""
+def _above(record: Record, order: Sequence[str]) -> tuple[str, str]:
+    """What is known of the best row's lead, in words before and after its AP: over the next one, else over the one that all are compared with."""
     top, base = order[0], base_row(record.study).label
     for other in order[1:2] + [base] * (base != top):
         low = _lead(record, top, other)
         if low is not None and low > 0:
-            return "" if other == order[1] else f" by the means, above {other} by more than chance explains"
+            return "" if other == order[1] else " by the means", f", above {other} by more than chance explains"
         if low is not None:
-            return f" by the means, not above {other} by more than chance explains"
-    return " by the means"
+            return " by the means", f", not above {other} by more than chance explains"
+    return " by the means", ""
 
 
 def _lead(record: Record, row: str, than: str) -> float | None:
@@ -323,7 +324,7 @@ def curves_finding(gains: Frame) -> str:
 def repeats(record: Record) -> list[tuple[Mapping[str, Any], str]]:
     """Each row that repeats another with other seeds (A/A): its difference, and the verdict of a claim of it.
 
-    The claim is that it is better. Any other verdict than open is wrong. Alone, without Holm's correction, it is wrong one time in twenty.
+    The claim is that it is better. Any other verdict than open is wrong: one time in twenty without Holm's correction.
     """
     again = [row.label for row in record.study.rows if row.seed_offset]
     pairs = forest_frame(record)
