@@ -470,17 +470,18 @@ def test_rows_can_be_told_apart_by_colour_and_by_marker() -> None:
 
 
 def profiled(way: str, persons: int, ms: float) -> Reading:
-    return Reading(f"{way}, {persons}", persons, way, 2_000_000, 1.5, (ms, ms, ms))
+    return Reading(f"{way}, {persons}", persons, way, 2_000_000, 1.5, (ms,) * 20)
 
 
 PERSONS = [("kept", 0, 300.0), ("kept", 8, 310.0), ("kept", 16, 330.0)]
 PERSONS += [("crops", 1, 20.0), ("crops", 8, 210.0), ("crops", 16, 430.0)]
-CONDITIONS = {"size": "640 x 640", "rounds": "3", "threads": "1", "precision": "float32", "machine": "box"}
+CONDITIONS = {"size": "640 x 640", "rounds": "20", "threads": "1", "precision": "float32", "machine": "box"}
 CONDITIONS |= {"others": "1.1", "commit": "abc"}
 
 
 def write_persons(name: str, lines: Sequence[tuple[str, int, float]]) -> None:
-    found = Measurement(tuple(profiled(*line) for line in lines), CONDITIONS)
+    readings = tuple(profiled(*line) for line in lines)
+    found = Measurement(readings, CONDITIONS, twin=readings[0].ms)
     profiles.write(Profile(name, "?", "a test", nano(), ()), found, [])
 
 
@@ -517,7 +518,7 @@ def test_costs_of_the_study_stand_beside_its_claims(record: Record, home: Path) 
         Reading(row, 10, "kept", 2_000_000, 15.5, tuple(times * ms for ms in [80.0] * 4 + [90.0] * 12 + [100.0] * 4))
         for row, times in (("base", 1.0), ("more", 1.5))
     )
-    measured = Measurement(readings, CONDITIONS)
+    measured = Measurement(readings, CONDITIONS, twin=tuple(1.02 * ms for ms in readings[0].ms))
     profile = asked.profile()
     judged = [one for one in profiles.verdicts(profile, measured) if one.claim.id == "K1"]
     profiles.write(profile, measured, judged)
@@ -526,6 +527,7 @@ def test_costs_of_the_study_stand_beside_its_claims(record: Record, home: Path) 
     assert lines[2].startswith("| base | 2.00 M | 15.500 | 90.0 | 80.0 to 100.0 | 1.000 (1.000 to 1.000) |")
     assert lines[3].startswith("| more | 2.00 M | 15.500 | 135.0 | 120.0 to 150.0 | 1.500 (1.500 to 1.500) |")
     assert "1 thread" in lines[-1] and "box" in lines[-1] and "other processes on 1.1 cores" in lines[-1]
+    assert "the same network timed twice differs by up to 2.0 %" in lines[-1]
     older = replace(timed, cost=timed.cost.rename(columns={"others": "load"}))
     assert "load 1.1" in text(page.costs(older)).splitlines()[-1]
     said = {line["claim"]: line["verdict"] for line in numbers.verdicts_frame(timed).to_dict("records")}

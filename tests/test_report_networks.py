@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,7 +122,8 @@ def test_the_pictures_can_be_drawn(record: Record, chosen: networks.Panel) -> No
     assert person is not None
     figure = draw.heatmaps(person, list(person.rows), "title")
     draw.png(figure)
-    panels = {panel.get_title(loc="left"): panel for main in figure.axes for panel in main.child_axes}
+    children: list[Any] = [panel for main in figure.axes for panel in main.child_axes]
+    panels = {panel.get_title(loc="left"): panel for panel in children}
     assert len(panels["bins"].collections) == 2 and not panels["regression"].collections, "a curve per key point"
     assert [said.get_text() for said in panels["regression"].texts] == ["no 1-D heatmap"]
 

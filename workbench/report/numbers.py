@@ -202,9 +202,12 @@ def quality_finding(record: Record) -> str:
 
 
 def _above(record: Record, order: Sequence[str]) -> tuple[str, str]:
-    """What is known of the best row's lead, in words before and after its AP: over the next one, else over the one that all are compared with."""
+    """What is known of the best row's lead, in words before and after its AP.
+
+    Over the next one, else over the one that all are compared with.
+    """
     top, base = order[0], base_row(record.study).label
-    for other in order[1:2] + [base] * (base != top):
+    for other in [*order[1:2], *[base] * (base != top)]:
         low = _lead(record, top, other)
         if low is not None and low > 0:
             return "" if other == order[1] else " by the means", f", above {other} by more than chance explains"

@@ -235,7 +235,9 @@ def _conditions(frame: Frame) -> str:
     said = [f"{values(frame, name)}{unit}" for name, unit in known.items() if name in frame]
     said += [f"other processes on {values(frame, 'others')} cores"] * ("others" in frame)
     said += [f"load {values(frame, 'load')}"] * ("load" in frame)  # in older files
-    said += [f"commit {values(frame, 'commit')}"]
+    if "slack" in frame:  # not in older files
+        said.append(f"the same network timed twice differs by up to {100 * frame['slack'].max():.1f} %")
+    said.append(f"commit {values(frame, 'commit')}")
     return f"Timed side by side at published size: {', '.join(said)}. GFLOPs are 10⁹ multiply-adds of one image."
 
 
