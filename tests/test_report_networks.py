@@ -2,17 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from tests.small import SMALL, SMALL_PROTOCOL
 from workbench.decode import detect
 from workbench.evaluate import MatchRecords
 from workbench.presets import NANO_RECIPE, REGRESSION
-from workbench.report import networks, page
-from workbench.report.page import Picture
+from workbench.report import draw, networks, page
+from workbench.report.page import Picture, Text
 from workbench.report.record import Record, load, write
 from workbench.run import run
 from workbench.study import Row, Setting, Study
@@ -116,8 +116,19 @@ def test_the_person_is_the_one_on_whom_rows_differ(chosen: networks.Panel) -> No
     assert person.errors("bins") == pytest.approx(error.tolist())
 
 
-def test_the_pictures_can_be_drawn(record: Record) -> None:
-    torch.manual_seed(0)
+def test_the_pictures_can_be_drawn(record: Record, chosen: networks.Panel) -> None:
     assert isinstance(page.examples(record), Picture)
+    person = networks.person(chosen, least=0.0)
+    assert person is not None
+    figure = draw.heatmaps(person, list(person.rows), "title")
+    draw.png(figure)
+    children: list[Any] = [panel for main in figure.axes for panel in main.child_axes]
+    panels = {panel.get_title(loc="left"): panel for panel in children}
+    assert len(panels["bins"].collections) == 2 and not panels["regression"].collections, "a curve per key point"
+    assert [said.get_text() for said in panels["regression"].texts] == ["no 1-D heatmap"]
+
+
+def test_a_person_that_no_row_finds_is_said_to_be_missing(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "person", lambda _: None)
     piece = page.heatmaps(record)
-    assert isinstance(piece, Picture) or "every row finds" in piece.text
+    assert isinstance(piece, Text) and "every row finds" in piece.text

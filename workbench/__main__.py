@@ -85,7 +85,10 @@ def _report(args: argparse.Namespace) -> int:
     if isinstance(asked, study.Profile):
         paths = write_profile(asked)
     elif not setting.trains:
-        raise Refused(f"report {args.name}, {setting.name}: its costs are in the report of every other protocol")
+        raise Refused(
+            f"report {args.name}, {setting.name}: costs have no page of their own, they stand in those of "
+            f"protocols that train; use --protocol {asked.default}"
+        )
     else:
         sets = dict(args.set) | ({} if args.data is None else {"protocol.data": fingerprint(args.data)})
         paths = write_report(asked, setting, _home(), args.seeds, args.data, sets)

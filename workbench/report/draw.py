@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from workbench.report.networks import Example, Person, Profile
-from workbench.report.numbers import COSTS
+from workbench.report.numbers import STATES, interval_of, latency_text
 from workbench.report.record import Frame, percent
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#6E5A00", "#000000")
@@ -100,7 +100,9 @@ def forest(frame: Frame, title: str) -> Figure:
     handles: list[Any] = [
         Line2D([], [], color=INK, lw=6, alpha=0.3, label="95 % over images: other pictures, these networks"),
         Line2D([], [], color=INK, lw=2.2, label=f"95 % over {unit}: other {unit}"),
-        Line2D([], [], color=INK, lw=0.7, marker="|", label="the widest, which decides"),
+        Line2D(
+            [], [], color=INK, lw=0.7, marker="|", label="the widest; a verdict must also stand after Holm's correction"
+        ),
         *(Line2D([], [], color=VERDICTS[v], marker="o", lw=0, label=f"claim {v}") for v in _states(frame)),
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=2, frameon=False, fontsize=9)
@@ -109,7 +111,7 @@ def forest(frame: Frame, title: str) -> Figure:
 
 
 def _states(frame: Frame) -> list[str]:
-    return [state for state in ("holds", "fails", "open") if (frame["verdict"] == state).any()]
+    return [state for state in STATES if (frame["verdict"] == state).any()]
 
 
 def _lines(frame: Frame) -> list[tuple[str, Mapping[str, Any]]]:
@@ -117,8 +119,8 @@ def _lines(frame: Frame) -> list[tuple[str, Mapping[str, Any]]]:
     lines: list[tuple[str, Mapping[str, Any]]] = []
     for line in frame.to_dict("records"):
         if not (lines or line["claim"]):
-            lines.append((f"every row − {line['than']}", {}))
-        whole = f"{line['claim']}  {line['row']} − {line['than']}" if line["claim"] else f"{line['row']}"
+            lines.append((f"every row − {line['than']} (not corrected, decides nothing)", {}))
+        whole = f"{line['claim']}:  {line['row']} − {line['than']}" if line["claim"] else f"{line['row']}"
         lines.append((f"on trunk {line['trunk']}" if line["trunk"] else whole, line))
     return lines
 
@@ -130,7 +132,7 @@ def _forest_panel(axis: Axes, lines: Sequence[tuple[str, Mapping[str, Any]]], me
         if line:
             _forest_line(axis, y, line, scale)
             _margin(axis, y, line, scale)
-    axis.set_yticks(range(len(lines)), [textwrap.shorten(text, 64, placeholder=" …") for text, _ in lines])
+    axis.set_yticks(range(len(lines)), [textwrap.shorten(text, 72, placeholder=" …") for text, _ in lines])
     for tick, (_, line) in zip(axis.get_yticklabels(), lines, strict=True):
         tick.set_fontsize(8.5 if line.get("trunk") else 10)
         tick.set_color("#666666" if line.get("trunk") or not line else INK)
@@ -165,8 +167,8 @@ def _margin(axis: Axes, y: float, line: Mapping[str, Any], scale: float) -> None
 
 
 def quality(runs: Frame, rows: Frame, labels: Sequence[str], title: str) -> Figure:
-    """AP, mean OKS and error beside each other: every run as a dot, the mean with its interval above."""
-    figure = _figure(WIDTH, 1.6 + 0.38 * len(labels))
+    """AP, mean OKS and error beside each other: every run as a dot, the mean with its intervals above."""
+    figure = _figure(WIDTH, 1.8 + 0.38 * len(labels))
     look = styles(labels)
     panels = (("AP", "AP, %"), ("mOKS", "mean OKS per person, %"), ("NME", "mean error, root of area (less is better)"))
     axes = figure.subplots(1, 3, sharey=True)
@@ -176,36 +178,43 @@ def quality(runs: Frame, rows: Frame, labels: Sequence[str], title: str) -> Figu
             values = runs.loc[runs["row"] == label, metric] * scale
             axis.plot(values, [y + 0.2] * len(values), "o", ms=3.5, color=look[label].colour, alpha=0.5, mew=0)
             axis.plot([values.mean()], [y], look[label].marker, ms=7, color=look[label].colour)
-            ends = _interval(rows, label, metric)
-            if ends is not None:
-                axis.plot([e * scale for e in ends], [y, y], lw=1.6, color=look[label].colour)
+            for kind, line in _LINES.items():
+                if ends := _interval(rows, label, metric, kind):
+                    axis.plot([e * scale for e in ends], [y, y], color=look[label].colour, **line)
+        if percent(metric):
+            left, right = axis.get_xlim()
+            axis.set_xlim(max(left, 0), min(right, 100))
         axis.set_xlabel(text)
         axis.grid(axis="x", alpha=0.25)
     axes[0].set_yticks(range(len(labels)), labels)
     axes[0].set_ylim(len(labels) - 0.4, -0.6)
     handles: list[Any] = [
-        Line2D(
-            [], [], color="#444444", marker="o", lw=1.6, label="mean and 95 % interval, the wider of images and seeds"
-        ),
+        Line2D([], [], color="#444444", marker="o", ms=7, lw=0, label="mean over runs"),
         Line2D([], [], color="#444444", marker="o", ms=3.5, lw=0, alpha=0.5, label="one run"),
     ]
+    if len(rows):
+        handles.append(Line2D([], [], color="#444444", label="95 %, other images", **_LINES["images_"]))
+        handles.append(Line2D([], [], color="#444444", label=f"95 %, {interval_of(runs, rows)}", **_LINES[""]))
     figure.legend(handles=handles, loc="outside lower left", ncols=2, frameon=False, fontsize=9)
     _title(figure, title)
     return figure
 
 
-def _interval(rows: Frame, label: str, metric: str) -> tuple[float, float] | None:
+_LINES: dict[str, Any] = {"images_": {"lw": 5, "alpha": 0.3, "solid_capstyle": "butt"}, "": {"lw": 1}}
+
+
+def _interval(rows: Frame, label: str, metric: str, kind: str) -> tuple[float, float] | None:
     if rows.empty:
         return None
     mine = rows[(rows["row"] == label) & (rows["metric"] == metric)]
-    return None if mine.empty else (float(mine["low"].iloc[0]), float(mine["high"].iloc[0]))
+    return None if mine.empty else (float(mine[f"{kind}low"].iloc[0]), float(mine[f"{kind}high"].iloc[0]))
 
 
 # ----------------------------------------------------------------------------------------------------------- front
 
 
 def fronts(frames: Mapping[str, Frame], labels: Sequence[str], title: str) -> Figure:
-    """AP against each cost; rows on the Pareto front are filled and joined."""
+    """AP against each cost, by its text; rows on the Pareto front are filled and joined."""
     figure = _figure(WIDTH, 4.6)
     look = styles(labels)
     axes = figure.subplots(1, len(frames), sharey=True, squeeze=False)[0]
@@ -213,18 +222,29 @@ def fronts(frames: Mapping[str, Frame], labels: Sequence[str], title: str) -> Fi
         front = frame[frame["front"]].sort_values("cost")
         axis.step(front["cost"], 100 * front["AP"], where="post", color="#888888", lw=1.2, ls="--", zorder=1)
         for label, line in frame.iterrows():
-            style, there = look[str(label)], line["low"] == line["low"]
-            if there:
-                axis.plot([line["cost"]] * 2, [100 * line["low"], 100 * line["high"]], lw=1.2, color=style.colour)
+            style = look[str(label)]
+            ends = [100 * line["images_low"], 100 * line["images_high"]]
+            axis.plot([line["cost"]] * 2, ends, color=style.colour, **_LINES["images_"])
             fill = style.colour if line["front"] else "white"
             axis.plot([line["cost"]], [100 * line["AP"]], style.marker, ms=8, mfc=fill, mec=style.colour, mew=1.8)
-        axis.set_xlabel(COSTS[cost])
+        axis.set_xlabel(textwrap.fill(cost, 48))
         axis.margins(x=0.12, y=0.12)
         axis.grid(alpha=0.25)
-    axes[0].set_ylabel("AP, % (95 % interval)")
+    axes[0].set_ylim(axes[0].get_ylim())  # the widest intervals would leave nothing to see of the front
+    for axis, frame in zip(axes, frames.values(), strict=True):
+        for label, line in frame.iterrows():
+            ends = [100 * line["low"], 100 * line["high"]]
+            axis.plot([line["cost"]] * 2, ends, color=look[str(label)].colour, zorder=0, **_LINES[""])
+    axes[0].set_ylabel("AP, %")
     there = [label for label in labels if any(label in frame.index for frame in frames.values())]
-    figure.legend(handles=_row_handles(there, look), loc="outside right center", frameon=False, fontsize=9)
-    _title(figure, f"{title}  (filled, dashed: Pareto front)")
+    handles = [
+        *_row_handles(there, look),
+        Line2D([], [], color="#888888", lw=1.2, ls="--", label="Pareto front (filled)"),
+        Line2D([], [], color="#444444", label="95 %, other images", **_LINES["images_"]),
+        Line2D([], [], color="#444444", label="95 %, the widest; the\nframe may cut it off", **_LINES[""]),
+    ]
+    figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=9)
+    _title(figure, title)
     return figure
 
 
@@ -311,7 +331,7 @@ def persons(frame: Frame, title: str) -> Figure:
     axis.minorticks_off()
     axis.set_yscale("log")
     axis.set_xlabel("persons in the image")
-    axis.set_ylabel("latency of one image, ms")
+    axis.set_ylabel(textwrap.fill(latency_text(frame), 48))
     axis.grid(alpha=0.25)
     handles = [
         *_row_handles(methods, look, line=True),
@@ -341,7 +361,7 @@ def examples(shown: Sequence[Example], labels: Sequence[str], title: str) -> Fig
 
 
 def _picture(axis: Axes, image: Any, text: str) -> None:
-    axis.imshow(image[..., ::-1], interpolation="nearest")
+    axis.imshow(image[..., ::-1], interpolation="antialiased")  # lines of one pixel vanish under "nearest"
     axis.set_xticks([])
     axis.set_yticks([])
     axis.set_xlabel(text, fontsize=8.5, labelpad=2)

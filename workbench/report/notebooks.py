@@ -64,10 +64,10 @@ def write_report(
         if not (DATA / f"{stem}.csv").exists():
             raise Refused(f"{error}; there is no {DATA / stem}.csv either") from None
         paths = []
-    values = {"STUDY": study.name, "PROTOCOL": setting.name, "HOME": str(home), "SEEDS": seeds}
+    values = {"STUDY": study.name, "PROTOCOL": setting.name, "HOME": str(home)}
     values |= {"DATA": data and str(data), "SETS": dict(sets or {})}
     paths += render("ablation", stem, values)
-    if applies(load(study, setting, home, seeds, data, sets)):
+    if applies(load(study, setting, home, data, sets)):
         paths += render("pareto", f"{stem}_pareto", values)
     if (home / "mlflow.db").exists():
         Book(home, study, setting, sets).attach([path for path in paths if path.suffix == ".png"])

@@ -7,20 +7,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from workbench.errors import Refused
-from workbench.report.record import DATA, Frame, Record, percent, read_csv
+from workbench.report.record import DATA, Frame, Record, base_row, percent, read_csv
 from workbench.run import FLAT, last_gain
 from workbench.study import Cheaper, Profile
 
 VERDICT = ["claim", "text", "verdict", "reason"]
-COSTS = {"latency": "latency of one image, ms", "gflops": "10⁹ multiply-adds of one image"}
+COSTS = ("latency", "gflops")
 AVERAGED = ("AP50", "AP75", "AR", "AP_M", "AP_L", "mOKS", "NME", "params", "gflops")
+STATES = ("holds", "fails", "open")
 HIGHER, LOWER = "higher", "lower"
 
 
@@ -75,6 +76,14 @@ def metric_frame(record: Record, metric: str) -> Frame:
     return record.rows[record.rows["metric"] == metric].set_index("row")
 
 
+def interval_of(runs: Frame, rows: Frame) -> str:
+    """Of what the intervals of rows speak."""
+    unit = "trunks" if (runs["trunk"] != "").any() else "seeds"
+    if "seeds_low" in rows and rows["seeds_low"].notna().any():
+        return f"other images, other {unit}, or both, whichever is widest"
+    return "other images alone: one seed says nothing of others"
+
+
 def latency_of(runs: Frame) -> Any:
     """Milliseconds by row: the median ratio to the reference network of the same rounds, times its median time.
 
@@ -88,16 +97,18 @@ def latency_of(runs: Frame) -> Any:
 
 
 def verdicts_frame(record: Record) -> Frame:
-    """One line per claim of the study: verdict and reason. One that was recorded of other rows is open again."""
+    """One line per claim of the study: verdict and reason. One that was recorded as another claim is open again."""
     known = record.claims.set_index("claim").to_dict("index") if len(record.claims) else {}
     lines = []
     for claim in record.study.claims:
         found = known.get(claim.id, {})
-        same = all(found.get(name) == getattr(claim, name) for name in ("row", "than", "metric"))
+        compares = all(found.get(name) == getattr(claim, name) for name in ("row", "than", "metric"))
         if not found:
             verdict, reason = "open", "the record does not speak of it"
-        elif not same:
+        elif not compares:
             verdict, reason = "open", f"not judged: the record does not compare {claim.row!r} with {claim.than!r}"
+        elif not math.isclose(found.get("margin", math.nan), claim.margin):
+            verdict, reason = "open", f"not judged: the record does not know the margin {claim.margin:g}"
         else:
             verdict, reason = found["verdict"], found["reason"]
         lines.append({"claim": claim.id, "text": claim.text, "verdict": verdict, "reason": reason})
@@ -107,9 +118,23 @@ def verdicts_frame(record: Record) -> Frame:
 def _costs(claims: Sequence[Cheaper], recorded: Frame) -> list[dict[str, str]]:
     """The same for claims of cost, which the study itself judges."""
     known = recorded.set_index("claim").to_dict("index") if len(recorded) else {}
-    lacking = {"verdict": "open", "reason": "not measured yet"}
-    lines = [{"claim": c.id, "text": c.text} | lacking | known.get(c.id, {}) for c in claims]
-    return [{name: str(line[name]) for name in VERDICT} for line in lines]
+    lines = []
+    for claim in claims:
+        found = known.get(claim.id)
+        if found is None:
+            found = {"verdict": "open", "reason": "not measured yet"}
+        elif not _same_cost(claim, found):
+            found = {"verdict": "open", "reason": "not judged: the record is of an earlier version of this claim"}
+        lines.append({"claim": claim.id, "text": claim.text, "verdict": found["verdict"], "reason": found["reason"]})
+    return lines
+
+
+def _same_cost(claim: Cheaper, found: Mapping[str, Any]) -> bool:
+    """Whether the record judged this very claim. Older files hold its text alone."""
+    if not {"row", "than"} <= set(found):
+        return found["text"] == claim.text
+    same = all(found.get(name) == getattr(claim, name) for name in ("row", "than", "metric"))
+    return same and math.isclose(found.get("times", math.nan), claim.times)
 
 
 def profile_verdicts(profile: Profile) -> Frame:
@@ -118,17 +143,11 @@ def profile_verdicts(profile: Profile) -> Frame:
 
 
 def claims_finding(verdicts: Frame) -> str:
-    """How many claims hold, fail and stay open, each named."""
+    """Which claims hold, fail and stay open."""
     if verdicts.empty:
         return "The study makes no claim."
-    parts = []
-    for state in ("holds", "fails", "open"):
-        mine = [str(name) for name in verdicts[verdicts["verdict"] == state]["claim"]]
-        if mine:
-            verb = state if len(mine) == 1 else {"holds": "hold", "fails": "fail", "open": "open"}[state]
-            verb = f"{'is' if len(mine) == 1 else 'are'} open" if state == "open" else verb
-            parts.append(f"{listed(mine)} {verb}")
-    return "; ".join(parts)
+    by_state = {state: [str(c) for c in verdicts[verdicts["verdict"] == state]["claim"]] for state in STATES}
+    return "; ".join(f"{state}: {listed(names)}" for state, names in by_state.items() if names)
 
 
 def forest_frame(record: Record) -> Frame:
@@ -148,15 +167,15 @@ def forest_finding(forest: Frame) -> str:
         others = forest[(forest["claim"] == "") & (forest["trunk"] == "")]
         clear = others[(others["low"] > 0) | (others["high"] < 0)]
         base = listed(sorted(set(others["than"])))
-        return f"{len(clear)} of {len(others)} rows differ from “{base}” by more than chance would have it"
-    decided = claims[claims["verdict"] != "open"]
-    if decided.empty:
+        return f"{len(clear)} of {len(others)} intervals of rows − {base} leave out 0, not corrected"
+    if (claims["verdict"] == "open").all():
         return f"No claim is decided: {listed([str(c) for c in claims['claim']])} stay open"
-    rest = [str(c) for c in claims[claims["verdict"] == "open"]["claim"]]
-    each = "; ".join(
-        f"{line['claim']} {line['verdict']} ({signed(line['mean'], line['metric'])})" for _, line in decided.iterrows()
-    )
-    return each + (f"; {listed(rest)} open" if rest else "")
+    each = {
+        state: [f"{c['claim']} ({signed(c['mean'], c['metric'])})" for _, c in mine.iterrows()]
+        for state in STATES
+        if len(mine := claims[claims["verdict"] == state])
+    }
+    return "; ".join(f"{state}: {listed(names)}" for state, names in each.items())
 
 
 # --------------------------------------------------------------------------------------------------------- quality
@@ -168,32 +187,77 @@ def best(values: Any, direction: str = HIGHER) -> str:
 
 
 def quality_finding(record: Record) -> str:
-    """Whether AP, mOKS and NME name the same row as best. A row that only repeats another is no candidate."""
+    """Which row has the highest AP, and whether chance explains that; which one the smallest error by the means.
+
+    A row that only repeats another is no candidate.
+    """
     again = {row.label for row in record.study.rows if row.seed_offset}
-    means = record.runs[~record.runs["row"].isin(again)].groupby("row")[["AP", "mOKS", "NME"]].mean()
-    ap, error = best(means["AP"]), best(means["NME"], LOWER)
-    top = f"{ap}: highest AP, {100 * means['AP'][ap]:.1f} %"
-    if ap == error:
-        return f"{top}, and smallest error, {means['NME'][error]:.3f}"
-    return f"{top}; {error}: smallest error, {means['NME'][error]:.3f}"
+    means = record.runs[~record.runs["row"].isin(again)].groupby("row")[["AP", "NME"]].mean()
+    order = [str(label) for label in means["AP"].sort_values(ascending=False).index]
+    top, error = order[0], best(means["NME"], LOWER)
+    means_only, above = _above(record, order)
+    text = f"{top}: highest AP{means_only}, {100 * means['AP'][top]:.1f} %{above}"
+    smallest = f"smallest error by the means, {means['NME'][error]:.3f}"
+    return f"{text}; {'and ' if top == error else f'{error}: '}{smallest}"
+
+
+def _above(record: Record, order: Sequence[str]) -> tuple[str, str]:
+    """What is known of the best row's lead, in words before and after its AP.
+
+    Over the next one, else over the one that all are compared with.
+    """
+    top, base = order[0], base_row(record.study).label
+    for other in [*order[1:2], *[base] * (base != top)]:
+        low = _lead(record, top, other)
+        if low is not None and low > 0:
+            return "" if other == order[1] else " by the means", f", above {other} by more than chance explains"
+        if low is not None:
+            return " by the means", f", not above {other} by more than chance explains"
+    return " by the means", ""
+
+
+def _lead(record: Record, row: str, than: str) -> float | None:
+    """The lower end of the recorded interval of the difference in AP; None where there is none."""
+    if record.pairs.empty:
+        return None
+    mine = record.pairs[(record.pairs["metric"] == "AP") & (record.pairs["trunk"] == "")]
+    there = mine[(mine["row"] == row) & (mine["than"] == than)]
+    turned = mine[(mine["row"] == than) & (mine["than"] == row)]
+    ends = [*there["low"].tolist(), *(-turned["high"]).tolist()]
+    return ends[0] if ends else None
 
 
 # ----------------------------------------------------------------------------------------------------------- front
 
 
 def front_frame(record: Record, cost: str) -> Frame:
-    """Cost, AP and its interval by row, and whether the row is on the Pareto front; rows without the numbers left out.
+    """Cost, AP and its intervals by row, and whether the row is on the Pareto front; rows without the numbers left out.
 
     A row that repeats another with other seeds is left out: it is the same network.
     """
     table = table_frame(record)
     if cost not in table:
-        return pd.DataFrame(columns=["cost", "AP", "low", "high", "front"])
+        return pd.DataFrame(columns=["cost", "AP", "front"])
     again = [row.label for row in record.study.rows if row.seed_offset]
-    frame = table.drop(index=again, errors="ignore")[[cost, "AP", "low", "high"]].dropna(subset=[cost, "AP"])
-    frame = frame.rename(columns={cost: "cost"})
+    ends = ["low", "high", "images_low", "images_high"]
+    frame = table[[cost, "AP"]].join(metric_frame(record, "AP").reindex(columns=ends))
+    frame = frame.drop(index=again, errors="ignore").dropna(subset=[cost, "AP"]).rename(columns={cost: "cost"})
     frame["front"] = on_front(frame["cost"].tolist(), frame["AP"].tolist())
     return frame
+
+
+def cost_text(record: Record, cost: str) -> str:
+    """A cost as an axis or a column names it."""
+    if cost == "gflops":
+        return "10⁹ multiply-adds of one image"
+    height, width = record.cells[0].job.protocol.size
+    return latency_text(record.runs.assign(size=f"{height} x {width}"))
+
+
+def latency_text(timed: Frame) -> str:
+    """Latency with its conditions, from the columns size, threads and machine."""
+    size, threads, machine = (values(timed, name) for name in ("size", "threads", "machine"))
+    return f"latency of one image, ms ({size} px, {threads} thread{'s' * (threads != '1')}, {machine})"
 
 
 def on_front(cost: Sequence[float], quality: Sequence[float]) -> list[bool]:
@@ -208,8 +272,8 @@ def front_finding(front: Frame, cost: str) -> str:
     names = listed([str(name) for name in mine.index])
     what = {"latency": "latency", "gflops": "FLOPs", "params": "parameters"}[cost]
     if len(mine) == 1:
-        return f"{what}: {names} is the cheapest and the best"
-    return f"{what}: {len(mine)} of {len(front)} rows on the front, from {mine.index[0]} to {mine.index[-1]}"
+        return f"{what}: {names} is by the means the cheapest and the best"
+    return f"{what}: by the means {len(mine)} of {len(front)} rows on the front, {mine.index[0]} to {mine.index[-1]}"
 
 
 def dominated_frame(front: Frame) -> Frame:
@@ -260,17 +324,27 @@ def curves_finding(gains: Frame) -> str:
     return f"{text}; {best(still)} still rises most, by {100 * still.max():.1f} AP in the last quarter"
 
 
-def noise(record: Record, metric: str = "AP") -> list[float]:
-    """What other seeds alone change: each A/A run minus the run that it repeats, by seed and trunk."""
-    found = {(r["row"], r["seed"], r["trunk"]): r[metric] for r in record.runs.to_dict("records")}
-    return [
-        value - found[row.label, seed - again.seed_offset, trunk]
-        for again in record.study.rows
-        for row in record.study.rows
-        if again.seed_offset and not row.seed_offset and again.changes == row.changes
-        for (label, seed, trunk), value in found.items()
-        if label == again.label and (row.label, seed - again.seed_offset, trunk) in found
-    ]
+def repeats(record: Record) -> list[tuple[Mapping[str, Any], str]]:
+    """Each row that repeats another with other seeds (A/A): its difference, and the verdict of a claim of it.
+
+    The claim is that it is better. Any other verdict than open is wrong: one time in twenty without Holm's correction.
+    """
+    again = [row.label for row in record.study.rows if row.seed_offset]
+    pairs = forest_frame(record)
+    found = []
+    for label in again if len(pairs) else ():
+        mine = pairs[(pairs["row"] == label) & (pairs["claim"] == "") & (pairs["metric"] == "AP")]
+        for whole in mine[mine["trunk"] == ""].to_dict("records"):
+            found.append((whole, _verdict_of(whole, mine.loc[mine["trunk"] != "", "mean"].tolist())))
+    return found
+
+
+def _verdict_of(whole: Mapping[str, Any], trunks: Sequence[float]) -> str:
+    """As a claim without a margin is decided: not by one seed or trunk, and not where the trunks disagree."""
+    split = min(trunks, default=0.0) < 0 < max(trunks, default=0.0)
+    if whole["count"] < 2 or split or whole["low"] <= 0 <= whole["high"]:
+        return "open"
+    return "holds" if whole["low"] > 0 else "fails"
 
 
 # ---------------------------------------------------------------------------------------------------------- slices
@@ -290,8 +364,8 @@ def slices_finding(means: Frame, by: str) -> str:
     """What the last slice costs against the first, and the row that it costs least."""
     gaps = means.iloc[:, -1] - means.iloc[:, 0]
     high, low = best(gaps), best(gaps, LOWER)
-    what = {"size": "large persons", "crowding": "the most crowded images"}[by]
-    against = {"size": "small ones", "crowding": "those without overlap"}[by]
+    what = {"size": "images whose median person is large", "crowding": "the most crowded images"}[by]
+    against = {"size": "those where it is small", "crowding": "those without overlap"}[by]
     if high == low:
         return f"{high}: {100 * gaps[high]:+.1f} AP on {what} against {against}"
     return f"AP on {what} against {against}: {100 * gaps[low]:+.1f} ({low}) to {100 * gaps[high]:+.1f} ({high})"
@@ -299,7 +373,11 @@ def slices_finding(means: Frame, by: str) -> str:
 
 # ------------------------------------------------------------------------------------------------- cost and persons
 
-WAYS = {"kept": "persons kept", "every cell": "every cell decoded", "crops": "one crop per person"}
+WAYS = {
+    "kept": "RTMO: kept persons only",
+    "every cell": "RTMO: every cell decoded",
+    "crops": "crops: backbone alone on 256 x 192 px each, no detector",
+}
 
 
 def cost_frame(record: Record) -> Frame:
@@ -311,35 +389,23 @@ def cost_frame(record: Record) -> Frame:
 
 
 def persons_frame(name: str) -> Frame:
-    """Latency against the number of persons: method, persons, p50, p90 in milliseconds.
+    """Latency against the number of persons: method, persons, p50, p90 in milliseconds, and under what conditions.
 
-    Read from `reports/data/NAME_cost.csv` (its `way` is the method) and any other `NAME*.csv` with columns `persons`,
-    `p50` and `p90`, or `latency_ms_p50` and `latency_ms_p90`, and `way`, `runtime` or `method`. Lines of the same
-    method and number of persons become their median.
+    From `reports/data/NAME_cost.csv`, whose `way` is the method.
 
     Raises:
-        Refused: no such file.
+        Refused: it does not have RTMO's latency for several numbers of persons.
     """
-    found = [_persons(pd.read_csv(path)) for path in sorted(DATA.glob(f"{name}*.csv"))]
-    known = [frame for frame in found if len(frame)]
-    if not known:
-        raise Refused(f"no {DATA / name}*.csv has latency for several numbers of persons; run the study first")
-    return pd.concat(known, ignore_index=True).sort_values(["method", "persons"], kind="stable", ignore_index=True)
+    cost = read_csv(f"{name}_cost")
+    if cost.empty or cost.loc[cost["way"] == "kept", "persons"].nunique() < 2:
+        raise Refused(f"{DATA / name}_cost.csv has no latency for several numbers of persons; run the study first")
+    cost = cost.rename(columns={"latency_ms_p50": "p50", "latency_ms_p90": "p90"})
+    cost["method"] = cost["way"].map(WAYS)
+    return cost.sort_values(["method", "persons"], key=_ordered, kind="stable", ignore_index=True)
 
 
-def has_persons(name: str) -> bool:
-    """Whether there is a record of latency against persons."""
-    return any(len(_persons(pd.read_csv(path))) for path in DATA.glob(f"{name}*.csv"))
-
-
-def _persons(read: Frame) -> Frame:
-    """Empty where the file is about something else."""
-    read = read.rename(columns={"latency_ms_p50": "p50", "latency_ms_p90": "p90"})
-    what = [name for name in ("way", "method", "runtime") if name in read]
-    if not what or not {"persons", "p50", "p90"} <= set(read) or read["persons"].nunique() < 2:
-        return pd.DataFrame()
-    method = read[what].replace({"way": WAYS}).agg(", ".join, axis=1)
-    return read.assign(method=method).groupby(["method", "persons"], as_index=False)[["p50", "p90"]].median()
+def _ordered(column: Any) -> Any:
+    return column.map(list(WAYS.values()).index) if column.name == "method" else column
 
 
 def growth_frame(persons: Frame) -> Frame:
@@ -355,14 +421,25 @@ def growth_frame(persons: Frame) -> Frame:
     return pd.DataFrame(lines)
 
 
-def persons_finding(growth: Frame) -> str:
-    """The flattest and the steepest method."""
-    flattest, steepest = growth.loc[growth["ratio"].idxmin()], growth.loc[growth["ratio"].idxmax()]
-    text = f"{flattest['method']}: {flattest['ratio']:.2f} times as long for {flattest['most']} persons"
-    text += f" as for {flattest['fewest']}"
-    if len(growth) == 1:
-        return text
-    return f"{text}; {steepest['method']}: {steepest['ratio']:.1f} times as for {steepest['fewest']}"
+def persons_finding(persons: Frame) -> str:
+    """What the persons cost RTMO, and from how many on crops cost more."""
+    kept, crops = (persons[persons["method"] == WAYS[way]].set_index("persons")["p50"] for way in ("kept", "crops"))
+    fewest, most = kept.index.min(), kept.index.max()
+    none = f"{fewest:g}" if fewest else "none"
+    text = f"RTMO: {kept[most]:.0f} ms with {most:g} persons, {kept[fewest]:.0f} with {none}"
+    return text + (f"; {_crossing((crops - kept).dropna())}" if len(crops) else "")
+
+
+def _crossing(dearer: Any) -> str:
+    """From how many persons on crops take longer: `dearer` is by how many milliseconds, by persons."""
+    cheaper = dearer[dearer <= 0].index
+    if cheaper.empty:
+        return "one crop each always costs more"
+    last, more = cheaper.max(), dearer.index[dearer.index > cheaper.max()]
+    if more.empty:
+        return f"one crop each costs less up to {last:g}"
+    share = -dearer[last] / (dearer[more.min()] - dearer[last])  # on the line between the two
+    return f"one crop each costs more from about {last + share * (more.min() - last):.0f} on"
 
 
 # ----------------------------------------------------------------------------------------------------------- words
@@ -372,6 +449,11 @@ def listed(names: Sequence[str]) -> str:
     """a, b and c; with semicolons where names hold commas."""
     between = "; " if any("," in name for name in names) else ", "
     return names[0] if len(names) == 1 else f"{between.join(names[:-1])} and {names[-1]}" if names else "none"
+
+
+def values(runs: Frame, name: str) -> str:
+    """What stands in a column, each once."""
+    return ", ".join(str(v) for v in sorted(set(runs[name]))) if name in runs else "unknown"
 
 
 def signed(value: float, metric: str) -> str:

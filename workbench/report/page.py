@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from workbench.errors import Refused
 from workbench.report import draw, networks, numbers
+from workbench.report.numbers import values
 from workbench.report.record import DATA, Frame, Record, percent, read_csv
 from workbench.run import FLAT
 from workbench.study import Profile, find
 
 RENDERED = Path("reports/rendered")
+DATA_SET = "protocol.data"  # is not set by hand: the command makes it of the folder that it is given
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG file; `title` stands for it where it can not be networks."""
+    """A PNG file; `title` stands for it where it can not be seen."""
 
     png: bytes
     title: str
@@ -71,8 +74,8 @@ def head(record: Record) -> Text:
         f"**{said}**",
         "",
         f"{_ended(record.study.source)} Protocol `{setting.name}`: {setting.about}. {done}; "
-        f"seeds {_values(runs, 'seed')}; commit {_values(runs, 'commit')}; "
-        f"{_values(runs, 'machine')}; threads {_values(runs, 'threads')}; {_values(runs, 'precision')}.",
+        f"seeds {values(runs, 'seed')}; "
+        f"{values(runs, 'machine')}; threads {values(runs, 'threads')}; {values(runs, 'precision')}.",
         "",
         origin(record),
         *_warnings(record),
@@ -84,22 +87,26 @@ def _ended(text: str) -> str:
     return text.rstrip(".") + "."
 
 
-def _values(runs: Frame, name: str) -> str:
-    return ", ".join(str(v) for v in sorted(set(runs[name]))) if name in runs else "unknown"
-
-
 def origin(record: Record) -> str:
-    """Where the numbers come from."""
-    here, path = len(record.folders), DATA / f"{record.stem}.csv"
-    if here:
-        return f"Numbers from the folders of {here} jobs on this machine, written to `{path}` and the files beside it."
-    return f"Numbers from the committed record, `{path}` and the files beside it: no job of it is on this machine."
+    """Where the numbers come from. The same wherever the page is written."""
+    return (
+        f"Numbers from job folders at commit {values(record.runs, 'commit')}: `result.json`, `curve.csv` and, for "
+        f"intervals, `records.npz` of {len(record.runs)} runs. They stand in `{DATA / record.stem}.csv` and the files "
+        f"beside it; the MLflow store holds the same files of each run."
+    )
+
+
+def _seeds_asked(record: Record) -> int:
+    return 1 + max(cell.seed for cell in record.study.cells(record.setting, None, record.sets))
 
 
 def _warnings(record: Record) -> list[str]:
     found = []
     if gone := numbers.missing(record):
         found.append(f"The record lacks {numbers.listed([f'“{label}”' for label in gone])}.")
+    asked = _seeds_asked(record)
+    if record.seeds < asked:
+        found.append(f"The protocol has {asked} seeds per row, the record {record.seeds}.")
     if old := numbers.stale(record):
         found.append(
             f"{old} of {len(record.runs)} recorded runs are of an earlier version of the study or its protocol."
@@ -122,7 +129,7 @@ def _verdicts(frame: Frame) -> Text:
         [str(c["claim"]), str(c["text"]), f'<b class="{c["verdict"]}">{c["verdict"]}</b>', str(c["reason"])]
         for c in frame.to_dict("records")
     ]
-    return Text(table_text(["", "claim", "verdict", "why"], lines))
+    return Text(table_text(["id", "claim", "verdict", "why"], lines))
 
 
 # ----------------------------------------------------------------------------------------------------------- table
@@ -143,7 +150,8 @@ def markdown(frame: Frame) -> str:
         if name == "AP":
             shown["AP, measured"] = [_number(100 * v, 1) for v in frame[name]]
             if frame["low"].notna().any():
-                ends = zip(frame["low"], frame["high"], strict=True)
+                # Student's interval over three trunks knows no bounds, AP does
+                ends = zip(frame["low"].clip(0, 1), frame["high"].clip(0, 1), strict=True)
                 shown["95 % interval"] = [f"{_number(100 * a, 1)} to {_number(100 * b, 1)}" for a, b in ends]
         else:
             shown[_heading(name)] = [_cell(name, v) for v in frame[name]]
@@ -179,26 +187,27 @@ def table_text(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def _legend(record: Record, frame: Frame) -> str:
-    persons = "AP, AP50, AP75, AR and mOKS in percent of the validation images' persons. mOKS is the mean OKS of each "
-    persons += "person's best detection, NME the mean distance of matched key points in units of the root of the "
-    persons += "person's area. GFLOPs are 10⁹ multiply-adds of one image with ten persons."
+    said = "AP, AP50, AP75 and AR are COCO's, in percent. mOKS, in percent, is the mean OKS of each person's best "
+    said += "detection, NME the mean distance of matched key points in units of the root of the person's area. "
+    said += "GFLOPs are 10⁹ multiply-adds of one image with ten persons."
     if "latency" in frame:
-        persons += (
-            " Latency: one image, ten persons, one CPU thread, as a ratio to the nano network in the same rounds."
+        said += (
+            f" The {numbers.cost_text(record, 'latency')}: with ten persons; the row's median ratio to the nano "
+            "network, timed in the same rounds, times that network's median."
         )
     if "95 % interval" in markdown(frame):
-        trunks = "these trunks, " if record.runs["trunk"].any() else ""
-        persons += f" The interval of AP speaks of {trunks}other images and other seeds; the wider of the two is given."
+        said += f" The interval of AP speaks of {numbers.interval_of(record.runs, record.rows)}."
     else:
-        persons += " This record holds no intervals of single rows."
-    return persons
+        said += " This record holds no intervals of single rows."
+    return said
 
 
 def costs(record: Record) -> Text:
     """What the rows cost, timed side by side."""
     frame = numbers.cost_frame(record)
     if frame.empty:
-        return left_out("Costs side by side", "the record does not hold them; the study times them when it is complete")
+        run = f"nox -s study -- {record.study.name} --protocol cost"
+        return left_out("Costs side by side", f"the record does not hold them; run `{run}`")
     lines = [
         [
             str(label),
@@ -223,8 +232,12 @@ def costs(record: Record) -> Text:
 
 def _conditions(frame: Frame) -> str:
     known = {"machine": "", "threads": " thread", "precision": "", "size": " px", "rounds": " interleaved rounds"}
-    said = [f"{_values(frame, name)}{unit}" for name, unit in known.items() if name in frame]
-    said += [f"load {_values(frame, 'load')}"] * ("load" in frame) + [f"commit {_values(frame, 'commit')}"]
+    said = [f"{values(frame, name)}{unit}" for name, unit in known.items() if name in frame]
+    said += [f"other processes on {values(frame, 'others')} cores"] * ("others" in frame)
+    said += [f"load {values(frame, 'load')}"] * ("load" in frame)  # in older files
+    if "slack" in frame:  # not in older files
+        said.append(f"the same network timed twice differs by up to {100 * frame['slack'].max():.1f} %")
+    said.append(f"commit {values(frame, 'commit')}")
     return f"Timed side by side at published size: {', '.join(said)}. GFLOPs are 10⁹ multiply-adds of one image."
 
 
@@ -255,7 +268,8 @@ def fronts(record: Record) -> Piece:
     if not frames:
         return left_out("AP against cost", "fewer than two rows have both")
     title = "; ".join(numbers.front_finding(frame, cost) for cost, frame in frames.items())
-    return _picture(draw.fronts(frames, numbers.labels(record), title), title)
+    named = {numbers.cost_text(record, cost): frame for cost, frame in frames.items()}
+    return _picture(draw.fronts(named, numbers.labels(record), title), title)
 
 
 def front_table(record: Record, cost: str) -> Text:
@@ -267,7 +281,7 @@ def front_table(record: Record, cost: str) -> Text:
         [str(c["row"]), _number(c["cost"], 3), _number(100 * c["AP"], 1), "yes" if c["front"] else "", c["beaten by"]]
         for c in numbers.dominated_frame(frame).to_dict("records")
     ]
-    heads = ["row", numbers.COSTS[cost], "AP, %", "on the front", "no dearer and no worse"]
+    heads = ["row", numbers.cost_text(record, cost), "AP, %", "on the front", "no dearer and no worse"]
     return Text(table_text(heads, lines))
 
 
@@ -281,7 +295,7 @@ def curves(record: Record) -> Piece:
 
 def flatness(record: Record) -> Text:
     """How flat the curves end, and what other seeds alone change."""
-    gains, again = numbers.gains_frame(record), numbers.noise(record)
+    gains = numbers.gains_frame(record)
     lines = []
     if len(gains):
         lines.append(
@@ -294,11 +308,16 @@ def flatness(record: Record) -> Text:
         lines += ["", table_text(["row", "mean", "largest"], rows), ""]
     else:
         lines.append("The curves have too few points to say whether they are flat.")
-    lines.append(
-        "Noise floor, the same row with other seeds (A/A): "
-        + (", ".join(f"{100 * d:+.1f}" for d in again) + " AP." if again else "not measured.")
+    return Text("\n".join([*lines, *(_repeat(*one) for one in numbers.repeats(record))]))
+
+
+def _repeat(pair: Mapping[str, Any], verdict: str) -> str:
+    ends = " to ".join(numbers.signed(pair[end], "AP").removesuffix(" AP") for end in ("low", "high"))
+    return (
+        f"\nNoise floor: {pair['row']} is {pair['than']} with other seeds. They differ by "
+        f"{numbers.signed(pair['mean'], 'AP')}, 95 % interval {ends}. A claim that one is better would be "
+        f'<b class="{verdict}">{verdict}</b>, {"as it should be" if verdict == "open" else "which is wrong"}.'
     )
-    return Text("\n".join(lines))
 
 
 def slices(record: Record) -> Piece:
@@ -344,9 +363,10 @@ def heatmaps(record: Record) -> Piece:
             return left_out("Heatmaps", "on the chosen images there is no person that every row finds")
         errors = {label: max(person.errors(label)) for label in person.rows}
         near, far = min(errors, key=errors.__getitem__), max(errors, key=errors.__getitem__)
+        names = numbers.listed([name.replace("_", " ") for name in person.names])
         title = (
-            f"One person's {numbers.listed([n.replace('_', ' ') for n in person.names])}: off by at most "
-            f"{errors[near]:.1f} px with {near}, {errors[far]:.1f} px with {far} ({_run(chosen)})"
+            f"On the person where the rows differ most, {names} are "
+            f"off by at most {errors[near]:.1f} px with {near}, {errors[far]:.1f} px with {far} ({_run(chosen)})"
         )
         return _picture(draw.heatmaps(person, list(person.rows), title), title)
 
@@ -368,7 +388,7 @@ def _of_networks(record: Record, name: str, what: str, drawn: Callable[[networks
     kept = RENDERED / f"{record.stem}_{name}.png"
     if kept.exists():
         return Picture(kept.read_bytes(), f"{what}, drawn where the networks were")
-    return left_out(what, "they need the networks of two rows, and the folders of their jobs are not on this machine")
+    return left_out(what, "they need the networks of two rows, and the folders of their jobs are not at hand")
 
 
 # ------------------------------------------------------------------------------------------------- persons, the end
@@ -393,7 +413,7 @@ def _profile(name: str) -> Profile:
 def persons(name: str) -> Picture:
     """Latency against the number of persons."""
     frame = numbers.persons_frame(name)
-    title = numbers.persons_finding(numbers.growth_frame(frame))
+    title = numbers.persons_finding(frame)
     return _picture(draw.persons(frame, title), title)
 
 
@@ -416,8 +436,17 @@ def growth(name: str) -> Text:
 
 def again(record: Record) -> Text:
     """How to get this page once more."""
-    what = f"{record.study.name} --protocol {record.setting.name}"
+    what = " ".join([record.study.name, "--protocol", record.setting.name, *_options(record)])
     return Text(
         f"Run again: `nox -s study -- {what}`, then `nox -s report -- {what}`. "
         f"Every number of this page: `{DATA / record.stem}*.csv`."
     )
+
+
+def _options(record: Record) -> list[str]:
+    """What else the commands of this record are given."""
+    asked = _seeds_asked(record)
+    seeds = [f"--seeds {record.seeds}"] if record.seeds != asked else []
+    data = ["--data FOLDER"] if DATA_SET in record.sets else []
+    sets = [f"--set {quote(f'{path}={value}')}" for path, value in record.sets.items() if path != DATA_SET]
+    return seeds + data + sets

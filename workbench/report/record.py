@@ -1,7 +1,7 @@
 """The record of a study as CSV files: written from the folders of complete jobs, read by all that is shown.
 
     reports/data/STEM.csv          one line per run: row, seed, trunk, final numbers, commit, machine, threads
-    reports/data/STEM_rows.csv     one line per row and metric: mean over runs and its interval
+    reports/data/STEM_rows.csv     one line per row and metric: mean over runs and its intervals
     reports/data/STEM_claims.csv   one line per claim: verdict, reason
     reports/data/STEM_pairs.csv    one line per comparison of two rows, as a whole and on each trunk: its intervals
     reports/data/STEM_slices.csv   one line per run and kind of image (size of persons, crowding): AP, mOKS, NME
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -30,15 +30,15 @@ from workbench.data.source import validation
 from workbench.errors import Refused
 from workbench.evaluate import CROWD_AREA, MatchRecords
 from workbench.judge import Judgement, Results, verdicts
+from workbench.judge import recorded as resampled
 from workbench.run import read
-from workbench.stats import Interval, Metric, image_weights, resampled_metric, t_interval
+from workbench.stats import Interval, Metric, Resampled, blocked_bootstrap, paired_bootstrap, resampled_metric
 from workbench.study import Better, Cell, Row, Setting, Study
 
 Frame = Any  # a pandas.DataFrame; pandas types each of its columns as nearly anything
 DATA = Path("reports/data")
 PARTS = ("rows", "claims", "pairs", "slices", "curves")
 INTERVAL_OF: tuple[Metric, ...] = ("AP", "mOKS", "NME")
-RESAMPLES = 1_000
 CROWDING = (0.0, 0.2, 0.8)  # upper ends of all bins but the last: none at all, then about as CrowdPose cuts
 SLICED = ["row", "seed", "trunk", "by", "slice", "images", "persons"]
 FEWEST = 20  # images of a slice that is still shown
@@ -50,7 +50,8 @@ class Record:
 
     Fields:
         runs, rows, claims, pairs, slices, curves, cost, cost_claims: the files above; empty where there is none.
-        cells: every planned job; folders: by job key, of those that are complete on this machine.
+        cells: every planned job, see `planned`; folders: by job key, of those that are complete in `home`.
+        sets: what else was changed of every job.
         home, data: where jobs lie, and the data set on disk, where the study was given one.
     """
 
@@ -69,13 +70,18 @@ class Record:
     folders: Mapping[str, Path]
     home: Path
     data: Path | None = None
+    sets: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds per row are planned."""
+        return 1 + max(cell.seed for cell in self.cells)
 
 
 def open_record(
     study: str,
     protocol: str,
     home: Path | str = "runs",
-    seeds: int | None = None,
     data: Path | str | None = None,
     sets: Mapping[str, Any] | None = None,
 ) -> Record:
@@ -87,14 +93,13 @@ def open_record(
     asked = studies.find(study)
     if not isinstance(asked, Study):
         raise Refused(f"study {study} trains nothing: reports/persons.ipynb shows it")
-    return load(asked, presets.setting(protocol), Path(home), seeds, Path(data) if data else None, sets)
+    return load(asked, presets.setting(protocol), Path(home), Path(data) if data else None, sets)
 
 
 def load(
     study: Study,
     setting: Setting,
     home: Path,
-    seeds: int | None = None,
     data: Path | None = None,
     sets: Mapping[str, Any] | None = None,
 ) -> Record:
@@ -103,11 +108,25 @@ def load(
     if not (DATA / f"{stem}.csv").exists():
         raise Refused(f"there is no {DATA / stem}.csv; write it with: nox -s report -- {study.name}")
     runs = read_csv(stem)
-    cells = recorded(study, setting, home, seeds, sets)
+    cells = planned(study, setting, runs, sets)
     folders = {key: home / "jobs" / key for key in runs["job"] if complete(home, key)}
     frames = {part: read_csv(f"{stem}_{part}") for part in PARTS}
     frames |= {part: read_csv(f"{study.name}_{part}") for part in ("cost", "cost_claims")}
-    return Record(study, setting, stem, tuple(cells), runs, **frames, folders=folders, home=home, data=data)
+    about = {"folders": folders, "home": home, "data": data, "sets": dict(sets or {})}
+    return Record(study, setting, stem, tuple(cells), runs, **frames, **about)
+
+
+def planned(study: Study, setting: Setting, runs: Frame, sets: Mapping[str, Any] | None = None) -> list[Cell]:
+    """The cells of every seed up to the highest recorded one. They follow from the record, wherever it is read.
+
+    Of seeds that the setting does not have itself only the recorded cells count: not every row needs to have them.
+    """
+    first = {row.label: row.seed_offset for row in study.rows}
+    seeds = [seed - first[row] for row, seed in zip(runs["row"], runs["seed"], strict=True) if row in first]
+    own = {cell.seed for cell in study.cells(setting, None, sets)}
+    cells = study.cells(setting, 1 + max(seeds) if seeds else None, sets)
+    there = set(runs["job"])
+    return [cell for cell in cells if cell.seed in own or cell.job.key in there]
 
 
 def read_csv(name: str) -> Frame:
@@ -232,40 +251,24 @@ def curves_frame(results: Results) -> Frame:
 
 
 def rows_frame(study: Study, results: Results) -> Frame:
-    """One line per row and metric: the mean over runs, and its 95 % interval over images and over seeds.
+    """One line per row and metric: the mean over runs and its intervals, made as those of differences are.
 
-    The trunks of a probe are averaged first: the interval speaks of these trunks, other images and other seeds. The
-    wider of the two is `low` to `high`.
+    The row is compared with zero: its interval is the widest over other images, over other seeds, and over both. Under
+    a probe the trunk is the block, and the interval is over other trunks in place of seeds.
     """
     lines: list[dict[str, Any]] = []
     for row in study.rows:
-        mine = [(cell, MatchRecords.load(r.folder / "records.npz")) for cell, r in results if cell.row == row.label]
-        if not mine:
-            continue
-        images = len(mine[0][1].image_ids)
-        weights = np.concatenate([np.ones((1, images), np.int64), image_weights(images, RESAMPLES, seed=0)])
-        for metric in INTERVAL_OF:
-            drawn = {(c.seed, c.trunk): resampled_metric(records, weights, metric) for c, records in mine}
-            seeds = sorted({seed for seed, _ in drawn})
-            of_seed = np.stack([np.mean([v for (s, _), v in drawn.items() if s == seed], 0) for seed in seeds])
-            lines.append(
-                {"row": row.label, "metric": metric, "runs": len(mine), "seeds": len(seeds), **_spread(of_seed)}
-            )
+        mine = [(cell, result) for cell, result in results if cell.row == row.label]
+        seeds = len({cell.seed for cell, _ in mine})
+        for metric in INTERVAL_OF if mine else ():
+            about = {"row": row.label, "metric": metric, "runs": len(mine), "seeds": seeds}
+            lines.append(about | _ends(_of_row([resampled(r, metric) for _, r in mine], [c.trunk for c, _ in mine])))
     return pd.DataFrame(lines)
 
 
-def _spread(values: Any) -> dict[str, float]:
-    """Mean and intervals from (seeds, 1 + resamples); the first column is of all images, once each."""
-    observed, drawn = values[:, 0], values[:, 1:].mean(0)
-    drawn = drawn[np.isfinite(drawn)]
-    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
-    spread = {"mean": float(observed.mean()), "images_low": float(low), "images_high": float(high)}
-    wide = (spread["images_low"], spread["images_high"])
-    if len(observed) > 1:
-        seeds = t_interval(observed)
-        spread |= {"seeds_low": seeds.low, "seeds_high": seeds.high}
-        wide = max(wide, (seeds.low, seeds.high), key=lambda ends: ends[1] - ends[0])
-    return spread | {"low": wide[0], "high": wide[1]}
+def _of_row(found: Sequence[Resampled], trunks: Sequence[str]) -> Interval:
+    zeros = [replace(one, observed=0.0, drawn=np.zeros_like(one.drawn)) for one in found]
+    return blocked_bootstrap(zeros, found, trunks)[1] if any(trunks) else paired_bootstrap(zeros, found)
 
 
 def claims_frame(claims: Sequence[Better], judged: Sequence[Judgement]) -> Frame:
@@ -289,9 +292,10 @@ def against_base(study: Study) -> Study:
 
 
 def base_row(study: Study) -> Row:
-    """The row that changes nothing; the first one where every row does."""
-    plain = [row for row in study.rows if not row.changes and not row.seed_offset]
-    return (plain or study.rows)[0]
+    """The published row; where no number is published the one that changes nothing, else the first."""
+    own = [row for row in study.rows if not row.seed_offset]
+    cited, plain = [row for row in own if row.cited], [row for row in own if not row.changes]
+    return (cited or plain or own)[0]
 
 
 def pairs_frame(claims: Sequence[Better], judged: Sequence[Judgement], named: bool = True) -> Frame:
