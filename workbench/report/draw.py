@@ -376,7 +376,7 @@ def heatmaps(person: Person, labels: Sequence[str], title: str) -> Figure:
     """A panel per row: the person with the row's bins as a grid, above it the x heatmaps, beside it the y heatmaps."""
     columns = min(4, len(labels))
     lines = -(-len(labels) // columns)
-    figure = _figure(WIDTH, 1.0 + 2.9 * lines)
+    figure = _figure(WIDTH, 1.4 + 2.9 * lines)
     grid = figure.add_gridspec(lines, columns)
     colours = COLOURS[: len(person.names)]
     mains: list[Axes] = []

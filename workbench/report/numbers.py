@@ -367,8 +367,8 @@ def slices_finding(means: Frame, by: str) -> str:
     what = {"size": "images whose median person is large", "crowding": "the most crowded images"}[by]
     against = {"size": "those where it is small", "crowding": "those without overlap"}[by]
     if high == low:
-        return f"{high}: {100 * gaps[high]:+.1f} AP on {what} against {against}"
-    return f"AP on {what} against {against}: {100 * gaps[low]:+.1f} ({low}) to {100 * gaps[high]:+.1f} ({high})"
+        return f"{high}: {signed(gaps[high], 'AP')} on {what} against {against}"
+    return f"On {what} against {against}: {signed(gaps[low], 'AP')} ({low}) to {signed(gaps[high], 'AP')} ({high})"
 
 
 # ------------------------------------------------------------------------------------------------- cost and persons
