@@ -15,7 +15,7 @@ from workbench.components.coords.static_bins import StaticBins
 from workbench.components.heads.rtmo_head import RTMOHead
 from workbench.components.necks.hybrid_encoder import HybridEncoder
 from workbench.criterion import _Matched, losses
-from workbench.decode import detect
+from workbench.decode import detect, survivors
 from workbench.model import Network
 from workbench.skeletons import skeleton
 from workbench.tensors import Assignment, Targets
@@ -226,3 +226,15 @@ def test_default_attention_settings() -> None:
     """The reference's own default for the attention unit and an encoder without a transformer both stop it."""
     trained(network(coords=DCC()), people((1, 1)), 0)
     trained(network(**{"neck.transformer_encoder_layers": 0}), people((1, 1)), 0)
+
+
+def test_a_box_without_bounds_is_nobodys_and_harms_no_other_image() -> None:
+    """With it NMS would take all boxes of the other images for one."""
+    boxes = torch.tensor([[[0.0, 0, 10, 10], [20, 20, 30, 30]], [[0, 0, 10, 10], [20, 20, 30, 30]]])
+    scores = torch.full((2, 2), 0.9)
+    for far in (1e30, float("inf")):
+        boxes[0, 1, 2:] = far
+        image, cell = survivors(boxes, scores, 0.1, 0.65, 100)
+        assert list(zip(image.tolist(), cell.tolist(), strict=True)) == [(0, 0), (1, 0), (1, 1)]
+    boxes[0, 1, 2:] = float("nan")  # a network that has diverged: evaluation refuses it
+    assert (0, 1) in zip(*(t.tolist() for t in survivors(boxes, scores, 0.1, 0.65, 100)), strict=True)

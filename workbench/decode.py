@@ -12,13 +12,18 @@ from workbench.model import Network, gather
 from workbench.slots import Towers
 from workbench.tensors import Dense, Detections
 
+# The exponential of a network that has hardly learnt overflows now and then. NMS tells the images of a batch apart by
+# moving their boxes by the largest coordinate: one such box would make all boxes of other images equal.
+FAR = 1e6  # pixels
+
 
 @torch.no_grad()
 def keep(dense: Dense, score_threshold: float, nms_threshold: float, nms_pre: int) -> tuple[Tensor, ...]:
     """Image (P,), cell (P,), score (P,) and label (P,) of the survivors, by image, then descending score.
 
     Published rules: score strictly above the threshold, at most `nms_pre` per image, class-agnostic NMS on the
-    unclamped boxes that drops an IoU strictly above the threshold. A threshold of 1 and more keeps everything.
+    unclamped boxes that drops an IoU strictly above the threshold. A threshold of 1 and more keeps everything. Ours:
+    boxes that reach farther than `FAR` are nobody's.
     """
     scores, labels = dense.cls.sigmoid().max(-1)  # (B, N)
     image, cell = survivors(dense.boxes, scores, score_threshold, nms_threshold, nms_pre)
@@ -29,7 +34,8 @@ def survivors(
     boxes: Tensor, scores: Tensor, score_threshold: float, nms_threshold: float, nms_pre: int
 ) -> tuple[Tensor, Tensor]:
     """Image (P,) and cell (P,) of what `keep` keeps of boxes (B, N, 4) with scores (B, N)."""
-    image, cell = (scores > score_threshold).nonzero(as_tuple=True)
+    somewhere = ~(boxes.abs() > FAR).any(-1)  # a box that is not a number stays, for evaluation to refuse
+    image, cell = ((scores > score_threshold) & somewhere).nonzero(as_tuple=True)
     score = scores[image, cell]
     order = score.argsort(descending=True, stable=True)
     order = order[image[order].argsort(stable=True)]  # by image, best first
