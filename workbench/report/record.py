@@ -188,13 +188,20 @@ def complete(home: Path, key: str) -> bool:
 def recorded(
     study: Study, setting: Setting, home: Path, seeds: int | None = None, sets: Mapping[str, Any] | None = None
 ) -> list[Cell]:
-    """The planned cells; with `seeds` None those of the setting and the complete ones of any further seed."""
+    """The planned cells; with `seeds` None those of the setting and the complete ones of any further seed.
+
+    A further seed counts where every row has it, unless the study was run until decided: single jobs of it may be
+    complete because another study has them, too, and would give one row more runs than it is compared with.
+    """
     cells, more = study.cells(setting, seeds, sets), True
     count = 1 + max(cell.seed for cell in cells)
+    some = looks.noted(home, looks.name_of(study, setting, sets)) is not None
     while seeds is None and more:
         count += 1
-        last = [c for c in study.cells(setting, count, sets) if c.seed == count - 1 and complete(home, c.job.key)]
-        cells, more = [*cells, *last], bool(last)
+        asked = [cell for cell in study.cells(setting, count, sets) if cell.seed == count - 1]
+        last = [cell for cell in asked if complete(home, cell.job.key)]
+        more = bool(last) and (some or len(last) == len(asked))
+        cells = [*cells, *last] if more else cells
     return cells
 
 
