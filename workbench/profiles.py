@@ -89,7 +89,7 @@ def run_profile(profile: Profile, setting: Setting, home: Path, again: bool = Fa
     judged = verdicts(profile, found)
     show.console().print(table(profile, found), ", ".join(f"{k} {v}" for k, v in found.conditions.items()))
     again = paired(found.twin, found.readings[0].ms)
-    print(f"{TWIN}: {again.shown(3)} times; so far this instrument may be wrong")
+    print(f"{TWIN}: {again.shown(3)} times; by so much may this instrument be wrong")
     show.verdicts(judged)
     if not setting.scale:  # the published networks
         write(profile, found, judged)
