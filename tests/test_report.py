@@ -258,12 +258,12 @@ def test_a_page_says_the_same_with_and_without_jobs(home: Path) -> None:
         record = load(STUDY, SETTING, home)
         return [text(page.head(record)), text(page.again(record))]
 
-    extra = next(c for c in STUDY.cells(SETTING, 4) if c.seed == 3 and c.row == "more")
-    first = next(c for c in STUDY.cells(SETTING) if c.row == "more")
-    shutil.copytree(home / "jobs" / first.job.key, home / "jobs" / extra.job.key)
+    known, further = ([c for c in STUDY.cells(SETTING, 4) if c.seed == seed] for seed in (0, 3))
+    for old, new in zip(known, further, strict=True):
+        shutil.copytree(home / "jobs" / old.job.key, home / "jobs" / new.job.key)
     for seeds, done, asked in (
         (2, "6 of 6 runs", "padding --protocol small --seeds 2`"),
-        (None, "10 of 10 runs", "4`"),
+        (None, "12 of 12 runs", "4`"),
     ):
         write(STUDY, SETTING, home, seeds)
         here = said()
@@ -409,7 +409,7 @@ def test_titles_follow_the_numbers() -> None:
     bare = frame.assign(claim="", low=[-1.0, 0.01, -0.5])
     assert numbers.forest_finding(bare) == "1 of 3 intervals of rows − b leave out 0, not corrected"
     means = pd.DataFrame({"few": [0.5, 0.6], "many": [0.4, 0.55]}, index=["a", "b"])
-    assert numbers.slices_finding(means, "crowding").endswith("-10.0 (a) to -5.0 (b)")
+    assert numbers.slices_finding(means, "crowding").endswith("-10.0 AP (a) to -5.0 AP (b)")
 
 
 def test_a_best_row_is_named_only_as_far_as_chance_allows(record: Record) -> None:
