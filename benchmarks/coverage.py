@@ -200,8 +200,8 @@ def ap_coverage(seeds: int, simulations: int) -> dict[str, float]:
     hits = dict.fromkeys((WIDEST, SUM), 0)
     for run in range(simulations):
         scenes = _Scenes(rng, 60)
-        sides = [[resample(scenes.records(row, rng), "AP", 200, run) for _ in range(seeds)] for row in (0, 1)]
-        found = _parts(paired_bootstrap(*sides))
+        than, better = ([resample(scenes.records(row, rng), "AP", 200, run) for _ in range(seeds)] for row in (0, 1))
+        found = _parts(paired_bootstrap(than, better))
         for part in hits:
             hits[part] += found[part].low <= truth <= found[part].high
     return {part: count / simulations for part, count in hits.items()}
@@ -211,7 +211,7 @@ def ap_coverage(seeds: int, simulations: int) -> dict[str, float]:
 def _true_ap_difference() -> float:
     rng = np.random.default_rng(3)
     scenes = [_Scenes(rng, 2_000) for _ in range(30)]
-    return float(np.mean([np.subtract(*(ap_from_records(s.records(row, rng)) for row in (1, 0))) for s in scenes]))
+    return float(np.mean([ap_from_records(s.records(1, rng)) - ap_from_records(s.records(0, rng)) for s in scenes]))
 
 
 class _Scenes:

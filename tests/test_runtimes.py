@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -71,12 +73,13 @@ def test_bf16_computes_in_bf16(runtime: str) -> None:
 
 def test_what_can_not_be_timed_is_refused() -> None:
     task = Task((64, 64), persons=3)
-    for message, names, more in (
+    cases: tuple[tuple[str, list[str], dict[str, Any]], ...] = (
         ("no network 'b'; there are a, rtmo-s", ["b"], {}),
         ("no runtime 'tvm'; there are eager, torch", ["a"], {"runtimes": ["tvm"]}),
         ("runtime torch has no precision 'int4'; it has float32", ["a"], {"precisions": ["int4"]}),
         ("twice", ["a", "a"], {}),
-    ):
+    )
+    for message, names, more in cases:
         with pytest.raises(Refused, match=message):
             compare(names, task, Patience(), **more)
 

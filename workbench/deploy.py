@@ -242,7 +242,8 @@ def lean(network: Network) -> Network:
             copied.get_submodule(parent).add_module(last, _without_phases(module))
     for module in copied.modules():
         if isinstance(module, ConvUnit) and isinstance(module.bn, nn.BatchNorm2d):
-            module.conv, module.bn = _convolution(module), nn.Identity()
+            module.conv = _convolution(module)
+            module.add_module("bn", nn.Identity())
         elif isinstance(module, nn.Sequential):
             _fold_linear(module)
     copied.backbone, copied.neck = copied.backbone.lean(), copied.neck.lean()

@@ -33,7 +33,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 from onnxruntime import quantization
-from onnxscript import opset20 as op
+from onnxscript import opset20
 
 from workbench.data.figures import Figures
 from workbench.data.geometry import letterbox
@@ -90,6 +90,7 @@ def _non_maximum_suppression(
     boxes: Any, scores: Any, score_threshold: float, nms_threshold: float, max_persons: int
 ) -> Any:
     """`deploy.survivors` in ONNX: its operator has the same rules and the same order."""
+    op: Any = opset20  # its types know of no traced values
     rows = op.NonMaxSuppression(
         boxes,
         op.Unsqueeze(scores, op.Constant(value_ints=[1])),
@@ -212,7 +213,7 @@ class Session:
 
     def inputs(self) -> list[Any]:
         """What must be given, with `name` and `shape`; not what has a default."""
-        return self._session.get_inputs()
+        return list(self._session.get_inputs())
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Any]:
         """Every output by its name."""

@@ -88,8 +88,8 @@ def run_profile(profile: Profile, setting: Setting, home: Path, again: bool = Fa
         _record(profile, setting, home, found, len(known))
     judged = verdicts(profile, found)
     show.console().print(table(profile, found), ", ".join(f"{k} {v}" for k, v in found.conditions.items()))
-    again = paired(found.twin, found.readings[0].ms)
-    print(f"{TWIN}: {again.shown(3)} times; by so much may this instrument be wrong")
+    twice = paired(found.twin, found.readings[0].ms)
+    print(f"{TWIN}: {twice.shown(3)} times; by so much may this instrument be wrong")
     show.verdicts(judged)
     if not setting.scale:  # the published networks
         write(profile, found, judged)
