@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LAYERS = [
-    {"spec", "tensors", "errors", "skeletons", "ranks"},
+    {"spec", "tensors", "errors", "skeletons", "ranks", "locks"},
     {"slots"},
     {"components"},
     {"variant"},
@@ -23,6 +23,7 @@ LAYERS = [
     {"track", "stats", "manipulate"},
     {"run"},
     {"judge", "looks", "show", "workers", "profiles"},
+    {"order", "ledger", "crew"},
     {"search", "report", "rtmo", "trunk_training", "deploy"},
     {"trained"},
     {"export"},
@@ -32,7 +33,7 @@ LAYERS = [
 ]
 COMPONENT = {"slots", "tensors", "errors", "skeletons", "spec", "components.blocks", "components.overlap"}
 FOREIGN = {
-    "optuna": "workbench.search",
+    "optuna": "workbench.ledger",
     "mlflow": "workbench.track",
     "fvcore": "workbench.cost",
     "pycocotools": "workbench.by_pycocotools",
@@ -137,7 +138,7 @@ def test_a_planted_fault_is_found(module: str, source: str) -> None:
     [
         ("workbench.components.backbones.stdc", "import timm\nfrom workbench.components.blocks import ConvBN"),
         ("workbench.components.coords.dcc", "from workbench.components.coords.regression import Regression"),
-        ("workbench.search", "import optuna\nfrom workbench.run import run"),
+        ("workbench.ledger", "import optuna\nfrom workbench.run import run"),
         ("studies.ablate_dcc", "from workbench.study import Study"),
     ],
 )

@@ -30,14 +30,13 @@ from workbench.report.page import Picture, Text
 from workbench.report.record import (
     Record,
     base_row,
-    images_frame,
     load,
     results_of,
     rows_frame,
-    slices_of,
     stem_of,
     write,
 )
+from workbench.report.slices import images_frame, slices_of
 from workbench.run import FLAT, last_gain
 from workbench.study import Better, Cheaper, Cited, Profile, Row, Setting, Study
 from workbench.variant import Protocol
@@ -78,7 +77,7 @@ def complete(home: Path, study: Study, setting: Setting, found: Callable[[str], 
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Complete jobs with known numbers; files are written below the test's own folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("workbench.report.record.FEWEST", 3)  # of 40 images
+    monkeypatch.setattr("workbench.report.slices.FEWEST", 3)  # of 40 images
     complete(tmp_path, STUDY, SETTING, FOUND.__getitem__)
     return tmp_path
 

@@ -18,12 +18,14 @@ from typing import Any
 import optuna
 import pytest
 
-from workbench import judge, looks, search, show
+from workbench import crew, judge, ledger, looks, search, show, workers
 from workbench.errors import Refused
+from workbench.ledger import Ledger
+from workbench.order import Decided, Order
 from workbench.presets import nano
 from workbench.report import record
 from workbench.run import Progress, Result, read
-from workbench.search import Ledger, Order, run_study
+from workbench.search import run_study
 from workbench.show import State
 from workbench.study import Better, Row, Setting, Study
 from workbench.train import Machine
@@ -93,7 +95,7 @@ def deadly(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Ca
     return finish(job, folder, tell)
 
 
-def broken(order: search.Order) -> None:
+def broken(order: Order) -> None:
     """A worker that can not even begin."""
     raise SystemExit(1)
 
@@ -110,12 +112,12 @@ class Book:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers as they are made in use; its imports take seconds."""
-    monkeypatch.setattr(search.workers, "START", "forkserver")
+    monkeypatch.setattr(workers, "START", "forkserver")
 
 
 @pytest.fixture(autouse=True)
 def _light(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search.workers, "START", "fork")
+    monkeypatch.setattr(workers, "START", "fork")
     monkeypatch.setattr(search.track, "Book", Book)
     monkeypatch.setattr(search, "check_distinct", lambda cells: None)  # has its own tests
 
@@ -196,7 +198,7 @@ def test_a_killed_worker_is_no_failure(go: Callable[..., int], tmp_path: Path) -
 
 
 def test_workers_that_can_not_begin_end_the_command(go: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "_serve", broken)
+    monkeypatch.setattr(crew, "_serve", broken)
     with pytest.raises(Refused, match="workers ended before they had done any work"):
         go(train=quick)
     assert not multiprocessing.active_children()
@@ -244,7 +246,7 @@ def test_until_decided_trains_only_what_is_open(tmp_path: Path, capsys: pytest.C
     def go(**options: Any) -> int:
         return run_study(UNTIL, SETTING, home=tmp_path, machine=Machine(), jobs=2, train=noisy, **options)
 
-    which: dict[str, Any] = {"home": tmp_path, "until": search.Decided(40)}
+    which: dict[str, Any] = {"home": tmp_path, "until": Decided(40)}
     assert search.status(UNTIL, SETTING, **which) == 1
     assert "looks taken 0, jobs 6 of at most 40; 6 of 6 runs are missing" in capsys.readouterr().out
     assert go() == 0  # the first round, as any study
@@ -253,13 +255,13 @@ def test_until_decided_trains_only_what_is_open(tmp_path: Path, capsys: pytest.C
     assert search.status(UNTIL, SETTING, **which) == 1
     out = capsys.readouterr().out
     assert "looks taken 1, jobs 8 of at most 40; 2 of 8 runs are missing" in out and "6 of 8 complete" in out
-    assert go(until=search.Decided(40)) == 0
+    assert go(until=Decided(40)) == 0
     out = capsys.readouterr().out
     assert seeds_of(tmp_path)["static"] == 2 and seeds_of(tmp_path)["base"] == seeds_of(tmp_path)["padding"] == 5
     assert set(log(tmp_path).values()) == {1}  # nothing twice
     assert "every claim is decided" in out and "F2 holds" in out and "static one: look 1: difference" in out
     before = log(tmp_path)
-    assert go(until=search.Decided(40)) == 0 and log(tmp_path) == before
+    assert go(until=Decided(40)) == 0 and log(tmp_path) == before
     assert search.status(UNTIL, SETTING, **which) == 0
     assert search.retry(UNTIL, SETTING, **which) == 0
 
@@ -276,7 +278,7 @@ def near(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Call
 def test_terminal_and_record_agree_after_until_decided(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The record finds the third seed, too, and must not judge it as if nobody had looked at the first two."""
     options: dict[str, Any] = {"home": tmp_path, "machine": Machine(), "jobs": 2, "train": near}
-    assert run_study(UNTIL, SETTING, until=search.Decided(8), **options) == 0
+    assert run_study(UNTIL, SETTING, until=Decided(8), **options) == 0
     said = capsys.readouterr().out
     results = record.results_of(UNTIL, SETTING, tmp_path)
     judged = record.judged_as_run(UNTIL, SETTING, tmp_path, results)
@@ -293,7 +295,7 @@ def test_terminal_and_record_agree_after_until_decided(tmp_path: Path, capsys: p
 def test_until_decided_begins_with_the_seeds_of_the_study() -> None:
     order, more = Order(UNTIL, SETTING, Path()), Order(replace(UNTIL, default="test", seeds=4), SETTING, Path())
     one = Order(UNTIL, replace(SETTING, seeds=1), Path())  # shows no spread
-    until = search.Decided(99)
+    until = Decided(99)
     assert [o.terms(None, until) for o in (order, more, one)] == [looks.Terms(n, 99) for n in (2, 4, 2)]
     assert more.terms(3, until) == looks.Terms(3, 99) and more.terms(3, None) is None
     assert len(more.asked(None, until)) == 4 * len(UNTIL.rows)
@@ -301,7 +303,7 @@ def test_until_decided_begins_with_the_seeds_of_the_study() -> None:
 
 def test_until_decided_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the second round, whose cells follow from the first one's results."""
-    until = search.Decided(40)
+    until = Decided(40)
     run_study(UNTIL, SETTING, home=tmp_path, machine=Machine(), jobs=2, train=noisy)
     fill, fills = Ledger.fill, iter(range(100))
 
@@ -320,7 +322,7 @@ def test_until_decided_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypa
 
 
 def test_a_failed_row_stops_the_looks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options: dict[str, Any] = {"home": tmp_path, "machine": Machine(), "jobs": 2, "until": search.Decided(40)}
+    options: dict[str, Any] = {"home": tmp_path, "machine": Machine(), "jobs": 2, "until": Decided(40)}
     assert run_study(UNTIL, SETTING, train=faulty, **options) == 1
     out = capsys.readouterr().out
     assert "looks taken 0" in out and "4 of 6 runs are missing" in out and "workbench study retry fake" in out
@@ -344,7 +346,7 @@ from pathlib import Path
 from tests import test_search as t
 t.search.track.Book = t.Book
 t.search.check_distinct = lambda cells: None
-t.search.workers.START = "fork"  # one import less
+t.workers.START = "fork"  # one import less
 if __name__ == "__main__":
     sys.exit(t.run_study(t.STUDY, t.SETTING, home=Path(sys.argv[1]), machine=t.Machine(), jobs=2, train=t.slow))
 """
@@ -436,7 +438,7 @@ def test_a_trial_is_claimed_by_one_worker_only(tmp_path: Path) -> None:
 
 
 def test_the_ledger_is_refused_on_a_network_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "_file_system", lambda folder: "nfs4")
+    monkeypatch.setattr(ledger, "_file_system", lambda folder: "nfs4")
     with pytest.raises(Refused, match="WORKBENCH_HOME"):
         Ledger(Order(STUDY, SETTING, tmp_path))
 
@@ -455,11 +457,11 @@ def test_wrong_changes_and_missing_data_are_refused_at_once(go: Callable[..., in
 
 
 def test_a_dead_owner_is_seen_and_a_living_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    me = search._me()
-    assert search._alive(me)
+    me = ledger._me()
+    assert ledger._alive(me)
     host, pid, born = me.rsplit(" ", 2)
-    assert not search._alive(f"{host} {pid} {float(born) - 100:.2f}")  # the number was given away again
-    assert search._alive(f"elsewhere {pid} {born}")  # only the heartbeat knows
+    assert not ledger._alive(f"{host} {pid} {float(born) - 100:.2f}")  # the number was given away again
+    assert ledger._alive(f"elsewhere {pid} {born}")  # only the heartbeat knows
 
 
 def test_the_table_has_differences_and_their_spread(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

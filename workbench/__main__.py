@@ -37,6 +37,7 @@ def _study(args: argparse.Namespace) -> int:
     if args.words[0] not in ("status", "replay"):
         workers.prepare()  # imports while we do
     from workbench import presets, profiles, search, study
+    from workbench.order import Decided
     from workbench.study import Profile
     from workbench.train import this_machine
 
@@ -54,7 +55,7 @@ def _study(args: argparse.Namespace) -> int:
     which: dict[str, Any] = {"home": _home(), "data": args.data, "seeds": args.seeds, "sets": dict(args.set)}
     if verb == ["replay"]:
         return search.replay(asked, setting, **which)
-    which["until"] = None if args.until is None else search.Decided(args.budget)
+    which["until"] = None if args.until is None else Decided(args.budget)
     if verb == ["status"]:
         return search.status(asked, setting, **which)
     if verb == ["retry"]:

@@ -10,7 +10,6 @@ found by its identity and left as it is, so recording again does nothing.
 from __future__ import annotations
 
 import base64
-import fcntl
 import json
 import logging
 import math
@@ -19,11 +18,11 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.locks import locked
 from workbench.study import Cell, Setting, Study
 
 # read when mlflow is imported
@@ -88,7 +87,7 @@ class Book:
             tags: commit, machine and the like.
             folder: the job's folder, whose files become artifacts.
         """
-        with _locked(self._home / "mlflow.lock"):
+        with locked(self._home / "mlflow.lock"):
             client, experiment, parent = self._open()
             identity = self._identity(cell)
             for run in _find(client, experiment, identity):
@@ -116,13 +115,13 @@ class Book:
 
     def summarise(self, text: str) -> None:
         """What the setting's own page says, in Markdown."""
-        with _locked(self._home / "mlflow.lock"):
+        with locked(self._home / "mlflow.lock"):
             client, _, parent = self._open()
             client.set_tag(parent, "mlflow.note.content", text[:NOTE])
 
     def attach(self, files: Sequence[Path]) -> None:
         """Files of a report, to the setting's own page."""
-        with _locked(self._home / "mlflow.lock"):
+        with locked(self._home / "mlflow.lock"):
             client, _, parent = self._open()
             for file in files:
                 client.log_artifact(parent, str(file))
@@ -264,15 +263,6 @@ def _log(
     client.log_batch(run_id, params=[Param(k, v) for k, v in parameters.items()])
     for start in range(0, len(points), CHUNK):
         client.log_batch(run_id, metrics=points[start : start + CHUNK])
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One writer at a time; the lock falls with the process that holds it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def pages(home: Path, port: int) -> dict[str, str]:

@@ -19,9 +19,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from workbench.report import Frame
 from workbench.report.networks import Example, Person, Profile
 from workbench.report.numbers import STATES, interval_of, latency_text
-from workbench.report.record import Frame, percent
+from workbench.stats import percent
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#6E5A00", "#000000")
 MARKERS = "osD^vPX*"

@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 
 from workbench.errors import Refused
-from workbench.report.record import DATA, Frame, Record, base_row, percent, read_csv
+from workbench.report import Frame
+from workbench.report.record import DATA, Record, base_row, read_csv
 from workbench.run import FLAT, last_gain
+from workbench.stats import percent
 from workbench.study import Cheaper, Profile
 
 VERDICT = ["claim", "text", "verdict", "reason"]

@@ -14,10 +14,11 @@ from shlex import quote
 from typing import Any
 
 from workbench.errors import Refused
-from workbench.report import draw, networks, numbers
+from workbench.report import Frame, draw, networks, numbers
 from workbench.report.numbers import values
-from workbench.report.record import DATA, Frame, Record, percent, read_csv
+from workbench.report.record import DATA, Record, read_csv
 from workbench.run import FLAT
+from workbench.stats import percent
 from workbench.study import Profile, find
 
 RENDERED = Path("reports/rendered")
