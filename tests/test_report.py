@@ -393,6 +393,13 @@ def test_the_front_leaves_out_repeated_rows_and_names_who_beats_whom(record: Rec
     assert lines["base"]["beaten by"] == "more" and lines["more"]["front"]
 
 
+def test_rows_that_run_one_network_have_no_front(record: Record) -> None:
+    assert numbers.alike(record) == ""
+    same = replace(record, runs=record.runs.assign(gflops=0.5))
+    assert "same parameters and multiply-adds" in text(page.fronts(same)) and "ms, differ by" in numbers.alike(same)
+    assert "same parameters" in text(page.front_table(same, "gflops"))
+
+
 def test_titles_follow_the_numbers() -> None:
     verdict = {"holds": "C1", "fails": "C2", "open": "C3"}
     frame = pd.DataFrame(

@@ -234,14 +234,20 @@ def _tags(machine: Machine) -> dict[str, str]:
 
 
 def commit() -> str:
-    """The commit of this checkout, with "+" where files differ from it; "unknown" outside a repository."""
-    here = Path(__file__).parent
+    """The commit of this checkout, with "+" where files differ from it; "unknown" outside a repository.
+
+    What a study or a report has written counts as no difference: the next one would be marked for it.
+    """
     try:
-        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=here, capture_output=True, text=True)
-        dirty = subprocess.run(["git", "status", "--porcelain", "-uno"], cwd=here, capture_output=True, text=True)
+        head = _git("rev-parse", "--short=12", "HEAD")
+        dirty = _git("status", "--porcelain", "-uno", "--", ":/", ":(top,exclude)reports")
     except OSError:
         return "unknown"
     return head.stdout.strip() + ("+" if dirty.stdout.strip() else "") if head.returncode == 0 else "unknown"
+
+
+def _git(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True)
 
 
 def _write(path: Path, text: str) -> None:

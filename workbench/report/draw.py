@@ -348,15 +348,15 @@ def persons(frame: Frame, title: str) -> Figure:
 
 def examples(shown: Sequence[Example], labels: Sequence[str], title: str) -> Figure:
     """A line per image: what is there, then what each row finds, with the mean OKS of the image's persons."""
-    side = WIDTH / (len(labels) + 1)
-    figure = _figure(WIDTH, 0.9 + (side + 0.24) * len(shown))
+    side = max(WIDTH / (len(labels) + 1), 1.15)  # many rows: a wider figure, not smaller persons
+    figure = _figure(side * (len(labels) + 1), 0.9 + (side + 0.24) * len(shown))
     grid = figure.subplots(len(shown), len(labels) + 1, squeeze=False)
     for axes, example in zip(grid, shown, strict=True):
         _picture(axes[0], example.truth, "")
         for axis, label in zip(axes[1:], labels, strict=True):
             _picture(axis, example.found[label], f"{100 * example.quality[label]:.0f} %")
     for axis, text in zip(grid[0], ["what is there", *labels], strict=True):
-        axis.set_title(textwrap.fill(text, max(8, int(side * 9))), fontsize=8.5)
+        axis.set_title(textwrap.fill(text, int(side * 9), break_long_words=False), fontsize=8.5)
     _title(figure, title)
     return figure
 

@@ -248,6 +248,21 @@ def front_frame(record: Record, cost: str) -> Frame:
     return frame
 
 
+def alike(record: Record) -> str:
+    """What to say where all rows count the same: they run one network, and a front of them is drawn by chance.
+
+    Empty where they do not.
+    """
+    counted = [set(record.runs[name]) for name in ("params", "gflops") if name in record.runs]
+    if not counted or len(set(record.runs["row"])) < 2 or any(len(values) > 1 for values in counted):
+        return ""
+    same = "every row has the same parameters and multiply-adds"
+    if "latency_ratio" not in record.runs:
+        return same
+    times = latency_of(record.runs)
+    return f"{same}; their latencies, {times.min():.1f} to {times.max():.1f} ms, differ by chance"
+
+
 def cost_text(record: Record, cost: str) -> str:
     """A cost as an axis or a column names it."""
     if cost == "gflops":

@@ -268,6 +268,8 @@ def fronts(record: Record) -> Piece:
     frames = {cost: frame for cost, frame in frames.items() if len(frame) > 1}
     if not frames:
         return left_out("AP against cost", "fewer than two rows have both")
+    if same := numbers.alike(record):
+        return left_out("AP against cost", same)
     title = "; ".join(numbers.front_finding(frame, cost) for cost, frame in frames.items())
     named = {numbers.cost_text(record, cost): frame for cost, frame in frames.items()}
     return _picture(draw.fronts(named, numbers.labels(record), title), title)
@@ -278,6 +280,8 @@ def front_table(record: Record, cost: str) -> Text:
     frame = numbers.front_frame(record, cost)
     if len(frame) < 2:
         return left_out("The front", "fewer than two rows have AP and this cost")
+    if same := numbers.alike(record):
+        return left_out("The front", same)
     lines = [
         [str(c["row"]), _number(c["cost"], 3), _number(100 * c["AP"], 1), "yes" if c["front"] else "", c["beaten by"]]
         for c in numbers.dominated_frame(frame).to_dict("records")
