@@ -1,6 +1,6 @@
 """Do the statistics keep what they promise? Studies with a known truth, simulated by the thousand.
 
-Run:   workbench bench coverage          (about four minutes of one core; writes reports/data/coverage.csv)
+Run:   workbench bench coverage          (about six minutes of one core; writes reports/data/coverage.csv)
 
 Coverage: how often an interval of 95 % holds the truth that it speaks of. Over images that is the difference between
 these checkpoints on other images, over seeds the difference between the methods on these images. The widest, which
@@ -110,17 +110,17 @@ def table() -> Iterator[tuple[str, str, int | str, int, str, str]]:
             name = f"{len(TRUNKS)} trunks: {noise.name}"
             for part, rate in trunk_coverage(noise, seeds, 1_000).items():
                 yield "coverage", name, seeds, 1_000, part, f"{rate:.4f}"
-            for what, rate in errors(noise, seeds, 500, PROBE).items():
-                yield "errors", name, seeds, 500, what, f"{rate:.4f}"
+            for what, rate in errors(noise, seeds, 1_000, PROBE).items():
+                yield "errors", name, seeds, 1_000, what, f"{rate:.4f}"
     for seeds in (2, 3, 5):
         for part, rate in ap_coverage(seeds, 300).items():
             yield "coverage of AP", "match records", seeds, 300, part, f"{rate:.4f}"
     for noise in (NOISE[0], NOISE[2], NOISE[5]):
         for seeds in (2, 3, 5):
-            for what, rate in errors(noise, seeds, 500).items():
-                yield "errors", noise.name, seeds, 500, what, f"{rate:.4f}"
-        for what, rate in errors_until_decided(noise, 500).items():
-            yield "errors", noise.name, "2 to 12", 500, what, f"{rate:.4f}"
+            for what, rate in errors(noise, seeds, 1_000).items():
+                yield "errors", noise.name, seeds, 1_000, what, f"{rate:.4f}"
+        for what, rate in errors_until_decided(noise, 1_000).items():
+            yield "errors", noise.name, "2 to 12", 1_000, what, f"{rate:.4f}"
     for gain in (1.0, 2.0, 4.0):
         for what, value in savings(gain, 100).items():
             name = f"two claims of four true, by {gain:g} times the spread of a difference"
