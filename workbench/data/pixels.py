@@ -91,8 +91,8 @@ class Resized(Sketch):
 
     @classmethod
     def drawn(cls, those: Sequence[Self], stored: Sequence[Tensor]) -> Sequence[Tensor]:
-        images = draw([s.of for s in those], stored)
-        return [_pixels(F.interpolate(_planes(i[None]), s.size, mode="bilinear"))[0] for i, s in zip(images, those)]
+        images = (_planes(image[None]) for image in draw([s.of for s in those], stored))
+        return [_pixels(F.interpolate(image, those[0].size, mode="bilinear"))[0] for image in images]
 
 
 # Paste
@@ -177,18 +177,18 @@ def mixed(image: Image, other: Image, zoom: Size, flip: bool, top: int, left: in
     """Half the image, half a window of another one of the same size: resized to `zoom`, perhaps mirrored, seen from
     its `top` and `left` on, with grey beyond its edges. The mean is rounded down, and nothing before it."""
     high, wide = image.shape[:2]
-    if isinstance(image, Sketch):
+    if isinstance(image, Sketch) and isinstance(other, Sketch):
         sx, sy = wide / zoom[1], high / zoom[0]
         first = zoom[1] - 1 - left if flip else left
         back = ((-sx if flip else sx, 0.0, (first + 0.5) * sx - 0.5), (0.0, sy, (top + 0.5) * sy - 0.5))
         return Mixed((high, wide), image, other, back, (zoom[0] - top, zoom[1] - left))
-    zoomed = cv2.resize(other.astype(np.float32), zoom[::-1])
+    zoomed = cv2.resize(cast(Any, other).astype(np.float32), zoom[::-1])
     if flip:
         zoomed = cv2.flip(zoomed, 1)
     cut = zoomed[top : top + high, left : left + wide]
     seen = np.full((high, wide, 3), PAD, np.float32)
     seen[: cut.shape[0], : cut.shape[1]] = cut
-    return ((image + seen) * np.float32(0.5)).astype(np.uint8)
+    return ((cast(Any, image) + seen) * np.float32(0.5)).astype(np.uint8)
 
 
 @final
@@ -201,7 +201,7 @@ class Mixed(Sketch):
 
     @classmethod
     def drawn(cls, those: Sequence[Self], stored: Sequence[Tensor]) -> Sequence[Tensor]:
-        images, others = (_planes(_stacked(draw(part, stored))) for part in zip(*((s.of, s.other) for s in those)))
+        images, others = (_planes(_stacked(draw(p, stored))) for p in ([s.of for s in those], [s.other for s in those]))
         seen = _sampled(others, [s.back for s in those], those[0].size, "border")
         rows, columns = (torch.arange(side, device=seen.device) for side in those[0].size)
         last = torch.tensor([s.seen for s in those]).to(seen.device, non_blocking=True)[..., None, None, None]  # n, 2
@@ -232,7 +232,8 @@ class Shifted(Sketch):
     def drawn(cls, those: Sequence[Self], stored: Sequence[Tensor]) -> Sequence[Tensor]:
         images = _stacked(draw([s.of for s in those], stored)).float()
         steps = torch.tensor([s.steps for s in those], dtype=torch.float32).to(images.device, non_blocking=True)
-        hue, saturation, value = (h + step for h, step in zip(_hsv(images), steps[..., None, None].unbind(1)))
+        before, step = _hsv(images), steps[..., None, None].unbind(1)  # each (n, 1, 1)
+        hue, saturation, value = (old + new for old, new in zip(before, step, strict=True))
         return _bgr(hue % 180, saturation.clamp(0, 255), value.clamp(0, 255)).to(torch.uint8).unbind()
 
 
