@@ -154,9 +154,9 @@ class Warped(Sketch):
 
     @classmethod
     def drawn(cls, those: Sequence[Self], stored: Sequence[Tensor]) -> Sequence[Tensor]:
-        images = _planes(_stacked(draw([s.of for s in those], stored))) - PAD
+        images = _planes(_stacked(draw([s.of for s in those], stored))).sub_(PAD)  # beyond it is 0
         seen = _sampled(images, [s.back for s in those], those[0].size, "zeros")
-        return _pixels(seen + PAD).unbind()
+        return _pixels(seen.add_(PAD)).unbind()
 
 
 def _sampled(images: Tensor, back: Sequence[Back], size: Size, beyond: str) -> Tensor:
