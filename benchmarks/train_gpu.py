@@ -15,14 +15,13 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
 
 import torch
-from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks import _floors
@@ -101,18 +100,17 @@ def shares(call: Call, device: str) -> dict[str, float]:
     """
     call()
     cuda = torch.device(device).type == "cuda"
-    on = DeviceType.CUDA if cuda else DeviceType.CPU
     with profile(activities=[ProfilerActivity.CUDA if cuda else ProfilerActivity.CPU]) as seen:
         began = time.perf_counter()
         call()
         if cuda:
             torch.cuda.synchronize(device)
         whole = time.perf_counter() - began
-    seconds: Counter[str] = Counter()
+    seconds: dict[str, float] = defaultdict(float)
     for event in seen.key_averages():
-        if event.device_type == on and not event.is_user_annotation:
+        if event.device_type.name == ("CUDA" if cuda else "CPU") and not event.is_user_annotation:
             seconds[kind(event.key)] += (event.self_device_time_total if cuda else event.self_cpu_time_total) / 1e6
-    seconds[REST[1]] = max(whole - seconds.total(), 0.0)
+    seconds[REST[1]] = max(whole - sum(seconds.values()), 0.0)
     return {row: seconds[row] / whole for row in (*KINDS, *REST)}
 
 

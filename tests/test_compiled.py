@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.small import small_job
+from tests.small import small_job, small_variant
 from workbench.data.source import open_source
 from workbench.model import Network
 from workbench.train import Machine, State, as_run, train
@@ -20,7 +21,8 @@ BACKENDS = [
 
 
 def trained(machine: Machine, home: Path) -> tuple[State, list[dict[str, torch.Tensor]]]:
-    job = small_job(epochs=1)
+    less = {"head.stacked_convs": 1, "backbone.depth": 0.01}  # compiling takes its time
+    job = replace(small_job(epochs=1), variant=small_variant(**less))
     source = open_source(job, 0, home, None, machine.device, machine.resident)
     state = State(job, machine)
     return state, [tick.terms for tick in train(job, state, source.train, source.steps, machine)]

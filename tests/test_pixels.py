@@ -1,4 +1,9 @@
-"""What a device draws from sketches is what OpenCV makes of arrays: persons equal, pixels to a grey level or two."""
+"""What a device draws from sketches is what OpenCV makes of arrays: persons equal, pixels up to rounding.
+
+Measured on noise, in grey levels: no operation differs by more than 1, for 13 % of the values where images are resized,
+9 % where colours are turned, under 0.2 % elsewhere. A whole pipeline differs by 0.11 in the mean and by 13 at most:
+where a pixel is dark or grey, one level before its colour is turned becomes several after.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +42,9 @@ def differences(made: Sequence[Any], expected: Sequence[np.ndarray]) -> np.ndarr
 
 TURN = np.array([[0.8, -0.3, 11.3], [0.3, 0.9, -7.8], [0.0, 0.0, 1.0]])
 OPERATIONS: dict[str, tuple[Operation, int, float]] = {  # largest difference, share of values that differ
-    "smaller": (lambda a, _: pixels.resized(a, (31, 47)), 1, 0.2),
-    "larger": (lambda a, _: pixels.resized(a, (99, 130)), 1, 0.2),
-    "nothing left": (lambda a, _: pixels.resized(a, (0, 5)), 1, 0.2),
+    "smaller": (lambda a, _: pixels.resized(a, (31, 47)), 1, 0.15),
+    "larger": (lambda a, _: pixels.resized(a, (99, 130)), 1, 0.15),
+    "nothing left": (lambda a, _: pixels.resized(a, (0, 5)), 1, 0.15),
     "pasted": (lambda a, b: pixels.pasted([(a, -9, 5), (b, 40, 20), (a, 300, 0)], (70, 90)), 0, 0.0),
     "warped": (lambda a, _: pixels.warped(a, TURN, (64, 96)), 1, 0.01),
     "warped far off": (lambda a, _: pixels.warped(a, TURN + np.array([[0, 0, 500]] * 3), (32, 32)), 0, 0.0),
@@ -94,7 +99,6 @@ def test_every_pipeline_gives_the_same_persons_and_pixels(name: str, device: str
         for field, value in stages(a).items():
             np.testing.assert_array_equal(value, getattr(b, field), err_msg=field)
     found = differences(draw([m.image for m in made], stored), [e.image for e in expected])
-    # where a pixel is dark or grey, a level before the colours are turned becomes several after
     assert found.mean() < 0.15 and (found > 2).mean() < 0.01 and found.max() <= 20, (found.mean(), found.max())
 
 

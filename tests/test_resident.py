@@ -13,6 +13,7 @@ import torch
 
 from tests.small import small_job
 from tests.test_pixels import DEVICES
+from workbench import run
 from workbench.data import resident
 from workbench.data.coco import open_dataset
 from workbench.data.figures import Figures, cached
@@ -20,7 +21,7 @@ from workbench.data.images import Unreadable
 from workbench.data.resident import Resident, placed
 from workbench.data.source import Source, fingerprint, open_source
 from workbench.tensors import Batch
-from workbench.train import Machine, State, train
+from workbench.train import Machine
 from workbench.variant import Job
 
 COCO = Path(__file__).parents[1].parent / "shared" / "data" / "coco"
@@ -108,9 +109,14 @@ def test_unreadable_images_are_left_out_and_counted(tmp_path: Path) -> None:
         assert np.array_equal(samples[i].keypoints, train[i].keypoints)
 
 
-def test_a_job_learns_from_them(tmp_path: Path) -> None:
-    job = small_job(augment="light")
-    stays = open_source(job, 0, tmp_path, resident=0.5)
-    state = State(job, Machine())
-    ticks = list(train(job, state, stays.train, stays.steps))
-    assert len(ticks) == 3 * stays.steps and all(torch.isfinite(t) for tick in ticks for t in tick.terms.values())
+def test_a_job_asks_for_what_its_machine_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Asked(Exception):
+        pass
+
+    def source(job: Job, workers: int, home: Path, data: Path | None, device: str, resident: float) -> Source:
+        raise Asked(workers, home, data, device, resident)
+
+    monkeypatch.setattr(run, "open_source", source)
+    with pytest.raises(Asked) as asked:
+        run.run(small_job(), Machine("cuda", workers=3, resident=0.5), tmp_path / "jobs" / "x")
+    assert asked.value.args == (3, tmp_path, None, "cuda", 0.5)

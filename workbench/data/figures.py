@@ -167,9 +167,10 @@ class CachedFigures:
 
     def image(self, i: int) -> NDArray[np.uint8]:
         """The pixels alone, (H, W, 3)."""
-        if self._images is None:
-            self._images = np.load(self.folder / _IMAGES, mmap_mode="r")
-        return np.array(self._images[_position(i, self.count)])
+        images = self._images
+        if images is None:
+            images = self._images = np.load(self.folder / _IMAGES, mmap_mode="r")
+        return np.array(images[_position(i, self.count)])
 
     def sample(self, i: int, image: Any) -> Sample:
         """The persons of an image, with it or with what stands for it."""
