@@ -13,7 +13,7 @@ from workbench.latency import Call
 from workbench.train import Machine
 from workbench.variant import Job
 
-SIDE = 512  # of the square matrices: two of them and their product fit into a core's cache
+SIDE, CUDA_SIDE = 512, 4096  # of the square matrices: three fit into a core's cache; enough work for a whole GPU
 
 
 def multiply_adds(job: Job, positives: int) -> int:
@@ -28,9 +28,10 @@ def multiply_adds(job: Job, positives: int) -> int:
 def products(amount: int, machine: Machine) -> Call:
     """About `amount` multiply-adds as products of square matrices, in the precision that the step uses."""
     number = torch.bfloat16 if machine.bf16 else torch.float32
-    a, b = torch.rand(2, SIDE, SIDE, device=machine.device, dtype=number)
+    side = CUDA_SIDE if torch.device(machine.device).type == "cuda" else SIDE
+    a, b = torch.rand(2, side, side, device=machine.device, dtype=number)
     out = torch.empty_like(a)
-    count = max(round(amount / SIDE**3), 1)
+    count = max(round(amount / side**3), 1)
 
     def call() -> None:
         for _ in range(count):

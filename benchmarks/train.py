@@ -38,7 +38,7 @@ from workbench.optim import learning_rate
 from workbench.ranks import average_gradients
 from workbench.skeletons import skeleton
 from workbench.tensors import Batch
-from workbench.train import Machine, State, this_machine, train
+from workbench.train import Machine, State, as_run, this_machine, train
 from workbench.variant import Job, Protocol, phase_at
 
 PARTS = ("data", "forward", "assignment and losses", "backward", "optimiser and EMA")
@@ -73,21 +73,21 @@ class Parts:
     def __init__(self, job: Job, data: Callable[[int], Iterable[Batch]], steps: int, machine: Machine) -> None:
         self.job, self.machine, self.steps = job, machine, steps
         self.state = State(job, machine)
-        self.state.model.train()
-        self.batches, self.step = _from(data, _middle(job)), _middle(job) * steps
+        self.forward = as_run(self.state.model.train(), job, machine)
+        self.batches, self.step = endless(data, middle(job)), middle(job) * steps
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.cpu: dict[str, list[float]] = defaultdict(list)
 
     def __call__(self) -> None:
         job, state, machine = self.job, self.state, self.machine
-        total, phase = job.protocol.epochs * self.steps, phase_at(job, _middle(job) / job.protocol.epochs)
+        total, phase = job.protocol.epochs * self.steps, phase_at(job, middle(job) / job.protocol.epochs)
         self._start()
         for group in state.optim.param_groups:
             group["lr"] = learning_rate(job.recipe.schedule, group["base"], self.step, total)
         batch = next(self.batches).to(machine.device)
         self._done("data")
         with machine.autocast():
-            dense = state.model(batch.images)
+            dense = self.forward(batch.images)
             self._done("forward")
             terms = losses(state.model, dense, batch.targets, phase)
             loss = torch.stack(list(terms.values())).sum()
@@ -114,12 +114,13 @@ class Parts:
         self.cpu[part].append(self._began[1] - cpu)
 
 
-def _middle(job: Job) -> int:
+def middle(job: Job) -> int:
     """The epoch that is timed: in the longest phase, in which the coordinate stage teaches the regression branch."""
     return job.protocol.epochs // 2
 
 
-def _from(data: Callable[[int], Iterable[Batch]], epoch: int) -> Iterator[Batch]:
+def endless(data: Callable[[int], Iterable[Batch]], epoch: int) -> Iterator[Batch]:
+    """The batches of this epoch and of all that follow."""
     while True:
         yield from data(epoch)
         epoch += 1
@@ -130,7 +131,7 @@ class Whole:
 
     def __init__(self, job: Job, data: Callable[[int], Iterable[Batch]], steps: int, machine: Machine) -> None:
         self.state = State(job, machine)
-        self.state.epoch = _middle(job)
+        self.state.epoch = middle(job)
         self.ticks = train(job, self.state, data, steps, machine)
 
     def __call__(self) -> None:
@@ -141,8 +142,8 @@ class Plain:
     """The step as written first, one per call."""
 
     def __init__(self, job: Job, data: Callable[[int], Iterable[Batch]], steps: int, device: str) -> None:
-        self.training, self.batches = PlainTraining(job, device), _from(data, _middle(job))
-        self.step, self.total = _middle(job) * steps, job.protocol.epochs * steps
+        self.training, self.batches = PlainTraining(job, device), endless(data, middle(job))
+        self.step, self.total = middle(job) * steps, job.protocol.epochs * steps
 
     def __call__(self) -> None:
         self.training.step(next(self.batches), self.step, self.total)
@@ -211,7 +212,7 @@ def timed(case: Case, machine: Machine, rounds: int, anyway: bool, home: Path) -
     """The lines of one case, without label and conditions of the record."""
     job, batch = case.job, case.job.protocol.batch
     source = open_source(job, 0, home)
-    data = _from(source.train, _middle(job))
+    data = endless(source.train, middle(job))
     parts = Parts(job, source.train, source.steps, machine)
     whole = Whole(job, source.train, source.steps, machine)
     plain = Plain(job, source.train, source.steps, machine.device)

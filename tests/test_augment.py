@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workbench.data import augment, geometry
+from workbench.data import augment, geometry, pixels
 from workbench.data.augment import Augment, Fit, Letterbox, MixUp
 from workbench.errors import Refused
 from workbench.tensors import Sample
@@ -90,7 +90,7 @@ def test_mixup(i: int) -> None:
 @pytest.mark.parametrize("i", range(3))
 def test_hsv(i: int) -> None:
     hue, saturation, value = gold(f"hsv{i}_gains").tolist()
-    assert np.array_equal(geometry.shift_hsv(gold("hsv_in"), hue, saturation, value), gold(f"hsv{i}_out"))
+    assert np.array_equal(pixels.shifted(gold("hsv_in"), hue, saturation, value), gold(f"hsv{i}_out"))
 
 
 def test_flip_and_filter() -> None:

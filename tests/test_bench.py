@@ -74,7 +74,7 @@ def test_the_step_in_parts_is_the_real_one() -> None:
     job = small_job(epochs=4)
     data = loader(job)
     parts, state = bench.Parts(job, data, len(data), Machine()), State(job, Machine())
-    state.epoch = bench._middle(job)
+    state.epoch = bench.middle(job)
     for _ in train(job, state, data, len(data)):
         parts()
     for real, cut in ((state.model, parts.state.model), (state.averaged, parts.state.averaged)):

@@ -93,7 +93,7 @@ def run(
 
 def _work(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> None:
     """Trains; the first of several ranks also evaluates and writes."""
-    source = open_source(job, machine.workers, folder.parent.parent, data)
+    source = open_source(job, machine.workers, folder.parent.parent, data, machine.device, machine.resident)
     state, checkpoint = State(job, machine, source.network), folder / "checkpoint.pt"
     if checkpoint.exists():
         state.load(checkpoint)

@@ -31,7 +31,7 @@ Levels = tuple[Level, ...]
 class Sample:
     """One image and its persons, as a data set gives it and the augmentations change it."""
 
-    image: NDArray[np.uint8]  # (H, W, 3), BGR
+    image: Any  # (H, W, 3) uint8, BGR; or a `data.pixels.Sketch` of that
     boxes: Array  # (G, 4)
     keypoints: Array  # (G, K, 2)
     visible: Array  # (G, K): 2 visible, 1 occluded, 0 not labelled or outside; augmentations keep the value or set 0

@@ -18,29 +18,42 @@ from workbench.criterion import losses
 from workbench.model import Network
 from workbench.optim import MovingAverage, learning_rate, parameter_groups
 from workbench.ranks import average_gradients
-from workbench.tensors import Batch
+from workbench.tensors import Batch, Dense
 from workbench.variant import Job, phase_at
+
+RESIDENT = 0.5  # of a GPU's free memory: the other half holds a step
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where a job runs. Never part of its identity. `ranks` processes share a job, one per GPU."""
+    """Where a job runs. Never part of its identity. `ranks` processes share a job, one per GPU.
+
+    Fields:
+        resident: share of the device's free memory that the training images may stay in.
+        compiler: a backend of `torch.compile` for the dense part of the network where sizes are fixed; "" for none.
+    """
 
     device: str = "cpu"
     bf16: bool = False
     workers: int = 0
     ranks: int = 1
+    resident: float = 0.0
+    compiler: str = ""
 
     def autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(torch.device(self.device).type, torch.bfloat16) if self.bf16 else nullcontext()
 
 
 def this_machine() -> Machine:
-    """All CUDA devices where there are any, with loader processes; bf16 where the device has matrix units for it."""
+    """All CUDA devices where there are any, with loader processes and, where they fit, the images in their memory.
+
+    bf16 where the device has matrix units for it.
+    """
     if torch.cuda.is_available():
         ranks = torch.cuda.device_count()
         workers = max(min((os.cpu_count() or 1) // ranks - 1, 12), 0)
-        return Machine("cuda", torch.cuda.is_bf16_supported(including_emulation=False), workers, ranks)
+        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        return Machine("cuda", bf16, workers, ranks, resident=RESIDENT)
     return Machine("cpu", torch.cpu._is_amx_tile_supported())
 
 
@@ -96,6 +109,15 @@ class Tick:
     epoch_end: bool
 
 
+def as_run(model: Network, job: Job, machine: Machine) -> Callable[[Any], Dense]:
+    """The network's forward pass as the machine runs it. Compiled are backbone, neck and the head's towers, and only
+    where all batches have one size: each further size would compile anew."""
+    if not machine.compiler or job.protocol.trunk or job.protocol.sides[0]:
+        return model
+    towers = torch.compile(model.towers, backend=machine.compiler, dynamic=False)
+    return lambda images: model(towers(images))
+
+
 def train(
     job: Job, state: State, data: Callable[[int], Iterable[Batch]], steps: int, machine: Machine = Machine()
 ) -> Iterator[Tick]:
@@ -105,6 +127,7 @@ def train(
         RuntimeError: the gradient is not finite; nothing was stepped.
     """
     model, total, accumulate = state.model.train(), job.protocol.epochs * steps, job.protocol.accumulate
+    forward = as_run(model, job, machine)
     for epoch in range(state.epoch, job.protocol.epochs):
         phase = phase_at(job, epoch / job.protocol.epochs)
         for i, batch in enumerate(data(epoch), start=1):
@@ -114,7 +137,7 @@ def train(
 
             batch = batch.to(machine.device)
             with machine.autocast():
-                dense = model(batch.images)
+                dense = forward(batch.images)
                 terms = losses(model, dense, batch.targets, phase)
             (torch.stack(list(terms.values())).sum() / accumulate).backward()
             if i % accumulate == 0 or i == steps:  # what is left at the end of an epoch is in no checkpoint

@@ -106,12 +106,29 @@ class Annotated(Sequence[Sample]):
             Unreadable: the image is missing, broken or not of the annotated size.
         """
         self._refuse(self.findings)
-        picture, table = self._used[index], self._table
+        return self.sample(index, self.image(index))
+
+    def size_of(self, index: int) -> tuple[int, int]:
+        """Height and width of an image, as annotated."""
+        return self._used[index].height, self._used[index].width
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """The pixels alone, (H, W, 3).
+
+        Raises:
+            Unreadable: as when both are asked for.
+        """
+        picture = self._used[index]
         image = read_image(self.images / picture.file)
         height, width = image.shape[:2]
         if (width, height) != (picture.width, picture.height):
             reason = f"{width}x{height} pixels, annotated for {picture.width}x{picture.height}"
             raise Unreadable(str(self.images / picture.file), reason)
+        return image
+
+    def sample(self, index: int, image: Any) -> Sample:
+        """The persons of an image, with it or with what stands for it."""
+        picture, table = self._used[index], self._table
         points = table.keypoints[picture.rows]
         return Sample(
             image=image,

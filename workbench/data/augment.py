@@ -12,7 +12,7 @@ from typing import final
 
 import numpy as np
 
-from workbench.data import geometry
+from workbench.data import geometry, pixels
 from workbench.errors import Refused
 from workbench.tensors import Sample
 
@@ -102,7 +102,7 @@ class Hsv:
         steps = (rng.uniform(-1, 1, 3) * bounds * rng.integers(2, size=3)).astype(int)  # towards 0
         if not steps.any():
             return sample
-        return replace(sample, image=geometry.shift_hsv(sample.image, *steps.tolist()))
+        return replace(sample, image=pixels.shifted(sample.image, *steps.tolist()))
 
 
 @final

@@ -152,20 +152,29 @@ class CachedFigures:
         return self.count
 
     def __getitem__(self, i: int) -> Sample:
-        i = _position(i, self.count)
-        images = self._images
-        if images is None:
-            images = self._images = np.load(self.folder / _IMAGES, mmap_mode="r")
-        return self._sample(i, np.array(images[i]))
+        return self.sample(i, self.image(i))
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(self.count))
 
     def coco(self) -> dict[str, Any]:
         """Ground truth in COCO's format, from the labels alone."""
-        return _coco(self.size, (self._sample(i, _NO_IMAGE) for i in range(self.count)))
+        return _coco(self.size, (self.sample(i, _NO_IMAGE) for i in range(self.count)))
 
-    def _sample(self, i: int, image: NDArray[np.uint8]) -> Sample:
+    def size_of(self, _: int) -> tuple[int, int]:
+        """Height and width of an image."""
+        return self.size, self.size
+
+    def image(self, i: int) -> NDArray[np.uint8]:
+        """The pixels alone, (H, W, 3)."""
+        images = self._images
+        if images is None:
+            images = self._images = np.load(self.folder / _IMAGES, mmap_mode="r")
+        return np.array(images[_position(i, self.count)])
+
+    def sample(self, i: int, image: Any) -> Sample:
+        """The persons of an image, with it or with what stands for it."""
+        i = _position(i, self.count)
         if self._labels is None:
             with np.load(self.folder / _LABELS) as stored:
                 self._labels = {name: stored[name] for name in stored.files}

@@ -1,4 +1,4 @@
-"""The augmentations with their parameters given: nothing here is random.
+"""The augmentations with their parameters given: nothing here is random. What happens to pixels is in `pixels`.
 
 Sizes are (height, width), points and offsets (x, y). Functions return new samples and leave their argument alone.
 Source: RTMO (arXiv 2312.07526) as released; mosaic and mix-up as YOLOX has them (arXiv 2107.08430).
@@ -9,18 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.data import pixels
+from workbench.data.pixels import Matrix, Size
 from workbench.skeletons import skeleton
 from workbench.tensors import Sample
 
-PAD = 114  # grey of what lies beyond an image
 Image = NDArray[np.uint8]
-Size = tuple[int, int]
-Matrix = NDArray[np.float64]
 
 
 def placement(width: int, height: int, size: Size) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -38,7 +37,7 @@ def letterbox(image: Image, size: Size) -> tuple[Image, NDArray[np.float32], NDA
     """The whole image centred on a canvas of `size`; with the centre and the extent that `unletterbox` needs."""
     height, width = image.shape[:2]
     center, scale = placement(width, height, size)
-    return _warped(image, window(center, scale, 0.0, size), size), center, scale
+    return pixels.warped(image, window(center, scale, 0.0, size), size), center, scale
 
 
 def unletterbox(
@@ -99,10 +98,10 @@ def warp(sample: Sample, matrix: Matrix, size: Size) -> Sample:
     boxes = np.concatenate([corners.min(1), corners.max(1)], 1)
     ignore = sample.ignore
     if ignore is not None:
-        ignore = (_warped(ignore * 255, matrix, size, 0) > 127).astype(np.uint8)
+        ignore = (pixels.warped(ignore * 255, matrix, size, 0) > 127).astype(np.uint8)
     moved = replace(
         sample,
-        image=_warped(sample.image, matrix, size),
+        image=pixels.warped(sample.image, matrix, size),
         boxes=boxes.astype(np.float32),
         keypoints=(sample.keypoints @ matrix[:2, :2].T + matrix[:2, 2]).astype(np.float32),
         areas=(sample.areas * abs(np.linalg.det(matrix[:2, :2]))).astype(np.float32),
@@ -118,12 +117,6 @@ def _cut(sample: Sample, size: Size) -> Sample:
     return replace(sample, boxes=sample.boxes.clip(0, np.tile(edge, 2)), visible=sample.visible * inside)
 
 
-def _warped(image: Image, matrix: Matrix, size: Size, pad: int = PAD) -> Image:
-    flags = cv2.INTER_LINEAR
-    out = cv2.warpAffine(image, matrix[:2], (size[1], size[0]), flags=flags, borderValue=(pad, pad, pad))
-    return np.asarray(out, np.uint8)
-
-
 def mosaic(samples: Sequence[Sample], size: Size, center: tuple[float, float]) -> Sample:
     """Four samples about one point of a canvas twice `size`: top left, top right, bottom left, bottom right.
 
@@ -131,22 +124,22 @@ def mosaic(samples: Sequence[Sample], size: Size, center: tuple[float, float]) -
     """
     high, wide = size
     x, y = int(center[0] * wide), int(center[1] * high)
-    canvas = np.full((2 * high, 2 * wide, 3), PAD, np.uint8)
-    parts = []
+    parts, places = [], []
     for place, sample in enumerate(samples):
         part = fitted(sample, size)
         h, w = part.image.shape[:2]
         left, top = (x if place % 2 else x - w), (y if place >= 2 else y - h)
-        _paste(canvas, part.image, left, top)
         parts.append(_moved(part, left, top))
-    return replace(_cut(_joined(parts), (2 * high, 2 * wide)), image=canvas)
+        places.append((part.image, left, top))
+    canvas = 2 * high, 2 * wide
+    return replace(_cut(_joined(parts), canvas), image=pixels.pasted(places, canvas))
 
 
 def fitted(sample: Sample, size: Size) -> Sample:
     """The sample resized so that it just fits `size`: whole pixels, rounded down. Its ignore mask is dropped."""
     height, width = sample.image.shape[:2]
     ratio = min(size[0] / height, size[1] / width)
-    image = _resized(sample.image, (int(height * ratio), int(width * ratio)))
+    image = pixels.resized(sample.image, (int(height * ratio), int(width * ratio)))
     return _zoomed(replace(sample, image=image, ignore=None), ratio)
 
 
@@ -156,19 +149,12 @@ def mixup(sample: Sample, other: Sample, jitter: float, flip: bool, top: int, le
     `top` and `left` say where the window begins; `mixup_room` says how far it can.
     """
     high, wide = size = _size(sample.image)
-    part = fitted(other, size)
-    canvas = np.full((high, wide, 3), PAD, np.uint8)
-    _paste(canvas, part.image, 0, 0)
-    # not rounded to whole values before the two are averaged, and then rounded down
-    zoomed = cv2.resize(canvas.astype(np.float32), (int(wide * jitter), int(high * jitter)))
-    scaled = _zoomed(replace(part, image=zoomed), jitter)
+    part, zoom = fitted(other, size), (int(high * jitter), int(wide * jitter))
+    image = pixels.mixed(sample.image, pixels.pasted([(part.image, 0, 0)], size), zoom, flip, top, left)
+    seen = _zoomed(part, jitter)
     if flip:
-        scaled = mirrored(scaled)
-    cut = scaled.image[top : top + high, left : left + wide]
-    seen = np.full((high, wide, 3), PAD, np.float32)
-    seen[: cut.shape[0], : cut.shape[1]] = cut
-    image = ((sample.image + seen) * np.float32(0.5)).astype(np.uint8)
-    return replace(_joined([sample, _cut(_moved(scaled, -left, -top), size)]), image=image)
+        seen = _turned(seen, zoom[1])
+    return replace(_joined([sample, _cut(_moved(seen, -left, -top), size)]), image=image)
 
 
 def mixup_room(size: Size, jitter: float) -> tuple[int, int]:
@@ -176,29 +162,25 @@ def mixup_room(size: Size, jitter: float) -> tuple[int, int]:
     return max(int(size[0] * jitter) - size[0], 0), max(int(size[1] * jitter) - size[1], 0)
 
 
-def shift_hsv(image: Image, hue: int, saturation: int, value: int) -> Image:
-    """Hue (degrees / 2, modulo 180), saturation and value (0..255, clipped) moved by whole steps."""
-    steps = np.arange(256)
-    table = np.stack([(steps + hue) % 180, (steps + saturation).clip(0, 255), (steps + value).clip(0, 255)], 1)
-    shifted = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_BGR2HSV), table.astype(np.uint8)[None])
-    return np.asarray(cv2.cvtColor(shifted, cv2.COLOR_HSV2BGR), np.uint8)
-
-
 def mirrored(sample: Sample) -> Sample:
     """Left and right exchanged, in the image and in the names of the key points: x becomes width - 1 - x."""
-    last = sample.image.shape[1] - 1
-    swap = list(skeleton(sample.keypoints.shape[1]).flip)
+    ignore = None if sample.ignore is None else np.ascontiguousarray(sample.ignore[:, ::-1])
+    turned = _turned(sample, sample.image.shape[1])
+    return replace(turned, image=pixels.mirrored(sample.image), ignore=ignore)
+
+
+def _turned(sample: Sample, width: int) -> Sample:
+    """The persons mirrored in an image so wide; the image is left to the caller."""
+    last, swap = width - 1, list(skeleton(sample.keypoints.shape[1]).flip)
     x1, y1, x2, y2 = sample.boxes.T
     keypoints = sample.keypoints[:, swap]
     keypoints[..., 0] = last - keypoints[..., 0]
     return replace(
         sample,
-        image=np.asarray(cv2.flip(sample.image, 1), sample.image.dtype),
         boxes=np.stack([last - x2, y1, last - x1, y2], 1),
         keypoints=keypoints,
         visible=sample.visible[:, swap],
         keypoint_weights=sample.keypoint_weights[:, swap],
-        ignore=None if sample.ignore is None else np.asarray(cv2.flip(sample.ignore, 1), np.uint8),
     )
 
 
@@ -247,20 +229,5 @@ def _moved(sample: Sample, x: float, y: float) -> Sample:
     return replace(sample, boxes=sample.boxes + np.tile(step, 2), keypoints=sample.keypoints + step)
 
 
-def _resized(image: Image, size: Size) -> Image:
-    if _size(image) == size:
-        return image
-    out = cv2.resize(image, (max(size[1], 1), max(size[0], 1)), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(out, np.uint8)
-
-
-def _paste(canvas: Image, image: Image, left: int, top: int) -> None:
-    """Draw the part of the image that lies on the canvas."""
-    (high, wide), (h, w) = _size(canvas), _size(image)
-    x1, y1, x2, y2 = max(left, 0), max(top, 0), min(left + w, wide), min(top + h, high)
-    if x1 < x2 and y1 < y2:
-        canvas[y1:y2, x1:x2] = image[y1 - top : y2 - top, x1 - left : x2 - left]
-
-
-def _size(image: Image) -> Size:
+def _size(image: Any) -> Size:
     return image.shape[0], image.shape[1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader
 
 from workbench.data.images import Unreadable
+from workbench.data.pixels import Sketch, pasted
 from workbench.errors import Refused
 from workbench.tensors import Batch, Sample, Targets
 
@@ -49,7 +51,10 @@ def collate(samples: Sequence[Sample], size: tuple[int, int] | None = None) -> B
 
 
 def pack(samples: Sequence[Sample], size: tuple[int, int] | None = None) -> Batch:
-    """`collate` with the images still (B, H, W, 3) uint8: a quarter of the bytes to hand between processes."""
+    """`collate` with the images still (B, H, W, 3) uint8: a quarter of the bytes to hand between processes.
+
+    Of sketches it makes a list of sketches.
+    """
     if not samples:
         raise Refused("a batch of no samples; give at least one")
     height, width = _canvas(samples, size)
@@ -65,14 +70,19 @@ def pack(samples: Sequence[Sample], size: tuple[int, int] | None = None) -> Batc
         present=torch.from_numpy(present),
         ignore=_ignore(samples, height, width),
     )
-    images = torch.from_numpy(_stacked([s.image for s in samples], height, width))
+    images: Any = [s.image for s in samples]
+    if isinstance(images[0], Sketch):
+        images = [i if i.size == (height, width) else pasted([(i, 0, 0)], (height, width), 0) for i in images]
+    else:
+        images = torch.from_numpy(_stacked(images, height, width))
     return Batch(images=images, targets=targets, image_ids=tuple(s.image_id for s in samples))
 
 
-def as_float(images: Tensor) -> Tensor:
-    """(B, H, W, 3) uint8 to (B, 3, H, W) float32, contiguous, values kept."""
+def as_float(images: Tensor, device: str | None = None) -> Tensor:
+    """(B, H, W, 3) uint8 to (B, 3, H, W) float32, contiguous, values kept; on `device` or where they are."""
+    images = images.to(device, non_blocking=True)
     batch, height, width, channels = images.shape
-    return torch.empty(batch, channels, height, width).copy_(images.permute(0, 3, 1, 2))
+    return torch.empty(batch, channels, height, width, device=images.device).copy_(images.permute(0, 3, 1, 2))
 
 
 def _canvas(samples: Sequence[Sample], size: tuple[int, int] | None) -> tuple[int, int]:
@@ -158,6 +168,7 @@ class Loader:
         drop_last: leave out the last, smaller batch.
         images: images per epoch over all ranks; without it, each once. More than there are wraps round.
         rank, world: this process takes positions rank, rank + world, ... of the same order.
+        finish: makes the images (B, 3, H, W) of what `pack` gives, in this process.
 
     `unreadable` maps each image file that could not be read so far to the reason; its sample is left out of its batch.
 
@@ -178,6 +189,7 @@ class Loader:
         images: int | None = None,
         rank: int = 0,
         world: int = 1,
+        finish: Callable[[Any], Tensor] = as_float,
     ) -> None:
         if not len(dataset):
             raise Refused("the data set holds no image; nothing to load")
@@ -191,6 +203,7 @@ class Loader:
         self.dataset, self.batch, self.images = dataset, batch, min(mine, self._steps * batch)
         self.seed, self.shuffle, self.rank, self.world = seed, shuffle, rank, world
         self.unreadable: dict[str, str] = {}
+        self._finish = finish
         self._work = _Work(dataset, transform, seed)
         self._plan = _Plan(self)
         self._workers = _processes(self._work, self._plan, workers) if workers else None
@@ -206,7 +219,7 @@ class Loader:
             if packed is None:
                 file, reason = next(iter(unreadable.items()))
                 raise Refused(f"not one image of a batch can be read, first {file}: {reason}; check the data folder")
-            yield replace(packed, images=as_float(packed.images))
+            yield replace(packed, images=self._finish(packed.images))
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """The data set's index for each position of this process, (images,)."""

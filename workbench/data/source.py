@@ -10,6 +10,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from workbench.data.coco import open_dataset
 from workbench.data.figures import Figures, cache_name, cached
 from workbench.data.geometry import placement, unletterbox
 from workbench.data.images import Unreadable
-from workbench.data.loader import SIDE, Loader, Transform, generator, random_resize
+from workbench.data.loader import SIDE, Loader, Transform, as_float, generator, random_resize
+from workbench.data.resident import Finish, placed
 from workbench.errors import Refused
 from workbench.model import Network
 from workbench.ranks import rank, world
@@ -54,16 +56,22 @@ class Source:
     unreadable: dict[str, str] = field(default_factory=dict)
 
 
-def open_source(job: Job, workers: int, home: Path, data: Path | None = None) -> Source:
+def open_source(
+    job: Job, workers: int, home: Path, data: Path | None = None, device: str = "cpu", resident: float = 0.0
+) -> Source:
     """Opens and checks the data of a job; renders scenes and computes features where they are not cached yet.
+
+    Args:
+        device: where the images of its batches are to be.
+        resident: share of that device's free memory that the training images may stay in.
 
     Raises:
         Refused: the data set is missing, broken or not the one that the job was declared with.
     """
     judged = validation(job, workers, home, data)
     if data is None or job.protocol.data.startswith("figures-"):
-        return _figures(job, workers, home, judged)
-    return _folder(job, workers, data, judged)
+        return _figures(job, workers, home, judged, device, resident)
+    return _folder(job, workers, data, judged, device, resident)
 
 
 @dataclass(frozen=True)
@@ -81,10 +89,10 @@ class Validation:
     fit: Transform | None = None
     restore: Callable[[Detections], Detections] = lambda found: found
 
-    def loader(self, workers: int = 0, rows: list[int] | None = None) -> Loader:
-        """Network inputs of all images, or of those at `rows`."""
+    def loader(self, workers: int = 0, rows: list[int] | None = None, device: str = "cpu") -> Loader:
+        """Network inputs of all images, or of those at `rows`, on a device."""
         chosen = self.samples if rows is None else _Chosen(self.samples, rows)
-        return _judging(self.protocol, chosen, workers, self.fit)
+        return _judging(self.protocol, chosen, workers, self.fit, device)
 
 
 def validation(job: Job, workers: int, home: Path, data: Path | None = None) -> Validation:
@@ -128,7 +136,7 @@ def _transforms(protocol: Protocol) -> tuple[Transform | None, Transform | None]
 class _Training:
     """The training batches of an epoch, under the augmentation of the phase that the epoch lies in."""
 
-    def __init__(self, job: Job, samples: Sequence[Sample], workers: int) -> None:
+    def __init__(self, job: Job, samples: Sequence[Sample], finish: Finish, workers: int) -> None:
         self.job, protocol = job, job.protocol
         self.unreadable: dict[str, str] = {}
         self._loaders = [
@@ -141,6 +149,7 @@ class _Training:
                 images=protocol.epoch_images or None,
                 rank=rank(),
                 world=world(),
+                finish=finish,
             )
             for transform in _transforms(protocol)
         ]
@@ -155,9 +164,15 @@ class _Training:
         self.unreadable.update(loader.unreadable)
 
 
-def _judging(protocol: Protocol, samples: Sequence[Sample], workers: int, fit: Transform | None = None) -> Loader:
-    batch = min(protocol.batch, 64)
-    return Loader(samples, batch, seed=0, transform=fit, workers=workers, shuffle=False, drop_last=False)
+def _judging(
+    protocol: Protocol,
+    samples: Sequence[Sample],
+    workers: int,
+    fit: Transform | None = None,
+    device: str = "cpu",
+) -> Loader:
+    batch, finish = min(protocol.batch, 64), partial(as_float, device=device)
+    return Loader(samples, batch, seed=0, transform=fit, workers=workers, shuffle=False, drop_last=False, finish=finish)
 
 
 def _scenes(protocol: Protocol) -> tuple[Figures, Figures]:
@@ -169,17 +184,21 @@ def _scenes(protocol: Protocol) -> tuple[Figures, Figures]:
     return train, Figures(level, size, count=protocol.eval_images, start=VALIDATION)
 
 
-def _figures(job: Job, workers: int, home: Path, judged: Validation) -> Source:
+def _figures(job: Job, workers: int, home: Path, judged: Validation, device: str, resident: float) -> Source:
     protocol = job.protocol
     train, val = _scenes(protocol)
     scenes: Any = cached(train, home / "data", workers)
     truth, pictures = judged.truth, [judged.samples[i] for i in range(min(PICTURES, len(judged.samples)))]
     if not protocol.trunk:
-        loader, judge = _Training(job, scenes, workers), judged.loader(workers)
+        loader = _Training(job, *placed(scenes, device, resident, workers), workers)
+        judge = judged.loader(workers, device=device)
         return Source(loader, len(loader), lambda: judge(0), truth, pictures, unreadable=loader.unreadable)
     network = on_trunk(job)
     kept = [_kept(network, job, f, s, home) for f, s in ((train, scenes), (val, judged.samples))]
-    loader, judge = _Training(job, _Labels(scenes), workers), _judging(protocol, _Labels(judged.samples), workers)
+    loader, judge = (
+        _Training(job, _Labels(scenes), as_float, workers),
+        _judging(protocol, _Labels(judged.samples), workers),
+    )
     return Source(
         lambda epoch: _with_features(loader(epoch), kept[0]),
         len(loader),
@@ -223,14 +242,15 @@ def fingerprint(folder: Path) -> str:
     return f"{folder.resolve().name}@{digest.hexdigest()[:8]}"
 
 
-def _folder(job: Job, workers: int, folder: Path, judged: Validation) -> Source:
+def _folder(job: Job, workers: int, folder: Path, judged: Validation, device: str, resident: float) -> Source:
     train = open_dataset(folder, "train")
     if len(train.skeleton) != job.variant.num_keypoints:
         raise Refused(
             f"{folder} has {len(train.skeleton)} key points, the variant {job.variant.num_keypoints}: "
             f"add --set variant.num_keypoints={len(train.skeleton)}"
         )
-    loader, judge = _Training(job, train, workers), judged.loader(workers)
+    loader = _Training(job, *placed(train, device, resident, workers), workers)
+    judge = judged.loader(workers, device=device)
     return Source(
         lambda epoch: _resized(loader(epoch), job.seed, epoch, job.protocol),
         len(loader),
