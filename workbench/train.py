@@ -47,14 +47,14 @@ class Machine:
 def this_machine() -> Machine:
     """All CUDA devices where there are any, with loader processes and, where they fit, the images in their memory.
 
-    bf16 where the device has matrix units for it.
+    bf16 where the device has matrix units for it, or a CPU products: there a step takes 0.6 times the time (LOG).
     """
     if torch.cuda.is_available():
         ranks = torch.cuda.device_count()
         workers = max(min((os.cpu_count() or 1) // ranks - 1, 12), 0)
         bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
         return Machine("cuda", bf16, workers, ranks, resident=RESIDENT)
-    return Machine("cpu", torch.cpu._is_amx_tile_supported())
+    return Machine("cpu", torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
 class State:
