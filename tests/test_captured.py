@@ -143,7 +143,7 @@ def test_what_waits_is_seen() -> None:
     with Stranger(), pytest.raises(Exception, match="meta"):
         deployed(images)  # persons are packed
     with Stranger(), pytest.raises(AssertionError, match="host"):
-        images + torch.ones(64)
+        images.add(torch.ones(64))
 
 
 # --- capture

@@ -21,7 +21,7 @@ from workbench import __main__ as command
 from workbench import export, trained
 from workbench.deploy import Deployed, Selection, agreement, detections
 from workbench.errors import Refused
-from workbench.latency import Task
+from workbench.latency import Task, settled
 from workbench.model import Network
 from workbench.runtimes import RUNTIMES
 from workbench.skeletons import COCO
@@ -143,7 +143,8 @@ def test_int8_is_the_trunk_alone_and_close(file: Path, tmp_path: Path) -> None:
 
 
 def test_a_runtime_of_its_own_finds_as_many_persons_as_it_is_told() -> None:
-    call = RUNTIMES["onnx"].prepare(small_variant(), Task((64, 96), persons=7), "float32")
+    task = Task((64, 96), persons=7)
+    call = RUNTIMES["onnx"].prepare(settled(small_variant(), task), task, "float32")
     assert [len(one) for one in call()] == [7]  # pyright: ignore[reportGeneralTypeIssues]
 
 

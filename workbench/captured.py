@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,7 +47,8 @@ class Captured:
         """As `Deployed.forward`."""
         kind = images.shape, images.dtype
         if kind not in self._graphs:
-            self._graphs[kind] = torch.cuda.make_graphed_callables(self._padded, (images.clone(),))
+            graph: Any = torch.cuda.make_graphed_callables(self._padded, (images.clone(),))
+            self._graphs[kind] = graph
         dets, keypoints, width = self._graphs[kind](images)
         persons = int(width)  # the host waits
         if persons < 0:
