@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from benchmarks._record import append, conditions
 from workbench import presets
-from workbench.latency import Patience, Task, measure
+from workbench.latency import Patience, Task, measure, settled
 from workbench.runtimes import RUNTIMES
 
 ALLOWED = 0.02  # a difference above it is the instrument's fault
@@ -32,7 +32,7 @@ def main(options: Sequence[str] = ()) -> int:
     task = Task((args.size, args.size), threads=args.threads)
     variant, lines = presets.named(args.network), []
     for repetition in range(1, args.repeat + 1):
-        calls = {name: RUNTIMES["torch"].prepare(variant, task, "float32") for name in "AB"}
+        calls = {name: RUNTIMES["torch"].prepare(settled(variant, task), task, "float32") for name in "AB"}
         found = measure(calls, "A", threads=task.threads, patience=Patience(seconds=args.seconds), anyway=args.anyway)
         ratio, a, b = found.ratio("B"), found.milliseconds("A"), found.milliseconds("B")
         apart = f"medians {b.value / a.value - 1:+.1%} apart"

@@ -25,7 +25,7 @@ LAYERS = [
     {"judge", "looks", "show", "workers", "profiles"},
     {"order", "ledger", "crew"},
     {"search", "report", "rtmo", "trunk_training", "deploy"},
-    {"trained"},
+    {"trained", "captured"},
     {"export"},
     {"runtimes"},
     {"__main__"},

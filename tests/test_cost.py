@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import replace
 from functools import cache
@@ -122,6 +123,24 @@ def test_products_with_vectors_and_with_fewer_dimensions_are_counted() -> None:
     products, expected = _Products(), 2 * 3 * 5 * 7 + 2 * 3 * 7
     assert cost.multiply_adds(products, torch.zeros(2, 3, 5)) == expected
     assert cost.multiply_adds(products, torch.zeros(2, 3, 5, device="meta"), counter="torch") == expected
+
+
+RECURRENT = {
+    "gru": (nn.GRU(8, 16, batch_first=True), 3 * 16 * (8 + 16)),
+    "lstm": (nn.LSTM(8, 16, num_layers=2, bidirectional=True), 2 * 4 * 16 * ((8 + 16) + (2 * 16 + 16))),
+    "projected": (nn.LSTM(8, 16, proj_size=4), 4 * 16 * (8 + 4) + 4 * 16),
+    "rnn": (nn.RNN(8, 16, nonlinearity="relu", bias=False), 16 * (8 + 16)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+@pytest.mark.parametrize("kind", RECURRENT)
+@pytest.mark.parametrize("counter", ["fvcore", "torch"])
+def test_recurrent_layers_are_counted(kind: str, counter: cost.Counter) -> None:
+    layer, per_step = RECURRENT[kind]
+    device = "cpu" if counter == "fvcore" else "meta"
+    sequences = torch.zeros(2, 5, 8, device=device)
+    assert cost.multiply_adds(copy.deepcopy(layer).to(device), sequences, counter=counter) == 2 * 5 * per_step
 
 
 def test_the_torch_counter_refuses_tensors_on_which_it_is_wrong() -> None:

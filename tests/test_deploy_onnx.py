@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,17 +13,19 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
 from tests.small import small_job, small_variant
-from tests.test_deploy import SHAPES, crowd, disturbed, expected, network, same
+from tests.test_deploy import SHAPES, crowd, disturbed, expected, found, network, same
 from workbench import __main__ as command
 from workbench import export, trained
 from workbench.deploy import Deployed, Selection, agreement, detections
 from workbench.errors import Refused
-from workbench.latency import Task
+from workbench.latency import Task, settled
 from workbench.model import Network
 from workbench.runtimes import RUNTIMES
 from workbench.skeletons import COCO
+from workbench.slots import DenseHead, Outputs, Towers
 from workbench.tensors import Detections
 
 CHOSEN = Selection(score_threshold=0.05, max_persons=30)
@@ -52,6 +56,41 @@ def test_persons_are_those_of_the_network(session: export.Session, shape: tuple[
     theirs = expected(images, CHOSEN)
     assert sum(map(len, theirs)) > 3 and max(map(len, theirs)) <= CHOSEN.max_persons
     same(run(session, images), theirs)
+
+
+def test_a_box_without_bounds_is_nobody_s_in_every_form(file: Path, tmp_path: Path) -> None:
+    """The best cell of each image gets one: it may neither be found nor keep others from being found."""
+    net, images = copy.deepcopy(network()), crowd(2, 128, 160)
+    before = expected(images, CHOSEN, net)
+    net.head = _Boundless(net.head)
+    eager = expected(images, CHOSEN, net)
+    assert len(eager[0]) > 3 and eager[0].scores[0] < before[0].scores[0]
+    same(found(Deployed(net, CHOSEN), images), eager)
+
+    first, second = (export.Session(half, threads=1) for half in export.halves(file, tmp_path))
+    answers = first.run({"input": images.numpy()})
+    scores, boxes = ([m for m in answers.values() if m.ndim == 4 and m.shape[1] == channels] for channels in (1, 4))
+    best = np.maximum(*(level.max((1, 2, 3), keepdims=True) for level in scores))
+    for score, box in zip(scores, boxes, strict=True):  # per level
+        box[:, 2:3] += 40.0 * (score == best)
+    rows = second.run({"input": images.numpy(), **answers})
+    same(detections(rows["dets"], rows["keypoints"]), eager)
+
+
+class _Boundless(DenseHead):
+    """The head, with the logarithm of a width of the best cell of each image by 40 larger."""
+
+    def __init__(self, head: DenseHead) -> None:
+        super().__init__()
+        self.head, self.strides, self.pose_channels = head, head.strides, head.pose_channels
+
+    def towers(self, feats: list[Tensor]) -> Towers:
+        return self.head.towers(feats)
+
+    def read(self, towers: Towers, proxy: bool) -> Outputs:
+        outputs = self.head.read(towers, proxy)
+        best = outputs.cls == outputs.cls.amax(1, keepdim=True)  # (B, N, 1)
+        return replace(outputs, box=outputs.box + 40.0 * (best & torch.tensor([False, False, True, False])))
 
 
 def test_what_a_consumer_of_published_files_relies_on(session: export.Session) -> None:
@@ -104,7 +143,8 @@ def test_int8_is_the_trunk_alone_and_close(file: Path, tmp_path: Path) -> None:
 
 
 def test_a_runtime_of_its_own_finds_as_many_persons_as_it_is_told() -> None:
-    call = RUNTIMES["onnx"].prepare(small_variant(), Task((64, 96), persons=7), "float32")
+    task = Task((64, 96), persons=7)
+    call = RUNTIMES["onnx"].prepare(settled(small_variant(), task), task, "float32")
     assert [len(one) for one in call()] == [7]  # pyright: ignore[reportGeneralTypeIssues]
 
 

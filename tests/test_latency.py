@@ -279,6 +279,8 @@ def test_what_can_not_be_timed_is_refused() -> None:
         measure({"a": lambda: None}, "b")
     with pytest.raises(Refused, match="100 x 64"):
         Task((100, 64))
+    with pytest.raises(Refused, match="a batch of 0"):
+        Task(batch=0)
     if not torch.cuda.is_available():
         with pytest.raises(Refused, match="no GPU"):
             Task(device="cuda")

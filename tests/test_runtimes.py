@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from benchmarks import _record, deploy_gpu
 from tests.small import small_variant
 from workbench import __main__ as command
 from workbench import latency, runtimes
 from workbench.errors import Refused
-from workbench.latency import Patience, Task
+from workbench.latency import Patience, Task, settled
 from workbench.runtimes import RUNTIMES, compare, table
 from workbench.tensors import Detections
 
@@ -26,15 +30,17 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency, "CALM", 1)
 
 
-@pytest.mark.parametrize("runtime", [name for name in RUNTIMES if name != "onnx"])  # it takes seconds for each
+@pytest.mark.parametrize("runtime", ["eager", "torch"])  # onnx takes seconds for each
 @pytest.mark.parametrize("size", [(64, 64), (96, 64)])
 def test_exactly_the_stated_number_of_persons_is_found(runtime: str, size: tuple[int, int]) -> None:
     """Each in a cell of its own; the network computes all that it computes in use."""
     for persons in (0, 1, 7, 20):
-        (found,) = _found(RUNTIMES[runtime].prepare(small_variant(), Task(size, persons), "float32"))
-        assert len(found) == persons
-        assert len({tuple(box) for box in found.boxes.tolist()}) == persons
-        assert np.isfinite(found.keypoints).all()
+        task = Task(size, persons, batch=1 + (persons == 7))
+        every = _found(RUNTIMES[runtime].prepare(settled(small_variant(), task), task, "float32"))
+        assert [len(found) for found in every] == [persons] * task.batch
+        for found in every:
+            assert len({tuple(box) for box in found.boxes.tolist()}) == persons
+            assert np.isfinite(found.keypoints).all()
 
 
 def _found(call: latency.Call) -> list[Detections]:
@@ -63,12 +69,13 @@ def test_every_network_in_every_way_and_the_reference_beside_them() -> None:
 
 
 @pytest.mark.parametrize("runtime", ["eager", "torch"])
-def test_bf16_computes_in_bf16(runtime: str) -> None:
-    """The answers differ from those in float32, and not by much."""
+def test_low_precisions_compute_in_them(runtime: str) -> None:
+    """The answers differ from those in float32, and not by much; less where the type has more digits."""
     prepare, task = RUNTIMES[runtime].prepare, Task((64, 64), persons=5)
-    full, half = (_found(prepare(small_variant(), task, p))[0].keypoints for p in ("float32", "bf16"))
-    apart = np.median(np.abs(full - half))
-    assert 1e-3 < apart < 3, "pixels"
+    network = settled(small_variant(), task)
+    full, *halves = (_found(prepare(network, task, p))[0].keypoints for p in ("float32", "bf16", "fp16"))
+    coarse, fine = (np.median(np.abs(full - half)) for half in halves)
+    assert 1e-4 < fine < coarse / 2 and 1e-3 < coarse < 3, "pixels"
 
 
 def test_what_can_not_be_timed_is_refused() -> None:
@@ -82,6 +89,41 @@ def test_what_can_not_be_timed_is_refused() -> None:
     for message, names, more in cases:
         with pytest.raises(Refused, match=message):
             compare(names, task, Patience(), **more)
+
+
+def test_a_device_that_a_runtime_has_not_is_refused() -> None:
+    with pytest.raises(Refused, match="runtime cudagraph does not run on cpu; add --device cuda"):
+        compare(["a"], Task((64, 64)), Patience(), runtimes=["eager", "cudagraph"])
+    with pytest.raises(Refused, match="runtime onnx does not run on cuda:1; add --device cpu"):
+        runtimes._check_runtimes(["eager", "onnx"], ["float32"], "cuda:1")
+
+
+def test_the_benchmark_for_gpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--network", "a", "--size", "64", "--batch", "2", "--seconds", "1", "--anyway"]
+    if not torch.cuda.is_available():
+        assert command.main(["bench", "deploy_gpu", *options]) == 2
+        assert "torch sees no GPU" in capsys.readouterr().err
+    monkeypatch.setattr(_record, "FOLDER", tmp_path)
+    monkeypatch.setattr(deploy_gpu, "DEVICE", "cpu")
+    monkeypatch.setattr(deploy_gpu, "FORMS", ("eager", "torch"))
+    monkeypatch.setattr(deploy_gpu, "PRECISIONS", ("bf16",))
+    monkeypatch.setattr(deploy_gpu, "PERSONS", (0, 10))
+    assert command.main(["bench", "deploy_gpu", *options]) == 0
+    assert "torch bf16 10: 10 persons; key points differ by" in capsys.readouterr().out
+    with (tmp_path / "bench_deploy_gpu.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [(line["form"], line["persons"], line["batch"]) for line in lines] == [
+        ("eager float32", "10", "1"),
+        *((f"{form} bf16", persons, "1") for form in ("eager", "torch") for persons in ("0", "10")),
+        ("eager float32", "10", "2"),
+        *((f"{form} bf16", "10", "2") for form in ("eager", "torch")),
+    ]
+    for line in lines:
+        low, p50, high = (float(line[name]) for name in ("p50_low", "p50_ms", "p50_high"))
+        assert 0 < low <= p50 <= high
+        assert float(line["images_per_s"]) == pytest.approx(1000 * int(line["batch"]) / p50, rel=0.01)
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:

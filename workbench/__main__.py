@@ -250,9 +250,11 @@ def parser() -> argparse.ArgumentParser:
 
     latency = commands.add_parser("latency", help="time networks side by side, one image at a time")
     latency.add_argument("names", nargs="+", metavar="NAME", help="a preset as rtmo-s, or BACKBONE-rtmo as stdc1-rtmo")
-    latency.add_argument("--runtime", type=_words, default=["torch"], help="eager, torch, onnx, or several with commas")
     latency.add_argument(
-        "--precision", type=_words, default=["float32"], help="float32, bf16, int8, or several with commas"
+        "--runtime", type=_words, default=["torch"], help="eager, torch, cudagraph, onnx, or several with commas"
+    )
+    latency.add_argument(
+        "--precision", type=_words, default=["float32"], help="float32, bf16, fp16, int8, or several, as above"
     )
     latency.add_argument("--size", type=_count, default=640, help="pixels of a side")
     latency.add_argument("--persons", type=_whole, default=10, help="how many are found in the image")

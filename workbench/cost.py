@@ -1,8 +1,8 @@
 """What a network costs: parameters by part and multiply-adds by part. `latency.py` says what it takes in time.
 
-One multiply-add is one unit everywhere, as in the papers ("FLOPs" there): convolutions, linear layers, matrix products
-and attention are counted. Norms, activations and resampling are not: most of the first are folded away in use, the
-rest is below 1 %. Recurrent layers are not known to either counter and count as nothing.
+One multiply-add is one unit everywhere, as in the papers ("FLOPs" there): convolutions, linear layers, matrix products,
+attention and recurrent layers are counted. Norms, activations and resampling are not: most of the first are folded away
+in use, the rest is below 1 %.
 
 The coordinate stage runs per person who was found, so no cost is complete without a number of persons.
 """
@@ -251,6 +251,7 @@ def _traced(module: nn.Module, inputs: tuple[Tensor, ...]) -> int:
             "aten::scaled_dot_product_attention": shaped(_attention, 0, 3),
             "aten::baddbmm": shaped(_product, 1, 3),
             **{f"aten::{name}": shaped(_product, 0, 2) for name in ("matmul", "mm", "bmm", "mv", "dot")},
+            **{f"aten::{name}": partial(_recurrent, get_shape) for name in ("lstm", "gru", "rnn_tanh", "rnn_relu")},
         }
     )
     total = analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total()
@@ -276,6 +277,13 @@ def _product(a: Shape, b: Shape) -> int:
 def _attention(query: Shape, key: Shape, value: Shape) -> int:
     """Scores (..., L, E) x (..., S, E) and their product with (..., S, V)."""
     return prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
+
+
+def _recurrent(get_shape: Callable[[Any], Any], inputs: list[Any], outputs: list[Any]) -> int:
+    """Every weight matrix of every layer and direction meets each step of each sequence once. Not for packed ones."""
+    sequences, _, parameters, *_ = inputs
+    shapes = [get_shape(parameter) for parameter in parameters.node().inputs()]
+    return prod(get_shape(sequences)[:-1]) * sum(prod(shape) for shape in shapes if len(shape) == 2)
 
 
 # For the record and the command line

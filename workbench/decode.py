@@ -34,8 +34,7 @@ def survivors(
     boxes: Tensor, scores: Tensor, score_threshold: float, nms_threshold: float, nms_pre: int
 ) -> tuple[Tensor, Tensor]:
     """Image (P,) and cell (P,) of what `keep` keeps of boxes (B, N, 4) with scores (B, N)."""
-    somewhere = ~(boxes.abs() > FAR).any(-1)  # a box that is not a number stays, for evaluation to refuse
-    image, cell = ((scores > score_threshold) & somewhere).nonzero(as_tuple=True)
+    image, cell = possible(boxes, scores, score_threshold).nonzero(as_tuple=True)
     score = scores[image, cell]
     order = score.argsort(descending=True, stable=True)
     order = order[image[order].argsort(stable=True)]  # by image, best first
@@ -47,6 +46,11 @@ def survivors(
         kept = batched_nms(boxes[image, cell], score, image, nms_threshold).sort().values
         image, cell = image[kept], cell[kept]
     return image, cell
+
+
+def possible(boxes: Tensor, scores: Tensor, score_threshold: float) -> Tensor:
+    """Which cells (B, N) may be persons, before NMS. A box that is not a number may, for evaluation to refuse."""
+    return (scores > score_threshold) & ~(boxes.abs() > FAR).any(-1)
 
 
 @torch.no_grad()

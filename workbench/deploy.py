@@ -26,7 +26,7 @@ from workbench.components.overlap import box_iou
 from workbench.errors import Refused
 from workbench.model import Network, decoded, gather
 from workbench.slots import Outputs
-from workbench.tensors import Detections
+from workbench.tensors import Dense, Detections
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,19 +110,29 @@ class Deployed(nn.Module):
     @torch.no_grad()
     def persons(self, answers: Outputs, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """The rest, which takes longer the more persons there are. `size` (height, width); result as of `forward`."""
-        strides, chosen = self.rest.head.strides, self.selection
-        dense = decoded(answers, [(size[0] // s, size[1] // s) for s in strides], strides)
-        scores = dense.cls[..., 0].sigmoid()
+        dense, scores = self.scored(answers, size)
+        chosen = self.selection
         image, cell = survivors(
             dense.boxes, scores, chosen.score_threshold, chosen.nms_threshold, chosen.max_persons
         ).unbind(1)
+        place = _places(image, scores.shape[0])
+        dets, keypoints = self.rows(dense, scores, image, cell)
+        return place(dets), place(keypoints)
+
+    def scored(self, answers: Outputs, size: tuple[int, int]) -> tuple[Dense, Tensor]:
+        """What the network says of each cell, in pixels, and the score of each (B, N)."""
+        strides = self.rest.head.strides
+        dense = decoded(answers, [(size[0] // s, size[1] // s) for s in strides], strides)
+        return dense, dense.cls[..., 0].sigmoid()
+
+    def rows(self, dense: Dense, scores: Tensor, image: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows of dets (P, 5) and keypoints (P, K, 3) for the persons of the cells at (image, cell), both (P,)."""
         cells = gather(dense, image, cell)
         keypoints = self.rest.coords.decode(cells)
         visible = dense.vis[image, cell].sigmoid()
-        place = _places(image, scores.shape[0])
         return (
-            place(torch.cat((_inside(cells.boxes, size), scores[image, cell, None]), -1)),
-            place(torch.cat((keypoints, visible.unsqueeze(-1)), -1)),
+            torch.cat((_inside(cells.boxes, dense.canvas), scores[image, cell, None]), -1),
+            torch.cat((keypoints, visible.unsqueeze(-1)), -1),
         )
 
 

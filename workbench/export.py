@@ -38,7 +38,7 @@ from onnxscript import opset20
 from workbench.data.figures import Figures
 from workbench.data.geometry import letterbox
 from workbench.data.images import Unreadable, read_image
-from workbench.decode import detect
+from workbench.decode import FAR, detect
 from workbench.deploy import Deployed, Selection, agreement, detections
 from workbench.errors import Refused
 from workbench.model import Network
@@ -89,11 +89,14 @@ def write(deployed: Deployed, path: Path, about: Mapping[str, str]) -> None:
 def _non_maximum_suppression(
     boxes: Any, scores: Any, score_threshold: float, nms_threshold: float, max_persons: int
 ) -> Any:
-    """`deploy.survivors` in ONNX: its operator has the same rules and the same order."""
+    """`deploy.survivors` in ONNX: its operator has the same rules and the same order, but knows no `FAR`."""
     op: Any = opset20  # its types know of no traced values
+    far = op.Greater(op.Abs(boxes), op.Constant(value_float=FAR))
+    reach = op.ReduceMax(op.Cast(far, to=onnx.TensorProto.FLOAT), op.Constant(value_ints=[-1]), keepdims=0)  # (B, N)
+    near = op.Sub(scores, reach)  # a score of 0 or less is above no threshold
     rows = op.NonMaxSuppression(
         boxes,
-        op.Unsqueeze(scores, op.Constant(value_ints=[1])),
+        op.Unsqueeze(near, op.Constant(value_ints=[1])),
         op.Constant(value_ints=[max_persons]),
         op.Constant(value_floats=[nms_threshold]),
         op.Constant(value_floats=[score_threshold]),

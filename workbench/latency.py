@@ -364,39 +364,45 @@ def machine_name(device: str = "cpu") -> str:
 
 @dataclass(frozen=True)
 class Task:
-    """What a network does when it is timed: one image of `size` (height, width) on which `persons` are found."""
+    """What a network does when it is timed: images of `size` (height, width) on each of which `persons` are found."""
 
     size: tuple[int, int] = (640, 640)
     persons: int = cost.PERSONS
     threads: int = 1
     device: str = "cpu"
+    batch: int = 1
 
     def __post_init__(self) -> None:
         if any(side <= 0 or side % 32 for side in self.size):
             raise Refused(f"latency: size {self.size[0]} x {self.size[1]}; sides must be positive multiples of 32")
+        if self.batch < 1:
+            raise Refused(f"latency: a batch of {self.batch}; expected at least 1 image")
         if torch.device(self.device).type == "cuda" and not torch.cuda.is_available():
             raise Refused(f"latency: device {self.device}, but torch sees no GPU here; expected cpu")
 
 
+_LOW = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
 def prepared(network: Network, task: Task, precision: str = "float32") -> Call:
-    """The whole way of a `planted` network from one image to its persons, as a call."""
-    image, network, low = noise(task).to(task.device), network.to(task.device), precision == "bf16"
+    """The whole way of a `planted` network from its images to their persons, as a call."""
+    image, network, low = noise(task).to(task.device), network.to(task.device), _LOW.get(precision)
 
     def call() -> list[Detections]:
-        with torch.autocast(torch.device(task.device).type, torch.bfloat16, enabled=low):
+        with torch.autocast(torch.device(task.device).type, low, enabled=low is not None):
             return detect(network, image)
 
     return call
 
 
 def noise(task: Task) -> Tensor:
-    """The image: (1, 3, H, W), the same each time."""
-    return torch.rand(1, 3, *task.size, generator=torch.Generator().manual_seed(0)) * 255
+    """The images: (B, 3, H, W), the same each time."""
+    return torch.rand(task.batch, 3, *task.size, generator=torch.Generator().manual_seed(0)) * 255
 
 
 @torch.no_grad()
 def settled(variant: Variant, task: Task) -> Network:
-    """A network with random weights whose batch norms hold the statistics of the image.
+    """A network with random weights whose batch norms hold the statistics of the first image.
 
     With the statistics that norms begin with, activations die away from layer to layer, down to numbers so small that
     processors are slow with them.
@@ -406,7 +412,7 @@ def settled(variant: Variant, task: Task) -> Network:
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.train().momentum = 1.0
-    image = noise(task)
+    image = noise(replace(task, batch=1))
     network(torch.cat((image, image.flip(-1))))  # two, because the deepest map of a small one has a single pixel
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.eval().momentum = momentum
@@ -448,7 +454,7 @@ class _Planted(DenseHead):
         outputs = self.head.read(towers, proxy)
         cell = torch.arange(outputs.cls.shape[1], device=outputs.cls.device)
         cells = torch.ones_like(cell).sum()  # a tensor, as exporters want it
-        score = torch.where(cell * self.persons % cells < self.persons, 10.0, -10.0)
+        score = 20.0 * (cell * self.persons % cells < self.persons) - 10.0
         return replace(outputs, cls=outputs.cls * 0 + score[:, None], box=outputs.box * 0)
 
 

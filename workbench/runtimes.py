@@ -3,8 +3,8 @@
     found = compare(["rtmo-s", "stdc1-rtmo"], Task(threads=2), Patience(), runtimes=["eager", "torch"])
     print(table(found, Task(threads=2)))
 
-A runtime takes a variant and gives a call that brings one image from pixels to persons; one line in `RUNTIMES` adds
-one. Weights are random: only the time is asked for.
+A runtime takes a network and gives a call that brings images from pixels to persons; one line in `RUNTIMES` adds one.
+Weights are random: only the time is asked for.
 """
 
 from __future__ import annotations
@@ -15,67 +15,78 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from workbench import presets
+from workbench.captured import Captured
 from workbench.deploy import Deployed, Selection, detections
 from workbench.errors import Refused
 from workbench.latency import Call, Comparison, Patience, Task, measure, noise, planted, prepared, settled
+from workbench.model import Network
 from workbench.tensors import Detections
-from workbench.variant import Variant
 
 REFERENCE = "rtmo-s"
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """A way of running a network: the precisions that it has, and what makes a call that runs one image."""
+    """A way of running a network: its precisions and devices, and what makes a call of a settled network."""
 
     precisions: tuple[str, ...]
-    prepare: Callable[[Variant, Task, str], Call]
+    prepare: Callable[[Network, Task, str], Call]
+    devices: tuple[str, ...] = ("cpu", "cuda")
 
 
-def _eager(variant: Variant, task: Task, precision: str) -> Call:
+def _eager(network: Network, task: Task, precision: str) -> Call:
     """Layers as they are trained."""
-    return prepared(planted(settled(variant, task), task), task, precision)
+    return prepared(planted(network, task), task, precision)
 
 
-def _torch(variant: Variant, task: Task, precision: str) -> Call:
+def _torch(network: Network, task: Task, precision: str) -> Call:
     """Folded for use."""
-    deployed, image = _deployed(variant, task, _TYPES[precision]).to(task.device), noise(task).to(task.device)
+    return _finding(_deployed(network, task, TYPES[precision]).to(task.device), task)
+
+
+def _cudagraph(network: Network, task: Task, precision: str) -> Call:
+    """Folded, and from image to persons one CUDA graph."""
+    return _finding(Captured(_deployed(network, task, TYPES[precision]).to(task.device)), task)
+
+
+def _finding(find: Callable[[Tensor], tuple[Tensor, Tensor]], task: Task) -> Call:
+    image = noise(task).to(task.device)
 
     def call() -> list[Detections]:
-        dets, keypoints = deployed(image)
+        dets, keypoints = find(image)
         return detections(dets.cpu().numpy(), keypoints.cpu().numpy())
 
     return call
 
 
-def _onnx(variant: Variant, task: Task, precision: str) -> Call:
+def _onnx(network: Network, task: Task, precision: str) -> Call:
     """The deployed file in ONNX Runtime, on the CPU."""
     from workbench import export
 
-    if task.device != "cpu":
-        raise Refused(f"latency: device {task.device} for runtime onnx; it has cpu")
     image = noise(task).numpy()
     with tempfile.TemporaryDirectory() as folder:
         plain, small = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
-        export.write(_deployed(variant, task, torch.float32), plain, {})
+        export.write(_deployed(network, task, torch.float32), plain, {})
         if precision == "int8":
             export.quantise(plain, small, [image])
         session = export.Session(small if precision == "int8" else plain, task.threads)
     return lambda: detections(*session(image))
 
 
-def _deployed(variant: Variant, task: Task, dtype: torch.dtype) -> Deployed:
-    selection = Selection(max_persons=max(task.persons, 1))
-    return Deployed(planted(settled(variant, task), task), selection, dtype)
+def _deployed(network: Network, task: Task, dtype: torch.dtype) -> Deployed:
+    selection = Selection(max_persons=max(task.persons, Selection.max_persons))
+    return Deployed(planted(network, task), selection, dtype)
 
 
-_TYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
+TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 RUNTIMES: Mapping[str, Runtime] = {
-    "eager": Runtime(("float32", "bf16"), _eager),
-    "torch": Runtime(("float32", "bf16"), _torch),
-    "onnx": Runtime(("float32", "int8"), _onnx),
+    "eager": Runtime(tuple(TYPES), _eager),
+    "torch": Runtime(tuple(TYPES), _torch),
+    "cudagraph": Runtime(tuple(TYPES), _cudagraph, devices=("cuda",)),
+    "onnx": Runtime(("float32", "int8"), _onnx, devices=("cpu",)),
 }
 
 
@@ -94,26 +105,30 @@ def compare(
     The reference, eager in float32, is measured with them: a ratio to it compares over machines.
 
     Raises:
-        Refused: an unknown name, runtime or precision, one twice, or a runtime without that precision; the machine is
-            busy.
+        Refused: an unknown name, runtime or precision, one twice, or a runtime without that precision or device; the
+            machine is busy.
     """
     wanted = [(name, runtime, precision) for name in names for runtime in runtimes for precision in precisions]
     if len(set(wanted)) < len(wanted):
         raise Refused(f"latency: {', '.join(map(' '.join, wanted))}: one stands there twice; name each once")
-    _check_runtimes(runtimes, precisions)
+    _check_runtimes(runtimes, precisions, task.device)
     base = (reference, "eager", "float32")
     variants = {name: presets.named(name) for name in (*names, reference)}
+    networks = {name: settled(variant, task) for name, variant in variants.items()}
     calls = {
-        " ".join(entry): RUNTIMES[entry[1]].prepare(variants[entry[0]], task, entry[2])
+        " ".join(entry): RUNTIMES[entry[1]].prepare(networks[entry[0]], task, entry[2])
         for entry in dict.fromkeys([*wanted, base])
     }
     return measure(calls, " ".join(base), threads=task.threads, device=task.device, patience=patience, anyway=anyway)
 
 
-def _check_runtimes(runtimes: Sequence[str], precisions: Sequence[str]) -> None:
+def _check_runtimes(runtimes: Sequence[str], precisions: Sequence[str], device: str) -> None:
     for runtime in runtimes:
         if runtime not in RUNTIMES:
             raise Refused(f"latency: no runtime {runtime!r}; there are {', '.join(RUNTIMES)}")
+        if torch.device(device).type not in RUNTIMES[runtime].devices:
+            has = ", ".join(RUNTIMES[runtime].devices)
+            raise Refused(f"latency: runtime {runtime} does not run on {device}; add --device {has}")
         for precision in precisions:
             if precision not in RUNTIMES[runtime].precisions:
                 has = ", ".join(RUNTIMES[runtime].precisions)
@@ -132,5 +147,6 @@ def table(found: Comparison, task: Task) -> str:
         "  ".join(cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True)))
         for line in (head, *lines)
     ]
-    what = f"one image of {task.size[0]} x {task.size[1]}, {task.persons} persons found, from network to key points"
+    images = "one image" if task.batch == 1 else f"{task.batch} images"
+    what = f"{images} of {task.size[0]} x {task.size[1]}, {task.persons} persons found, from network to key points"
     return "\n".join([what, "", *text, "", found.conditions()])

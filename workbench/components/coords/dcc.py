@@ -162,7 +162,8 @@ class _DCC(CoordinateStage):
     def _extent(self, cells: Cells) -> tuple[Tensor, Tensor]:
         """Centre and size (P, 2), in pixels, of what the bins reach over."""
         if not self.spec.dynamic_allocation:
-            size = cells.points.new_tensor(cells.canvas[::-1]).float().expand(len(cells), 2)
+            sides = [torch.full_like(cells.points[:, 0], side, dtype=torch.float32) for side in cells.canvas[::-1]]
+            size = torch.stack(sides, -1)
             return size / 2, size
         boxes = cells.boxes.float() if self.spec.box_gradient else cells.boxes.detach().float()
         first, last = boxes.chunk(2, -1)

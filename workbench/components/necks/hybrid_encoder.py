@@ -217,7 +217,9 @@ def _remembered(h: int, w: int, channels: int, device: torch.device, dtype: torc
 def encoded(encoder: nn.Module, x: Tensor) -> Tensor:
     """A map (B, C, H, W) through `encoder` as tokens, in the same memory format."""
     _, c, h, w = x.shape
-    plain = type(x) is Tensor and not torch.compiler.is_compiling()  # a traced or fake table must not be remembered
+    # a traced or fake table must not be remembered, and a CUDA graph must not read one that may be forgotten
+    plain = type(x) is Tensor and not torch.compiler.is_compiling()
+    plain = plain and not (x.is_cuda and torch.cuda.is_current_stream_capturing())
     pos = (_remembered if plain else positions)(h, w, c, x.device, x.dtype)
     tokens = encoder(x.flatten(2).transpose(1, 2), pos)
     y = tokens.transpose(1, 2).unflatten(2, (h, w))
