@@ -158,8 +158,8 @@ def _quietly() -> Iterator[None]:
 def quantise(source: Path, path: Path, images: Iterable[Array]) -> None:
     """Writes the float32 file `source` with the maps of its trunk in int8.
 
-    Weights per channel; activations by the range that they reach on `images`, each (B, 3, H, W). The transformer's
-    tokens, the head's last layers and all that follows stay in float32.
+    Weights per channel; activations by the range that they reach, averaged over `images`, each (B, 3, H, W). The
+    transformer's tokens, the head's last layers and all that follows stay in float32.
     """
     model = onnx.load(str(source))
     maps = {value.name for value in model.graph.value_info if len(value.type.tensor_type.shape.dim) == 4}
@@ -178,6 +178,7 @@ def quantise(source: Path, path: Path, images: Iterable[Array]) -> None:
             per_channel=True,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
+            extra_options={"CalibMovingAverage": True},  # one value far out does not coarsen a whole map
         )
     quantised = onnx.load(str(path))
     about = {p.key: p.value for p in model.metadata_props}
