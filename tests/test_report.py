@@ -393,6 +393,13 @@ def test_the_front_leaves_out_repeated_rows_and_names_who_beats_whom(record: Rec
     assert lines["base"]["beaten by"] == "more" and lines["more"]["front"]
 
 
+def test_rows_that_have_matched_nobody_still_have_figures(record: Record) -> None:
+    nobody = replace(record, runs=record.runs.assign(AP=0.0, mOKS=0.0, NME=float("nan")))
+    assert "no row has matched a person" in numbers.quality_finding(nobody)
+    for figure in FIGURES:
+        assert isinstance(figure(nobody), Picture)
+
+
 def test_rows_that_run_one_network_have_no_front(record: Record) -> None:
     assert numbers.alike(record) == ""
     same = replace(record, runs=record.runs.assign(gflops=0.5))

@@ -196,9 +196,11 @@ def quality_finding(record: Record) -> str:
     again = {row.label for row in record.study.rows if row.seed_offset}
     means = record.runs[~record.runs["row"].isin(again)].groupby("row")[["AP", "NME"]].mean()
     order = [str(label) for label in means["AP"].sort_values(ascending=False).index]
-    top, error = order[0], best(means["NME"], LOWER)
-    means_only, above = _above(record, order)
+    top, (means_only, above) = order[0], _above(record, order)
     text = f"{top}: highest AP{means_only}, {100 * means['AP'][top]:.1f} %{above}"
+    if means["NME"].isna().all():
+        return f"{text}; no row has matched a person"
+    error = best(means["NME"], LOWER)
     smallest = f"smallest error by the means, {means['NME'][error]:.3f}"
     return f"{text}; {'and ' if top == error else f'{error}: '}{smallest}"
 
