@@ -63,3 +63,20 @@ def test_the_rows_of_the_first_study_are_the_recorded_ones() -> None:
         row = name.partition(":")[0]
         expected = 100 * laptop[row, "AP"], 100 * laptop[row, "mOKS"], laptop[row, "NME"], 100 * probe[row, "AP"]
         assert shown[:4] == [f"{number:.{digits}f}" for number, digits in zip(expected, (1, 1, 3, 1), strict=True)]
+
+
+def ratios(name: str, *columns: str, inverse: bool = False) -> set[str]:
+    """Of `reports/data/bench_NAME.csv`, each as the README writes it."""
+    with (ROOT / "reports/data" / f"bench_{name}.csv").open(newline="", encoding="utf-8") as file:
+        found = [[float(line[column]) for column in columns] for line in csv.DictReader(file) if line[columns[0]]]
+    if inverse:
+        found = [[1 / value, 1 / high, 1 / low] for value, low, high in found]
+    return {"{:.2f} ({:.2f} to {:.2f})".format(*numbers) for numbers in found}
+
+
+def test_the_speeds_are_the_recorded_ones() -> None:
+    table = TEXT.partition("| what | against | times as fast | aim |")[2].partition("\n\n")[0]
+    shown = re.findall(r"\| (\d\.\d\d \(.*?\)) \|", table)
+    recorded = ratios("train", "x_plain", "x_plain_low", "x_plain_high") | ratios("deploy", "faster", "low", "high")
+    assert len(shown) == 9
+    assert set(shown) <= recorded | ratios("beside", "ratio", "low", "high", inverse=True)

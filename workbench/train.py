@@ -47,7 +47,7 @@ class Machine:
 def this_machine() -> Machine:
     """All CUDA devices where there are any, with loader processes and, where they fit, the images in their memory.
 
-    bf16 where the device has matrix units for it, or a CPU products: there a step takes 0.6 times the time (LOG).
+    bf16 where the device has matrix units for it, and where a CPU multiplies it at all (`reports/LOG.md` has why).
     """
     if torch.cuda.is_available():
         ranks = torch.cuda.device_count()
