@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from workbench import cost
-from workbench.latency import Call
-from workbench.train import Machine
-from workbench.variant import Job
+from workbench.inference import cost
+from workbench.inference.timing import Call
+from workbench.models.job import Job
+from workbench.training.machine import Machine
 
 SIDE, CUDA_SIDE = 512, 4096  # of the square matrices: three fit into a core's cache; enough work for a whole GPU
 

@@ -1,7 +1,7 @@
 """A training step as one writes it first: the measure of what the real one gains, and its check.
 
 Float32, contiguous tensors, the assignment image by image and person by person, an optimiser, a clipping and a moving
-average that go from tensor to tensor. It computes what `workbench.train.train` computes.
+average that go from tensor to tensor. It computes what `workbench.training.loop.train` computes.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from workbench.components.assigners.simota import HOPELESS, OFF_CENTRE, SimOTA
-from workbench.components.overlap import box_iou, keypoint_similarity
-from workbench.criterion import losses
-from workbench.model import Network
-from workbench.optim import ema_momentum, learning_rate, parameter_groups
+from workbench.components.similarity import box_iou, keypoint_similarity
+from workbench.models.criterion import losses
+from workbench.models.job import Job, phase_at
+from workbench.models.network import Network
 from workbench.slots import Assigner
 from workbench.tensors import Assignment, Batch, Dense, Targets
-from workbench.variant import Job, phase_at
+from workbench.training.optim import ema_momentum, learning_rate, parameter_groups
 
 
 class PlainTraining:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from workbench.errors import Refused
-from workbench.latency import Comparison
-from workbench.run import commit
+from workbench.core.errors import Refused
+from workbench.core.provenance import commit
+from workbench.inference.timing import Comparison
 
 FOLDER = Path("reports/data")
 

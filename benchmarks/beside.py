@@ -21,9 +21,9 @@ import torch
 
 from benchmarks._record import append, conditions
 from benchmarks.train import Whole, cases
-from workbench.data.source import open_source
-from workbench.latency import Patience, measure
-from workbench.train import this_machine
+from workbench.inference.timing import Patience, measure
+from workbench.training.machine import this_machine
+from workbench.training.source import open_source
 
 JOBS = 2
 

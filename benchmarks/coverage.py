@@ -29,24 +29,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.evaluate import THRESHOLDS, MatchRecords
-from workbench.judge import Judgement, judged
-from workbench.looks import LEAST, LOOKS, Terms, course
-from workbench.presets import nano
-from workbench.run import Result, commit
-from workbench.stats import (
-    Interval,
+from workbench.core.provenance import commit
+from workbench.evaluation.bootstrap import (
     Metric,
     Resampled,
-    Verdict,
     ap_from_records,
     blocked_bootstrap,
     image_weights,
     paired_bootstrap,
     resample,
 )
-from workbench.study import Better, Cell, Row, Setting, Study
-from workbench.variant import Protocol
+from workbench.evaluation.coco_ap import THRESHOLDS
+from workbench.evaluation.intervals import Interval
+from workbench.evaluation.records import MatchRecords
+from workbench.evaluation.verdicts import Verdict
+from workbench.experiments.claims import ClaimResult, judge_claims
+from workbench.experiments.sequential import LEAST, LOOKS, SequentialSettings, follow_looks
+from workbench.models.job import Protocol
+from workbench.models.zoo import nano
+from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol
+from workbench.training.run import Result
 
 Floats = NDArray[np.float64]
 OUT = Path("reports/data/coverage.csv")
@@ -253,21 +255,21 @@ STUDY = Study(
     rows=tuple(Row(label, {"coords.padding": 1 + i / 10}) for i, label in enumerate("abcde")),
     claims=tuple(Better(f"S{i}", "", row, "a", metric="mOKS") for i, row in enumerate("bcde")),
 )
-SETTING = Setting("simulated", "", Protocol(size=(96, 96)), seeds=2)
+SETTING = StudyProtocol("simulated", "", Protocol(size=(96, 96)), seeds=2)
 TRUNKS = ("x", "y", "z")
-PROBE = Setting("simulated", "", Protocol(size=(96, 96)), seeds=1, trunks=TRUNKS)
-TERMS = Terms(LEAST, budget=1_000)
+PROBE = StudyProtocol("simulated", "", Protocol(size=(96, 96)), seeds=1, trunks=TRUNKS)
+TERMS = SequentialSettings(LEAST, budget=1_000)
 SEEDS = (2, 3, 5, 8, 12)  # of the looks
 
 
 @cache
-def plan(seeds: int) -> list[Cell]:
+def plan(seeds: int) -> list[PlannedJob]:
     """Every cell of the simulated study."""
     return STUDY.cells(SETTING, seeds)
 
 
 @cache
-def probed(seeds: int) -> list[Cell]:
+def probed(seeds: int) -> list[PlannedJob]:
     """The same on every trunk."""
     return STUDY.cells(PROBE, seeds)
 
@@ -287,7 +289,7 @@ class World:
         self._suits = {row: _per_image(rng, self.noise.shared / 2**0.5) for row in "abcde"}
         self._level = dict(zip("abcde", (0, *self.gains), strict=True))
 
-    def find(self, cell: Cell) -> Result:
+    def find(self, cell: PlannedJob) -> Result:
         """Every run is complete."""
         return Result(f"{cell.row} {cell.seed} {cell.trunk}", {}, [], {}, Path())
 
@@ -304,13 +306,13 @@ class World:
         return self._seen[result.key]
 
 
-def look(world: World, seeds: int, setting: Setting = SETTING) -> list[Judgement]:
+def look(world: World, seeds: int, setting: StudyProtocol = SETTING) -> list[ClaimResult]:
     """The verdicts on so many seeds of every row."""
     cells = probed(seeds) if setting.trunks else plan(seeds)
-    return judged(STUDY.claims, setting, [(c, world.find(c)) for c in cells], read=world.read)
+    return judge_claims(STUDY.claims, setting, [(c, world.find(c)) for c in cells], read=world.read)
 
 
-def errors(noise: Noise, seeds: int, simulations: int, setting: Setting = SETTING) -> dict[str, float]:
+def errors(noise: Noise, seeds: int, simulations: int, setting: StudyProtocol = SETTING) -> dict[str, float]:
     """How often one look decides a claim without truth: each of the four of a study, and any of them."""
     wrong = np.asarray([[_decided(one) for one in look(World(noise, i), seeds, setting)] for i in range(simulations)])
     return {"one look, each claim": float(wrong.mean()), "one look, any of four claims": float(wrong.any(1).mean())}
@@ -321,7 +323,7 @@ def errors_until_decided(noise: Noise, simulations: int) -> dict[str, float]:
     wrong, careless = [], []
     for i in range(simulations):
         world = World(noise, i)
-        followed = course(STUDY, SETTING, plan, world.find, TERMS, read=world.read)
+        followed = follow_looks(STUDY, SETTING, plan, world.find, TERMS, read=world.read)
         wrong.append([_decided(one) for one in followed.claims])
         careless.append(any(_decided(one) for seeds in SEEDS for one in look(world, seeds)))
     rates = np.asarray(wrong)
@@ -337,7 +339,7 @@ def savings(gain: float, simulations: int) -> dict[str, float]:
     counts = np.zeros(5)
     for i in range(simulations):
         world = World(Noise("", 1, 0.2, 0.5), i, (gain, gain, 0, 0))
-        followed = course(STUDY, SETTING, plan, world.find, TERMS, read=world.read)
+        followed = follow_looks(STUDY, SETTING, plan, world.find, TERMS, read=world.read)
         whole = look(world, SEEDS[-1])
         found, wrong = zip(*(map(partial(sum), _split(side)) for side in (followed.claims, whole)), strict=True)
         counts += (followed.jobs / len(plan(SEEDS[-1])), found[0] / 2, found[1] / 2, sum(wrong[:1]), sum(wrong[1:]))
@@ -346,10 +348,10 @@ def savings(gain: float, simulations: int) -> dict[str, float]:
     return dict(zip((*names, *wrongs), (counts / simulations).tolist(), strict=True))
 
 
-def _split(claims: Sequence[Judgement]) -> tuple[list[bool], list[bool]]:
+def _split(claims: Sequence[ClaimResult]) -> tuple[list[bool], list[bool]]:
     """Which true claims hold, which false ones are decided."""
     return [one.decision.state is Verdict.HOLDS for one in claims[:2]], [_decided(one) for one in claims[2:]]
 
 
-def _decided(one: Judgement) -> bool:
+def _decided(one: ClaimResult) -> bool:
     return one.decision.state is not Verdict.OPEN

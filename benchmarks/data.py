@@ -16,11 +16,11 @@ from typing import Any
 import cv2
 import torch
 
-from workbench.data import augment
-from workbench.data.coco import open_dataset
-from workbench.data.figures import Figures, cached
+from workbench.core.provenance import machine_name
+from workbench.data.datasets.folder import open_dataset
 from workbench.data.loader import Loader
-from workbench.latency import machine_name
+from workbench.data.synthetic.dataset import SyntheticScenes, cached
+from workbench.data.transforms import pipelines
 
 BATCH, IMAGES = 32, 640
 
@@ -36,17 +36,17 @@ def main(options: Sequence[str] = ()) -> int:
     print(f"{'what':44} {'workers':>7} {'images/s':>9} {'per core-second':>16}")
     for level in ("easy", "hard"):
         for size in (96, 160):
-            scenes = Figures(level, size, count=IMAGES)
+            scenes = SyntheticScenes(level, size, count=IMAGES)
             _measure(f"render {level}, {size} px", 0, lambda s=scenes: (s[i] for i in range(IMAGES)), 1)
     with tempfile.TemporaryDirectory() as folder:
-        stored: Any = cached(Figures("easy", 96, count=IMAGES), Path(folder))
-        for name, transform in (("as they are", None), ("light", augment.light((96, 96)))):
+        stored: Any = cached(SyntheticScenes("easy", 96, count=IMAGES), Path(folder))
+        for name, transform in (("as they are", None), ("light", pipelines.light((96, 96)))):
             for workers in (0, 2):
                 loader = Loader(stored, BATCH, seed=0, transform=transform, workers=workers)
                 _measure(f"cached scenes, 96 px, {name}", workers, lambda n=loader: n(1), BATCH, lambda n=loader: n(0))
     if data is not None:
         real = open_dataset(data, "train")
-        for name, transform in (("mosaic and mix-up", augment.coco_main()), ("last epochs", augment.coco_final())):
+        for name, transform in (("mosaic and mix-up", pipelines.coco_main()), ("last epochs", pipelines.coco_final())):
             for workers in (0, 2):
                 loader = Loader(real, 8, seed=0, transform=transform, workers=workers, images=160)
                 _measure(f"{data.name}, 640 px, {name}", workers, lambda n=loader: n(1), 8, lambda n=loader: n(0))

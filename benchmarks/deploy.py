@@ -24,11 +24,13 @@ import torch
 from torch import Tensor
 
 from benchmarks._record import append, conditions
-from workbench import export, presets
-from workbench.decode import detect
-from workbench.deploy import Deployed, agreement, detections
-from workbench.latency import Call, Comparison, Patience, Task, measure, noise, planted, settled
-from workbench.model import Network
+from workbench.inference import onnx_export
+from workbench.inference.deployed import Deployed, agreement, detections
+from workbench.inference.latency import TimingTask, noise_images, with_batch_statistics, with_persons
+from workbench.inference.timing import Call, Comparison, Patience, measure
+from workbench.models import zoo
+from workbench.models.decode import detect
+from workbench.models.network import Network
 
 PERSONS = (0, 1, 5, 10, 20, 50, 100)
 EAGER = "eager float32"
@@ -46,14 +48,14 @@ def main(options: Sequence[str] = ()) -> int:
     parser.add_argument("--anyway", action="store_true", help="measure on a busy machine, too")
     args = parser.parse_args(options)
     torch.set_num_threads(args.threads)
-    task = Task((args.size, args.size), 10, args.threads)
+    task = TimingTask((args.size, args.size), 10, args.threads)
     patience = Patience(seconds=10.0 if args.quick else args.seconds)
 
     def timed(calls: Mapping[str, Call], reference: str) -> Comparison:
         return measure(calls, reference, threads=args.threads, patience=patience, anyway=args.anyway)
 
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(settled(presets.named(args.network), task), task, Path(folder), args.quick)
+        bench = Bench(with_batch_statistics(zoo.network_named(args.network), task), task, Path(folder), args.quick)
         agree = bench.check()
         tables = {"forms": timed(bench.forms(), EAGER)}
         for name in ("onnx float32", "torch bf16"):
@@ -95,18 +97,18 @@ class Bench:
     """The forms of one network, made when they are first asked for."""
 
     network: Network
-    task: Task
+    task: TimingTask
     folder: Path
     quick: bool
 
     def __post_init__(self) -> None:
-        self.image = noise(self.task)
+        self.image = noise_images(self.task)
         self.dtypes = {"float32": torch.float32, "bf16": torch.bfloat16}
         self.sessions = self._sessions()
         self.made: dict[tuple[str, int], Find] = {}
 
     def with_persons(self, persons: int) -> Network:
-        return planted(copy.deepcopy(self.network), replace(self.task, persons=persons))
+        return with_persons(copy.deepcopy(self.network), replace(self.task, persons=persons))
 
     def deployed(self, name: str, persons: int) -> Deployed:
         """Of "torch float32", "compiled bf16" and the like."""
@@ -114,15 +116,15 @@ class Bench:
         module = Deployed(self.with_persons(persons), dtype=self.dtypes[precision])
         return module.compiled() if runtime == "compiled" else module
 
-    def _sessions(self) -> dict[str, export.Session]:
+    def _sessions(self) -> dict[str, onnx_export.Session]:
         """Files in which up to 100 persons are found; how many, an optional input says."""
         plain, small = self.folder / "float32.onnx", self.folder / "int8.onnx"
-        export.write(Deployed(self.with_persons(PERSONS[-1])), plain, {})
-        self.halves = [export.Session(half, self.task.threads) for half in export.halves(plain, self.folder)]
-        sessions = {"onnx float32": export.Session(plain, self.task.threads)}
+        onnx_export.write_onnx(Deployed(self.with_persons(PERSONS[-1])), plain, {})
+        self.halves = [onnx_export.Session(half, self.task.threads) for half in onnx_export.halves(plain, self.folder)]
+        sessions = {"onnx float32": onnx_export.Session(plain, self.task.threads)}
         if not self.quick:
-            export.quantise(plain, small, [self.image.numpy()])
-            sessions["onnx int8"] = export.Session(small, self.task.threads)
+            onnx_export.quantise(plain, small, [self.image.numpy()])
+            sessions["onnx int8"] = onnx_export.Session(small, self.task.threads)
         return sessions
 
     def named(self, name: str, persons: int) -> Find:
@@ -136,7 +138,7 @@ class Bench:
         module = self.deployed(name, persons)
         return lambda images: tuple(t.numpy() for t in module(images))  # pyright: ignore[reportReturnType]
 
-    def _in_onnx(self, session: export.Session, persons: int) -> Find:
+    def _in_onnx(self, session: onnx_export.Session, persons: int) -> Find:
         limit = {"max_persons": np.array([persons])}
 
         def find(images: Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -20,16 +20,16 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks._record import append
-from workbench import export
-from workbench.data.figures import Figures
-from workbench.data.source import VALIDATION
-from workbench.deploy import Deployed, Selection, agreement, detections
-from workbench.errors import Refused
-from workbench.evaluate import evaluate_coco
-from workbench.run import commit
-from workbench.skeletons import skeleton
+from workbench.core.errors import Refused
+from workbench.core.provenance import commit
+from workbench.core.skeletons import skeleton
+from workbench.data.synthetic.dataset import SyntheticScenes
+from workbench.evaluation.coco_ap import evaluate_coco
+from workbench.inference import onnx_export
+from workbench.inference.deployed import Deployed, Selection, agreement, detections
+from workbench.inference.load import Trained, load_trained
 from workbench.tensors import Detections
-from workbench.trained import Trained, trained
+from workbench.training.source import VALIDATION
 
 BATCH = 50
 METRICS = ("AP", "AP50", "AP75", "mOKS", "NME")
@@ -45,7 +45,7 @@ def main(options: Sequence[str] = ()) -> int:
     args = parser.parse_args(options)
     torch.set_num_threads(1)
     for folder in args.folders:
-        print(append("deploy_accuracy", measured(trained(str(folder)), args.images)))
+        print(append("deploy_accuracy", measured(load_trained(str(folder)), args.images)))
     return 0
 
 
@@ -58,9 +58,9 @@ def measured(source: Trained, count: int) -> list[dict[str, object]]:
     if source.job is None or not source.job.protocol.data.startswith("figures-"):
         raise Refused(f"{source.source}: expected a job on embedded scenes")
     job, lines = source.job, []
-    scenes = Figures(job.protocol.data.removeprefix("figures-"), source.size[0], count=count, start=VALIDATION)
+    scenes = SyntheticScenes(job.protocol.data.removeprefix("figures-"), source.size[0], count=count, start=VALIDATION)
     truth, ids = scenes.coco(), [scenes.start + i for i in range(count)]
-    images = np.concatenate([export.as_input(scene.image) for scene in scenes])
+    images = np.concatenate([onnx_export.as_input(scene.image) for scene in scenes])
     chosen = Selection(score_threshold=job.protocol.score_threshold, nms_threshold=job.protocol.nms_threshold)
     with tempfile.TemporaryDirectory() as folder:
         base, theirs = {}, []
@@ -92,11 +92,11 @@ def measured(source: Trained, count: int) -> list[dict[str, object]]:
 def forms(source: Trained, chosen: Selection, folder: Path) -> dict[str, Find]:
     """The network itself, then what is made of it. int8 has its ranges from images of the training part."""
     plain, half, small = (folder / f"{name}.onnx" for name in ("float32", "fp16", "int8"))
-    export.write(Deployed(source.network, chosen), plain, {})
-    export.write(Deployed(source.network, chosen, torch.float16), half, {})
-    export.quantise(plain, small, map(export.as_input, export.scenes(source)))
+    onnx_export.write_onnx(Deployed(source.network, chosen), plain, {})
+    onnx_export.write_onnx(Deployed(source.network, chosen, torch.float16), half, {})
+    onnx_export.quantise(plain, small, map(onnx_export.as_input, onnx_export.scenes(source)))
     return {
-        "network": lambda images: export.reference(source.network, images, chosen),
+        "network": lambda images: onnx_export.reference(source.network, images, chosen),
         **{f"torch {name}": _torch(Deployed(source.network, chosen, kind)) for name, kind in _TYPES.items()},
         **{f"onnx {path.stem}": _onnx(path) for path in (plain, half, small)},
     }
@@ -114,7 +114,7 @@ def _torch(deployed: Deployed) -> Find:
 
 
 def _onnx(path: Path) -> Find:
-    session = export.Session(path, 1)
+    session = onnx_export.Session(path, 1)
     return lambda images: detections(*session(images))
 
 

@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from benchmarks._record import append, conditions
-from workbench import presets
-from workbench.deploy import agreement
-from workbench.latency import Call, Comparison, Patience, Task, measure, settled
-from workbench.runtimes import RUNTIMES
+from workbench.inference.deployed import agreement
+from workbench.inference.latency import TimingTask, with_batch_statistics
+from workbench.inference.runtimes import RUNTIMES
+from workbench.inference.timing import Call, Comparison, Patience, measure
+from workbench.models import zoo
 
 DEVICE = "cuda"
 FORMS = ("eager", "torch", "cudagraph")
@@ -32,7 +33,7 @@ class Entry:
 
     runtime: str
     precision: str
-    task: Task
+    task: TimingTask
 
     def __str__(self) -> str:
         return f"{self.runtime} {self.precision} {self.task.persons}"
@@ -47,9 +48,9 @@ def main(options: Sequence[str] = ()) -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="at most, per table")
     parser.add_argument("--anyway", action="store_true", help="measure on a busy machine, too")
     args = parser.parse_args(options)
-    image = Task((args.size, args.size), device=DEVICE)
+    image = TimingTask((args.size, args.size), device=DEVICE)
     batch = replace(image, batch=args.batch)
-    network = settled(presets.named(args.network), image)
+    network = with_batch_statistics(zoo.network_named(args.network), image)
     fine, lines = True, []
     for table, base, persons in (("image", image, PERSONS), ("batch", batch, (image.persons,))):
         entries = entries_of(base, persons)
@@ -64,7 +65,7 @@ def main(options: Sequence[str] = ()) -> int:
     return int(not fine)
 
 
-def entries_of(task: Task, persons: Sequence[int]) -> list[Entry]:
+def entries_of(task: TimingTask, persons: Sequence[int]) -> list[Entry]:
     """The reference, then every form."""
     forms = [(form, precision) for form in FORMS for precision in PRECISIONS]
     return [

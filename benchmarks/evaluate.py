@@ -21,12 +21,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbench.by_pycocotools import reference_coco
-from workbench.data.coco import open_dataset
-from workbench.evaluate import Evaluation, evaluate_coco
-from workbench.latency import machine_name
-from workbench.run import commit
-from workbench.skeletons import COCO
+from workbench.core.provenance import commit, machine_name
+from workbench.core.skeletons import COCO
+from workbench.data.datasets.folder import open_dataset
+from workbench.evaluation.coco_ap import Evaluation, evaluate_coco
+from workbench.evaluation.reference import reference_coco
 from workbench.tensors import Detections
 
 IMAGES, ROUNDS = 5_000, 3

@@ -12,9 +12,10 @@ import argparse
 from collections.abc import Sequence
 
 from benchmarks._record import append, conditions
-from workbench import presets
-from workbench.latency import Patience, Task, measure, settled
-from workbench.runtimes import RUNTIMES
+from workbench.inference.latency import TimingTask, with_batch_statistics
+from workbench.inference.runtimes import RUNTIMES
+from workbench.inference.timing import Patience, measure
+from workbench.models import zoo
 
 ALLOWED = 0.02  # a difference above it is the instrument's fault
 
@@ -29,10 +30,12 @@ def main(options: Sequence[str] = ()) -> int:
     parser.add_argument("--seconds", type=float, default=120.0, help="at most, per repetition")
     parser.add_argument("--anyway", action="store_true", help="measure on a busy machine, too: the case of interest")
     args = parser.parse_args(options)
-    task = Task((args.size, args.size), threads=args.threads)
-    variant, lines = presets.named(args.network), []
+    task = TimingTask((args.size, args.size), threads=args.threads)
+    variant, lines = zoo.network_named(args.network), []
     for repetition in range(1, args.repeat + 1):
-        calls = {name: RUNTIMES["torch"].prepare(settled(variant, task), task, "float32") for name in "AB"}
+        calls = {
+            name: RUNTIMES["torch"].prepare(with_batch_statistics(variant, task), task, "float32") for name in "AB"
+        }
         found = measure(calls, "A", threads=task.threads, patience=Patience(seconds=args.seconds), anyway=args.anyway)
         ratio, a, b = found.ratio("B"), found.milliseconds("A"), found.milliseconds("B")
         apart = f"medians {b.value / a.value - 1:+.1%} apart"

@@ -30,16 +30,18 @@ from torch.utils.weak import WeakIdKeyDictionary
 from benchmarks import _floors
 from benchmarks._plain import PlainTraining
 from benchmarks._record import append, conditions
-from workbench import presets
-from workbench.criterion import losses
-from workbench.data.source import open_source
-from workbench.latency import Call, Comparison, Patience, measure, paired
-from workbench.optim import learning_rate
-from workbench.ranks import average_gradients
-from workbench.skeletons import skeleton
+from workbench.core.distributed import average_gradients
+from workbench.core.skeletons import skeleton
+from workbench.experiments import protocols
+from workbench.inference.timing import Call, Comparison, Patience, measure, paired
+from workbench.models import zoo
+from workbench.models.criterion import losses
+from workbench.models.job import Job, Protocol, phase_at
 from workbench.tensors import Batch
-from workbench.train import Machine, State, as_run, this_machine, train
-from workbench.variant import Job, Protocol, phase_at
+from workbench.training.loop import TrainingState, forward_of, train
+from workbench.training.machine import Machine, this_machine
+from workbench.training.optim import learning_rate
+from workbench.training.source import open_source
 
 PARTS = ("data", "forward", "assignment and losses", "backward", "optimiser and EMA")
 IMAGES = 256  # distinct scenes
@@ -68,21 +70,21 @@ def cases() -> list[Case]:
     """The laptop studies' own; RTMO-s with the published augmentation."""
     nano = replace(PROTOCOL, size=(96, 96), batch=32)
     small = replace(PROTOCOL, size=(320, 320), batch=8, augment="rtmo")
-    mine = Job(variant=presets.nano(), recipe=presets.NANO_RECIPE, protocol=nano)
+    mine = Job(variant=zoo.nano(), recipe=protocols.NANO_RECIPE, protocol=nano)
     return [
         Case("nano", mine, threads=1),
         Case("nano, plain: its first version", mine, threads=1, plain=replace(mine, variant=mine.variant.vary(FIRST))),
-        Case("rtmo-s", Job(variant=presets.rtmo("s"), protocol=small), threads=2),
+        Case("rtmo-s", Job(variant=zoo.rtmo("s"), protocol=small), threads=2),
     ]
 
 
 class Parts:
-    """The step of `workbench.train.train`, cut where its parts meet. `seconds` and `cpu` have a list for each part."""
+    """The step of `training.loop.train`, cut where its parts meet. `seconds` and `cpu` have a list for each part."""
 
     def __init__(self, job: Job, data: Callable[[int], Iterable[Batch]], steps: int, machine: Machine) -> None:
         self.job, self.machine, self.steps = job, machine, steps
-        self.state = State(job, machine)
-        self.forward = as_run(self.state.model.train(), job, machine)
+        self.state = TrainingState(job, machine)
+        self.forward = forward_of(self.state.model.train(), job, machine)
         self.batches, self.step = endless(data, middle(job)), middle(job) * steps
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.cpu: dict[str, list[float]] = defaultdict(list)
@@ -139,7 +141,7 @@ class Whole:
     """The real thing, one step per call."""
 
     def __init__(self, job: Job, data: Callable[[int], Iterable[Batch]], steps: int, machine: Machine) -> None:
-        self.state = State(job, machine)
+        self.state = TrainingState(job, machine)
         self.state.epoch = middle(job)
         self.ticks = train(job, self.state, data, steps, machine)
 
@@ -209,7 +211,7 @@ class Costed:
         self.cpu.append(time.process_time() - began)
 
 
-def positives(state: State, batch: Batch) -> int:
+def positives(state: TrainingState, batch: Batch) -> int:
     """Cells of a batch that learn a person, under the weights as they are."""
     variant = state.model.variant
     sigmas = torch.tensor(skeleton(variant.num_keypoints).sigmas, device=batch.targets.boxes.device)

@@ -27,13 +27,14 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks import _floors
 from benchmarks._record import append, conditions
 from benchmarks.train import Whole, endless, middle, positives
-from workbench import presets
-from workbench.data.source import Source, open_source
-from workbench.errors import Refused
-from workbench.latency import Call, Comparison, Patience, measure, paired
+from workbench.core.errors import Refused
+from workbench.inference.timing import Call, Comparison, Patience, measure, paired
+from workbench.models import zoo
+from workbench.models.job import Job, Protocol
 from workbench.tensors import Batch
-from workbench.train import Machine, State, this_machine, train
-from workbench.variant import Job, Protocol
+from workbench.training.loop import TrainingState, train
+from workbench.training.machine import Machine, this_machine
+from workbench.training.source import Source, open_source
 
 IMAGES = 256  # distinct scenes
 STEPS = 40  # in a row: more than processes prepare ahead
@@ -69,7 +70,7 @@ def the_job(batch: int) -> Job:
         batch=batch,
         augment="rtmo",
     )
-    return Job(variant=presets.rtmo("s"), protocol=protocol)
+    return Job(variant=zoo.rtmo("s"), protocol=protocol)
 
 
 def ways(machine: Machine) -> dict[str, Machine]:
@@ -134,7 +135,7 @@ def largest(refusal: Callable[[int], str], first: int, within: int) -> tuple[int
 def refused(job: Job, machine: Machine, batch: Batch, size: int) -> str:
     """Why two steps of training on so many images can not be made; "" where they can."""
     try:
-        state = State(job, machine)
+        state = TrainingState(job, machine)
         state.epoch, many = middle(job), repeated(batch, size)
         for _ in islice(train(job, state, lambda _: (many, many), 2, machine), 2):
             pass

@@ -17,8 +17,7 @@ from typing import Any
 from workbench.components.coords.dcc import DCC
 from workbench.components.losses.kld import KLD
 from workbench.presets import RTMO_S, rtmo
-from workbench.study import Better, Row, Study
-from workbench.variant import Variant
+from workbench.study import Better, Row, Study, Variant
 
 TAKEN_OUT = ("VariFocal", "IoU", "Visibility", "OKS", "MLE", "BoxAux")
 

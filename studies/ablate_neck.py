@@ -14,8 +14,7 @@ from workbench.components.backbones.csp_darknet import CSPDarknet
 from workbench.components.necks.hybrid_encoder import HybridEncoder
 from workbench.components.necks.pafpn import PAFPN
 from workbench.presets import RTMO_S, rtmo
-from workbench.study import Better, Cheaper, Row, Study
-from workbench.variant import Variant
+from workbench.study import Better, Cheaper, Row, Study, Variant
 
 BASE, NO_LAYER, OTHER = "1 layer, depth 0.33 (RTMO)", "0 layers", "PAFPN"
 

@@ -18,8 +18,7 @@ from workbench.components.backbones.stdc import STDC
 from workbench.components.backbones.timm_backbone import TimmBackbone
 from workbench.presets import RTMO_S, rtmo
 from workbench.slots import Backbone
-from workbench.study import Better, Cheaper, Row, Study
-from workbench.variant import Variant
+from workbench.study import Better, Cheaper, Row, Study, Variant
 
 STEPS = (("t", "s"), ("s", "m"), ("m", "l"))
 

@@ -10,19 +10,19 @@ which RTMO is faster is at most what it shows.
 """
 
 from workbench.presets import rtmo
-from workbench.study import Cheaper, Profile, Timed
+from workbench.study import Cheaper, TimedRow, TimingStudy
 
 PERSONS = (0, 1, 2, 4, 8, 16, 32, 64)
 
-STUDY = Profile(
+STUDY = TimingStudy(
     name="profile_persons",
     question="Is latency flat in the number of persons?",
     source="RTMO, arXiv 2312.07526: nearly flat (the authors' model zoo); the limit of 1.1 times is ours",
     base=rtmo("s"),
     rows=(
-        *(Timed(f"RTMO, {n}", persons=n) for n in PERSONS),
-        *(Timed(f"every cell, {n}", persons=n, way="every cell") for n in PERSONS),
-        *(Timed(f"crops, {n}", persons=n, way="crops") for n in PERSONS if n),
+        *(TimedRow(f"RTMO, {n}", persons=n) for n in PERSONS),
+        *(TimedRow(f"every cell, {n}", persons=n, way="every cell") for n in PERSONS),
+        *(TimedRow(f"crops, {n}", persons=n, way="crops") for n in PERSONS if n),
     ),
     claims=(
         Cheaper("C6", "64 persons take at most 1.1 times the time of none", "RTMO, 64", "RTMO, 0", times=1.1),

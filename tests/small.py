@@ -6,8 +6,10 @@ from workbench.components.backbones.csp_darknet import CSPDarknet
 from workbench.components.coords.dcc import DCC
 from workbench.components.heads.rtmo_head import RTMOHead
 from workbench.components.necks.hybrid_encoder import HybridEncoder
-from workbench.presets import NANO, NANO_RECIPE
-from workbench.variant import Job, Protocol, Variant
+from workbench.experiments.protocols import NANO_RECIPE
+from workbench.models.job import Job, Protocol
+from workbench.models.variant import Variant
+from workbench.models.zoo import NANO
 
 SMALL = {
     **NANO,

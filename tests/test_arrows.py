@@ -1,50 +1,56 @@
-"""Who may import whom, and which file alone knows a foreign package.
+"""Which package may import which, and which file alone knows a foreign package.
 
-A module may import from its own layer and from those above it in `LAYERS`; a component only what `COMPONENT` names
-and its own slot's folder. Imports inside functions count.
+`ARROWS` names for each package what it stands on; it may import that and whatever that stands on in turn. A component
+may import only what `COMPONENT` names and its own slot's folder. Imports inside functions count.
 """
 
 import ast
 import graphlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LAYERS = [
-    {"spec", "tensors", "errors", "skeletons", "ranks", "locks"},
-    {"slots"},
-    {"components"},
-    {"variant"},
-    {"model", "decode", "criterion", "data", "trunk"},
-    {"optim", "train", "cost", "latency", "matching", "evaluate", "by_pycocotools"}
-    | {"study", "presets", "catalog", "checkpoint"},
-    {"track", "stats", "manipulate"},
-    {"run"},
-    {"judge", "looks", "show", "workers", "profiles"},
-    {"order", "ledger", "crew"},
-    {"search", "report", "rtmo", "trunk_training", "deploy"},
-    {"trained", "captured"},
-    {"export"},
-    {"runtimes"},
-    {"__main__"},
-    {"studies", "reports", "benchmarks", "tests"},
-]
-COMPONENT = {"slots", "tensors", "errors", "skeletons", "spec", "components.blocks", "components.overlap"}
+ARROWS: Mapping[str, set[str]] = {
+    "core": set(),
+    "tensors": set(),
+    "slots": {"core", "tensors"},
+    "components": {"slots"},
+    "models": {"components"},
+    "data": {"core", "tensors"},
+    "evaluation": {"core", "tensors"},
+    "rtmo": {"models", "data"},
+    "inference": {"rtmo"},
+    "study": {"models", "evaluation"},
+    "training": {"evaluation", "inference"},
+    "experiments": {"study", "training"},
+    "presets": {"experiments"},
+    "report": {"experiments"},
+    "cli": {"report"},
+    "__main__": {"cli"},
+    "studies": {"presets"},
+    "outside": {"__main__", "presets"},  # reports, benchmarks and tests
+}
+OUTSIDE = {"reports", "benchmarks", "tests"}
+LEVELS = 12  # of packages, at most
+COMPONENT = {"slots", "tensors", "core.errors", "core.skeletons", "core.spec", "core.weights"}
+COMPONENT |= {"components.blocks", "components.similarity"}
+STUDY = {"study", "presets", "slots", "components"}
 FOREIGN = {
-    "optuna": "workbench.ledger",
-    "mlflow": "workbench.track",
-    "fvcore": "workbench.cost",
-    "pycocotools": "workbench.by_pycocotools",
+    "optuna": "workbench.experiments.job_queue",
+    "mlflow": "workbench.experiments.tracking",
+    "fvcore": "workbench.inference.cost",
+    "pycocotools": "workbench.evaluation.reference",
     "pandas": "workbench.report",
-    "matplotlib": "workbench.report.draw",
-    "nbformat": "workbench.report.notebooks",
-    "nbclient": "workbench.report.notebooks",
-    "nbconvert": "workbench.report.notebooks",
-    "onnx": "workbench.export",
-    "onnxruntime": "workbench.export",
-    "onnxscript": "workbench.export",
+    "matplotlib": "workbench.report.figures",
+    "nbformat": "workbench.report.render",
+    "nbclient": "workbench.report.render",
+    "nbconvert": "workbench.report.render",
+    "onnx": "workbench.inference.onnx_export",
+    "onnxruntime": "workbench.inference.onnx_export",
+    "onnxscript": "workbench.inference.onnx_export",
     "timm": "workbench.components.backbones",
 }
 
@@ -63,31 +69,40 @@ def within(name: str, module: str) -> bool:
     return name == module or name.startswith(module + ".")
 
 
-def layer(module: str) -> int:
-    """The row of `LAYERS` in which a module of ours stands."""
+def package(module: str) -> str:
+    """The key of `ARROWS` that a module of ours belongs to."""
     part = module.removeprefix("workbench.").split(".")[0]
-    found = [i for i, row in enumerate(LAYERS) if part in row]
-    assert found, f"{module} stands in no layer; add it to LAYERS and to the picture in the README"
-    return found[0]
+    part = "outside" if part in OUTSIDE else part
+    assert part in ARROWS, f"{module} is in no package; add it to ARROWS and to docs/architecture.md"
+    return part
+
+
+@cache
+def below(name: str) -> frozenset[str]:
+    """All that a package stands on, and itself."""
+    return frozenset({name}).union(*(below(other) for other in ARROWS[name]))
 
 
 def ours(name: str) -> bool:
-    return name.split(".")[0] in {"workbench", *LAYERS[-1]} and name != "workbench"
+    return name.split(".")[0] in {"workbench", "studies", *OUTSIDE} and name != "workbench"
 
 
 def faults(module: str, source: str) -> list[str]:
     """What a module imports and may not."""
-    component = within(module, "workbench.components") and module.count(".") > 2
-    open_to_it = [module.rsplit(".", 1)[0], *(f"workbench.{part}" for part in COMPONENT)]
-    place, found = layer(module), []
+    place, found = package(module), []
+    narrow: set[str] = set()
+    if within(module, "workbench.components") and module.count(".") > 2:
+        narrow = {module.rsplit(".", 1)[0], *(f"workbench.{part}" for part in COMPONENT)}
+    elif within(module, "studies"):
+        narrow = {"studies", *(f"workbench.{part}" for part in STUDY)}
     for name in imports(source):
-        package = name.split(".")[0]
-        if package in FOREIGN and not within(module, FOREIGN[package]) and not within(module, "reports"):
-            found.append(f"{module} imports {name}; only {FOREIGN[package]} may")
-        if ours(name) and layer(name) > place:
-            found.append(f"{module} imports {name}, which stands after it")
-        if ours(name) and component and not any(within(name, known) for known in open_to_it):
-            found.append(f"{module} imports {name}; a component may import {sorted(open_to_it)}")
+        top = name.split(".")[0]
+        if top in FOREIGN and not within(module, FOREIGN[top]) and not within(module, "reports"):
+            found.append(f"{module} imports {name}; only {FOREIGN[top]} may")
+        if ours(name) and place != "outside" and package(name) not in below(place):
+            found.append(f"{module} imports {name}; {place} stands on {sorted(below(place) - {place})}")
+        if ours(name) and narrow and not any(within(name, known) for known in narrow):
+            found.append(f"{module} imports {name}; it may import {sorted(narrow)}")
     return found
 
 
@@ -109,24 +124,60 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return max((k for k in known if within(name, k)), key=len, default="")
 
 
-def test_no_module_imports_itself_through_others() -> None:
+def edges() -> dict[str, set[str]]:
+    """Which modules each module of ours imports."""
     known = modules()
-    edges = {m: {k for name in imports(s) if (k := _nearest(name, known)) not in ("", m)} for m, s in known.items()}
-    graphlib.TopologicalSorter(edges).prepare()  # raises CycleError and names the cycle
+    return {m: {k for name in imports(s) if (k := _nearest(name, known)) not in ("", m)} for m, s in known.items()}
+
+
+def levels(arrows: Mapping[str, set[str]]) -> dict[str, int]:
+    """The floor of each node: one above the highest that it stands on.
+
+    Raises:
+        graphlib.CycleError: there is a circle; it is named.
+    """
+    found: dict[str, int] = {}
+    for node in graphlib.TopologicalSorter(arrows).static_order():
+        found[node] = 1 + max((found[other] for other in arrows.get(node, ())), default=0)
+    return found
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    levels(edges())
+
+
+def test_packages_stand_on_few_levels() -> None:
+    arrows: dict[str, set[str]] = {}
+    for module, others in edges().items():
+        place = package(module)
+        arrows.setdefault(place, set()).update({package(other) for other in others} - {place})
+    arrows.pop("outside", None)
+    assert max(levels(arrows).values()) <= LEVELS
+
+
+def test_packages_say_what_they_are_and_no_more() -> None:
+    for file in (ROOT / "workbench").rglob("__init__.py"):
+        body = ast.parse(file.read_text("utf-8")).body
+        assert len(body) <= 1, f"{file} holds more than its sentence"
+        if file.parent.parent == ROOT / "workbench":
+            assert body and isinstance(body[0], ast.Expr), f"{file} does not say what the package is"
 
 
 @pytest.mark.parametrize(
     ("module", "source"),
     [
         ("workbench.components.necks.pafpn", "from workbench.components.heads.rtmo_head import RTMOHead"),
-        ("workbench.components.necks.pafpn", "from workbench.train import train"),
-        ("workbench.components.necks.pafpn", "def f():\n    import workbench.variant"),
-        ("workbench.components.blocks", "from workbench import model"),
+        ("workbench.components.necks.pafpn", "from workbench.training.loop import train"),
+        ("workbench.components.necks.pafpn", "def f():\n    import workbench.models.variant"),
+        ("workbench.components.blocks", "from workbench.models import network"),
         ("workbench.components.heads.rtmo_head", "import timm"),
-        ("workbench.model", "from workbench.train import State"),
-        ("workbench.run", "from studies import ablate_dcc"),
+        ("workbench.models.network", "from workbench.training.loop import TrainingState"),
+        ("workbench.evaluation.coco_ap", "from workbench.models.network import Network"),
+        ("workbench.data.loader", "from workbench.models.job import Job"),
+        ("workbench.training.run", "from studies import ablate_dcc"),
         ("workbench.study", "import optuna.samplers as samplers"),
         ("studies.ablate_dcc", "from mlflow import MlflowClient"),
+        ("studies.ablate_dcc", "from workbench.experiments.runner import run_study"),
     ],
 )
 def test_a_planted_fault_is_found(module: str, source: str) -> None:
@@ -136,9 +187,9 @@ def test_a_planted_fault_is_found(module: str, source: str) -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("workbench.components.backbones.stdc", "import timm\nfrom workbench.components.blocks import ConvBN"),
+        ("workbench.components.backbones.stdc", "import timm\nfrom workbench.components.blocks import ConvUnit"),
         ("workbench.components.coords.dcc", "from workbench.components.coords.regression import Regression"),
-        ("workbench.ledger", "import optuna\nfrom workbench.run import run"),
+        ("workbench.experiments.job_queue", "import optuna\nfrom workbench.training.run import run"),
         ("studies.ablate_dcc", "from workbench.study import Study"),
     ],
 )
@@ -146,6 +197,6 @@ def test_a_lawful_import_passes(module: str, source: str) -> None:
     assert faults(module, source) == []
 
 
-def test_a_module_without_a_layer_is_refused() -> None:
-    with pytest.raises(AssertionError, match="stands in no layer"):
+def test_a_module_of_no_package_is_refused() -> None:
+    with pytest.raises(AssertionError, match="is in no package"):
         faults("workbench.utils", "")

@@ -6,33 +6,34 @@ from typing import Any
 
 import pytest
 
-from workbench import presets
 from workbench import study as studies
-from workbench.catalog import spec_types
-from workbench.errors import Refused
-from workbench.report import numbers
+from workbench.core.errors import Refused
+from workbench.core.spec import from_dict
+from workbench.experiments import protocols, trunks
+from workbench.models import zoo
+from workbench.models.catalog import spec_types
+from workbench.models.job import Job
+from workbench.models.trunk import trunk_identity
+from workbench.report import tables
 from workbench.report.record import open_record
-from workbench.spec import from_dict
-from workbench.study import Profile, Study
-from workbench.trunk import identity
-from workbench.variant import Job
+from workbench.study import Study, TimingStudy
 
 GOLDEN = Path(__file__).parent / "golden"
 DATA = Path(__file__).parents[1] / "reports" / "data"
 RECORDS = sorted(
     (study, protocol)
-    for study in studies.known()
-    for protocol in presets.SETTINGS
-    if (DATA / f"{study}_{protocol}.csv").exists() and presets.SETTINGS[protocol].trains
+    for study in studies.known_studies()
+    for protocol in protocols.PROTOCOLS
+    if (DATA / f"{study}_{protocol}.csv").exists() and protocols.PROTOCOLS[protocol].trains
 )
 
 
-def _keys(study: Study | Profile) -> Any:
+def _keys(study: Study | TimingStudy) -> Any:
     """Every job of a study under every protocol with three seeds; what a line of a profile times."""
-    if isinstance(study, Profile):
+    if isinstance(study, TimingStudy):
         return {row.label: study.variant(row).key for row in study.rows}
     found: dict[str, Any] = {}
-    for name, setting in presets.SETTINGS.items():
+    for name, setting in protocols.PROTOCOLS.items():
         try:
             cells = study.cells(setting, 3)
         except Refused:
@@ -45,13 +46,13 @@ def _keys(study: Study | Profile) -> Any:
 def test_keys_of_all_jobs_are_the_golden_ones() -> None:
     golden = json.loads((GOLDEN / "job_keys.json").read_text())
     for name, keys in golden["studies"].items():
-        assert _keys(studies.find(name)) == keys
-    assert {name: make().key for name, make in presets.NETWORKS.items()} == golden["networks"]
-    assert {name: job.key for name, job in presets.trunk_jobs().items()} == golden["trunks"]
-    assert {name: identity(name) for name in presets.trunk_jobs()} == golden["stored"]
+        assert _keys(studies.find_study(name)) == keys
+    assert {name: make().key for name, make in zoo.NETWORKS.items()} == golden["networks"]
+    assert {name: job.key for name, job in trunks.trunk_jobs().items()} == golden["trunks"]
+    assert {name: trunk_identity(name) for name in trunks.trunk_jobs()} == golden["stored"]
     assert Job().key == golden["defaults"]
     assert {word: Job().vary({"protocol.augment": word}).key for word in golden["augment"]} == golden["augment"]
-    crowdpose = Job().vary({"recipe.schedule": presets.CROWDPOSE_SCHEDULE})
+    crowdpose = Job().vary({"recipe.schedule": zoo.CROWDPOSE_SCHEDULE})
     assert crowdpose.key == golden["crowdpose schedule"]
 
 
@@ -68,4 +69,4 @@ def test_the_committed_records_are_found() -> None:
 def test_committed_records_are_current(study: str, protocol: str) -> None:
     record = open_record(study, protocol)
     assert len(record.runs) > 0
-    assert numbers.stale(record) == 0
+    assert tables.stale(record) == 0

@@ -14,16 +14,16 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.test_golden_tiny import TINY, golden, tiny
-from workbench import checkpoint
+from tests.models.test_golden_tiny import TINY, golden, tiny
 from workbench import rtmo as face
-from workbench.data.geometry import letterbox, unletterbox
-from workbench.decode import detect
-from workbench.errors import Refused
-from workbench.model import Network
-from workbench.presets import rtmo
+from workbench.core.errors import Refused
+from workbench.data.transforms.geometry import letterbox, unletterbox
+from workbench.models import published
+from workbench.models.decode import detect
+from workbench.models.network import Network
+from workbench.models.variant import Variant
+from workbench.models.zoo import rtmo
 from workbench.rtmo import RELEASED, RTMO, CSPConfig, ModelManager, ResNetConfig, RTMOConfig, STDCConfig
-from workbench.variant import Variant
 
 COUNTS = {"t": 6_829_875, "s": 9_868_899, "m": 22_526_307, "l": 44_693_315}
 CROWD = {"s": 9_765_678, "m": 22_372_254, "l": 44_488_430}
@@ -351,7 +351,7 @@ def test_released_weights_are_asked_for_and_checked(tmp_path: Path, monkeypatch:
         raise Refused(f"{address}: could not be downloaded")
 
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path))
-    monkeypatch.setattr(checkpoint, "_download", nothing)
+    monkeypatch.setattr(published, "_download", nothing)
     monkeypatch.setattr(ModelManager, "config", staticmethod(lambda name: small().config))
     for name, (_, _, _, file) in RELEASED.items():
         with pytest.raises(Refused, match=f"{name}: no weights given and none found.*weights=PATH"):

@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import Refused
+from workbench.core.errors import Refused
 
 if TYPE_CHECKING:
-    from workbench.study import Profile, Setting
+    from workbench.study import StudyProtocol, TimingStudy
 
 PROTOCOLS = "smoke, probe, short, laptop, proxy, paper or cost (default: the study's own)"
 
@@ -32,14 +32,15 @@ def _home() -> Path:
 
 
 def _study(args: argparse.Namespace) -> int:
-    from workbench import workers
+    from workbench.core import processes
 
     if args.words[0] not in ("status", "replay"):
-        workers.prepare()  # imports while we do
-    from workbench import presets, profiles, search, study
-    from workbench.order import Decided
-    from workbench.study import Profile
-    from workbench.train import this_machine
+        processes.prepare()  # imports while we do
+    from workbench import study
+    from workbench.experiments import profiling, protocols, runner
+    from workbench.experiments.plan import UntilDecided
+    from workbench.study import TimingStudy
+    from workbench.training.machine import this_machine
 
     *verb, name = args.words
     if verb not in ([], ["status"], ["resume"], ["retry"], ["replay"]):
@@ -48,42 +49,45 @@ def _study(args: argparse.Namespace) -> int:
         raise Refused(f"--budget {args.budget}: it limits the jobs of --until decided; add that")
     if args.until is not None and verb == ["replay"]:
         raise Refused("study replay: it shows what --until decided would have saved; leave that out")
-    asked = study.find(name)
-    setting = presets.setting(args.protocol or asked.default)
-    if isinstance(asked, Profile) or not setting.trains:
-        return _profile(asked if isinstance(asked, Profile) else asked.profile(), setting, verb, args)
+    asked = study.find_study(name)
+    setting = protocols.protocol_named(args.protocol or asked.default)
+    if isinstance(asked, TimingStudy) or not setting.trains:
+        return _profile(asked if isinstance(asked, TimingStudy) else asked.profile(), setting, verb, args)
     which: dict[str, Any] = {"home": _home(), "data": args.data, "seeds": args.seeds, "sets": dict(args.set)}
     if verb == ["replay"]:
-        return search.replay(asked, setting, **which)
-    which["until"] = None if args.until is None else Decided(args.budget)
+        return runner.replay(asked, setting, **which)
+    which["until"] = None if args.until is None else UntilDecided(args.budget)
     if verb == ["status"]:
-        return search.status(asked, setting, **which)
+        return runner.status(asked, setting, **which)
     if verb == ["retry"]:
-        print(f"{search.retry(asked, setting, **which)} jobs are tried again")
-    code = search.run_study(asked, setting, jobs=args.jobs, machine=this_machine(), **which)
+        print(f"{runner.retry(asked, setting, **which)} jobs are tried again")
+    code = runner.run_study(asked, setting, jobs=args.jobs, machine=this_machine(), **which)
     if code == 0 and asked.costs and not args.set:  # when no job runs any more
-        profiles.run_profile(asked.profile(), setting if setting.name == "smoke" else presets.setting("cost"), _home())
+        profiling.run_profile(
+            asked.profile(), setting if setting.name == "smoke" else protocols.protocol_named("cost"), _home()
+        )
     return code
 
 
-def _profile(asked: Profile, setting: Setting, verb: list[str], args: argparse.Namespace) -> int:
-    from workbench import profiles
+def _profile(asked: TimingStudy, setting: StudyProtocol, verb: list[str], args: argparse.Namespace) -> int:
+    from workbench.experiments import profiling
 
     if args.data or args.set or args.seeds or args.until or verb == ["replay"]:
         raise Refused(f"{asked.name}, {setting.name}: nothing is trained; leave out --data, --set, --seeds and --until")
     if verb == ["status"]:
-        return profiles.status(asked, setting, _home())
-    return profiles.run_profile(asked, setting, _home(), again=verb == ["retry"])
+        return profiling.print_measured(asked, setting, _home())
+    return profiling.run_profile(asked, setting, _home(), again=verb == ["retry"])
 
 
 def _report(args: argparse.Namespace) -> int:
-    from workbench import presets, study
-    from workbench.data.source import fingerprint
-    from workbench.report.notebooks import write_profile, write_report
+    from workbench import study
+    from workbench.data.datasets.folder import dataset_fingerprint
+    from workbench.experiments import protocols
+    from workbench.report.render import write_profile, write_report
 
-    asked = study.find(args.name)
-    setting = presets.setting(args.protocol or asked.default)
-    if isinstance(asked, study.Profile):
+    asked = study.find_study(args.name)
+    setting = protocols.protocol_named(args.protocol or asked.default)
+    if isinstance(asked, study.TimingStudy):
         paths = write_profile(asked)
     elif not setting.trains:
         raise Refused(
@@ -91,7 +95,7 @@ def _report(args: argparse.Namespace) -> int:
             f"protocols that train; use --protocol {asked.default}"
         )
     else:
-        sets = dict(args.set) | ({} if args.data is None else {"protocol.data": fingerprint(args.data)})
+        sets = dict(args.set) | ({} if args.data is None else {"protocol.data": dataset_fingerprint(args.data)})
         paths = write_report(asked, setting, _home(), args.seeds, args.data, sets)
     for path in paths:
         print(path)
@@ -106,24 +110,25 @@ def _bench(args: argparse.Namespace) -> int:
 
 
 def _components(_: argparse.Namespace) -> int:
-    from workbench import catalog
+    from workbench.models import catalog
 
     print(catalog.listing())
     return 0
 
 
 def _cost(args: argparse.Namespace) -> int:
-    from workbench import cost
+    from workbench.inference import cost
 
     print(cost.describe(args.name))
     return 0
 
 
 def _latency(args: argparse.Namespace) -> int:
-    from workbench import runtimes
-    from workbench.latency import Patience, Task
+    from workbench.inference import runtimes
+    from workbench.inference.latency import TimingTask
+    from workbench.inference.timing import Patience
 
-    task = Task((args.size, args.size), args.persons, args.threads, args.device)
+    task = TimingTask((args.size, args.size), args.persons, args.threads, args.device)
     found = runtimes.compare(
         args.names,
         task,
@@ -133,32 +138,32 @@ def _latency(args: argparse.Namespace) -> int:
         reference=args.reference,
         anyway=args.anyway,
     )
-    print(runtimes.table(found, task))
+    print(runtimes.latency_table(found, task))
     return 0
 
 
 def _deploy(args: argparse.Namespace) -> int:
     import torch
 
-    from workbench import trained
-    from workbench.deploy import Selection
+    from workbench.inference import load
+    from workbench.inference.deployed import Selection
 
     torch.set_num_threads(1)
     selection = Selection(
         score_threshold=args.score_threshold, nms_threshold=args.nms_threshold, max_persons=args.max_persons
     )
     try:
-        from workbench import export
+        from workbench.inference import onnx_export
     except ImportError as error:
         raise Refused(f"deploy: {error.name} is missing; install rtmo-workbench[onnx]") from error
-    source = trained.untrained(args.source) if args.random_weights else trained.trained(args.source)
-    print(export.deploy(source, args.out, args.precision, selection, args.calibrate))
+    source = load.load_untrained(args.source) if args.random_weights else load.load_trained(args.source)
+    print(onnx_export.deploy(source, args.out, args.precision, selection, args.calibrate))
     return 0
 
 
 def _trunk(args: argparse.Namespace) -> int:
-    from workbench.train import this_machine
-    from workbench.trunk_training import train_trunks
+    from workbench.experiments.trunks import train_trunks
+    from workbench.training.machine import this_machine
 
     return train_trunks(args.names, _home(), this_machine())
 
@@ -167,9 +172,9 @@ def _sheet(args: argparse.Namespace) -> int:
     import cv2
 
     from workbench.data.draw import contact_sheet
-    from workbench.data.figures import Figures
+    from workbench.data.synthetic.dataset import SyntheticScenes
 
-    scenes = Figures(level=args.level, size=args.size, seed=args.seed, count=args.count)
+    scenes = SyntheticScenes(level=args.level, size=args.size, seed=args.seed, count=args.count)
     sheet = contact_sheet([scenes[i] for i in range(args.count)], columns=args.columns)
     path = args.out or _home() / f"sheet_{args.level}.png"
     if not (cv2.haveImageWriter(str(path)) and cv2.imwrite(str(path), sheet)):
@@ -179,9 +184,9 @@ def _sheet(args: argparse.Namespace) -> int:
 
 
 def _ui(args: argparse.Namespace) -> int:
-    from workbench import track
+    from workbench.experiments import tracking
 
-    return track.ui(_home(), args.port)
+    return tracking.ui(_home(), args.port)
 
 
 def _assignment(text: str) -> tuple[str, Any]:

@@ -28,24 +28,24 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from workbench.checkpoint import load_published, published_state
 from workbench.components.backbones.csp_darknet import CSPDarknet
 from workbench.components.backbones.stdc import STDC
 from workbench.components.backbones.timm_backbone import TimmBackbone
 from workbench.components.coords.dcc import DCC
 from workbench.components.heads.rtmo_head import RTMOHead
 from workbench.components.necks.hybrid_encoder import HybridEncoder
-from workbench.criterion import losses
-from workbench.data.geometry import letterbox, unletterbox
-from workbench.data.images import Unreadable, read_image
-from workbench.decode import detect, keep
-from workbench.errors import Refused
-from workbench.model import Network, gather
-from workbench.presets import rtmo
+from workbench.core.errors import Refused
+from workbench.core.spec import Spec
+from workbench.data.datasets.images import Unreadable, read_image
+from workbench.data.transforms.geometry import letterbox, unletterbox
+from workbench.models.criterion import losses
+from workbench.models.decode import detect, keep
+from workbench.models.network import Network, gather
+from workbench.models.published import load_published, published_state
+from workbench.models.variant import Variant
+from workbench.models.zoo import rtmo
 from workbench.slots import Backbone
-from workbench.spec import Spec
 from workbench.tensors import Dense, Targets
-from workbench.variant import Variant
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from workbench.spec import Spec
+from workbench.core.spec import Spec
 from workbench.tensors import Assignment, Cells, Coordinates, Dense, Levels, Targets
 
 

@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from workbench.catalog import filled
-from workbench.errors import Refused
-from workbench.evaluate import COCO_STATS, CROWD_SPLITS, CROWD_STATS
-from workbench.trunk import identity
-from workbench.variant import Job, Protocol, Recipe, Variant
+from workbench.core.errors import Refused
+from workbench.evaluation.coco_ap import COCO_STATS, CROWD_SPLITS, CROWD_STATS
+from workbench.models.catalog import filled
+from workbench.models.job import Job, Protocol, Recipe
+from workbench.models.trunk import trunk_identity
+from workbench.models.variant import Variant
 
 # Dotted paths and their new values; as a function, of the base after scaling.
 Changes = Mapping[str, Any] | Callable[[Variant], Mapping[str, Any]]
@@ -69,7 +70,7 @@ class Cheaper:
 
 
 @dataclass(frozen=True)
-class Setting:
+class StudyProtocol:
     """A protocol as a study uses it: how the base is scaled, the recipe, what is seen, and how often it is repeated.
 
     `trunks` names the frozen trunks of a probe: every row is run on each. Where it does not `train`, rows are measured.
@@ -86,7 +87,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Cell:
+class PlannedJob:
     """One job of a plan: a row, a seed, and the trunk under a probe ("" otherwise)."""
 
     row: str
@@ -126,12 +127,14 @@ class Study:
         """The row's variant, its changes made on the base after scaling."""
         return _changed(self.base, row.changes, scale)
 
-    def profile(self) -> Profile:
+    def profile(self) -> TimingStudy:
         """What its rows cost."""
-        lines = tuple(Timed(row.label, changes=row.changes) for row in self.rows if not row.seed_offset)
-        return Profile(self.name, self.question, self.source, self.base, lines, self.costs)
+        lines = tuple(TimedRow(row.label, changes=row.changes) for row in self.rows if not row.seed_offset)
+        return TimingStudy(self.name, self.question, self.source, self.base, lines, self.costs)
 
-    def cells(self, setting: Setting, seeds: int | None = None, sets: Mapping[str, Any] | None = None) -> list[Cell]:
+    def cells(
+        self, setting: StudyProtocol, seeds: int | None = None, sets: Mapping[str, Any] | None = None
+    ) -> list[PlannedJob]:
         """Every job of the study under a setting, seeds outermost so that an early stop leaves whole rounds.
 
         `sets` are further changes of every job (`protocol.epochs`), components by name (`variant.neck`: `PAFPN`).
@@ -147,17 +150,17 @@ class Study:
         sets = filled(sets or {})
         own = self.seeds if setting.name == self.default else 0
         return [
-            Cell(row.label, seed, trunk, self._job(row, setting, seed, trunk).vary(sets))
+            PlannedJob(row.label, seed, trunk, self._job(row, setting, seed, trunk).vary(sets))
             for seed in range(seeds or own or setting.seeds)
             for trunk in setting.trunks or ("",)
             for row in self.rows
         ]
 
-    def _job(self, row: Row, setting: Setting, seed: int, trunk: str) -> Job:
+    def _job(self, row: Row, setting: StudyProtocol, seed: int, trunk: str) -> Job:
         return Job(
             variant=self.variant(row, setting.scale),
             recipe=setting.recipe,
-            protocol=replace(setting.protocol, trunk=identity(trunk)),
+            protocol=replace(setting.protocol, trunk=trunk_identity(trunk)),
             seed=seed + row.seed_offset,
         )
 
@@ -166,7 +169,7 @@ Way = Literal["kept", "every cell", "crops"]
 
 
 @dataclass(frozen=True)
-class Timed:
+class TimedRow:
     """One line of a profile: a network, the persons in the image, and the way to their key points.
 
     `way`: "kept" decodes whom the non-maximum suppression keeps, as RTMO does; "every cell" decodes before it; "crops"
@@ -180,21 +183,21 @@ class Timed:
 
 
 @dataclass(frozen=True)
-class Profile:
+class TimingStudy:
     """A question that is answered by counting and timing: nothing is trained. Checked as a study is."""
 
     name: str
     question: str
     source: str
     base: Variant
-    rows: tuple[Timed, ...]
+    rows: tuple[TimedRow, ...]
     claims: tuple[Cheaper, ...] = ()
     default: str = "cost"
 
     def __post_init__(self) -> None:
         _check(self.name, self.base, self.rows, self.claims)
 
-    def variant(self, row: Timed, scale: Mapping[str, Any] | None = None) -> Variant:
+    def variant(self, row: TimedRow, scale: Mapping[str, Any] | None = None) -> Variant:
         """As `Study.variant`."""
         return _changed(self.base, row.changes, scale)
 
@@ -204,7 +207,7 @@ def _changed(base: Variant, changes: Changes, scale: Mapping[str, Any] | None) -
     return scaled.vary(changes(scaled) if callable(changes) else changes)
 
 
-def _check(name: str, base: Variant, rows: Sequence[Row | Timed], claims: Sequence[Better | Cheaper]) -> None:
+def _check(name: str, base: Variant, rows: Sequence[Row | TimedRow], claims: Sequence[Better | Cheaper]) -> None:
     labels, ids = [row.label for row in rows], [claim.id for claim in claims]
     for what, words in (("row labels", labels), ("claims", ids)):
         if len(set(words)) < len(words):
@@ -225,7 +228,11 @@ def _check(name: str, base: Variant, rows: Sequence[Row | Timed], claims: Sequen
             raise Refused(f"study {name}, row {row.label!r}: {error.args[0]}") from None
 
 
-def find(name: str) -> Study | Profile:
+# Names that study files of old use.
+Setting, Cell, Profile, Timed = StudyProtocol, PlannedJob, TimingStudy, TimedRow
+
+
+def find_study(name: str) -> Study | TimingStudy:
     """The study in `studies/NAME.py`, a module with `STUDY`.
 
     Raises:
@@ -237,16 +244,16 @@ def find(name: str) -> Study | Profile:
         if error.name not in ("studies", f"studies.{name}"):
             raise
         raise Refused(
-            f"no study is called {name!r}; there are {known()}. Run from the folder that holds studies/"
+            f"no study is called {name!r}; there are {known_studies()}. Run from the folder that holds studies/"
         ) from None
-    if not isinstance(found := getattr(module, "STUDY", None), Study | Profile):
+    if not isinstance(found := getattr(module, "STUDY", None), Study | TimingStudy):
         raise Refused(f"studies/{name}.py defines no STUDY; expected STUDY = Study(...) or Profile(...)")
     if found.name != name:
         raise Refused(f"studies/{name}.py calls itself {found.name!r}; expected name={name!r}, as the file is called")
     return found
 
 
-def known() -> list[str]:
+def known_studies() -> list[str]:
     """The names of all studies."""
     try:
         package = importlib.import_module("studies")

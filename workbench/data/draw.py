@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.skeletons import Skeleton, skeleton
+from workbench.core.skeletons import Skeleton, skeleton
 from workbench.tensors import Array, Detections, Sample
 
 Image = NDArray[np.uint8]

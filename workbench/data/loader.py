@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader
 
-from workbench.data.images import Unreadable
-from workbench.data.pixels import Sketch, pasted
-from workbench.errors import Refused
+from workbench.core.errors import Refused
+from workbench.data.datasets.images import Unreadable
+from workbench.data.transforms.pixels import Sketch, pasted
 from workbench.tensors import Batch, Sample, Targets
 
 STRIDE = 32  # every side of a network input is a multiple of it

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from workbench.data.images import Unreadable
+from workbench.data.datasets.images import Unreadable
 from workbench.data.loader import as_float
-from workbench.data.pixels import Size, Sketch, Stored, draw
+from workbench.data.transforms.pixels import Size, Sketch, Stored, draw
 from workbench.tensors import Sample
 
 Finish = Callable[[Any], Tensor]  # what a loader's processes hand on, to (B, 3, H, W) float32

@@ -1,8 +1,1 @@
-"""The report of a study: its record as CSV files, numbers, figures, and the pieces of a page that notebooks show."""
-
-from typing import Any
-
-from workbench.stats import Metric
-
-Frame = Any  # a pandas.DataFrame; pandas types each of its columns as nearly anything
-INTERVAL_OF: tuple[Metric, ...] = ("AP", "mOKS", "NME")
+"""The record of a study as CSV files, and the tables, figures and pages that are made from it."""

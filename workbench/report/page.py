@@ -13,13 +13,15 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from workbench.errors import Refused
-from workbench.report import Frame, draw, networks, numbers
-from workbench.report.numbers import values
+from workbench.core.errors import Refused
+from workbench.evaluation.verdicts import percent
+from workbench.report import examples as networks
+from workbench.report import figures, findings, tables
+from workbench.report.findings import values
+from workbench.report.frames import Frame
 from workbench.report.record import DATA, Record, read_csv
-from workbench.run import FLAT
-from workbench.stats import percent
-from workbench.study import Profile, find
+from workbench.study import TimingStudy, find_study
+from workbench.training.run import FLAT
 
 RENDERED = Path("reports/rendered")
 DATA_SET = "protocol.data"  # is not set by hand: the command makes it of the folder that it is given
@@ -53,7 +55,7 @@ Piece = Text | Picture
 
 
 def _picture(figure: Any, title: str) -> Picture:
-    return Picture(draw.png(figure), title)
+    return Picture(figures.png(figure), title)
 
 
 def left_out(what: str, why: str) -> Text:
@@ -67,8 +69,8 @@ def left_out(what: str, why: str) -> Text:
 def head(record: Record) -> Text:
     """The question, what was run where, and how many claims are decided."""
     runs, setting = record.runs, record.setting
-    said = numbers.claims_finding(numbers.verdicts_frame(record))
-    done = f"{len(runs) - numbers.stale(record)} of {len(record.cells)} runs complete"
+    said = findings.claims_finding(tables.verdicts_frame(record))
+    done = f"{len(runs) - tables.stale(record)} of {len(record.cells)} runs complete"
     lines = [
         f"# {record.study.question}",
         "",
@@ -103,12 +105,12 @@ def _seeds_asked(record: Record) -> int:
 
 def _warnings(record: Record) -> list[str]:
     found = []
-    if gone := numbers.missing(record):
-        found.append(f"The record lacks {numbers.listed([f'“{label}”' for label in gone])}.")
+    if gone := tables.missing(record):
+        found.append(f"The record lacks {findings.listed([f'“{label}”' for label in gone])}.")
     asked = _seeds_asked(record)
     if record.seeds < asked:
         found.append(f"The protocol has {asked} seeds per row, the record {record.seeds}.")
-    if old := numbers.stale(record):
+    if old := tables.stale(record):
         found.append(
             f"{old} of {len(record.runs)} recorded runs are of an earlier version of the study or its protocol."
         )
@@ -120,7 +122,7 @@ def _warnings(record: Record) -> list[str]:
 
 def verdicts(record: Record) -> Text:
     """The claims with verdict and reason."""
-    return _verdicts(numbers.verdicts_frame(record))
+    return _verdicts(tables.verdicts_frame(record))
 
 
 def _verdicts(frame: Frame) -> Text:
@@ -138,7 +140,7 @@ def _verdicts(frame: Frame) -> Text:
 
 def table(record: Record) -> Text:
     """Published beside measured, and what it costs."""
-    frame = numbers.table_frame(record)
+    frame = tables.table_frame(record)
     return Text("\n\n".join([markdown(frame), _legend(record, frame)]))
 
 
@@ -193,11 +195,11 @@ def _legend(record: Record, frame: Frame) -> str:
     said += "GFLOPs are 10⁹ multiply-adds of one image with ten persons."
     if "latency" in frame:
         said += (
-            f" The {numbers.cost_text(record, 'latency')}: with ten persons; the row's median ratio to the nano "
+            f" The {findings.cost_text(record, 'latency')}: with ten persons; the row's median ratio to the nano "
             "network, timed in the same rounds, times that network's median."
         )
     if "95 % interval" in markdown(frame):
-        said += f" The interval of AP speaks of {numbers.interval_of(record.runs, record.rows)}."
+        said += f" The interval of AP speaks of {tables.interval_of(record.runs, record.rows)}."
     else:
         said += " This record holds no intervals of single rows."
     return said
@@ -205,7 +207,7 @@ def _legend(record: Record, frame: Frame) -> str:
 
 def costs(record: Record) -> Text:
     """What the rows cost, timed side by side."""
-    frame = numbers.cost_frame(record)
+    frame = tables.cost_frame(record)
     if frame.empty:
         run = f"nox -s study -- {record.study.name} --protocol cost"
         return left_out("Costs side by side", f"the record does not hold them; run `{run}`")
@@ -247,46 +249,46 @@ def _conditions(frame: Frame) -> str:
 
 def forest(record: Record) -> Piece:
     """Differences with intervals."""
-    frame = numbers.forest_frame(record)
+    frame = tables.forest_frame(record)
     if frame.empty:
         return left_out("Differences", "the record holds no intervals of differences; write it anew where the jobs are")
-    title = numbers.forest_finding(frame)
-    return _picture(draw.forest(frame, title), title)
+    title = findings.forest_finding(frame)
+    return _picture(figures.forest_figure(frame, title), title)
 
 
 def quality(record: Record) -> Piece:
     """AP, mean OKS and error beside each other."""
     if not {"AP", "mOKS", "NME"} <= set(record.runs):
         return left_out("Errors", "the record holds neither mean OKS nor mean error")
-    title = numbers.quality_finding(record)
-    return _picture(draw.quality(record.runs, record.rows, numbers.labels(record), title), title)
+    title = findings.quality_finding(record)
+    return _picture(figures.quality_figure(record.runs, record.rows, tables.labels(record), title), title)
 
 
 def fronts(record: Record) -> Piece:
     """AP against latency and FLOPs."""
-    frames = {cost: numbers.front_frame(record, cost) for cost in numbers.COSTS}
+    frames = {cost: tables.front_frame(record, cost) for cost in tables.COSTS}
     frames = {cost: frame for cost, frame in frames.items() if len(frame) > 1}
     if not frames:
         return left_out("AP against cost", "fewer than two rows have both")
-    if same := numbers.alike(record):
+    if same := tables.alike(record):
         return left_out("AP against cost", same)
-    title = "; ".join(numbers.front_finding(frame, cost) for cost, frame in frames.items())
-    named = {numbers.cost_text(record, cost): frame for cost, frame in frames.items()}
-    return _picture(draw.fronts(named, numbers.labels(record), title), title)
+    title = "; ".join(findings.front_finding(frame, cost) for cost, frame in frames.items())
+    named = {findings.cost_text(record, cost): frame for cost, frame in frames.items()}
+    return _picture(figures.fronts_figure(named, tables.labels(record), title), title)
 
 
 def front_table(record: Record, cost: str) -> Text:
     """Who is on the front, and by whom the others are beaten."""
-    frame = numbers.front_frame(record, cost)
+    frame = tables.front_frame(record, cost)
     if len(frame) < 2:
         return left_out("The front", "fewer than two rows have AP and this cost")
-    if same := numbers.alike(record):
+    if same := tables.alike(record):
         return left_out("The front", same)
     lines = [
         [str(c["row"]), _number(c["cost"], 3), _number(100 * c["AP"], 1), "yes" if c["front"] else "", c["beaten by"]]
-        for c in numbers.dominated_frame(frame).to_dict("records")
+        for c in tables.dominated_frame(frame).to_dict("records")
     ]
-    heads = ["row", numbers.cost_text(record, cost), "AP, %", "on the front", "no dearer and no worse"]
+    heads = ["row", findings.cost_text(record, cost), "AP, %", "on the front", "no dearer and no worse"]
     return Text(table_text(heads, lines))
 
 
@@ -294,46 +296,46 @@ def curves(record: Record) -> Piece:
     """AP over training."""
     if record.curves.empty:
         return left_out("Curves", "the record holds none")
-    title = numbers.curves_finding(numbers.gains_frame(record))
-    return _picture(draw.curves(numbers.bands_frame(record), numbers.labels(record), title), title)
+    title = findings.curves_finding(tables.gains_frame(record))
+    return _picture(figures.curves_figure(tables.bands_frame(record), tables.labels(record), title), title)
 
 
 def flatness(record: Record) -> Text:
     """How flat the curves end, and what other seeds alone change."""
-    gains = numbers.gains_frame(record)
+    gains = tables.gains_frame(record)
     lines = []
     if len(gains):
         lines.append(
-            f"Flat at the end (less than {100 * FLAT:.1f} AP over the last quarter): {numbers.flat(gains)} of "
+            f"Flat at the end (less than {100 * FLAT:.1f} AP over the last quarter): {tables.flat(gains)} of "
             f"{len(gains)} curves. Gain over the last quarter, AP, mean over runs and largest:"
         )
         by_row = gains.groupby("row")["gain"]
-        each = [(r, by_row.mean()[r], by_row.max()[r]) for r in numbers.labels(record) if r in by_row.groups]
+        each = [(r, by_row.mean()[r], by_row.max()[r]) for r in tables.labels(record) if r in by_row.groups]
         rows = [[label, f"{100 * mean:+.1f}", f"{100 * most:+.1f}"] for label, mean, most in each]
         lines += ["", table_text(["row", "mean", "largest"], rows), ""]
     else:
         lines.append("The curves have too few points to say whether they are flat.")
-    return Text("\n".join([*lines, *(_repeat(*one) for one in numbers.repeats(record))]))
+    return Text("\n".join([*lines, *(_repeat(*one) for one in tables.seed_counts(record))]))
 
 
 def _repeat(pair: Mapping[str, Any], verdict: str) -> str:
-    ends = " to ".join(numbers.signed(pair[end], "AP").removesuffix(" AP") for end in ("low", "high"))
+    ends = " to ".join(findings.signed(pair[end], "AP").removesuffix(" AP") for end in ("low", "high"))
     return (
         f"\nNoise floor: {pair['row']} is {pair['than']} with other seeds. They differ by "
-        f"{numbers.signed(pair['mean'], 'AP')}, 95 % interval {ends}. A claim that one is better would be "
+        f"{findings.signed(pair['mean'], 'AP')}, 95 % interval {ends}. A claim that one is better would be "
         f'<b class="{verdict}">{verdict}</b>, {"as it should be" if verdict == "open" else "which is wrong"}.'
     )
 
 
 def slices(record: Record) -> Piece:
     """AP by size of persons and by crowding."""
-    means = {by: numbers.slices_mean(record, by) for by in ("size", "crowding")}
+    means = {by: tables.slices_mean(record, by) for by in ("size", "crowding")}
     means = {by: frame for by, frame in means.items() if len(frame) and len(frame.columns) > 1}
     if not means:
         return left_out("AP by size and crowding", "the record does not hold it; write it anew where jobs and data are")
     persons = {by: _persons(record, by) for by in means}
-    title = "; ".join(numbers.slices_finding(frame, by) for by, frame in means.items())
-    return _picture(draw.slices(means, persons, numbers.labels(record), title), title)
+    title = "; ".join(findings.slices_finding(frame, by) for by, frame in means.items())
+    return _picture(figures.slices_figure(means, persons, tables.labels(record), title), title)
 
 
 def _persons(record: Record, by: str) -> dict[str, int]:
@@ -347,14 +349,14 @@ def _persons(record: Record, by: str) -> dict[str, int]:
 def examples(record: Record) -> Piece:
     """The images on which the rows disagree most."""
 
-    def drawn(chosen: networks.Panel) -> Picture:
-        shown = networks.examples(chosen)
+    def drawn(chosen: examples.Panel) -> Picture:
+        shown = networks.find_examples(chosen)
         spread = [max(e.quality.values()) - min(e.quality.values()) for e in shown]
         title = (
             f"Where rows disagree most: mean OKS of an image differs by {100 * min(spread):.0f} to "
             f"{100 * max(spread):.0f} points ({_run(chosen)})"
         )
-        return _picture(draw.examples(shown, list(chosen.folders), title), title)
+        return _picture(figures.examples_figure(shown, list(chosen.folders), title), title)
 
     return _of_networks(record, "examples", "Examples", drawn)
 
@@ -362,27 +364,27 @@ def examples(record: Record) -> Piece:
 def heatmaps(record: Record) -> Piece:
     """One person's 1-D heatmaps."""
 
-    def drawn(chosen: networks.Panel) -> Piece:
+    def drawn(chosen: examples.Panel) -> Piece:
         person = networks.person(chosen)
         if person is None:
             return left_out("Heatmaps", "on the chosen images there is no person that every row finds")
         errors = {label: max(person.errors(label)) for label in person.rows}
         near, far = min(errors, key=errors.__getitem__), max(errors, key=errors.__getitem__)
-        names = numbers.listed([name.replace("_", " ") for name in person.names])
+        names = findings.listed([name.replace("_", " ") for name in person.names])
         title = (
             f"On the person where the rows differ most, {names} are "
             f"off by at most {errors[near]:.1f} px with {near}, {errors[far]:.1f} px with {far} ({_run(chosen)})"
         )
-        return _picture(draw.heatmaps(person, list(person.rows), title), title)
+        return _picture(figures.heatmaps_figure(person, list(person.rows), title), title)
 
     return _of_networks(record, "heatmaps", "Heatmaps", drawn)
 
 
-def _run(chosen: networks.Panel) -> str:
+def _run(chosen: examples.Panel) -> str:
     return f"seed {chosen.seed}" + f", trunk {chosen.trunk}" * bool(chosen.trunk)
 
 
-def _of_networks(record: Record, name: str, what: str, drawn: Callable[[networks.Panel], Piece]) -> Piece:
+def _of_networks(record: Record, name: str, what: str, drawn: Callable[[examples.Panel], Piece]) -> Piece:
     """A picture of what networks see; where there are no networks the one that was drawn where they were."""
     try:
         chosen = networks.panel(record)
@@ -402,24 +404,24 @@ def _of_networks(record: Record, name: str, what: str, drawn: Callable[[networks
 def profile_head(name: str) -> Text:
     """The question of a study that trains nothing, and its verdicts."""
     profile = _profile(name)
-    found = numbers.profile_verdicts(profile)
+    found = tables.profile_verdicts(profile)
     about = f"{_ended(profile.source)} Nothing is trained. Numbers from `{DATA / name}*.csv`."
-    lines = [f"# {profile.question}", "", f"**{numbers.claims_finding(found)}**", "", about, "", _verdicts(found).text]
+    lines = [f"# {profile.question}", "", f"**{findings.claims_finding(found)}**", "", about, "", _verdicts(found).text]
     return Text("\n".join(lines))
 
 
-def _profile(name: str) -> Profile:
-    found = find(name)
-    if not isinstance(found, Profile):
+def _profile(name: str) -> TimingStudy:
+    found = find_study(name)
+    if not isinstance(found, TimingStudy):
         raise Refused(f"study {name} trains networks: reports/ablation.ipynb shows it")
     return found
 
 
 def persons(name: str) -> Picture:
     """Latency against the number of persons."""
-    frame = numbers.persons_frame(name)
-    title = numbers.persons_finding(frame)
-    return _picture(draw.persons(frame, title), title)
+    frame = tables.persons_frame(name)
+    title = findings.persons_finding(frame)
+    return _picture(figures.persons_figure(frame, title), title)
 
 
 def growth(name: str) -> Text:
@@ -432,7 +434,7 @@ def growth(name: str) -> Text:
             f"{g['ratio']:.2f}",
             f"{g['per person']:.2f}",
         ]
-        for g in numbers.growth_frame(numbers.persons_frame(name)).to_dict("records")
+        for g in tables.growth_frame(tables.persons_frame(name)).to_dict("records")
     ]
     heads = ["method", "ms with the fewest persons", "ms with the most", "ratio", "ms per further person"]
     conditions = read_csv(f"{name}_cost")

@@ -23,16 +23,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench import looks, presets
 from workbench import study as studies
-from workbench.errors import Refused
-from workbench.judge import Judgement, Results, verdicts
-from workbench.judge import recorded as resampled
-from workbench.report import INTERVAL_OF, Frame
+from workbench.core.errors import Refused
+from workbench.evaluation.bootstrap import Resampled, blocked_bootstrap, paired_bootstrap
+from workbench.evaluation.intervals import Interval
+from workbench.experiments import protocols, sequential
+from workbench.experiments.claims import ClaimResult, Results, judge_study
+from workbench.experiments.claims import resampled_run as resampled
+from workbench.report.frames import INTERVAL_OF, Frame
 from workbench.report.slices import slices_frame
-from workbench.run import Result, read
-from workbench.stats import Interval, Resampled, blocked_bootstrap, paired_bootstrap
-from workbench.study import Better, Cell, Row, Setting, Study
+from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol
+from workbench.training.run import Result, read_result
 
 DATA = Path("reports/data")
 PARTS = ("rows", "claims", "pairs", "slices", "curves")
@@ -50,9 +51,9 @@ class Record:
     """
 
     study: Study
-    setting: Setting
+    setting: StudyProtocol
     stem: str
-    cells: tuple[Cell, ...]
+    cells: tuple[PlannedJob, ...]
     runs: Frame
     rows: Frame
     claims: Frame
@@ -84,15 +85,15 @@ def open_record(
     Raises:
         Refused: no such study or protocol, or no record of it.
     """
-    asked = studies.find(study)
+    asked = studies.find_study(study)
     if not isinstance(asked, Study):
         raise Refused(f"study {study} trains nothing: reports/persons.ipynb shows it")
-    return load(asked, presets.setting(protocol), Path(home), Path(data) if data else None, sets)
+    return load_record(asked, protocols.protocol_named(protocol), Path(home), Path(data) if data else None, sets)
 
 
-def load(
+def load_record(
     study: Study,
-    setting: Setting,
+    setting: StudyProtocol,
     home: Path,
     data: Path | None = None,
     sets: Mapping[str, Any] | None = None,
@@ -110,7 +111,9 @@ def load(
     return Record(study, setting, stem, tuple(cells), runs, **frames, **about)
 
 
-def planned(study: Study, setting: Setting, runs: Frame, sets: Mapping[str, Any] | None = None) -> list[Cell]:
+def planned(
+    study: Study, setting: StudyProtocol, runs: Frame, sets: Mapping[str, Any] | None = None
+) -> list[PlannedJob]:
     """The cells of every seed up to the highest recorded one. They follow from the record, wherever it is read.
 
     Of seeds that the setting does not have itself only the recorded cells count: not every row needs to have them.
@@ -135,9 +138,9 @@ def read_csv(name: str) -> Frame:
         return pd.DataFrame()
 
 
-def write(
+def write_record(
     study: Study,
-    setting: Setting,
+    setting: StudyProtocol,
     home: Path,
     seeds: int | None = None,
     data: Path | None = None,
@@ -151,7 +154,7 @@ def write(
     results = results_of(study, setting, home, seeds, sets)
     judged, stem = judged_as_run(study, setting, home, results, sets), stem_of(study, setting, sets)
     others = against_base(study)
-    compared = verdicts(others, setting, results)
+    compared = judge_study(others, setting, results)
     frames = {
         stem: runs_frame(study, setting, results),
         f"{stem}_rows": rows_frame(study, results),
@@ -169,7 +172,7 @@ def write(
     return list(paths)
 
 
-def stem_of(study: Study, setting: Setting, sets: Mapping[str, Any] | None = None) -> str:
+def stem_of(study: Study, setting: StudyProtocol, sets: Mapping[str, Any] | None = None) -> str:
     """How the files of a study under a setting begin."""
     return "_".join([study.name, setting.name, *(re.sub(r"[^\w.]+", "-", f"{k}={v}") for k, v in (sets or {}).items())])
 
@@ -179,9 +182,9 @@ def complete(home: Path, key: str) -> bool:
     return (home / "jobs" / key / "result.json").exists()
 
 
-def recorded(
-    study: Study, setting: Setting, home: Path, seeds: int | None = None, sets: Mapping[str, Any] | None = None
-) -> list[Cell]:
+def recorded_jobs(
+    study: Study, setting: StudyProtocol, home: Path, seeds: int | None = None, sets: Mapping[str, Any] | None = None
+) -> list[PlannedJob]:
     """The planned cells; with `seeds` None those of the setting and the complete ones of any further seed.
 
     A further seed counts where every row has it, unless the study was run until decided: single jobs of it may be
@@ -189,7 +192,7 @@ def recorded(
     """
     cells, more = study.cells(setting, seeds, sets), True
     count = 1 + max(cell.seed for cell in cells)
-    some = looks.noted(home, looks.name_of(study, setting, sets)) is not None
+    some = sequential.read_settings(home, sequential.plan_name(study, setting, sets)) is not None
     while seeds is None and more:
         count += 1
         asked = [cell for cell in study.cells(setting, count, sets) if cell.seed == count - 1]
@@ -200,35 +203,35 @@ def recorded(
 
 
 def results_of(
-    study: Study, setting: Setting, home: Path, seeds: int | None = None, sets: Mapping[str, Any] | None = None
+    study: Study, setting: StudyProtocol, home: Path, seeds: int | None = None, sets: Mapping[str, Any] | None = None
 ) -> Results:
     """The complete cells of a study under a setting, of jobs changed by `sets` as the study was run.
 
     Raises:
         Refused: none is complete.
     """
-    cells = recorded(study, setting, home, seeds, sets)
-    found = [(cell, read(home / "jobs" / cell.job.key)) for cell in cells if complete(home, cell.job.key)]
+    cells = recorded_jobs(study, setting, home, seeds, sets)
+    found = [(cell, read_result(home / "jobs" / cell.job.key)) for cell in cells if complete(home, cell.job.key)]
     if not found:
         raise Refused(f"nothing of {study.name}, {setting.name} is complete in {home}; run the study first")
     return found
 
 
 def judged_as_run(
-    study: Study, setting: Setting, home: Path, results: Results, sets: Mapping[str, Any] | None = None
-) -> list[Judgement]:
+    study: Study, setting: StudyProtocol, home: Path, results: Results, sets: Mapping[str, Any] | None = None
+) -> list[ClaimResult]:
     """The claims as the study says them: in one look, or look by look where it was run until decided."""
-    if (terms := looks.noted(home, looks.name_of(study, setting, sets))) is None:
-        return verdicts(study, setting, results)
+    if (terms := sequential.read_settings(home, sequential.plan_name(study, setting, sets))) is None:
+        return judge_study(study, setting, results)
     found = {(cell.row, cell.seed, cell.trunk): result for cell, result in results}
 
-    def find(cell: Cell) -> Result | None:
+    def find(cell: PlannedJob) -> Result | None:
         return found.get((cell.row, cell.seed, cell.trunk))
 
-    return looks.course(study, setting, lambda seeds: study.cells(setting, seeds, sets), find, terms).claims
+    return sequential.follow_looks(study, setting, lambda seeds: study.cells(setting, seeds, sets), find, terms).claims
 
 
-def runs_frame(study: Study, setting: Setting, results: Results) -> Frame:
+def runs_frame(study: Study, setting: StudyProtocol, results: Results) -> Frame:
     """One line per run: what was run, its numbers, where and from which commit."""
     lines = [
         {"study": study.name, "protocol": setting.name, "row": cell.row, "seed": cell.job.seed, "trunk": cell.trunk}
@@ -273,7 +276,7 @@ def _of_row(found: Sequence[Resampled], trunks: Sequence[str]) -> Interval:
     return blocked_bootstrap(zeros, found, trunks)[1] if any(trunks) else paired_bootstrap(zeros, found)
 
 
-def claims_frame(claims: Sequence[Better], judged: Sequence[Judgement]) -> Frame:
+def claims_frame(claims: Sequence[Better], judged: Sequence[ClaimResult]) -> Frame:
     """One line per claim: what it compares, verdict, reason, interval of the difference."""
     return pd.DataFrame(
         [
@@ -300,7 +303,7 @@ def base_row(study: Study) -> Row:
     return (cited or plain or own)[0]
 
 
-def pairs_frame(claims: Sequence[Better], judged: Sequence[Judgement], named: bool = True) -> Frame:
+def pairs_frame(claims: Sequence[Better], judged: Sequence[ClaimResult], named: bool = True) -> Frame:
     """One line per comparison and scope: all runs together ("") or one trunk. Not `named`: no claims of the study."""
     lines: list[dict[str, Any]] = []
     for claim, judgement in zip(claims, judged, strict=True):

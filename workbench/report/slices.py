@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.data.scene import crowd_index
-from workbench.data.source import validation
-from workbench.errors import Refused
-from workbench.evaluate import CROWD_AREA, MatchRecords
-from workbench.judge import Results
-from workbench.report import INTERVAL_OF, Frame
-from workbench.stats import resampled_metric
+from workbench.core.errors import Refused
+from workbench.data.synthetic.scene import crowd_index
+from workbench.evaluation.bootstrap import resampled_metric
+from workbench.evaluation.coco_ap import CROWD_AREA
+from workbench.evaluation.records import MatchRecords
+from workbench.experiments.claims import Results
+from workbench.report.frames import INTERVAL_OF, Frame
+from workbench.training.source import validation
 
 CROWDING = (0.0, 0.2, 0.8)  # upper ends of all bins but the last: none at all, then about as CrowdPose cuts
 COLUMNS = ["row", "seed", "trunk", "by", "slice", "images", "persons"]

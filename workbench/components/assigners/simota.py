@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from workbench.components.overlap import box_iou, keypoint_similarity
-from workbench.errors import Refused
+from workbench.components.similarity import box_iou, keypoint_similarity
+from workbench.core.errors import Refused
 from workbench.slots import Assigner
 from workbench.tensors import Assignment, Dense, Targets
 
@@ -53,9 +53,9 @@ class SimOTA(Assigner):
         Raises:
             Refused: `dense` has no regressed key points.
         """
-        found = costs(dense, targets, sigmas, self)
+        found = matching_costs(dense, targets, sigmas, self)
         quality = found.oks if self.dynamic_k == "oks" else found.iou
-        chosen = match(found.cost, quality, found.candidate, targets.present, self)
+        chosen = dynamic_k_match(found.cost, quality, found.candidate, targets.present, self)
         image, cell = torch.nonzero(chosen >= 0, as_tuple=True)
         person = chosen[image, cell]
         overlaps = (found.oks if self.overlap == "oks" else found.iou)[image, cell, person]
@@ -71,7 +71,7 @@ class Costs(NamedTuple):
     candidate: Tensor  # (B, N) bool: in the box of or near any person
 
 
-def costs(dense: Dense, targets: Targets, sigmas: Tensor, spec: SimOTA) -> Costs:
+def matching_costs(dense: Dense, targets: Targets, sigmas: Tensor, spec: SimOTA) -> Costs:
     """The cost of every candidate cell for every person of its image, in float32."""
     if dense.proxy is None:
         raise Refused("SimOTA compares regressed key points, but this model computes none; switch its proxy branch on")
@@ -109,7 +109,7 @@ def costs(dense: Dense, targets: Targets, sigmas: Tensor, spec: SimOTA) -> Costs
     )
 
 
-def match(cost: Tensor, quality: Tensor, candidate: Tensor, present: Tensor, spec: SimOTA) -> Tensor:
+def dynamic_k_match(cost: Tensor, quality: Tensor, candidate: Tensor, present: Tensor, spec: SimOTA) -> Tensor:
     """The person that each cell learns.
 
     Args:

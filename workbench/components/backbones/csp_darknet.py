@@ -12,9 +12,9 @@ from typing import Any, final
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
-from workbench.components.backbones.weights import download, load, named, read
 from workbench.components.blocks import SPP, ConvUnit, CSPLayer, FocusStem
-from workbench.errors import Refused
+from workbench.core.errors import Refused
+from workbench.core.weights import download_weights, fitting, load_into, read_weights
 from workbench.slots import Backbone, Pyramid
 from workbench.tensors import Level
 
@@ -60,9 +60,9 @@ class CSPDarknet(Backbone):
         module = _CSPDarknet(self.width, self.depth)
         if self.use_pretrained is True:
             assert self._size is not None  # `check` saw to it
-            load(module, download(PUBLISHED[self._size]), PUBLISHED[self._size], prefix=PREFIX)
+            load_into(module, download_weights(PUBLISHED[self._size]), PUBLISHED[self._size], prefix=PREFIX)
         elif isinstance(self.use_pretrained, str):
-            load(module, read(self.use_pretrained), self.use_pretrained, prefix=PREFIX)
+            load_into(module, read_weights(self.use_pretrained), self.use_pretrained, prefix=PREFIX)
         return module
 
 
@@ -122,7 +122,7 @@ def _registered(size: str, pretrained: bool, **kwargs: Any) -> Any:
         pretrained,
         feature_cfg={"out_indices": (0, 1, 2, 3, 4), "flatten_sequential": False},
         kwargs_filter=_UNUSED,
-        pretrained_filter_fn=lambda state, model: named(state, model, f"csp_darknet_{size}", PREFIX),
+        pretrained_filter_fn=lambda state, model: fitting(state, model, f"csp_darknet_{size}", PREFIX),
         width=width,
         depth=depth,
         **kwargs,

@@ -13,9 +13,9 @@ import torch
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import Tensor, nn
 
-from workbench.components.backbones.weights import load, named, read
 from workbench.components.blocks import TORCH, ConvUnit
-from workbench.errors import Refused
+from workbench.core.errors import Refused
+from workbench.core.weights import fitting, load_into, read_weights
 from workbench.slots import Backbone, Pyramid
 from workbench.tensors import Level
 
@@ -40,7 +40,7 @@ class STDC(Backbone):
     def build(self) -> Pyramid:
         module = _STDC(*SIZES[self.size])
         if isinstance(self.use_pretrained, str):
-            load(module, read(self.use_pretrained), self.use_pretrained, prefix="backbone.")
+            load_into(module, read_weights(self.use_pretrained), self.use_pretrained, prefix="backbone.")
         return module
 
 
@@ -118,7 +118,7 @@ def _registered(size: str, pretrained: bool, **kwargs: Any) -> Any:
         pretrained,
         feature_cfg={"out_indices": (0, 1, 2, 3, 4), "flatten_sequential": False},
         kwargs_filter=_UNUSED,
-        pretrained_filter_fn=lambda state, model: named(state, model, f"stdc_{size}", "backbone."),
+        pretrained_filter_fn=lambda state, model: fitting(state, model, f"stdc_{size}", "backbone."),
         base=base,
         blocks=blocks,
         **kwargs,

@@ -13,8 +13,8 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from workbench.components.backbones.weights import brief, read, tensors
-from workbench.errors import Refused
+from workbench.core.errors import Refused
+from workbench.core.weights import as_tensors, brief, read_weights
 from workbench.slots import Backbone, Pyramid
 from workbench.tensors import Level, Levels
 
@@ -102,7 +102,7 @@ def _created(name: str, indices: tuple[int, ...], use_pretrained: bool | str) ->
 
 
 def _from_file(name: str, indices: tuple[int, ...], path: str) -> nn.Module:
-    found = tensors(read(path), path)
+    found = as_tensors(read_weights(path), path)
     try:
         net = timm.create_model(
             name, pretrained=True, pretrained_cfg_overlay={"file": path}, features_only=True, out_indices=indices

@@ -14,8 +14,8 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor, nn
 
-from workbench.components.coords.heatmap import axis, exact
-from workbench.errors import Refused
+from workbench.components.coords.layers import axis, exact
+from workbench.core.errors import Refused
 from workbench.slots import CoordinateStage, Coords
 from workbench.tensors import Cells, Coordinates
 

@@ -18,16 +18,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from workbench.components.coords.heatmap import (
+from workbench.components.coords.layers import (
+    LearntScale,
     PersonNorm,
-    Scale,
     SinePosition,
     axis,
     exact,
     expectation,
     uncertainty,
 )
-from workbench.errors import Refused
+from workbench.core.errors import Refused
 from workbench.slots import CoordinateStage, Coords
 from workbench.tensors import Axis, Cells, Coordinates
 
@@ -91,7 +91,7 @@ class GatedAttention(nn.Module):
         self.uv = nn.Linear(channels, sum(self.widths), bias=False)
         self.o = nn.Linear(self.widths[0], channels, bias=False)
         self.ln = ScaleNorm()
-        self.res_scale = Scale(channels, 1.0)
+        self.res_scale = LearntScale(channels, 1.0)
         nn.init.xavier_uniform_(self.uv.weight)
 
     def forward(self, x: Tensor, pos_enc: Tensor) -> Tensor:

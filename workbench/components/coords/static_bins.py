@@ -13,8 +13,8 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor, nn
 
-from workbench.components.coords.heatmap import PersonNorm, SinePosition, axis, exact, expectation, uncertainty
-from workbench.errors import Refused
+from workbench.components.coords.layers import PersonNorm, SinePosition, axis, exact, expectation, uncertainty
+from workbench.core.errors import Refused
 from workbench.slots import CoordinateStage, Coords
 from workbench.tensors import Axis, Cells, Coordinates
 

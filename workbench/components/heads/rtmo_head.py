@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.components.blocks import ConvUnit
-from workbench.errors import Refused
+from workbench.core.errors import Refused
 from workbench.slots import DenseHead, Head, Outputs, Towers
 from workbench.tensors import Levels
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, final
 
 from torch import Tensor
 
-from workbench.components.overlap import box_iou
+from workbench.components.similarity import box_iou
 from workbench.slots import Loss, Matched, no_term
 
 Mode = Literal["square", "linear", "log"]

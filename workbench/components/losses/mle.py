@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, final
 
 from torch import Tensor
 
-from workbench.errors import Refused
+from workbench.core.errors import Refused
 from workbench.slots import Loss, Matched, no_term
 from workbench.tensors import Axis
 

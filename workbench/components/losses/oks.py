@@ -7,8 +7,8 @@ from typing import ClassVar, Literal, final
 
 from torch import Tensor
 
-from workbench.components.overlap import keypoint_similarity, point_similarity
-from workbench.errors import Refused
+from workbench.components.similarity import keypoint_similarity, point_similarity
+from workbench.core.errors import Refused
 from workbench.slots import Loss, Matched, no_term
 
 Normalize = Literal["keypoints", "visible"]

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from workbench.components.blocks import TORCH, ConvUnit, CSPRepLayer, doubled
-from workbench.errors import Refused
+from workbench.core.errors import Refused
 from workbench.slots import Neck, Pyramid
 from workbench.tensors import Level, Levels
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.components.blocks import ConvUnit, CSPLayer, doubled
-from workbench.errors import Refused
+from workbench.core.errors import Refused
 from workbench.slots import Neck, Pyramid
 from workbench.tensors import Level, Levels
 

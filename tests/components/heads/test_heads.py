@@ -1,0 +1,130 @@
+"""The dense head: published names and counts, golden numbers, and the contract of the slot."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from workbench.components.heads.rtmo_head import RTMOHead
+from workbench.core.errors import Refused
+from workbench.slots import DenseHead, Outputs
+from workbench.tensors import Level, Levels
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+COUNTS = json.loads((GOLDEN / "counts.json").read_text())
+SIZES = {"t": (0.375, 192), "s": (0.5, 256), "m": (0.75, 384), "l": (1.0, 512)}
+LEVELS = (Level(16, 16), Level(16, 32))
+
+
+def small(**changes: Any) -> RTMOHead:
+    return RTMOHead(**({"width": 0.125, "pose_vec_channels": 12} | changes))
+
+
+def maps(levels: Levels, h: int = 64, w: int = 96, batch: int = 2) -> list[Tensor]:
+    return [torch.randn(batch, c, h // s, w // s) for c, s in levels]
+
+
+def parts(out: Outputs) -> dict[str, Tensor]:
+    read = {"cls": out.cls, "box": out.box, "proxy": out.proxy, "vis": out.vis, "pose": out.pose}
+    return {k: v for k, v in read.items() if v is not None}
+
+
+@pytest.mark.parametrize("size", [*SIZES, "s_crowd", "m_crowd", "l_crowd"])
+def test_counts(size: str) -> None:
+    width, pose = SIZES[size[0]]
+    keypoints = 14 if size.endswith("crowd") else 17
+    with torch.device("meta"):
+        head = RTMOHead(width=width, pose_vec_channels=pose).build((Level(pose, 16), Level(pose, 32)), 1, keypoints)
+    assert sum(p.numel() for p in head.parameters()) == COUNTS[size]["head_module"]
+    only = sum(p.numel() for n, p in head.named_parameters() if n.startswith("out_kpt_reg"))
+    assert only == COUNTS[size]["head_module_reg_only"]
+
+
+def golden_head() -> tuple[DenseHead, Any]:
+    levels = (Level(64, 16), Level(64, 32))
+    head = RTMOHead(width=0.125, pose_vec_channels=40).build(levels, 1, 17).eval()
+    weights = np.load(GOLDEN / "tiny" / "state_dict.npz")
+    prefix = "head.head_module."
+    names = [k for k in weights.files if k.startswith(prefix)]
+    head.load_state_dict({k.removeprefix(prefix): torch.from_numpy(weights[k]) for k in names})
+    return head, np.load(GOLDEN / "tiny" / "inference.npz")
+
+
+@pytest.mark.parametrize("fmt", [torch.contiguous_format, torch.channels_last])
+def test_golden(fmt: torch.memory_format) -> None:
+    head, golden = golden_head()
+    out = head([torch.from_numpy(golden[f"neck_p{i}"]).contiguous(memory_format=fmt) for i in (4, 5)], proxy=True)
+    published = {"cls": "cls", "box": "bbox", "proxy": "kpt_offset", "vis": "kpt_vis", "pose": "pose_vec"}
+    for name, got in parts(out).items():
+        maps = [golden[f"head_{published[name]}_s{s}"] for s in (16, 32)]
+        want = np.concatenate([m.reshape(*m.shape[:2], -1).transpose(0, 2, 1) for m in maps], 1)
+        assert got.shape == want.shape
+        assert np.abs(got.detach().numpy() - want).max() <= 2e-4 * max(1.0, np.abs(want).max())
+
+
+@pytest.mark.parametrize("levels", [LEVELS, LEVELS[:1], (Level(10, 8), Level(16, 16), Level(7, 32))])
+@pytest.mark.parametrize(("classes", "keypoints"), [(1, 17), (3, 5)])
+def test_contract(levels: Levels, classes: int, keypoints: int) -> None:
+    torch.manual_seed(0)
+    spec = small()
+    head = spec.build(levels, classes, keypoints)
+    assert head.strides == tuple(lv.stride for lv in levels)
+    assert head.pose_channels == spec.pose_vec_channels
+    feats = maps(levels)
+    out = head(feats, proxy=True)
+    cells = sum((64 // s) * (96 // s) for _, s in levels)
+    want = {"cls": classes, "box": 4, "proxy": 2 * keypoints, "vis": keypoints, "pose": spec.pose_vec_channels}
+    assert {k: tuple(v.shape) for k, v in parts(out).items()} == {k: (2, cells, c) for k, c in want.items()}
+    torch.stack([(v * torch.randn_like(v)).sum() for v in parts(out).values()]).sum().backward()
+    dead = [n for n, p in head.named_parameters() if p.grad is None or not bool(p.grad.abs().sum() > 0)]
+    assert not dead
+
+
+def test_halves() -> None:
+    """Reading stored towers gives what the whole gives; without the proxy only the regression branch is missing."""
+    torch.manual_seed(0)
+    head = small().build(LEVELS, 1, 17).eval()
+    feats = maps(LEVELS)
+    with torch.no_grad():
+        whole, towers = head(feats, proxy=True), head.towers(feats)
+        again, without = head.read(towers, proxy=True), head.read(towers, proxy=False)
+    assert without.proxy is None
+    for name, value in parts(whole).items():
+        assert torch.equal(value, parts(again)[name])
+        assert name == "proxy" or torch.equal(value, parts(without)[name])
+
+
+def test_each_branch_reads_its_half_of_the_channels() -> None:
+    torch.manual_seed(0)
+    head = small().build(LEVELS, 1, 17).eval()
+    feats = maps(LEVELS)
+    first = [torch.cat((x[:, :8], torch.zeros_like(x[:, 8:])), 1) for x in feats]
+    assert torch.equal(head(feats, False).cls, head(first, False).cls)
+    assert not torch.equal(head(feats, False).pose, head(first, False).pose)
+
+
+def test_initial_answers() -> None:
+    head: Any = small().build(LEVELS, 2, 17)
+    for level in range(2):
+        torch.testing.assert_close(head.out_cls[level].bias, torch.full((2,), -math.log(99)))
+        for out in (head.out_bbox, head.out_kpt_reg, head.out_kpt_vis, head.out_pose):
+            assert not out[level].bias.any()
+            assert out[level].weight.abs().max() <= 32**-0.5
+
+
+@pytest.mark.parametrize("fields", [{"stacked_convs": 0}, {"width": 0.01}, {"pose_vec_channels": 0}, {"num_groups": 0}])
+def test_impossible_specs_are_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match="expected at least 1"):
+        RTMOHead(**fields)
+
+
+def test_levels_too_thin_to_split_are_refused() -> None:
+    with pytest.raises(Refused, match="2 or more channels"):
+        RTMOHead().build((Level(1, 16),), 1, 17)

@@ -1,0 +1,131 @@
+"""Specs: fitted to their types, equal keys for equal values, changed by path, refused with a useful message."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Literal, final
+
+import pytest
+
+from workbench.components.coords.regression import Regression
+from workbench.components.losses.kld import KLD
+from workbench.core.errors import Refused
+from workbench.core.spec import Spec, from_dict
+from workbench.models.job import Job, Protocol
+from workbench.models.variant import Phase, Variant
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Knob(Spec):
+    ratio: float = 1.0
+    pair: tuple[int, int] = (1, 2)
+    mode: Literal["a", "b"] = "a"
+    note: str | None = None
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Box(Spec):
+    knob: Knob = Knob()
+    knobs: tuple[Knob, ...] = (Knob(), Knob(ratio=2))
+
+
+def test_values_are_fitted_to_their_types() -> None:
+    assert Knob(ratio=64) == Knob(ratio=64.0)
+    assert Knob(ratio=64).key == Knob(ratio=64.0).key
+    assert Knob(pair=[3, 4]).pair == (3, 4)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("wrong", [{"ratio": "1"}, {"pair": (1, 2, 3)}, {"mode": "c"}, {"note": 3}, {"ratio": True}])
+def test_a_wrong_type_is_refused(wrong: dict) -> None:
+    with pytest.raises(Refused, match=f"Knob.{next(iter(wrong))}"):
+        Knob(**wrong)
+
+
+def test_the_key_is_the_same_in_another_process() -> None:
+    code = "from workbench.models.variant import Job; print(Job(seed=3).key)"
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert other.stdout.strip() == Job(seed=3).key != Job(seed=4).key
+
+
+def test_a_field_at_its_default_does_not_change_the_key() -> None:
+    assert "ratio" not in Knob(ratio=1.0).to_dict()
+    assert Knob(ratio=1.0).key == Knob().key != Knob(ratio=1.5).key
+
+
+def test_paths_lead_into_specs_and_tuples() -> None:
+    box = Box().vary({"knob.ratio": 3, "knobs.1.mode": "b"})
+    assert (box.knob.ratio, box.knobs[0].mode, box.knobs[1].mode) == (3.0, "a", "b")
+
+
+def test_a_path_that_leads_nowhere_says_what_there_is() -> None:
+    with pytest.raises(KeyError, match=r"'neck.chanels': HybridEncoder has no 'chanels'; it has .*'width'"):
+        Variant().vary({"neck.chanels": 3})
+    with pytest.raises(KeyError, match=r"no 'KLD' here; there is .*'MLE'"):
+        Variant().vary({"losses.KLD.width": 3.0})
+
+
+def test_losses_are_removed_and_added_by_class_name() -> None:
+    variant = Variant().vary({"losses.MLE": None, "losses.KLD": KLD(width=4.0)})
+    assert [loss.term for loss in variant.losses][-1] == "loss_kld"
+    assert "loss_mle" not in [loss.term for loss in variant.losses]
+
+
+def test_changes_are_checked_together_not_one_by_one() -> None:
+    changes = {"coords": Regression(), "losses.MLE": None, "phases.1.proxy": False, "phases.2.proxy": False}
+    assert Variant().vary(changes) == Variant().vary(dict(reversed(changes.items())))
+
+
+def test_what_was_written_is_read_back() -> None:
+    box = Box().vary({"knob.note": "x", "knobs.0.pair": (5, 6)})
+    known: dict[str, type[Spec]] = {"Box": Box, "Knob": Knob}
+    assert from_dict(box.to_dict(), known) == box == from_dict(box.to_dict(defaults=True), known)
+    with pytest.raises(Refused, match=r"no field .*'size'"):
+        from_dict({"type": "Knob", "size": 1}, known)
+    with pytest.raises(Refused, match="no spec is called 'Knop'"):
+        from_dict({"type": "Knop"}, known)
+
+
+def test_flat_names_every_knob() -> None:
+    flat = dict(Box().flat())
+    assert flat["knob.pair"] == "1 2" and flat["knobs.1.ratio"] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"coords": Regression()}, "teach itself"),
+        (
+            {"coords": Regression(), "phases": (Phase(),)},
+            r"MLE needs \['axes', 'sigma'\], but Regression offers nothing",
+        ),
+        ({"phases": (Phase(),)}, "1 phases want as many weights"),
+        ({"phases.1.start": 0.99}, "must begin at 0, ascend"),
+        ({"num_keypoints": 5}, "5 key points: no known skeleton"),
+    ],
+)
+def test_an_impossible_variant_is_refused_when_declared(changes: dict, message: str) -> None:
+    if "phases" in changes and "coords" in changes:
+        changes = changes | {
+            f"losses.{n}.weights": (1.0,) for n in ("VariFocal", "IoU", "Visibility", "OKS", "MLE", "BoxAux")
+        }
+    with pytest.raises(Refused, match=message):
+        Variant().vary(changes)
+
+
+def test_an_impossible_protocol_is_refused_when_declared() -> None:
+    with pytest.raises(Refused, match="multiples of 32"):
+        Protocol(size=(100, 96))
+    with pytest.raises(Refused, match="no multiple of accumulate"):
+        Protocol(batch=10, accumulate=4)
+    with pytest.raises(Refused, match="accumulate 0: must be at least 1"):
+        Protocol(accumulate=0)
+    with pytest.raises(Refused, match="images -1: must be 0 or more"):
+        Protocol(images=-1)
+
+
+def test_a_job_that_learns_nothing_in_a_phase_is_refused() -> None:
+    silent = {f"losses.{n}.weights": (1.0, 0.0, 1.0) for n in ("VariFocal", "IoU", "Visibility", "OKS", "MLE")}
+    with pytest.raises(Refused, match="phase 1 has no loss"):
+        Job(variant=Variant().vary(silent))

@@ -1,0 +1,119 @@
+"""The record in MLflow: complete, once, and quiet."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench.experiments import tracking
+from workbench.models.job import Protocol
+from workbench.models.zoo import nano
+from workbench.study import Row, Study, StudyProtocol
+
+STUDY = Study(
+    name="tracked",
+    question="Is it recorded?",
+    source="none",
+    base=nano(),
+    rows=(Row("base"), Row("bob's row", {"coords.dynamic_allocation": False, "coords.padding": 1.0})),
+)
+SETTING = StudyProtocol("test", "about", Protocol(size=(96, 96)), seeds=1)
+METRICS = {"AP": 0.3, "mOKS": 0.5, "NME": float("nan"), "params": 2e6}
+CURVE = [{"epoch": 1.0, "AP": 0.1, "loss_cls": 2.0}, {"epoch": 2.0, "AP": 0.3, "loss_cls": 1.0}]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One store for all tests: its tables take seconds."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def folder(home: Path) -> Path:
+    where = home / "jobs" / "x"
+    where.mkdir(parents=True)
+    (where / "curve.csv").write_text("epoch,AP\n")
+    (where / "job.json").write_text("{}")
+    return where
+
+
+def runs(home: Path, role: str) -> list[Any]:
+    client = tracking._client(home)
+    experiment = client.get_experiment_by_name("tracked")
+    assert experiment is not None
+    return list(client.search_runs([experiment.experiment_id], f"tags.`workbench.role` = '{role}'"))
+
+
+def test_a_cell_is_recorded_once_with_everything(home: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of MLflow's own imports
+        first, second = STUDY.cells(SETTING)
+        book = tracking.MlflowRecord(home, STUDY, SETTING)
+        ids = [book.record(c, METRICS, CURVE, {"commit": "abc"}, folder) for c in (first, second, first)]
+        again = tracking.MlflowRecord(home, STUDY, SETTING).record(second, METRICS, CURVE, {"commit": "abc"}, folder)
+    assert ids[0] == ids[2] != ids[1] == again
+    assert "".join(capfd.readouterr()) == ""  # quiet
+
+    (parent,) = runs(home, "setting")
+    assert parent.info.status == "FINISHED"
+    found = {run.info.run_id: run for run in runs(home, "job")}
+    assert set(found) == set(ids[:2])
+    run = found[ids[1]]
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {
+        "row": "bob's row",
+        "seed": "0",
+        "trunk": "none",
+        "coords.dynamic_allocation": "False",
+        "coords.padding": "1",
+    }
+    assert run.data.metrics["AP"] == 0.3 and "NME" not in run.data.metrics
+    assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert run.data.tags["job"] == second.job.key
+    assert {"study": "tracked", "protocol": "test", "commit": "abc"}.items() <= run.data.tags.items()
+    client = tracking._client(home)
+    assert {file.path for file in client.list_artifacts(run.info.run_id)} == {"curve.csv", "job.json"}
+    history = client.get_metric_history(run.info.run_id, "loss_cls")
+    assert [(point.step, point.value) for point in history] == [(1, 2.0), (2, 1.0)]
+    assert str(home / "artifacts") in run.info.artifact_uri
+
+
+def test_a_run_that_a_kill_left_open_is_made_again(home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (cell, _) = STUDY.cells(SETTING)
+    other = cell.job.vary({"protocol.epochs": 7})
+    killed = type(cell)(cell.row, cell.seed, cell.trunk, other)
+    book = tracking.MlflowRecord(home, STUDY, SETTING)
+
+    def die(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tracking, "_log", die)
+        with pytest.raises(KeyboardInterrupt):
+            book.record(killed, METRICS, CURVE, {}, folder)
+    opened = [run for run in runs(home, "job") if run.data.tags["job"] == other.key]
+    assert [run.info.status for run in opened] == ["RUNNING"]
+    run_id = book.record(killed, METRICS, CURVE, {}, folder)
+    found = [run for run in runs(home, "job") if run.data.tags["job"] == other.key]
+    assert [(run.info.run_id, run.info.status) for run in found] == [(run_id, "FINISHED")]
+
+
+def test_without_its_file_the_job_is_written_from_the_cell(home: Path, tmp_path: Path) -> None:
+    cell = STUDY.cells(SETTING, 2)[-1]
+    run_id = tracking.MlflowRecord(home, STUDY, SETTING).record(cell, METRICS, [], {}, tmp_path)
+    client = tracking._client(home)
+    text = Path(client.download_artifacts(run_id, "job.json", str(tmp_path))).read_text()
+    assert json.loads(text)["seed"] == 1
+
+
+def test_only_factors_that_vary_are_parameters() -> None:
+    assert tracking.varying(STUDY, SETTING) == ["coords.padding", "coords.dynamic_allocation"]
+
+
+def test_changes_of_every_job_have_a_page_and_a_tag_of_their_own(home: Path) -> None:
+    for sets in (None, {"recipe.lr": 2e-3}, {"recipe.lr": 2e-3}):
+        tracking.MlflowRecord(home, STUDY, SETTING, sets).summarise(f"with {sets}")
+    said = {run.data.tags["changes"]: run.data.tags["mlflow.note.content"] for run in runs(home, "setting")}
+    assert said == {"none": "with None", "recipe.lr=0.002": "with {'recipe.lr': 0.002}"}

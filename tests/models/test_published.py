@@ -1,0 +1,242 @@
+"""Published checkpoints: every spelling loads, a wrong one is refused, downloads are whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from tests.models.test_golden_tiny import TINY, tiny
+from workbench.core.errors import Refused
+from workbench.models.network import Network
+from workbench.models.published import SIGMAS, fetched, load_published, published_name, published_state
+from workbench.models.zoo import rtmo
+
+
+def stored() -> dict[str, Tensor]:
+    with np.load(TINY / "state_dict.npz") as arrays:
+        return {k: torch.from_numpy(arrays[k]) for k in arrays.files}
+
+
+def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.allclose(a[k], b[k]) for k in a)
+
+
+def loaded(path: Path) -> dict[str, Tensor]:
+    network = Network(tiny(), seed=1)
+    load_published(network, path)
+    return published_state(network)
+
+
+def test_names_are_the_published_ones() -> None:
+    assert published_name("head.out_cls.0.weight") == "head.head_module.out_cls.0.weight"
+    assert published_name("coords.gau.uv.weight") == "head.dcc.gau.uv.weight"
+    assert published_name("neck.sincos_pos_enc.dim_t") == "neck.sincos_pos_enc.dim_t"
+    state = published_state(Network(tiny(), seed=0))
+    assert {k: v.shape for k, v in state.items()} == {k: v.shape for k, v in stored().items()}
+
+
+def wrapped(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {f"{prefix}{k}": v for k, v in state.items()}
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "model.", "ema_model.module."])
+def test_mmpose_pth(tmp_path: Path, prefix: str) -> None:
+    # numpy arrays stand in the meta data of released files
+    meta = {"dataset_meta": {"sigmas": np.ones(17, np.float32), "ids": np.arange(3), "one": np.float64(1.5)}}
+    torch.save({"meta": meta, "state_dict": wrapped(stored(), prefix)}, tmp_path / "a.pth")
+    assert same(loaded(tmp_path / "a.pth"), stored())
+
+
+def test_an_average_with_its_counter(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"steps": torch.tensor(7)} | wrapped(stored(), "module.")}, tmp_path / "a.pth")
+    assert same(loaded(tmp_path / "a.pth"), stored())
+
+
+def test_safetensors_and_npz(tmp_path: Path) -> None:
+    save_file(stored(), tmp_path / "a.safetensors")
+    assert same(loaded(tmp_path / "a.safetensors"), stored())
+    np.savez(tmp_path / "a.npz", allow_pickle=False, **{k: v.numpy() for k, v in stored().items()})
+    assert same(loaded(tmp_path / "a.npz"), stored())
+
+
+def test_what_is_exported_loads_again(tmp_path: Path) -> None:
+    network = Network(tiny(), seed=3)
+    torch.save({"state_dict": published_state(network)}, tmp_path / "a.pth")
+    assert same(loaded(tmp_path / "a.pth"), published_state(network))
+
+
+@pytest.mark.parametrize(
+    ("constant", "elsewhere"),
+    [
+        (SIGMAS, "head.criterion.sigmas"),
+        (SIGMAS, ""),
+        ("neck.sincos_pos_enc.dim_t", "neck.pos_enc.dim_t"),
+        ("head.dcc.spe.dim_t", "head.dcc.position.dim_t"),
+        ("head.dcc.x_bins", "head.x_bins"),
+    ],
+)
+def test_a_constant_may_stand_elsewhere(tmp_path: Path, constant: str, elsewhere: str) -> None:
+    state = stored()
+    value = state.pop(constant)
+    torch.save(state | ({elsewhere: value} if elsewhere else {}), tmp_path / "a.pth")
+    assert same(loaded(tmp_path / "a.pth"), stored())
+
+
+def test_a_constant_of_another_value_is_refused(tmp_path: Path) -> None:
+    torch.save(stored() | {SIGMAS: torch.full((17,), 0.05)}, tmp_path / "a.pth")
+    with pytest.raises(Refused, match=r"head\.loss_oks\.sigmas"):
+        loaded(tmp_path / "a.pth")
+    torch.save(stored() | {"head.dcc.x_bins": torch.linspace(-1, 1, 40)}, tmp_path / "b.pth")
+    with pytest.raises(Refused, match=r"head\.dcc\.x_bins"):
+        loaded(tmp_path / "b.pth")
+
+
+def test_neutral_normalisation_is_accepted_and_another_is_not(tmp_path: Path) -> None:
+    none = {"data_preprocessor.mean": torch.zeros(3, 1, 1), "data_preprocessor.std": torch.ones(3, 1, 1)}
+    torch.save(stored() | none, tmp_path / "a.pth")
+    assert same(loaded(tmp_path / "a.pth"), stored())
+    torch.save(stored() | {"data_preprocessor.mean": torch.full((3, 1, 1), 114.0)}, tmp_path / "a.pth")
+    with pytest.raises(Refused, match=r"data_preprocessor\.mean unexpected"):
+        loaded(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"backbone.stem.conv.conv.weight": None}, "backbone.stem.conv.conv.weight missing"),
+        ({"head.extra": torch.ones(2)}, "head.extra unexpected"),
+        ({"head.dcc.x_fc.bias": torch.ones(3)}, r"head.dcc.x_fc.bias has shape \(3,\) instead of \(24,\)"),
+    ],
+)
+def test_the_first_difference_is_named(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    state: dict[str, Any] = stored() | change
+    torch.save({k: v for k, v in state.items() if v is not None}, tmp_path / "a.pth")
+    with pytest.raises(Refused, match=message) as refused:
+        loaded(tmp_path / "a.pth")
+    assert "\n" not in str(refused.value)
+    assert "fits no preset" in str(refused.value)
+
+
+@pytest.mark.parametrize(("size", "keypoints"), [("t", 17), ("s", 14)])
+def test_the_preset_that_would_fit_is_named(tmp_path: Path, size: str, keypoints: int) -> None:
+    torch.save(published_state(Network(rtmo(size, keypoints))), tmp_path / "a.pth")
+    with pytest.raises(Refused, match=rf"fits the preset rtmo\('{size}', {keypoints}\)"):
+        loaded(tmp_path / "a.pth")
+
+
+def test_what_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="no such file"):
+        loaded(tmp_path / "none.pth")
+    (tmp_path / "text.pth").write_text("hello")
+    with pytest.raises(Refused, match="not a checkpoint that can be read safely"):
+        loaded(tmp_path / "text.pth")
+    torch.save({"state_dict": {}}, tmp_path / "empty.pth")
+    with pytest.raises(Refused, match="holds no named tensors"):
+        loaded(tmp_path / "empty.pth")
+
+
+class Harmful:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (print, ("harm done",))
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"state_dict": stored(), "meta": Harmful()}, tmp_path / "a.pth")
+    with pytest.raises(Refused, match="not a checkpoint that can be read safely"):
+        loaded(tmp_path / "a.pth")
+    assert "harm" not in capsys.readouterr().out
+
+
+# --- downloads
+
+
+class Files(BaseHTTPRequestHandler):
+    content = b"x" * 3000
+    asked = 0
+
+    def do_GET(self) -> None:
+        Files.asked += 1
+        if self.path == "/missing.pth":
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.content) + (9 if "short" in self.path else 0)))
+        self.end_headers()
+        self.wfile.write(self.content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with HTTPServer(("127.0.0.1", 0), Files) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def cached(tmp_path: Path) -> list[Path]:
+    return list((tmp_path / "cache").iterdir()) if (tmp_path / "cache").exists() else []
+
+
+def test_a_download_is_kept(address: str, tmp_path: Path) -> None:
+    digest = hashlib.sha256(Files.content).hexdigest()
+    before = Files.asked
+    for _ in range(2):
+        path = fetched(f"{address}/a.pth", digest)
+        assert path.read_bytes() == Files.content and path.suffix == ".pth"
+    assert Files.asked == before + 1
+    assert cached(tmp_path) == [path]
+
+
+@pytest.mark.parametrize(
+    ("name", "digest", "message"),
+    [
+        ("a.pth", "0" * 64, "its sha256 is"),
+        ("missing.pth", "", "could not be downloaded"),
+        ("short.pth", "", "could not be downloaded"),
+    ],
+)
+def test_a_failed_download_leaves_nothing(address: str, tmp_path: Path, name: str, digest: str, message: str) -> None:
+    with pytest.raises(Refused, match=message) as refused:
+        fetched(f"{address}/{name}", digest)
+    assert "\n" not in str(refused.value)
+    assert cached(tmp_path) == []
+
+
+def test_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with pytest.raises(Refused, match="download it and pass its path"):
+        fetched("http://127.0.0.1:9/a.pth")
+
+
+def test_a_local_file_is_checked_too(tmp_path: Path) -> None:
+    (tmp_path / "a.pth").write_bytes(b"abc")
+    assert fetched(str(tmp_path / "a.pth"), hashlib.sha256(b"abc").hexdigest()) == tmp_path / "a.pth"
+    with pytest.raises(Refused, match="its sha256 is"):
+        fetched(str(tmp_path / "a.pth"), "f" * 64)
+
+
+def test_loading_from_an_address(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.pth"
+    torch.save({"state_dict": stored()}, file)
+    monkeypatch.setattr(Files, "content", file.read_bytes())
+    network = Network(tiny(), seed=1)
+    load_published(network, f"{address}/a.pth", hashlib.sha256(file.read_bytes()).hexdigest())
+    assert same(published_state(network), stored())

@@ -1,0 +1,135 @@
+"""What the rows' networks see: rebuilt from job folders, run on the images on which the rows disagree."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.small import SMALL, SMALL_PROTOCOL
+from workbench.evaluation.records import MatchRecords
+from workbench.experiments.protocols import NANO_RECIPE
+from workbench.experiments.trunks import REGRESSION
+from workbench.models.decode import detect
+from workbench.models.variant import Variant
+from workbench.report import examples, figures, page
+from workbench.report.page import Picture, Text
+from workbench.report.record import Record, load_record, write_record
+from workbench.study import Row, Study, StudyProtocol
+from workbench.training.machine import Machine
+from workbench.training.run import run
+
+STUDY = Study("two", "Which?", "a test", Variant(), (Row("regression", REGRESSION), Row("bins")))
+SETTING = StudyProtocol(
+    "tiny", "few steps", replace(SMALL_PROTOCOL, epochs=2, score_threshold=0.0), NANO_RECIPE, SMALL, seeds=1
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    for cell in STUDY.cells(SETTING):
+        run(cell.job, Machine(), home / "jobs" / cell.job.key)
+    return home
+
+
+@pytest.fixture
+def record(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
+    monkeypatch.chdir(tmp_path)
+    write_record(STUDY, SETTING, trained)
+    return load_record(STUDY, SETTING, trained)
+
+
+@pytest.fixture
+def chosen(record: Record) -> examples.Panel:
+    found = examples.panel(record)
+    assert found is not None
+    return found
+
+
+def test_a_panel_has_one_run_of_each_row(chosen: examples.Panel, record: Record) -> None:
+    assert list(chosen.folders) == ["regression", "bins"] and (chosen.seed, chosen.trunk) == (0, "")
+    one = replace(record, folders=dict(list(record.folders.items())[:1]))
+    assert examples.panel(one) is None, "a single row disagrees with nobody"
+
+
+def test_images_come_by_how_far_the_rows_are_apart(chosen: examples.Panel) -> None:
+    match = {label: MatchRecords.load(folder / "records.npz") for label, folder in chosen.folders.items()}
+    one, other = match.values()
+    spread = {
+        int(image): abs(one.oks_sum[i] - other.oks_sum[i]) / one.oks_count[i]
+        for i, image in enumerate(one.image_ids)
+        if one.oks_count[i]
+    }
+    order = examples.disagreement(match)
+    assert sorted(order) == sorted(spread) and max(spread.values()) > 0
+    assert [spread[i] for i in order] == sorted(spread.values(), reverse=True)
+
+
+def test_a_network_from_a_folder_says_what_it_said(chosen: examples.Panel) -> None:
+    """The mean OKS in the record is that of the rebuilt network's detections."""
+    job, network = examples.network_of(chosen.folders["bins"])
+    from workbench.training.run import evaluate_network
+    from workbench.training.source import open_source
+
+    source = open_source(job, 0, chosen.folders["bins"].parents[1])
+    evaluation, _ = evaluate_network(job, network, source, Machine())
+    kept = MatchRecords.load(chosen.folders["bins"] / "records.npz")
+    np.testing.assert_allclose(evaluation.records.oks_sum, kept.oks_sum, atol=1e-5)
+
+
+def test_examples_show_every_row_on_the_same_images(chosen: examples.Panel) -> None:
+    shown = examples.find_examples(chosen, count=3)
+    assert len(shown) == 3
+    spread = [abs(e.quality["bins"] - e.quality["regression"]) for e in shown]
+    assert spread == sorted(spread, reverse=True)
+    for example in shown:
+        assert example.found.keys() == {"regression", "bins"}
+        assert all(picture.shape == example.truth.shape for picture in example.found.values())
+
+
+def test_the_answer_is_the_mean_of_the_bins(chosen: examples.Panel) -> None:
+    folder = chosen.folders["bins"]
+    batch = examples._batch(chosen.judged, [10_000_000, 10_000_003])
+    assert batch.image_ids == (10_000_000, 10_000_003)
+    job, network = examples.network_of(folder)
+    profiles = examples._profiles(folder, batch, least=0.0)
+    found = detect(network, batch.images, score_threshold=0.0, nms_threshold=job.protocol.nms_threshold)
+    assert profiles
+    for (image, _), profile in profiles.items():
+        assert profile.x_bins is not None and profile.x_prob is not None
+        assert profile.y_bins is not None and profile.y_prob is not None
+        np.testing.assert_allclose(profile.x_prob.sum(1), 1, atol=1e-4)
+        mean = np.stack([profile.x_prob @ profile.x_bins, profile.y_prob @ profile.y_bins], 1)
+        np.testing.assert_allclose(profile.keypoints, mean, atol=1e-2)
+        nearest = np.abs(found[image].keypoints - profile.keypoints).max((1, 2)).min()
+        assert nearest < 1e-2, "one of the detections says the same"
+    assert all(p.x_bins is None for p in examples._profiles(chosen.folders["regression"], batch, least=0.0).values())
+
+
+def test_the_person_is_the_one_on_whom_rows_differ(chosen: examples.Panel) -> None:
+    person = examples.person(chosen, least=0.0)
+    assert person is not None and person.truth.shape == (2, 2) and person.rows.keys() == chosen.folders.keys()
+    left, top, right, bottom = person.window
+    assert right - left == bottom - top > 5
+    error = np.hypot(*(person.rows["bins"].keypoints - person.truth).T)
+    assert person.errors("bins") == pytest.approx(error.tolist())
+
+
+def test_the_pictures_can_be_drawn(record: Record, chosen: examples.Panel) -> None:
+    assert isinstance(page.examples(record), Picture)
+    person = examples.person(chosen, least=0.0)
+    assert person is not None
+    figure = figures.heatmaps_figure(person, list(person.rows), "title")
+    figures.png(figure)
+    children: list[Any] = [panel for main in figure.axes for panel in main.child_axes]
+    panels = {panel.get_title(loc="left"): panel for panel in children}
+    assert len(panels["bins"].collections) == 2 and not panels["regression"].collections, "a curve per key point"
+    assert [said.get_text() for said in panels["regression"].texts] == ["no 1-D heatmap"]
+
+
+def test_a_person_that_no_row_finds_is_said_to_be_missing(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examples, "person", lambda _: None)
+    piece = page.heatmaps(record)
+    assert isinstance(piece, Text) and "every row finds" in piece.text

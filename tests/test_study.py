@@ -1,0 +1,161 @@
+"""Every study that there is: what it declares can be built under every protocol that it allows."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import studies
+from workbench import __main__ as command
+from workbench.components.necks.pafpn import PAFPN
+from workbench.core.errors import Refused
+from workbench.experiments.noop_check import check_distinct
+from workbench.experiments.protocols import PROTOCOLS
+from workbench.models.job import Protocol, phase_at
+from workbench.models.network import Network
+from workbench.models.variant import Variant
+from workbench.models.zoo import nano
+from workbench.study import Better, Cheaper, Row, Study, StudyProtocol, TimedRow, TimingStudy, find_study, known_studies
+
+ROOT = Path(__file__).parents[1]
+DECLARED = [found for name in known_studies() if isinstance(found := find_study(name), Study)]
+TRAINING = [setting for setting in PROTOCOLS.values() if setting.trains]
+
+
+def allowed(study: Study) -> list[StudyProtocol]:
+    return [setting for setting in TRAINING if not (setting.trunks and study.whole)]
+
+
+def test_the_studies_of_the_published_claims_are_there() -> None:
+    wanted = {"ablate_dcc", "ablate_loss", "ablate_levels", "ablate_bins", "ablate_neck", "compare_backbones"}
+    assert wanted | {"profile_persons"} <= set(known_studies())
+    claims = {
+        claim.id.split(maxsplit=1)[0].rstrip(",") for name in known_studies() for claim in _claims(find_study(name))
+    }
+    assert {f"C{i}" for i in range(1, 9)} <= claims
+
+
+def _claims(study: Study | TimingStudy) -> tuple[Better | Cheaper, ...]:
+    return study.claims if isinstance(study, TimingStudy) else (*study.claims, *study.costs)
+
+
+@pytest.mark.parametrize("name", known_studies())
+def test_a_study_is_one_short_file_named_after_it(name: str) -> None:
+    assert find_study(name).name == name
+    assert len((ROOT / "studies" / f"{name}.py").read_text("utf-8").splitlines()) <= 60
+
+
+@pytest.mark.parametrize("study", DECLARED, ids=lambda study: study.name)
+def test_every_row_has_a_job_of_its_own_under_every_protocol(study: Study) -> None:
+    assert PROTOCOLS[study.default] in allowed(study)
+    for setting in allowed(study):
+        cells = study.cells(setting)
+        assert len({cell.job.key for cell in cells}) == len(cells), setting.name
+        assert {cell.row for cell in cells} == {row.label for row in study.rows}
+        if setting.name == study.default:  # no verdict comes from one
+            assert len({(cell.seed, cell.trunk) for cell in cells}) >= 2
+
+
+@pytest.mark.parametrize("name", known_studies())
+def test_every_row_builds_under_every_protocol(name: str) -> None:
+    study = find_study(name)
+    settings = PROTOCOLS.values() if isinstance(study, TimingStudy) else [*allowed(study), PROTOCOLS["cost"]]
+    profile = study if isinstance(study, TimingStudy) else study.profile()
+    variants = (profile.variant(row, setting.scale) for setting in settings for row in profile.rows)
+    built = {(v.backbone, v.neck, v.head, v.coords): v for v in variants}
+    for variant in built.values():
+        with torch.device("meta"):
+            dense = Network(variant, seed=0)(torch.empty(1, 3, 64, 64))
+        assert dense.cls.shape[1] == len(dense.points) > 0
+
+
+@pytest.mark.parametrize("study", DECLARED, ids=lambda study: study.name)
+def test_rows_differ_in_effect(study: Study) -> None:
+    check_distinct(study.cells(PROTOCOLS[study.default], 1))
+
+
+@pytest.mark.parametrize("study", [study for study in DECLARED if study.whole], ids=lambda study: study.name)
+def test_frozen_trunks_are_refused_where_they_can_not_serve(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Refused, match=r"protocol probe trains on frozen trunks, and .*; use --protocol short"):
+        study.cells(PROTOCOLS["probe"])
+    assert command.main(["study", "status", study.name, "--protocol", "probe"]) == 2
+    assert study.whole in capsys.readouterr().err
+
+
+def test_a_change_may_follow_the_scaled_base() -> None:
+    study = find_study("ablate_neck")
+    assert isinstance(study, Study)
+    published, small = (study.variant(study.rows[-1], scale).neck for scale in ({}, PROTOCOLS["short"].scale))
+    assert isinstance(published, PAFPN) and isinstance(small, PAFPN)
+    assert (published.width, published.out_channels) == (0.5, 256)
+    assert (small.width, small.out_channels) == (nano().backbone.to_dict()["width"], 128)
+
+
+def test_seeds_of_a_study_are_those_of_its_default() -> None:
+    study = Study("s", "", "", nano(), (Row("a"),), default="t", seeds=5)
+    own, other = (StudyProtocol(name, "", Protocol(size=(96, 96)), seeds=2) for name in ("t", "u"))
+    assert [len(study.cells(own)), len(study.cells(own, 3)), len(study.cells(other))] == [5, 3, 2]
+
+
+@pytest.mark.parametrize("study", DECLARED, ids=lambda study: study.name)
+def test_the_default_trains_every_loss_that_it_compares(study: Study) -> None:
+    """A phase that no epoch begins in never comes, and a loss of that phase alone is never computed."""
+    protocol = study.cells(PROTOCOLS[study.default])[0].job.protocol
+    for cell in study.cells(PROTOCOLS[study.default], 1):
+        reached = {phase_at(cell.job, epoch / protocol.epochs) for epoch in range(protocol.epochs)}
+        if not protocol.trunk:
+            assert reached == set(range(len(cell.job.variant.phases)))
+
+
+def test_what_is_declared_wrong_is_refused_when_it_is_read() -> None:
+    def study(*claims: Better, costs: tuple[Cheaper, ...] = ()) -> Study:
+        return Study("s", "", "", nano(), (Row("a"), Row("b", {"coords.padding": 1.5})), claims, costs)
+
+    with pytest.raises(Refused, match=r"claims \['C', 'C'\] are not unique"):
+        study(Better("C", "", "a", "b"), costs=(Cheaper("C", "", "a", "b"),))
+    with pytest.raises(Refused, match="speaks of row 'c'"):
+        study(costs=(Cheaper("C", "", "a", "c"),))
+    for metric in ("gflops", "mAP"):
+        with pytest.raises(Refused, match=f"claim C speaks of '{metric}'.*AP50.*Cheaper"):
+            study(Better("C", "", "a", "b", metric))
+    with pytest.raises(Refused, match="has no 'width'"):
+        TimingStudy("s", "", "", nano(), (TimedRow("a", changes={"coords.width": 1}),))
+
+
+def test_the_default_is_the_studys_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(
+        "workbench.experiments.runner.status", lambda study, setting, **_: seen.append(setting.name) or 0
+    )
+    monkeypatch.setattr(
+        "workbench.experiments.profiling.print_measured", lambda profile, setting, _: seen.append(setting.name) or 0
+    )
+    for words in ("ablate_dcc", "ablate_levels", "profile_persons", "ablate_levels --protocol laptop"):
+        assert command.main(["study", "status", *words.split()]) == 0
+    assert seen == ["probe", "short", "cost", "laptop"]
+
+
+def test_the_readme_says_how_to_add_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its example, put into a file as it says, is found, planned and passes the manipulation check."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    (text,) = [block for block in blocks if "STUDY = Study(" in block]
+    (name,) = re.findall(r'name="(\w+)"', text)
+    (tmp_path / f"{name}.py").write_text(text, "utf-8")
+    monkeypatch.setattr(studies, "__path__", [*studies.__path__, str(tmp_path)])
+    study = find_study(name)
+    assert isinstance(study, Study) and name in known_studies()
+    check_distinct(study.cells(PROTOCOLS["smoke"]))
+    assert command.main(["study", "status", name]) == 1  # nothing is complete yet
+
+
+def test_a_study_without_rows_to_change_is_the_base() -> None:
+    assert Study("s", "", "", nano(), (Row("a"),)).variant(Row("a")) == nano() != Variant()
+
+
+def test_a_study_is_called_what_its_file_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy would write over the records of the study that it was copied from."""
+    monkeypatch.setattr("studies.ablate_dcc.STUDY", replace(find_study("ablate_dcc"), name="other"))
+    with pytest.raises(Refused, match=r"studies/ablate_dcc\.py calls itself 'other'; expected name='ablate_dcc'"):
+        find_study("ablate_dcc")

@@ -1,0 +1,127 @@
+"""Training: it learns, it resumes bit-identically, it accumulates, each loss can be taken out in each phase."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.small import small_job, small_variant
+from workbench.data.loader import Loader
+from workbench.data.synthetic.dataset import SyntheticScenes
+from workbench.models.job import Job
+from workbench.slots import Loss
+from workbench.tensors import Batch
+from workbench.training.loop import TrainingState, train
+from workbench.training.machine import Machine
+
+
+def _loader(job: Job, batch: int | None = None) -> Loader:
+    scenes = [SyntheticScenes("easy", 64, count=24)[i] for i in range(24)]
+    return Loader(scenes, batch or job.protocol.batch, seed=job.seed, images=job.protocol.epoch_images)
+
+
+def _weights(state: TrainingState) -> dict[str, torch.Tensor]:
+    return {k: v.clone() for k, v in {**state.model.state_dict(), **_named("ema", state)}.items()}
+
+
+def _named(prefix: str, state: TrainingState) -> dict[str, torch.Tensor]:
+    return {f"{prefix}.{k}": v for k, v in state.ema.network.state_dict().items()}
+
+
+def test_a_killed_job_resumes_bit_identically(tmp_path: Path) -> None:
+    job = small_job()
+    loader = _loader(job)
+    whole = TrainingState(job, Machine())
+    for _ in train(job, whole, loader, len(loader)):
+        pass
+
+    begun = TrainingState(job, Machine())
+    for tick in train(job, begun, loader, len(loader)):
+        if tick.epoch_end and tick.epoch == 1:
+            begun.save(tmp_path / "state.pt")
+        if tick.epoch == 1 and not tick.epoch_end:
+            break  # killed in the middle of the second epoch
+    torch.manual_seed(99)
+    resumed = TrainingState(replace(job, seed=5), Machine())  # other first weights: all of it must come from the file
+    resumed.load(tmp_path / "state.pt")
+    ticks = [t for t in train(job, resumed, loader, len(loader))]
+
+    assert len(ticks) == 2 * len(loader)
+    a, b = _weights(whole), _weights(resumed)
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert [p.name for p in tmp_path.iterdir()] == ["state.pt"], "a checkpoint is written whole or not at all"
+
+
+def test_rows_share_the_first_weights_of_shared_parts() -> None:
+    from workbench.models.network import Network
+
+    a, b = (Network(small_variant(**c), seed=1) for c in ({}, {"coords.dynamic_encoding": False}))
+    for part in ("backbone", "neck", "head"):
+        mine, yours = getattr(a, part).state_dict(), getattr(b, part).state_dict()
+        assert all(torch.equal(mine[k], yours[k]) for k in mine), part
+    other = Network(small_variant(), seed=2).state_dict()
+    assert not torch.equal(a.state_dict()["head.out_pose.0.weight"], other["head.out_pose.0.weight"])
+
+
+def test_the_loss_falls() -> None:
+    job = small_job(epochs=40)
+    job = replace(job, recipe=replace(job.recipe, lr=1e-2, clip=10.0))
+    loader = _loader(job)
+    state = TrainingState(job, Machine())
+    boxes = [float(t.terms["loss_bbox"]) for t in train(job, state, loader, len(loader)) if t.progress <= 0.5]
+    assert np.mean(boxes[-4:]) < 0.9 * np.mean(boxes[:4])
+
+
+def test_accumulated_steps_average_the_gradients_of_their_parts() -> None:
+    job = small_job(batch=8, accumulate=2, epochs=1)
+    seen: list[int] = []
+
+    def halves(epoch: int) -> Iterator[Batch]:
+        yield from _loader(job, 4)(epoch)
+
+    state = TrainingState(job, Machine())
+    before = _weights(state)
+    for i, _ in enumerate(train(job, state, halves, 4), start=1):
+        changed = not torch.equal(before["head.out_pose.0.weight"], state.model.state_dict()["head.out_pose.0.weight"])
+        seen.append(changed)
+        if i == 1:
+            assert state.ema.steps == 0
+    assert seen == [False, True, True, True]
+    assert state.ema.steps == 2
+
+
+def test_what_is_accumulated_at_the_end_of_an_epoch_is_not_lost() -> None:
+    job = small_job(batch=8, accumulate=2, epochs=1)
+    state = TrainingState(job, Machine())
+    for _ in train(job, state, lambda epoch: list(_loader(job, 4)(epoch))[:3], 3):
+        pass
+    assert state.ema.steps == 2
+    assert all(p.grad is None for p in state.model.parameters()), "a checkpoint holds no gradients"
+
+
+@pytest.mark.parametrize("name", ["VariFocal", "IoU", "Visibility", "OKS", "MLE", "BoxAux", "ProxyL1"])
+@pytest.mark.parametrize("phase", [0, 1, 2])
+def test_each_loss_can_be_taken_out_in_each_phase(name: str, phase: int) -> None:
+    variant = small_variant(**{f"losses.{name}": None})
+    job = replace(small_job(batch=4, epoch_images=4, epochs=20), variant=variant)
+    loader = _loader(job)
+    state = TrainingState(job, Machine())
+    state.epoch = {0: 0, 1: 10, 2: 19}[phase]
+    tick = next(iter(train(job, state, loader, len(loader))))
+    assert tick.phase == phase
+    terms = {loss.term for loss in variant.losses if loss.weights[phase]}
+    assert set(tick.terms) == terms and all(torch.isfinite(t) for t in tick.terms.values())
+
+
+def test_no_loss_of_weight_zero_is_computed() -> None:
+
+    job = small_job()
+    assert {loss.term for loss in job.variant.losses if loss.weights[0] == 0} == {"loss_bbox_aux"}
+    loader = _loader(job)
+    tick = next(iter(train(job, TrainingState(job, Machine()), loader, len(loader))))
+    assert "loss_bbox_aux" not in tick.terms
+    assert all(isinstance(loss, Loss) for loss in job.variant.losses)

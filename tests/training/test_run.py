@@ -1,0 +1,89 @@
+"""One job end to end: what it leaves behind, that it is not done twice, that it survives being killed."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.small import small_job
+from workbench.core.spec import from_dict
+from workbench.evaluation.records import MatchRecords
+from workbench.models.catalog import spec_types
+from workbench.training.loop import TrainingState
+from workbench.training.machine import Machine
+from workbench.training.run import Progress, run
+
+
+def test_a_job_leaves_its_whole_record(tmp_path: Path) -> None:
+    job, told = small_job(epochs=2), []
+    folder = tmp_path / "jobs" / job.key
+    result = run(job, Machine(), folder, tell=told.append)
+    names = {"job.json", "curve.csv", "records.npz", "predictions.png", "weights.safetensors", "result.json"}
+    assert {p.name for p in folder.iterdir()} == names
+    assert from_dict(json.loads((folder / "job.json").read_text()), spec_types()) == job
+    assert {"AP", "AP50", "AP75", "AR", "mOKS", "params", "gflops", "latency_ms_p50", "train_images_per_s"} <= set(
+        result.metrics
+    )
+    assert [line["epoch"] for line in result.curve] == [1.0, 2.0]
+    assert len(MatchRecords.load(folder / "records.npz").image_ids) == job.protocol.eval_images
+    picture = cv2.imread(str(folder / "predictions.png"))
+    assert picture is not None and picture.std() > 10
+    assert all(v.isfinite().all() for v in load_file(folder / "weights.safetensors").values() if v.is_floating_point())
+    assert isinstance(told[0], Progress)
+    assert {"commit", "machine", "threads", "precision"} <= set(result.tags)
+
+    before = (folder / "result.json").stat().st_mtime_ns
+    assert run(job, Machine(), folder).metrics == result.metrics
+    assert (folder / "result.json").stat().st_mtime_ns == before, "a complete job is only read"
+
+
+def test_a_killed_job_ends_with_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = small_job(epochs=3)
+    whole = run(job, Machine(), tmp_path / "a" / "jobs" / job.key)
+
+    class Killed(Exception):
+        pass
+
+    save = TrainingState.save
+
+    def save_and_die(self: TrainingState, path: Path) -> None:
+        save(self, path)
+        if self.epoch == 2:
+            raise Killed
+
+    folder = tmp_path / "b" / "jobs" / job.key
+    monkeypatch.setattr(TrainingState, "save", save_and_die)
+    with pytest.raises(Killed):
+        run(job, Machine(), folder)
+    monkeypatch.undo()
+    resumed = run(job, Machine(), folder)
+    timing = ("latency", "train_images")
+    assert {k: v for k, v in whole.metrics.items() if not k.startswith(timing)} == {
+        k: v for k, v in resumed.metrics.items() if not k.startswith(timing)
+    }
+    one, other = (load_file(r.folder / "weights.safetensors") for r in (whole, resumed))
+    assert all(torch.equal(one[k], other[k]) for k in one)
+    assert len(resumed.curve) == 3
+
+
+def test_the_seed_and_the_protocol_are_part_of_the_identity_the_machine_is_not() -> None:
+    job = small_job()
+    assert len({job.key, replace(job, seed=1).key, small_job(epochs=4).key}) == 3
+    assert "device" not in json.dumps(job.to_dict(defaults=True))
+
+
+@pytest.mark.timeout(300)  # two processes that import torch
+def test_two_ranks_share_a_job_and_agree(tmp_path: Path) -> None:
+    """Each sees half of every batch; gradients are averaged, so the weights stay the same on both."""
+    job = small_job(epochs=1)
+    result = run(job, Machine(ranks=2), tmp_path / "jobs" / job.key)
+    assert result.tags["ranks"] == "2" and len(result.curve) == 1
+    alone = run(job, Machine(), tmp_path / "alone" / "jobs" / job.key)
+    mine, theirs = (load_file(r.folder / "weights.safetensors") for r in (result, alone))
+    moved = "head.out_cls.0.bias"
+    assert not torch.equal(mine[moved], theirs[moved]), "statistics are of half a batch: close, not equal"
+    torch.testing.assert_close(mine[moved], theirs[moved], rtol=0, atol=1e-2)

@@ -1,0 +1,1 @@
+"""What everything stands on: specs, errors, files, processes, and where a number comes from."""

@@ -1,0 +1,211 @@
+"""Spec: a frozen value that describes one part. Its class is its name, its fields are the knobs.
+
+Equal specs have equal keys in any process: fields are fitted to their declared types, and the key is a digest of
+the canonical JSON, which leaves out fields at their default. A new field whose default keeps the old behaviour
+therefore keeps old keys; in return the default of an existing field never changes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any, Literal, Self, Union, get_args, get_origin
+
+from workbench.core.errors import Refused
+
+Plain = None | bool | int | float | str
+
+
+@cache
+def _hints(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def _fit(value: Any, hint: Any, where: str) -> Any:
+    """`value` as the declared type: 64 becomes 64.0 for a float, a list a tuple; anything else is refused."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _fit_union(value, args, where)
+    if origin is Literal:
+        if value in args:
+            return value
+    elif origin is tuple and isinstance(value, list | tuple):
+        inner = args[:1] * len(value) if args[1:] == (...,) else args
+        if len(inner) == len(value):
+            return tuple(_fit(v, h, f"{where}[{i}]") for i, (v, h) in enumerate(zip(value, inner, strict=True)))
+    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    elif isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        return value
+    raise Refused(f"{where}: {value!r} is no {_named(hint)}")
+
+
+def _fit_union(value: Any, hints: tuple[Any, ...], where: str) -> Any:
+    for hint in hints:
+        if hint is type(None) and value is None:
+            return None
+        try:
+            return _fit(value, hint, where)
+        except Refused:
+            continue
+    raise Refused(f"{where}: {value!r} is none of {', '.join(map(_named, hints))}")
+
+
+def _named(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("typing.", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """Base of every described part. Subclasses are final frozen dataclasses with keyword fields, each with a default.
+
+    Raises:
+        Refused: a field's value does not have the declared type.
+    """
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            where = f"{type(self).__name__}.{field.name}"
+            fitted = _fit(getattr(self, field.name), _hints(type(self))[field.name], where)
+            object.__setattr__(self, field.name, fitted)
+        self.check()
+
+    def check(self) -> None:
+        """Refuses values that no type can rule out; called when the spec is made."""
+
+    def vary(self, changes: Mapping[str, Any]) -> Self:
+        """A copy with other values at dotted paths, such as `{"neck.transformer_encoder_layers": 2}`.
+
+        In a tuple of specs the class name or the index is the step (`losses.MLE.weights`, `phases.1.start`); None
+        there removes the spec, a spec whose class is not there yet is appended. The result is checked as a whole, so
+        the order of changes does not matter.
+
+        Raises:
+            KeyError: a path leads nowhere; the message says what exists.
+        """
+        loose = _thaw(self)
+        for path, value in changes.items():
+            loose = _replaced(loose, path.split("."), value, path)
+        return _freeze(loose)
+
+    @cached_property
+    def key(self) -> str:
+        """Twelve hexadecimal digits that identify the value, the same in any process."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def to_dict(self, *, defaults: bool = False) -> dict[str, Any]:
+        """Plain data; fields at their default are left out unless `defaults`."""
+        return {"type": type(self).__name__} | {
+            f.name: _plain(getattr(self, f.name), defaults)
+            for f in dataclasses.fields(self)
+            if defaults or getattr(self, f.name) != _default(f)
+        }
+
+    def flat(self, prefix: str = "") -> Iterator[tuple[str, Plain]]:
+        """Every knob as (dotted path, plain value), in declared order."""
+        for f in dataclasses.fields(self):
+            yield from _flattened(f"{prefix}{f.name}", getattr(self, f.name))
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _plain(value: Any, defaults: bool) -> Any:
+    if isinstance(value, Spec):
+        return value.to_dict(defaults=defaults)
+    if isinstance(value, tuple):
+        return [_plain(v, defaults) for v in value]
+    return value
+
+
+def _flattened(path: str, value: Any) -> Iterator[tuple[str, Plain]]:
+    if isinstance(value, Spec):
+        yield path, type(value).__name__
+        yield from value.flat(f"{path}.")
+    elif isinstance(value, tuple) and value and all(isinstance(v, Spec) for v in value):
+        names = [type(v).__name__ for v in value]
+        distinct = len(set(names)) == len(names)
+        for i, v in enumerate(value):
+            yield from _flattened(f"{path}.{names[i] if distinct else i}", v)
+    elif isinstance(value, tuple):
+        yield path, " ".join(map(str, value))
+    else:
+        yield path, value
+
+
+@dataclass
+class _Loose:
+    """A spec taken apart, so that several changes can be made before it is checked."""
+
+    cls: type[Spec]
+    fields: dict[str, Any]
+
+
+def _thaw(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return _Loose(type(value), {f.name: _thaw(getattr(value, f.name)) for f in dataclasses.fields(value)})
+    return tuple(map(_thaw, value)) if isinstance(value, tuple) else value
+
+
+def _freeze(value: Any) -> Any:
+    if isinstance(value, _Loose):
+        return value.cls(**{name: _freeze(v) for name, v in value.fields.items()})
+    return tuple(map(_freeze, value)) if isinstance(value, tuple) else value
+
+
+def _replaced(loose: Any, steps: list[str], value: Any, path: str) -> Any:
+    if not steps:
+        return _thaw(value)
+    if isinstance(loose, tuple):
+        return _replaced_in_tuple(loose, steps, value, path)
+    name = loose.cls.__name__ if isinstance(loose, _Loose) else type(loose).__name__
+    fields = loose.fields if isinstance(loose, _Loose) else {}
+    if steps[0] not in fields:
+        raise KeyError(f"{path!r}: {name} has no {steps[0]!r}; it has {list(fields)}")
+    return _Loose(loose.cls, fields | {steps[0]: _replaced(fields[steps[0]], steps[1:], value, path)})
+
+
+def _replaced_in_tuple(items: tuple[Any, ...], steps: list[str], value: Any, path: str) -> tuple[Any, ...]:
+    names = [i.cls.__name__ if isinstance(i, _Loose) else str(i) for i in items]
+    found = int(steps[0]) if steps[0].isdigit() else names.index(steps[0]) if steps[0] in names else len(items)
+    if found >= len(items):
+        if len(steps) == 1 and type(value).__name__ == steps[0]:
+            return (*items, _thaw(value))
+        raise KeyError(f"{path!r}: no {steps[0]!r} here; there is {names}")
+    new = _replaced(items[found], steps[1:], value, path)
+    return items[:found] + (() if new is None else (new,)) + items[found + 1 :]
+
+
+def from_dict(data: Mapping[str, Any], known: Mapping[str, type[Spec]]) -> Spec:
+    """The spec that `to_dict` wrote. `known` maps class names to classes.
+
+    Raises:
+        Refused: a class or a field that is not known here.
+    """
+    name = str(data.get("type"))
+    if name not in known:
+        raise Refused(f"no spec is called {name!r}; known are {sorted(known)}")
+    cls = known[name]
+    fields = {k: _revived(v, known) for k, v in data.items() if k != "type"}
+    unknown = set(fields) - {f.name for f in dataclasses.fields(cls)}
+    if unknown:
+        raise Refused(f"{name} has no field {sorted(unknown)}; it has {[f.name for f in dataclasses.fields(cls)]}")
+    return cls(**fields)
+
+
+def _revived(value: Any, known: Mapping[str, type[Any]]) -> Any:
+    if isinstance(value, Mapping):
+        return from_dict(value, known)
+    if isinstance(value, list):
+        return tuple(_revived(v, known) for v in value)
+    return value

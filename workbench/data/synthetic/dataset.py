@@ -1,0 +1,272 @@
+"""The embedded data set: rendered multi-person scenes, made on the fly or cached, deterministic by (seed, index).
+
+Every scene is its own random stream, so samples do not depend on the order, the number of workers or the data set's
+length. `start` shifts the stream: training from 0 and validation from 10,000,000 never share a scene. At the level
+"easy" the sides are told by colour (left warm, right cold), so mirrored images would contradict the labels.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import multiprocessing
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.core.errors import Refused
+from workbench.core.skeletons import COCO
+from workbench.data.synthetic.scene import LEVELS, RENDERER_VERSION, SMALLEST, render
+from workbench.tensors import Sample
+
+__all__ = ["RENDERER_VERSION", "CachedScenes", "SceneSet", "SyntheticScenes", "cached", "render"]
+
+_K: Final = len(COCO)
+
+
+class SceneSet(Protocol):
+    """A sequence of rendered samples, cached or not."""
+
+    @property
+    def level(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def start(self) -> int: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, i: int, /) -> Sample: ...
+    def coco(self) -> dict[str, Any]: ...
+
+
+def _position(i: int, count: int) -> int:
+    """Index 0..count-1 of i, which may count from the end."""
+    if not -count <= i < count:
+        raise IndexError(f"index {i}: the data set has {count} images")
+    return i % count
+
+
+@dataclass(frozen=True)
+class SyntheticScenes:
+    """`count` scenes of one level, rendered when asked for; `image_id` is `start + i`.
+
+    Raises:
+        Refused: unknown level, size below 32, negative seed, count or start.
+    """
+
+    level: str = "easy"  # "easy" or "hard"
+    size: int = 128  # side of the square images in pixels
+    seed: int = 0
+    count: int = 1000
+    start: int = 0
+
+    def __post_init__(self) -> None:
+        if self.level not in LEVELS:
+            raise Refused(f"level {self.level!r}: no such level of scenes; choose one of {', '.join(LEVELS)}")
+        if self.size < SMALLEST:
+            raise Refused(f"size {self.size}: scenes need at least {SMALLEST} pixels")
+        for name in ("seed", "count", "start"):
+            if getattr(self, name) < 0:
+                raise Refused(f"{name} {getattr(self, name)}: must be 0 or more")
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, i: int) -> Sample:
+        return render(self.level, self.size, self.seed, self.start + _position(i, self.count))
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[i] for i in range(self.count))
+
+    def coco(self) -> dict[str, Any]:
+        """Ground truth in COCO's format; renders every scene once."""
+        return _coco(self.size, self)
+
+
+# --------------------------------------------------------------------------------------------------------- COCO
+def _annotation(sample: Sample, person: int, number: int) -> dict[str, Any]:
+    x1, y1, x2, y2 = (float(v) for v in sample.boxes[person])
+    marked = np.concatenate([sample.keypoints[person], sample.visible[person][:, None]], 1).astype(float)
+    flat = [int(v) if i % 3 == 2 else float(v) for i, v in enumerate(marked.ravel())]
+    return {
+        "id": number, "image_id": sample.image_id, "category_id": 1, "iscrowd": 0, "keypoints": flat,
+        "num_keypoints": int((sample.visible[person] > 0).sum()), "bbox": [x1, y1, x2 - x1, y2 - y1],
+        "area": float(sample.areas[person]),
+    }  # fmt: skip
+
+
+def _coco(size: int, samples: Iterable[Sample]) -> dict[str, Any]:
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for sample in samples:
+        images.append({
+            "id": sample.image_id, "width": size, "height": size, "file_name": f"{sample.image_id:012d}.png",
+            "crowdIndex": sample.crowd_index,
+        })  # fmt: skip
+        for person in range(len(sample)):
+            annotations.append(_annotation(sample, person, len(annotations) + 1))
+    limbs = [[a + 1, b + 1] for a, b in COCO.limbs]
+    person = {"id": 1, "name": "person", "supercategory": "person", "keypoints": list(COCO.keypoints),
+              "skeleton": limbs}  # fmt: skip
+    return {"images": images, "annotations": annotations, "categories": [person]}
+
+
+# -------------------------------------------------------------------------------------------------------- cache
+_IMAGES: Final = "images.npy"
+_LABELS: Final = "labels.npz"
+_PER_PERSON: Final = {"boxes": (4,), "keypoints": (_K, 2), "visible": (_K,), "areas": ()}
+_CHUNK: Final = 256  # scenes a worker renders per call
+_NO_IMAGE: Final = np.zeros((0, 0, 3), np.uint8)
+
+
+@dataclass
+class CachedScenes:
+    """Scenes read from a folder that `cached` wrote: equal to the rendered ones, opened when first asked for."""
+
+    level: str
+    size: int
+    seed: int
+    count: int
+    start: int
+    folder: Path
+    _images: NDArray[np.uint8] | None = field(default=None, init=False, repr=False, compare=False)
+    _labels: dict[str, NDArray[Any]] | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A memory map would be pickled as all of its pixels: workers open their own.
+        return self.__dict__ | {"_images": None, "_labels": None}
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, i: int) -> Sample:
+        return self.sample(i, self.image(i))
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[i] for i in range(self.count))
+
+    def coco(self) -> dict[str, Any]:
+        """Ground truth in COCO's format, from the labels alone."""
+        return _coco(self.size, (self.sample(i, _NO_IMAGE) for i in range(self.count)))
+
+    def size_of(self, _: int) -> tuple[int, int]:
+        """Height and width of an image."""
+        return self.size, self.size
+
+    def image(self, i: int) -> NDArray[np.uint8]:
+        """The pixels alone, (H, W, 3)."""
+        images = self._images
+        if images is None:
+            images = self._images = np.load(self.folder / _IMAGES, mmap_mode="r")
+        return np.array(images[_position(i, self.count)])
+
+    def sample(self, i: int, image: Any) -> Sample:
+        """The persons of an image, with it or with what stands for it."""
+        i = _position(i, self.count)
+        if self._labels is None:
+            with np.load(self.folder / _LABELS) as stored:
+                self._labels = {name: stored[name] for name in stored.files}
+        labels = self._labels
+        rows = slice(int(labels["first"][i]), int(labels["first"][i + 1]))
+        count = rows.stop - rows.start
+        return Sample(
+            image=image, **{name: labels[name][rows].copy() for name in _PER_PERSON},
+            labels=np.zeros(count, np.int64), keypoint_weights=np.ones((count, _K), np.float32),
+            image_id=self.start + i, crowd_index=float(labels["crowd_index"][i]),
+        )  # fmt: skip
+
+
+def cache_name(figures: SyntheticScenes) -> str:
+    """Folder name that says all that decides the pixels."""
+    f = figures
+    return f"figures-v{RENDERER_VERSION}-{f.level}-{f.size}px-seed{f.seed}-{f.start}+{f.count}"
+
+
+def cached(figures: SyntheticScenes, folder: Path, workers: int = 0) -> CachedScenes:
+    """The same samples from a memory-mapped file below `folder`; rendered first when they are not there yet.
+
+    Several processes may ask at once: one renders, the others wait. The files appear whole or not at all.
+
+    Args:
+        workers: processes that render; 0 renders in this one.
+    """
+    target = Path(folder) / cache_name(figures)
+    if not target.is_dir():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(target.with_name(target.name + ".lock")):
+            if not target.is_dir():
+                _build(figures, target, workers)
+    return CachedScenes(figures.level, figures.size, figures.seed, figures.count, figures.start, target)
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Hold a file lock; the system frees it when its process dies."""
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def _build(figures: SyntheticScenes, target: Path, workers: int) -> None:
+    for stale in target.parent.glob(f"{target.name}.tmp-*"):  # left by a process that was killed: we hold the lock
+        shutil.rmtree(stale, ignore_errors=True)
+    draft = Path(tempfile.mkdtemp(prefix=f"{target.name}.tmp-", dir=target.parent))
+    try:
+        shape = (figures.count, figures.size, figures.size, 3)
+        if figures.count:
+            np.lib.format.open_memmap(draft / _IMAGES, "w+", np.uint8, shape).flush()
+        else:
+            np.save(draft / _IMAGES, np.zeros(shape, np.uint8))  # a file of length 0 cannot be mapped
+        parts = list(_render_all(figures, draft / _IMAGES, workers))
+        people = np.concatenate([np.zeros(1, np.int64), *(p["people"] for p in parts)])
+        labels: dict[str, Any] = {
+            name: np.concatenate([np.zeros((0, *shape), np.float32), *(p[name] for p in parts)])
+            for name, shape in _PER_PERSON.items()
+        }
+        crowd = np.concatenate([np.zeros(0), *(p["crowd_index"] for p in parts)])
+        np.savez(draft / _LABELS, first=np.cumsum(people), crowd_index=crowd, **labels)
+        draft.chmod(0o755)
+        os.replace(draft, target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _render_all(figures: SyntheticScenes, images: Path, workers: int) -> Iterator[dict[str, NDArray[Any]]]:
+    starts = range(0, figures.count, _CHUNK)
+    jobs = [(figures, images, first, min(first + _CHUNK, figures.count)) for first in starts]
+    if workers < 1 or len(jobs) < 2:
+        yield from map(_render_part, jobs)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn, initializer=cv2.setNumThreads, initargs=(0,)) as pool:
+        yield from pool.map(_render_part, jobs)
+
+
+def _render_part(job: tuple[SyntheticScenes, Path, int, int]) -> dict[str, NDArray[Any]]:
+    """Render scenes first..last-1 into the image file; gives their labels."""
+    figures, path, first, last = job
+    images = np.load(path, mmap_mode="r+")
+    samples: list[Sample] = []
+    for i in range(first, last):
+        sample = figures[i]
+        images[i] = sample.image
+        sample.image = _NO_IMAGE
+        samples.append(sample)
+    images.flush()
+    stacked = {name: np.concatenate([getattr(s, name) for s in samples]) for name in _PER_PERSON}
+    return stacked | {
+        "people": np.array([len(s) for s in samples], np.int64),
+        "crowd_index": np.array([s.crowd_index for s in samples]),
+    }

@@ -1,0 +1,55 @@
+"""Match records: what was matched with what, image by image. Every resampled number is made from them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.core.errors import Refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchRecords:
+    """What was matched, image by image: enough for AP, mean OKS and mean error of any resampling of the images.
+
+    Legend: I images in ascending order of their number, D detections (those that count: at most 20 per image), ordered
+    by class, image and descending score, C classes, T = 10 OKS thresholds. All sizes of persons together.
+    """
+
+    image_ids: NDArray[np.int64]  # (I,)
+    image: NDArray[np.int32]  # (D,) index into image_ids
+    category: NDArray[np.int16]  # (D,) class index
+    scores: NDArray[np.float64]  # (D,)
+    matched: NDArray[np.bool_]  # (D, T)
+    ignored: NDArray[np.bool_]  # (D, T): neither right nor wrong
+    positives: NDArray[np.int32]  # (C, I) persons that count
+    oks_sum: NDArray[np.float64]  # (I,) over persons with a labelled key point: OKS of the image's best detection
+    oks_count: NDArray[np.int32]  # (I,) these persons
+    error_sum: NDArray[np.float64]  # (I,) over labelled key points of matched persons: distance / root of the area
+    error_count: NDArray[np.int32]  # (I,) these key points
+
+    def save(self, path: Path | str) -> None:
+        """Write one compressed .npz, whole or not at all."""
+        target = Path(path)
+        part = target.with_name(f"{target.name}.{os.getpid()}.part")
+        with part.open("wb") as file:
+            np.savez_compressed(file, **{f.name: getattr(self, f.name) for f in fields(self)})
+        part.replace(target)
+
+    @classmethod
+    def load(cls, path: Path | str) -> MatchRecords:
+        """Read what `save` wrote.
+
+        Raises:
+            Refused: the file holds something else.
+        """
+        names = [f.name for f in fields(cls)]
+        with np.load(path, allow_pickle=False) as file:
+            missing = [name for name in names if name not in file]
+            if missing:
+                raise Refused(f"{path} has no {missing}: not a file of match records; evaluate the model again")
+            return cls(**{name: file[name] for name in names})

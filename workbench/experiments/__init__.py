@@ -1,0 +1,1 @@
+"""How studies run: protocols, the job queue, workers, claims, timing studies and tracking."""

@@ -1,0 +1,318 @@
+"""Profiles: the rows of a study counted and timed side by side. Nothing is trained.
+
+HOME/profiles/STUDY_PROTOCOL_N.json     the N-th measurement, from 0, with every round; the last one counts
+reports/data/STUDY_cost.csv             one line per row, at published size; STUDY_cost_claims.csv: what it says
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from rich.table import Table
+from rich.text import Text
+from torch import Tensor, nn
+
+from workbench.components.blocks import fused
+from workbench.components.coords.regression import Regression
+from workbench.core.errors import Refused
+from workbench.core.provenance import commit
+from workbench.evaluation.intervals import Interval
+from workbench.evaluation.verdicts import Decision, Verdict
+from workbench.experiments import console, tracking
+from workbench.experiments.claims import ClaimResult
+from workbench.inference import cost, timing
+from workbench.inference.latency import TimingTask, as_call, with_batch_statistics, with_persons
+from workbench.inference.timing import Comparison, Patience, paired
+from workbench.models.job import Job
+from workbench.models.network import Network, gather
+from workbench.models.variant import Variant
+from workbench.study import Cheaper, PlannedJob, Row, Study, StudyProtocol, TimedRow, TimingStudy
+from workbench.tensors import Dense
+
+ROUNDS = 20
+THREADS = 1
+TWIN = "the first line again"
+CROP = (256, 192)  # height, width: what top-down methods cut out for a person
+DATA = Path("reports/data")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one line of a profile costs: gflops are 10^9 multiply-adds of one image, ms of every round."""
+
+    row: str
+    persons: int
+    way: str
+    params: int
+    gflops: float
+    ms: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The readings of a profile, the same index of `ms` being the same round, and the conditions they were made in.
+
+    `twin` has the times of the first line's network built and timed once more: what they differ by is the instrument's.
+    """
+
+    readings: tuple[Reading, ...]
+    conditions: Mapping[str, str]
+    twin: tuple[float, ...]
+
+    @property
+    def slack(self) -> float:
+        """How far from 1 a ratio may be that is 1, as the twin shows it."""
+        seen = paired(self.twin, self.readings[0].ms)
+        return max(seen.high, 1 / seen.low if seen.low > 0 else math.inf) - 1
+
+    def of(self, row: str) -> Reading | None:
+        return next((reading for reading in self.readings if reading.row == row), None)
+
+
+def run_profile(profile: TimingStudy, setting: StudyProtocol, home: Path, again: bool = False) -> int:
+    """Measures unless that is done, shows the table and the verdicts, and records them. `again`: measures even so."""
+    known = _known(profile, setting, home)
+    if known and not again:
+        found = _read(known[-1])
+    else:
+        found = measure_costs(profile, setting)
+        path = home / "profiles" / f"{profile.name}_{setting.name}_{len(known):03}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(asdict(found), indent=1), encoding="utf-8")
+        _record(profile, setting, home, found, len(known))
+    judged = judge_costs(profile, found)
+    console.console().print(cost_table(profile, found), ", ".join(f"{k} {v}" for k, v in found.conditions.items()))
+    twice = paired(found.twin, found.readings[0].ms)
+    print(f"{TWIN}: {twice.shown(3)} times; by so much may this instrument be wrong")
+    console.print_verdicts(judged)
+    if not setting.scale:  # the published networks
+        write_costs(profile, found, judged)
+    return 0
+
+
+def print_measured(profile: TimingStudy, setting: StudyProtocol, home: Path) -> int:
+    """Says whether there is a measurement: 0 if so, else 1."""
+    known = _known(profile, setting, home)
+    print(f"measured: {known[-1]}" if known else "not measured")
+    return 0 if known else 1
+
+
+def _known(profile: TimingStudy, setting: StudyProtocol, home: Path) -> list[Path]:
+    return sorted((home / "profiles").glob(f"{profile.name}_{setting.name}_[0-9][0-9][0-9].json"))
+
+
+def _read(path: Path) -> Measurement:
+    data = json.loads(path.read_text("utf-8"))
+    if "twin" not in data:
+        raise Refused(f"{path} was measured by an earlier version, without a twin: workbench study retry NAME")
+    readings = (Reading(**{**line, "ms": tuple(line["ms"])}) for line in data["readings"])
+    return Measurement(tuple(readings), data["conditions"], tuple(data["twin"]))
+
+
+# ------------------------------------------------------------------------------------------------------- measurement
+
+
+def measure_costs(profile: TimingStudy, setting: StudyProtocol) -> Measurement:
+    """Every line. One of more persons than its network has cells is left out, which is said."""
+    size = setting.protocol.size
+    every = [(line, profile.variant(line, setting.scale)) for line in profile.rows]
+    lines = [(line, variant) for line, variant in every if line.persons <= _cells(variant, size)]
+    if len(lines) < len(every):
+        left_out = [line.label for line, variant in every if line.persons > _cells(variant, size)]
+        print(f"left out, more persons than cells: {', '.join(left_out)}")
+    networks = {
+        variant: fused(with_batch_statistics(variant, TimingTask(size)))
+        for variant in dict.fromkeys(v for _, v in lines)
+    }
+    calls = {line.label: _call(networks[variant], line, size) for line, variant in lines}
+    (first, variant), *_ = lines
+    found = timing.measure(
+        {**calls, TWIN: _call(fused(with_batch_statistics(variant, TimingTask(size))), first, size)},
+        first.label,
+        threads=THREADS,
+        patience=Patience(seconds=math.inf, rounds=ROUNDS, most=ROUNDS),
+        anyway=True,  # claims are on ratios; how busy the machine was is recorded
+    )
+    ms = {label: tuple((1e3 * seconds).tolist()) for label, seconds in found.seconds.items()}
+    readings = [
+        Reading(line.label, line.persons, line.way, _params(v), _gflops(v, size, line), ms[line.label])
+        for line, v in lines
+    ]
+    return Measurement(tuple(readings), _conditions(size, found), ms[TWIN])
+
+
+def _conditions(size: tuple[int, int], found: Comparison) -> dict[str, str]:
+    return {
+        "size": f"{size[0]} x {size[1]}",
+        "rounds": str(found.rounds),
+        "threads": str(found.threads),
+        "precision": "float32",
+        "machine": found.machine,
+        "others": f"{found.others:.1f}",  # cores that other processes took
+        "commit": commit(),
+        "torch": torch.__version__,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _call(network: Any, line: TimedRow, size: tuple[int, int]) -> Callable[[], object]:
+    """The line as a call without arguments."""
+    if line.way == "crops":
+        return partial(_crops, network.backbone, torch.rand(line.persons, 3, *CROP) * 255)
+    task = TimingTask(size, line.persons)
+    whole = with_persons(network, task)
+    return as_call(whole if line.way == "kept" else cast(Network, _EveryCell(whole).eval()), task)
+
+
+@torch.no_grad()
+def _crops(backbone: nn.Module, images: Tensor) -> object:
+    return backbone(images)
+
+
+class _EveryCell(nn.Module):
+    """The network with every cell decoded at once; of those who are kept the answer is only looked up."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+        self.coords = Regression().build(network.head.pose_channels, network.variant.num_keypoints)
+
+    def forward(self, images: Tensor) -> Dense:
+        dense = self.network(images)
+        cell = torch.arange(len(dense.points))
+        return replace(dense, proxy=self.network.coords.decode(gather(dense, torch.zeros_like(cell), cell))[None])
+
+
+@cache
+def _params(variant: Variant) -> int:
+    return cost.parameters(variant)["total"]
+
+
+@cache
+def _cells(variant: Variant, size: tuple[int, int]) -> int:
+    with torch.device("meta"):
+        strides = Network(variant, seed=0).head.strides
+    return sum((size[0] // s) * (size[1] // s) for s in strides)
+
+
+def _gflops(variant: Variant, size: tuple[int, int], line: TimedRow) -> float:
+    if line.way == "crops":
+        return line.persons * _flops(variant, CROP, 1).backbone / 1e9
+    return _flops(variant, size, line.persons if line.way == "kept" else _cells(variant, size)).total / 1e9
+
+
+@cache
+def _flops(variant: Variant, size: tuple[int, int], persons: int) -> cost.Flops:
+    return cost.flops(variant, size, persons, counter="torch")
+
+
+# ---------------------------------------------------------------------------------------------------------- verdicts
+
+
+def time_ratio(row: Reading, than: Reading, slack: float = 0.0, level: float = timing.LEVEL) -> Interval:
+    """What `row` takes by what `than` takes. It speaks of this process on this machine.
+
+    `slack` is what the instrument itself may be wrong by, as a share.
+    """
+    found = paired(row.ms, than.ms, level)
+    return Interval(mean=found.value, low=found.low / (1 + slack), high=found.high * (1 + slack))
+
+
+def judge_costs(profile: TimingStudy, found: Measurement) -> list[ClaimResult]:
+    """One judgement per claim; its interval is of the ratio, as wide as all timed claims together need it."""
+    timed = sum(claim.metric != "gflops" for claim in profile.claims)
+    return [_judged(claim, found, 1 - (1 - timing.LEVEL) / max(timed, 1)) for claim in profile.claims]
+
+
+def _judged(claim: Cheaper, measured: Measurement, level: float) -> ClaimResult:
+    row, than = measured.of(claim.row), measured.of(claim.than)
+    limit = f"claimed: at most {claim.times:g} times"
+    if row is None or than is None:
+        return ClaimResult(claim, Decision(Verdict.OPEN, f"not measured; {limit}"))
+    if claim.metric == "gflops":
+        counted = row.gflops / than.gflops
+        state = Verdict.HOLDS if counted <= claim.times else Verdict.FAILS
+        return ClaimResult(claim, Decision(state, f"counted {counted:.3f} times; {limit}"))
+    found = time_ratio(row, than, measured.slack, level)
+    state = Verdict.HOLDS if found.high <= claim.times else Verdict.FAILS if found.low > claim.times else Verdict.OPEN
+    reason = (
+        f"{found.mean:.3f} times, {100 * level:.3g} % interval {found.low:.3f} to {found.high:.3f}, {len(row.ms)} "
+        f"rounds; {100 * measured.slack:.1f} % to either side is the instrument's own; {limit}"
+    )
+    return ClaimResult(claim, Decision(state, reason), found)
+
+
+# ------------------------------------------------------------------------------------------------------------ record
+
+
+def _summary(one: Reading, first: Reading) -> dict[str, float]:
+    against = time_ratio(one, first)
+    times = {f"latency_ms_p{q}": float(np.percentile(one.ms, q)) for q in (10, 50, 90)}
+    counts = {"persons": float(one.persons), "params": float(one.params), "gflops": one.gflops}
+    return {**counts, **times, "latency_ratio": against.mean, "ratio_low": against.low, "ratio_high": against.high}
+
+
+def cost_table(profile: TimingStudy, found: Measurement) -> Table:
+    """Cost of each line."""
+    heads = ("row", "persons", "params, M", "gflops", "ms, median", "p10 to p90", "times the first, 95 % interval")
+    out = Table(*heads, title=f"{profile.name}: cost", header_style="dim", title_justify="left")
+    for one in found.readings:
+        s = _summary(one, found.readings[0])
+        out.add_row(
+            Text(one.row),
+            f"{one.persons}",
+            f"{s['params'] / 1e6:.2f}",
+            f"{s['gflops']:.3f}",
+            f"{s['latency_ms_p50']:.1f}",
+            f"{s['latency_ms_p10']:.1f} to {s['latency_ms_p90']:.1f}",
+            f"{s['latency_ratio']:.3f} [{s['ratio_low']:.3f}, {s['ratio_high']:.3f}]",
+        )
+    return out
+
+
+def _record(profile: TimingStudy, setting: StudyProtocol, home: Path, found: Measurement, number: int) -> None:
+    """Into MLflow: one run per line, with the number of the measurement in place of a seed."""
+    rows = {line.label: Row(line.label, line.changes) for line in profile.rows}
+    study = Study(profile.name, profile.question, profile.source, profile.base, tuple(rows.values()))
+    book = tracking.MlflowRecord(home, study, setting)
+    for one in found.readings:
+        job = Job(variant=study.variant(rows[one.row], setting.scale), protocol=setting.protocol)
+        metrics, tags = _summary(one, found.readings[0]), {"way": one.way, **found.conditions}
+        book.record(PlannedJob(one.row, number, "", job), metrics, [], tags, home / "profiles")
+
+
+def write_costs(profile: TimingStudy, found: Measurement, judged: Sequence[ClaimResult]) -> None:
+    """The files below `reports/data`."""
+    DATA.mkdir(parents=True, exist_ok=True)
+    more = {"slack": found.slack, **found.conditions}
+    lines = (
+        {"study": profile.name, "row": one.row, "way": one.way, **_summary(one, found.readings[0]), **more}
+        for one in found.readings
+    )
+    _csv(DATA / f"{profile.name}_cost.csv", lines)
+    claims = (
+        {"claim": j.claim.id, "text": j.claim.text, "row": j.claim.row, "than": j.claim.than}
+        | {"metric": j.claim.metric, "times": cast(Cheaper, j.claim).times}
+        | {"verdict": str(j.decision.state), "reason": j.decision.reason}
+        | {name: None if j.interval is None else getattr(j.interval, name) for name in ("mean", "low", "high")}
+        for j in judged
+    )
+    _csv(DATA / f"{profile.name}_cost_claims.csv", claims)
+
+
+def _csv(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+    written = list(lines)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        out = csv.DictWriter(file, list(written[0]) if written else [])
+        out.writeheader()
+        out.writerows(written)

@@ -1,0 +1,139 @@
+"""The protocols of studies: how a base is scaled, how it is trained, on what, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from workbench.components.backbones.csp_darknet import CSPDarknet
+from workbench.components.heads.rtmo_head import RTMOHead
+from workbench.components.necks.hybrid_encoder import HybridEncoder
+from workbench.core.errors import Refused
+from workbench.models.job import Cosine, Protocol, Recipe, Warmup
+from workbench.models.zoo import NANO
+from workbench.study import Cited, StudyProtocol
+
+# Source: published configurations; w_f and d_f are the widen and deepen factors, D the pose vector's length.
+RTMO_S = Cited(67.7, "COCO val2017, 600 epochs; mmpose @ 759b39c, projects/rtmo")
+NANO_RECIPE = Recipe(
+    lr=1e-3,
+    encoder_lr_scale=0.1,
+    schedule=(Warmup(end=0.02), Cosine(start=0.02, end=1.0, period=1.0, floor=2e-5)),
+)
+SCENES = Protocol(
+    data="figures-easy",
+    size=(96, 96),
+    images=40_000,
+    epoch_images=16_000,
+    epochs=8,
+    batch=32,
+    eval_images=1_000,
+    eval_every=1,
+    score_threshold=0.02,
+)
+
+
+# Frozen features: only what reads them is trained, so only the losses that reach it are computed.
+_PROBE: Mapping[str, Any] = {
+    **NANO,
+    "losses.VariFocal": None,
+    "losses.IoU": None,
+    "losses.Visibility": None,
+    "losses.BoxAux": None,
+    # fewer positives, more steps in the same time
+    "assigner.min_k": 1,
+    "assigner.candidate_topk": 5,
+    "phases.1.start": 0.25,
+}
+# The last quarter runs at a constant tenth of the first rate: what still learns shows it there.
+_PROBE_RECIPE = replace(
+    NANO_RECIPE,
+    lr=2e-3,
+    schedule=(Warmup(end=0.02), Cosine(start=0.02, end=0.75, period=0.73, floor=2e-4)),
+)
+
+PROTOCOLS: dict[str, StudyProtocol] = {
+    setting.name: setting
+    for setting in (
+        StudyProtocol(
+            "smoke",
+            "a few steps of every row: proves that everything runs, says nothing of accuracy",
+            replace(SCENES, images=96, epoch_images=96, epochs=2, batch=16, eval_images=32, score_threshold=0.001),
+            NANO_RECIPE,
+            NANO,
+            seeds=1,
+        ),
+        StudyProtocol(
+            "probe",
+            "every row trains its coordinate stage and its losses on the features of three frozen trunks",
+            replace(SCENES, images=16_000, first_image=1_000_000, epoch_images=6_400, epochs=16, eval_every=4),
+            _PROBE_RECIPE,
+            _PROBE,
+            seeds=1,  # other seeds of a probe differ by a tenth of what other trunks do
+            trunks=("regression", "joint", "heatmap"),
+        ),
+        StudyProtocol(
+            "short",
+            "every row from scratch, 24,000 easy scenes at 96 px, nano preset: under-trained",
+            # epochs are short so that the last phase, the last 5 %, begins with one
+            replace(SCENES, epoch_images=1_216, epochs=20, eval_every=4),
+            NANO_RECIPE,
+            NANO,
+            seeds=2,
+        ),
+        StudyProtocol(
+            "laptop",
+            "every row from scratch, 128,000 easy scenes at 96 px, nano preset",
+            SCENES,
+            NANO_RECIPE,
+            NANO,
+            seeds=3,
+        ),
+        StudyProtocol(
+            "proxy",
+            "every row from scratch on one GPU, 512,000 hard scenes at 160 px, RTMO-t",
+            replace(
+                SCENES,
+                data="figures-hard",
+                size=(160, 160),
+                images=64_000,
+                epoch_images=64_000,
+                batch=128,
+                eval_every=2,
+            ),
+            NANO_RECIPE,
+            {
+                "backbone": CSPDarknet(width=0.375, depth=0.33),
+                "neck": HybridEncoder(width=0.375, depth=0.33, out_channels=192),
+                "head": RTMOHead(width=0.375, pose_vec_channels=192),
+                **{path: value for path, value in NANO.items() if path.startswith(("losses", "assigner", "phases"))},
+            },
+            seeds=2,
+        ),
+        StudyProtocol(
+            "paper",
+            "the published recipe unchanged: 600 epochs of COCO at 640 px, batch 256 over the GPUs at hand",
+            Protocol(data="coco", sides=(480, 800), augment="rtmo"),
+            seeds=1,
+        ),
+        StudyProtocol(
+            "cost",
+            "nothing is trained: every row is counted and timed side by side, at 640 px and published size",
+            Protocol(data="none"),
+            seeds=1,
+            trains=False,
+        ),
+    )
+}
+
+
+def protocol_named(name: str) -> StudyProtocol:
+    """The protocol of that name.
+
+    Raises:
+        Refused: no such protocol.
+    """
+    if name not in PROTOCOLS:
+        raise Refused(f"no protocol {name!r}; there are {list(PROTOCOLS)}")
+    return PROTOCOLS[name]

@@ -1,0 +1,283 @@
+"""The record in MLflow: one experiment per study, one parent run per setting, one child run per row, seed and trunk.
+
+Written by the process that runs the study, after a job is complete, from the job's folder. What is recorded already is
+found by its identity and left as it is, so recording again does nothing.
+
+    HOME/mlflow.db      the store
+    HOME/artifacts/     checkpoints, match records, pictures, curves
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import math
+import os
+import subprocess
+import sys
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.core.files import locked
+from workbench.study import PlannedJob, Study, StudyProtocol
+
+# read when mlflow is imported
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+ARTIFACTS = (
+    "job.json", "weights.safetensors", "records.npz", "predictions.png", "curve.csv", "result.json",
+)  # fmt: skip
+CHUNK = 1_000  # metrics in a batch: MLflow's limit
+VALUE = 500  # characters of a parameter
+VIEW = "workbench"  # the key of the saved view
+COLUMNS = ("AP", "mOKS", "NME", "gflops", "latency_ms_p50", "params")
+NOTE = 8_000  # characters of a description: MLflow's limit for a tag
+SHOWN = ("AP", "AP50", "AP75", "AR", "mOKS", "NME", "params", "gflops", "latency_ms_p50", "latency_ms_p90")
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+
+def _client(home: Path) -> MlflowClient:
+    """A quiet client of the store in a folder; the first one makes the tables, which takes seconds."""
+    os.environ.update(QUIET)
+    for name in ("alembic", "mlflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    from mlflow import MlflowClient
+
+    for name in ("alembic", "mlflow"):  # the import sets its own
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+
+
+class MlflowRecord:
+    """The record of a study under a setting. Opened with the first entry."""
+
+    def __init__(self, home: Path, study: Study, setting: StudyProtocol, sets: Mapping[str, Any] | None = None) -> None:
+        """`sets` are changes of every job, as `Study.cells` takes them; they have a page of their own."""
+        self._home, self._study, self._setting = home, study, setting
+        self._changes = ", ".join(f"{path}={value}" for path, value in sorted((sets or {}).items())) or "none"
+        self._factors = varying(study, setting)
+        self._opened: tuple[MlflowClient, str, str] | None = None
+
+    def record(
+        self,
+        cell: PlannedJob,
+        metrics: Mapping[str, float],
+        curve: Sequence[Mapping[str, float]],
+        tags: Mapping[str, str],
+        folder: Path,
+    ) -> str:
+        """Records a complete job once, and gives the run's id.
+
+        A run of the same cell and job that a killed process left unfinished is thrown away and made again.
+
+        Args:
+            metrics: final numbers.
+            curve: one mapping per evaluation, with `epoch`.
+            tags: commit, machine and the like.
+            folder: the job's folder, whose files become artifacts.
+        """
+        with locked(self._home / "mlflow.lock"):
+            client, experiment, parent = self._open()
+            identity = self._identity(cell)
+            for run in _find(client, experiment, identity):
+                if run.info.status == "FINISHED":
+                    return run.info.run_id
+                client.delete_run(run.info.run_id)
+            name = f"{cell.row} #{cell.seed}" + f" {cell.trunk}" * bool(cell.trunk)
+            parameters = self._parameters(cell)
+            labels = {
+                "mlflow.parentRunId": parent,
+                "mlflow.note.content": self._note(cell, parameters, metrics),
+                **tags,
+            }
+            labels |= {"row": cell.row, "seed": str(cell.seed), "trunk": cell.trunk or "none"}
+            labels |= {**self._about(), **identity}
+            run_id = client.create_run(experiment, tags=labels, run_name=name).info.run_id
+            _log(client, run_id, parameters, metrics, curve)
+            for file in ARTIFACTS:
+                if (folder / file).exists():
+                    client.log_artifact(run_id, str(folder / file))
+            if not (folder / "job.json").exists():
+                client.log_text(run_id, json.dumps(cell.job.to_dict(defaults=True), indent=1), "job.json")
+            client.set_terminated(run_id)
+            return run_id
+
+    def summarise(self, text: str) -> None:
+        """What the setting's own page says, in Markdown."""
+        with locked(self._home / "mlflow.lock"):
+            client, _, parent = self._open()
+            client.set_tag(parent, "mlflow.note.content", text[:NOTE])
+
+    def attach(self, files: Sequence[Path]) -> None:
+        """Files of a report, to the setting's own page."""
+        with locked(self._home / "mlflow.lock"):
+            client, _, parent = self._open()
+            for file in files:
+                client.log_artifact(parent, str(file))
+
+    def _open(self) -> tuple[MlflowClient, str, str]:
+        if self._opened is None:
+            client = _client(self._home)
+            experiment = _experiment(client, self._study, self._home)
+            self._opened = client, experiment, self._parent(client, experiment)
+        return self._opened
+
+    def _parent(self, client: MlflowClient, experiment: str) -> str:
+        identity = {"workbench.role": "setting", "protocol": self._setting.name, "changes": self._changes}
+        for run in _find(client, experiment, identity):
+            return run.info.run_id
+        about = {"mlflow.note.content": self._setting.about, "question": self._study.question}
+        name = self._setting.name + (f", {self._changes}" if self._changes != "none" else "")
+        run = client.create_run(experiment, tags={**about, **self._about(), **identity}, run_name=name)
+        # It holds nothing that could be half written: ended at once, no kill can leave it running.
+        client.set_terminated(run.info.run_id)
+        return run.info.run_id
+
+    def _about(self) -> dict[str, str]:
+        """Repeated on every run, because a filter hides parents."""
+        about = {"study": self._study.name, "protocol": self._setting.name, "source": self._study.source}
+        return {**about, "changes": self._changes}
+
+    def _identity(self, cell: PlannedJob) -> dict[str, str]:
+        return {
+            "workbench.role": "job",
+            "workbench.cell": f"{cell.row}|{cell.seed}|{cell.trunk}",
+            "protocol": self._setting.name,
+            "job": cell.job.key,
+        }
+
+    def _note(self, cell: PlannedJob, parameters: Mapping[str, str], metrics: Mapping[str, float]) -> str:
+        """The description of a run: what was asked, what this run is, and what came out."""
+        where = f", on trunk {cell.trunk}" if cell.trunk else ""
+        factors = {path: value for path, value in parameters.items() if path not in ("row", "seed", "trunk")}
+        lines = [
+            self._study.question,
+            f"**{cell.row}**, seed {cell.seed}{where}. Protocol `{self._setting.name}`: {self._setting.about}.",
+            _columns({name: metrics[name] for name in SHOWN if name in metrics}),
+            "What the rows differ in, and what it is here:",
+            "\n".join(["| | |", "|---|---|", *(f"| {path} | {value} |" for path, value in factors.items())]),
+        ]
+        return "\n\n".join(lines)[:NOTE]
+
+    def _parameters(self, cell: PlannedJob) -> dict[str, str]:
+        """The row's name and every factor in which the rows differ."""
+        values = dict(cell.job.variant.flat())
+        factors = {path: _short(values[path]) if path in values else "none" for path in self._factors}
+        return {"row": cell.row, "seed": str(cell.seed), "trunk": cell.trunk or "none", **factors}
+
+
+def _columns(numbers: Mapping[str, float]) -> str:
+    """A Markdown table of one line."""
+    cells = [f"{value:.4g}" for value in numbers.values()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (list(numbers), ["---"] * len(cells), cells))
+
+
+def varying(study: Study, setting: StudyProtocol) -> list[str]:
+    """Dotted paths of the variant that are not the same in every row."""
+    rows = [dict(study.variant(row, setting.scale).flat()) for row in study.rows]
+    paths = list(dict.fromkeys(path for row in rows for path in row))
+    return [path for path in paths if len({repr(row.get(path, ...)) for row in rows}) > 1]
+
+
+def _short(value: Any) -> str:
+    """Plots cut labels at ten characters; numbers stay what they are."""
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text[:VALUE]
+
+
+def _experiment(client: MlflowClient, study: Study, home: Path) -> str:
+    found = client.get_experiment_by_name(study.name)
+    if found is not None:
+        return found.experiment_id
+    place = (home / "artifacts").resolve()
+    place.mkdir(parents=True, exist_ok=True)
+    tags = {"mlflow.note.content": f"{study.question}\n\n{study.source}", f"mlflow.sharedViewState.{VIEW}": _view()}
+    return client.create_experiment(study.name, artifact_location=place.as_uri(), tags=tags)
+
+
+def _view() -> str:
+    """The saved view "AP and cost": MLflow's own table of runs hides children, and every metric, until one asks.
+
+    Its form is what MLflow 3.17 writes when a view is saved in the browser; the browser test opens it.
+    """
+    state = {
+        "searchFilter": "tags.`workbench.role` = 'job'",
+        "orderByKey": "metrics.`AP`",
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": [*(f"params.`{p}`" for p in ("row", "seed", "trunk")), *(f"metrics.`{m}`" for m in COLUMNS)],
+        "columnOrder": [],
+        "columnWidths": {},
+        "runsHiddenMode": "FIRST_20_RUNS",
+        "viewMaximized": False,
+        "runListHidden": False,
+        "isAccordionReordered": False,
+        "useGroupedValuesInCharts": True,
+        "hideEmptyCharts": True,
+        "groupBy": None,
+        "groupsExpanded": {},
+    }
+    packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
+    now = int(time.time() * 1000)
+    return json.dumps({"name": "AP and cost", "createdAt": now, "updatedAt": now, "state": f"deflate;{packed}"})
+
+
+def _find(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> list[Run]:
+    """Runs that carry all these tags. Quotes in a value can not be asked for, so the last look is ours."""
+    asked = " and ".join(f"tags.`{k}` = '{v}'" for k, v in tags.items() if "'" not in v)
+    found = client.search_runs([experiment], asked)
+    return [run for run in found if all(run.data.tags.get(k) == v for k, v in tags.items())]
+
+
+def _log(
+    client: MlflowClient,
+    run_id: str,
+    parameters: Mapping[str, str],
+    metrics: Mapping[str, float],
+    curve: Sequence[Mapping[str, float]],
+) -> None:
+    from mlflow.entities import Metric, Param
+
+    now = int(time.time() * 1000)
+    points: list[Any] = []
+    last = 0
+    for line in curve:
+        last = int(line.get("epoch", last + 1))
+        points += [Metric(k, float(v), now, last) for k, v in line.items() if k != "epoch" and math.isfinite(v)]
+    # one millisecond later: of equal steps the latest is the run's number
+    points += [Metric(k, float(v), now + 1, last) for k, v in metrics.items() if k != "epoch" and math.isfinite(v)]
+    client.log_batch(run_id, params=[Param(k, v) for k, v in parameters.items()])
+    for start in range(0, len(points), CHUNK):
+        client.log_batch(run_id, metrics=points[start : start + CHUNK])
+
+
+def pages(home: Path, port: int) -> dict[str, str]:
+    """Of each recorded study: where the browser shows its runs with AP and cost."""
+    found = _client(home).search_experiments(filter_string="name != 'Default'")
+    query = f"workflowType=machine_learning&viewStateShareKey={VIEW}"
+    return {e.name: f"http://127.0.0.1:{port}/#/experiments/{e.experiment_id}/runs?{query}" for e in found}
+
+
+def ui(home: Path, port: int) -> int:
+    """Shows the record in a browser, on this machine only, until interrupted. Gives the server's exit code."""
+    store = f"sqlite:///{home / 'mlflow.db'}"
+    for name, page in pages(home, port).items():
+        print(f"{name}: {page}")
+    print(f"http://127.0.0.1:{port} shows {store}; Ctrl+C ends it", flush=True)
+    # One worker and no job runner: 2 processes and 0.5 GB instead of 15 and 1.9.
+    server = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    return subprocess.call([*server, "--backend-store-uri", store], env={**os.environ, **QUIET})

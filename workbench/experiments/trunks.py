@@ -1,0 +1,95 @@
+"""Makes the stored trunks: `workbench trunk`. Hours on a CPU each; resumable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+
+from workbench.components.coords.box_heatmap import BoxHeatmap
+from workbench.components.coords.regression import Regression
+from workbench.components.losses.heatmap import Heatmap
+from workbench.core.errors import Refused
+from workbench.experiments.protocols import NANO_RECIPE, SCENES
+from workbench.models import trunk
+from workbench.models.job import Job
+from workbench.models.zoo import nano
+from workbench.training.machine import Machine
+from workbench.training.run import Progress, Result, run
+
+
+def train_trunks(names: Sequence[str], home: Path, machine: Machine) -> int:
+    """Trains the named trunks, all of them for none, below `home`, and stores them in the package.
+
+    Raises:
+        Refused: no such trunk.
+    """
+    jobs = trunk_jobs()
+    if unknown := sorted(set(names) - set(jobs)):
+        raise Refused(f"no trunk {unknown}; there are {list(jobs)}")
+    for name in names or jobs:
+        result = run(jobs[name], machine, home / "jobs" / jobs[name].key, tell=_teller(name))
+        keep_trunk(name, jobs[name], result)
+    return 0
+
+
+def keep_trunk(name: str, job: Job, result: Result) -> None:
+    """Stores a complete job as a trunk, with its curve, its machine and the command that makes it again."""
+    images = job.protocol.epochs * job.protocol.epoch_images
+    record = {
+        "command": f"workbench trunk {name}",
+        "key": job.key,
+        "images": images,
+        "metrics": dict(result.metrics),
+        "tags": dict(result.tags),
+        "curve": result.curve,
+    }
+    trunk.store_trunk(name, job, load_file(result.folder / "weights.safetensors"), record)
+
+
+def _teller(name: str):
+    said = -1
+
+    def tell(progress: Progress) -> None:
+        nonlocal said
+        if progress.epoch > said:
+            said = progress.epoch
+            numbers = " ".join(f"{k} {v:.3f}" for k, v in progress.metrics.items() if k in ("AP", "mOKS"))
+            print(
+                f"{name}: epoch {progress.epoch} of {progress.epochs}, {progress.images_per_s:.0f} images/s {numbers}"
+            )
+
+    return tell
+
+
+# What a probe stands on: three trunks that differ in objective and seed, 512,000 images each.
+_NO_PROXY: Mapping[str, Any] = {"phases.1.proxy": False, "phases.2.proxy": False}
+REGRESSION: Mapping[str, Any] = {
+    "coords": Regression(),
+    "losses.MLE": None,
+    "losses.OKS.weights": (30.0, 30.0, 30.0),  # nothing else teaches the key points: the weight is not lowered
+    **_NO_PROXY,
+}
+_HEATMAP: Mapping[str, Any] = {
+    "coords": BoxHeatmap(),
+    "losses.MLE": None,
+    "losses.OKS": None,
+    "losses.ProxyL1": None,
+    "losses.Heatmap": Heatmap(weights=(5.0, 5.0, 5.0)),
+    "assigner.dynamic_k": "iou",
+    "assigner.overlap": "iou",
+    "assigner.oks_weight": 0.0,
+    **_NO_PROXY,
+}
+
+
+def trunk_jobs() -> dict[str, Job]:
+    """The training of each trunk: regression only, jointly with the DCC, and neither (boxes, scores and heatmaps)."""
+    protocol = replace(SCENES, epochs=32, eval_every=4)
+    return {
+        name: Job(variant=nano().vary(changes), recipe=NANO_RECIPE, protocol=protocol, seed=seed)
+        for seed, (name, changes) in enumerate({"regression": REGRESSION, "joint": {}, "heatmap": _HEATMAP}.items())
+    }

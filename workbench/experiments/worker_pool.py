@@ -1,0 +1,109 @@
+"""The crew: worker processes that take jobs from the ledger, one thread each, and how they end."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from types import FrameType
+from typing import Any
+
+from workbench.core import processes
+from workbench.core.errors import Refused
+from workbench.experiments.job_queue import LIMIT, JobQueue
+from workbench.experiments.plan import StudyRun
+
+
+class WorkerPool:
+    """Worker processes, each with one thread."""
+
+    def __init__(self, order: StudyRun, size: int) -> None:
+        self._order, self._size = order, size
+        processes.prepare()
+        self._workers: list[Any] = []
+        self._faults = 0  # workers that ended by an error of their own, not of a job
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(self, error: object, *_: object) -> None:
+        for worker in self._workers:
+            if error is not None:
+                worker.terminate()
+        for worker in self._workers:
+            worker.join(10)
+            worker.kill()
+            worker.join()
+
+    def staff(self, queued: int, owners: Sequence[str]) -> None:
+        """As many workers as there is work, up to the size of the crew."""
+        self._faults += sum(worker.exitcode == 1 for worker in self._workers)
+        if self._faults >= LIMIT:
+            raise Refused(
+                f"{self._faults} workers ended before they had done any work; their errors stand above. Put that right "
+                "(often a study's file that has changed, a package or memory that is missing) and run the same command "
+                "again: what is complete is kept"
+            )
+        self._workers = [worker for worker in self._workers if worker.is_alive()]
+        busy = sum(_pid(owner) in {worker.pid for worker in self._workers} for owner in owners)
+        while len(self._workers) < min(self._size, queued + busy):
+            worker = processes.context().Process(target=_serve, args=(self._order,), name="worker")
+            worker.start()
+            self._workers.append(worker)
+
+    def rest(self, seconds: float) -> None:
+        """Until a worker ends, at most so long."""
+        if not wait([worker.sentinel for worker in self._workers], seconds):
+            return
+        time.sleep(seconds / 10)  # its server has to notice too
+
+
+def _pid(owner: str) -> int:
+    return int(owner.rsplit(" ", 2)[1]) if owner else -1
+
+
+def _interrupt_once(_: int, __: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the first one is being obeyed
+    raise KeyboardInterrupt
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """A request to end is an interrupt, so that what is open is closed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _serve(order: StudyRun) -> None:
+    """A worker: trials from the ledger until none waits. Ctrl-C reaches it through its parent only."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _interrupt_once)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    logging.captureWarnings(True)
+    try:
+        JobQueue(order).work()
+    except KeyboardInterrupt:
+        os._exit(130)  # at once: a heartbeat that was not told to stop would hold the process for a minute
+
+
+def _leave_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)

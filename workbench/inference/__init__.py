@@ -1,0 +1,1 @@
+"""What a trained network gives and costs: deployed forms, runtimes, multiply-adds and latency."""

@@ -1,0 +1,345 @@
+"""ONNX files of deployed networks, their int8 form, and what runs them.
+
+    write(Deployed(network), Path("model.onnx"), {"source": "rtmo-s-coco"})
+    dets, keypoints = Session(Path("model.onnx"), threads=2)(images)
+
+A file has one input, `input` (batch, 3, height, width) float32 BGR 0..255 with sides that are multiples of 32, and two
+outputs, `dets` (batch, persons, 5) and `keypoints` (batch, persons, K, 3), as `Deployed` gives them; batch and sides
+are open. Names, order and units are those of RTMO's exports by mmdeploy, so what reads those, as rtmlib does, reads
+these. Where they pad with the row of some cell that is no person, ours pad with zeros.
+
+Which persons are kept is part of the file, and may be said anew at any call: `score_threshold`, `nms_threshold`
+(float32) and `max_persons` (int64), one number each, are inputs that have a default. The defaults, the names of the
+key points and the origin stand in the file's metadata, see `read_about`.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+import logging
+import tempfile
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from onnxruntime import quantization
+from onnxscript import opset20
+
+from workbench.core.errors import Refused
+from workbench.core.provenance import commit
+from workbench.core.skeletons import skeleton
+from workbench.data.datasets.images import Unreadable, read_image
+from workbench.data.synthetic.dataset import SyntheticScenes
+from workbench.data.transforms.geometry import letterbox
+from workbench.inference.deployed import Deployed, Selection, agreement, detections
+from workbench.inference.load import Trained
+from workbench.models.decode import FAR, detect
+from workbench.models.network import Network
+from workbench.tensors import Detections
+
+OPSET = 20
+LIMITS = ("max_persons", "nms_threshold", "score_threshold")  # in the order of the operator's inputs
+# Maps stay in bytes from one convolution to the next; what is not listed would go to float32 and back.
+IN_BYTES = ("Conv", "Sigmoid", "Mul", "Add", "Concat", "MaxPool", "Resize")
+WARNINGS, ERRORS = 2, 3  # severities of ONNX Runtime
+Array = NDArray[np.float32]
+Picture = NDArray[np.uint8]
+
+
+def write_onnx(deployed: Deployed, path: Path, about: Mapping[str, str]) -> None:
+    """Writes the network to `path`; `about` is added to the file's metadata."""
+    batch, rows, columns = map(torch.export.Dim, ("batch", "rows", "columns"))
+    example = torch.zeros(2, 3, 96, 64)  # no side of 1, which would be taken as fixed
+    with torch.no_grad(), _quietly():
+        traced = torch.export.export(deployed, (example,), dynamic_shapes=({0: batch, 2: 32 * rows, 3: 32 * columns},))
+        program: Any = torch.onnx.export(
+            traced,
+            input_names=["input"],
+            output_names=["dets", "keypoints"],
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+            custom_translation_table={torch.ops.workbench.survivors.default: _non_maximum_suppression},
+        )
+    model = program.model_proto
+    points = skeleton(deployed.rest.variant.num_keypoints)
+    facts = {
+        **{name: str(value) for name, value in asdict(deployed.selection).items()},
+        "keypoint_names": ",".join(points.keypoints),
+        "skeleton": json.dumps(points.limbs),
+        "precision": str(deployed.dtype).removeprefix("torch."),
+    }
+    onnx.helper.set_model_props(model, facts | dict(about))
+    _open_limits(model)
+    _name_sides(model)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, str(path))
+
+
+def _non_maximum_suppression(
+    boxes: Any, scores: Any, score_threshold: float, nms_threshold: float, max_persons: int
+) -> Any:
+    """`deploy.survivors` in ONNX: its operator has the same rules and the same order, but knows no `FAR`."""
+    op: Any = opset20  # its types know of no traced values
+    far = op.Greater(op.Abs(boxes), op.Constant(value_float=FAR))
+    reach = op.ReduceMax(op.Cast(far, to=onnx.TensorProto.FLOAT), op.Constant(value_ints=[-1]), keepdims=0)  # (B, N)
+    near = op.Sub(scores, reach)  # a score of 0 or less is above no threshold
+    rows = op.NonMaxSuppression(
+        boxes,
+        op.Unsqueeze(near, op.Constant(value_ints=[1])),
+        op.Constant(value_ints=[max_persons]),
+        op.Constant(value_floats=[nms_threshold]),
+        op.Constant(value_floats=[score_threshold]),
+    )
+    return op.Gather(rows, op.Constant(value_ints=[0, 2]), axis=1)  # image, class, cell
+
+
+def _open_limits(model: onnx.ModelProto) -> None:
+    """Makes inputs with a default of the constants that say which persons are kept."""
+    (chooser,) = (node for node in model.graph.node if node.op_type == "NonMaxSuppression")
+    for place, name in enumerate(LIMITS, start=2):
+        value = _constant(model, chooser.input[place])
+        model.graph.initializer.append(onnx.numpy_helper.from_array(value.reshape(1), name))
+        kind = onnx.helper.np_dtype_to_tensor_dtype(value.dtype)
+        model.graph.input.append(onnx.helper.make_tensor_value_info(name, kind, [1]))
+        chooser.input[place] = name
+    used = {name for node in model.graph.node for name in node.input}
+    for tensor in [tensor for tensor in model.graph.initializer if tensor.name not in used]:
+        model.graph.initializer.remove(tensor)
+
+
+def _constant(model: onnx.ModelProto, name: str) -> NDArray[Any]:
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    made = {node.output[0]: node for node in model.graph.node if node.op_type == "Constant"}
+    return onnx.numpy_helper.to_array(stored[name] if name in stored else made[name].attribute[0].t)
+
+
+def _name_sides(model: onnx.ModelProto) -> None:
+    """Readable names for the open dimensions of input and outputs."""
+    names = {
+        "input": ("batch", None, "height", "width"),
+        "dets": ("batch", "persons"),
+        "keypoints": ("batch", "persons"),
+    }
+    for value in (*model.graph.input, *model.graph.output):
+        for side, name in zip(value.type.tensor_type.shape.dim, names.get(value.name, ()), strict=False):
+            if name is not None:
+                side.dim_param = name
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the notes of exporter and quantiser, which tell of their own code."""
+    loggers = [logging.getLogger(name) for name in ("onnxscript", "torch.onnx", None)]
+    before = [logger.level for logger in loggers]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            onnxruntime.set_default_logger_severity(ERRORS)
+            for logger in loggers:
+                logger.setLevel(logging.ERROR)
+            yield
+    finally:
+        onnxruntime.set_default_logger_severity(WARNINGS)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
+def quantise(source: Path, path: Path, images: Iterable[Array]) -> None:
+    """Writes the float32 file `source` with the maps of its trunk in int8.
+
+    Weights per channel; activations by the range that they reach, averaged over `images`, each (B, 3, H, W). The
+    transformer's tokens, the head's last layers and all that follows stay in float32.
+    """
+    model = onnx.load(str(source))
+    maps = {value.name for value in model.graph.value_info if len(value.type.tensor_type.shape.dim) == 4}
+    chosen = [
+        node.name
+        for node in model.graph.node
+        if node.op_type in IN_BYTES and node.output[0] in maps and _within(node, "trunk")
+    ]
+    with _quietly():
+        quantization.quantize_static(
+            str(source),
+            str(path),
+            _Reader(images),
+            op_types_to_quantize=list(IN_BYTES),
+            nodes_to_quantize=chosen,
+            per_channel=True,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            extra_options={"CalibMovingAverage": True},  # one value far out does not coarsen a whole map
+        )
+    quantised = onnx.load(str(path))
+    about = {p.key: p.value for p in model.metadata_props}
+    onnx.helper.set_model_props(quantised, about | {"precision": "int8"})
+    onnx.save(quantised, str(path))
+
+
+def _within(node: onnx.NodeProto, *parts: str) -> bool:
+    """Whether the node comes from one of these submodules of `Deployed`."""
+    scopes = next((p.value for p in node.metadata_props if p.key == "pkg.torch.onnx.name_scopes"), "[]")
+    return any(scope == part or scope.startswith(f"{part}.") for scope in ast.literal_eval(scopes) for part in parts)
+
+
+class _Reader(quantization.CalibrationDataReader):
+    def __init__(self, images: Iterable[Array]) -> None:
+        self.images = iter(images)
+
+    def get_next(self) -> dict[str, Array] | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        image = next(self.images, None)
+        return None if image is None else {"input": image}
+
+
+class Session:
+    """A file in ONNX Runtime on the CPU, with so many threads (0: one per core)."""
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = ERRORS
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def __call__(self, images: Array) -> tuple[Array, Array]:
+        """(B, 3, H, W) to dets (B, N, 5) and keypoints (B, N, K, 3)."""
+        found = self.run({"input": images})
+        return found["dets"], found["keypoints"]
+
+    def inputs(self) -> list[Any]:
+        """What must be given, with `name` and `shape`; not what has a default."""
+        return list(self._session.get_inputs())
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Any]:
+        """Every output by its name."""
+        names = [output.name for output in self._session.get_outputs()]
+        return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+
+
+def bytes_of(path: Path) -> Counter[str]:
+    """How many operators of each kind read bytes in an int8 file."""
+    nodes = onnx.load(str(path)).graph.node
+    bytes_ = {node.output[0] for node in nodes if node.op_type == "DequantizeLinear"}
+    return Counter(node.op_type for node in nodes if node.input and node.input[0] in bytes_)
+
+
+def halves(path: Path, folder: Path) -> tuple[Path, Path]:
+    """Writes a float32 file as two, to be timed apart: up to what the network says of each cell, and from there on.
+
+    The outputs of the one are the inputs of the other, with `input` for its size.
+    """
+    nodes = onnx.load(str(path)).graph.node
+    made = {name for node in nodes if _within(node, "trunk", "rest.head") for name in node.output}
+    later = [node for node in nodes if not _within(node, "trunk", "rest.head")]
+    between = sorted({name for node in later for name in node.input if name in made})
+    first, second = folder / "network.onnx", folder / "persons.onnx"
+    onnx.utils.extract_model(str(path), str(first), ["input"], between)
+    onnx.utils.extract_model(str(path), str(second), ["input", *LIMITS, *between], ["dets", "keypoints"])
+    return first, second
+
+
+def read_about(path: Path) -> dict[str, str]:
+    """The file's metadata."""
+    return {p.key: p.value for p in onnx.load(str(path), load_external_data=False).metadata_props}
+
+
+# From a trained network to a file
+
+
+Precision = Literal["float32", "fp16", "int8"]
+SHOWN, CALIBRATION = 8, 64  # images for comparison, and for the ranges of activations
+
+
+def deploy(
+    source: Trained,
+    path: Path,
+    precision: Precision,
+    selection: Selection,
+    folder: Path | None = None,
+) -> str:
+    """Writes `source` to `path`; says in one line how well the file agrees with the network.
+
+    Args:
+        folder: images for comparison and for the ranges of int8; None renders scenes.
+
+    Raises:
+        Refused: no such place for the file; no images to quantise with; or more than one class.
+    """
+    if path.suffix != ".onnx" or not path.parent.is_dir():
+        raise Refused(f"-o {path}: expected a name ending in .onnx in a folder that exists")
+    on_scenes = source.job is not None and source.job.protocol.data.startswith("figures-")
+    if precision == "int8" and folder is None and not on_scenes:
+        raise Refused(f"int8 of {source.source}: its ranges need images like those to come: add --calibrate FOLDER")
+    images = scenes(source) if folder is None else calibration_images(folder, source.size)
+    deployed = Deployed(source.network, selection, torch.float16 if precision == "fp16" else torch.float32)
+    about = {"source": source.source, "size": "x".join(map(str, source.size)), "commit": commit()}
+    if precision == "int8":
+        with tempfile.TemporaryDirectory() as place:
+            plain = Path(place) / "float32.onnx"
+            write_onnx(deployed, plain, about)
+            quantise(plain, path, map(as_input, images))
+    else:
+        write_onnx(deployed, path, about)
+    return f"{path}: {path.stat().st_size / 1e6:.1f} MB, {precision}; {_compared(source, path, selection, images)}"
+
+
+def _compared(source: Trained, path: Path, selection: Selection, images: Sequence[Picture]) -> str:
+    session, found, expected = Session(path, 1), [], []
+    for image in map(as_input, images[:SHOWN]):
+        found += detections(*session(image))
+        expected += reference(source.network, image, selection)
+    return f"against the network, on {len(found)} images: {agreement(found, expected)}"
+
+
+def reference(network: Network, image: Array, chosen: Selection) -> list[Detections]:
+    """What the network itself finds, under the same rules."""
+    images, most = torch.from_numpy(image), chosen.max_persons
+    every = detect(network, images, score_threshold=chosen.score_threshold, nms_threshold=chosen.nms_threshold)
+    return [
+        replace(
+            found,
+            boxes=found.boxes[:most],
+            scores=found.scores[:most],
+            labels=found.labels[:most],
+            keypoints=found.keypoints[:most],
+            keypoint_scores=found.keypoint_scores[:most],
+        )
+        for found in every
+    ]
+
+
+def as_input(image: Picture) -> Array:
+    """(H, W, 3) uint8 BGR to (1, 3, H, W)."""
+    return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32)
+
+
+def calibration_images(folder: Path, size: tuple[int, int], count: int = CALIBRATION) -> list[Picture]:
+    """The first images of a folder and those below it, in order of their names, whole and centred on `size`.
+
+    Raises:
+        Refused: there are none, or one can not be read.
+    """
+    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in (".jpg", ".jpeg", ".png"))[:count]
+    if not files:
+        raise Refused(f"--calibrate {folder}: no .jpg or .png below it; expected a folder with images")
+    try:
+        return [letterbox(read_image(file), size)[0] for file in files]
+    except Unreadable as error:
+        raise Refused(f"--calibrate {folder}: {error}; take it out") from error
+
+
+def scenes(source: Trained, count: int = CALIBRATION) -> list[Picture]:
+    """Rendered scenes of the network's size; those that it was trained on, if it was."""
+    data = "figures-hard" if source.job is None else source.job.protocol.data
+    level = data.removeprefix("figures-") if data.startswith("figures-") else "hard"
+    rendered = SyntheticScenes(level, source.size[0], count=count)
+    return [rendered[i].image for i in range(count)]

@@ -1,0 +1,153 @@
+"""Networks by name, timed side by side in every runtime that we have.
+
+    found = compare(["rtmo-s", "stdc1-rtmo"], Task(threads=2), Patience(), runtimes=["eager", "torch"])
+    print(table(found, Task(threads=2)))
+
+A runtime takes a network and gives a call that brings images from pixels to persons; one line in `RUNTIMES` adds one.
+Weights are random: only the time is asked for.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from workbench.core.errors import Refused
+from workbench.inference.cuda_graph import CudaGraph
+from workbench.inference.deployed import Deployed, Selection, detections
+from workbench.inference.latency import TimingTask, as_call, noise_images, with_batch_statistics, with_persons
+from workbench.inference.timing import Call, Comparison, Patience, measure
+from workbench.models import zoo
+from workbench.models.network import Network
+from workbench.tensors import Detections
+
+REFERENCE = "rtmo-s"
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A way of running a network: its precisions and devices, and what makes a call of a settled network."""
+
+    precisions: tuple[str, ...]
+    prepare: Callable[[Network, TimingTask, str], Call]
+    devices: tuple[str, ...] = ("cpu", "cuda")
+
+
+def _eager(network: Network, task: TimingTask, precision: str) -> Call:
+    """Layers as they are trained."""
+    return as_call(with_persons(network, task), task, precision)
+
+
+def _torch(network: Network, task: TimingTask, precision: str) -> Call:
+    """Folded for use."""
+    return _finding(_deployed(network, task, TYPES[precision]).to(task.device), task)
+
+
+def _cudagraph(network: Network, task: TimingTask, precision: str) -> Call:
+    """Folded, and from image to persons one CUDA graph."""
+    return _finding(CudaGraph(_deployed(network, task, TYPES[precision]).to(task.device)), task)
+
+
+def _finding(find: Callable[[Tensor], tuple[Tensor, Tensor]], task: TimingTask) -> Call:
+    image = noise_images(task).to(task.device)
+
+    def call() -> list[Detections]:
+        dets, keypoints = find(image)
+        return detections(dets.cpu().numpy(), keypoints.cpu().numpy())
+
+    return call
+
+
+def _onnx(network: Network, task: TimingTask, precision: str) -> Call:
+    """The deployed file in ONNX Runtime, on the CPU."""
+    from workbench.inference import onnx_export
+
+    image = noise_images(task).numpy()
+    with tempfile.TemporaryDirectory() as folder:
+        plain, small = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
+        onnx_export.write_onnx(_deployed(network, task, torch.float32), plain, {})
+        if precision == "int8":
+            onnx_export.quantise(plain, small, [image])
+        session = onnx_export.Session(small if precision == "int8" else plain, task.threads)
+    return lambda: detections(*session(image))
+
+
+def _deployed(network: Network, task: TimingTask, dtype: torch.dtype) -> Deployed:
+    selection = Selection(max_persons=max(task.persons, Selection.max_persons))
+    return Deployed(with_persons(network, task), selection, dtype)
+
+
+TYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+RUNTIMES: Mapping[str, Runtime] = {
+    "eager": Runtime(tuple(TYPES), _eager),
+    "torch": Runtime(tuple(TYPES), _torch),
+    "cudagraph": Runtime(tuple(TYPES), _cudagraph, devices=("cuda",)),
+    "onnx": Runtime(("float32", "int8"), _onnx, devices=("cpu",)),
+}
+
+
+def compare(
+    names: Sequence[str],
+    task: TimingTask,
+    patience: Patience,
+    *,
+    runtimes: Sequence[str] = ("torch",),
+    precisions: Sequence[str] = ("float32",),
+    reference: str = REFERENCE,
+    anyway: bool = False,
+) -> Comparison:
+    """Every network under every runtime in every precision, called "name runtime precision".
+
+    The reference, eager in float32, is measured with them: a ratio to it compares over machines.
+
+    Raises:
+        Refused: an unknown name, runtime or precision, one twice, or a runtime without that precision or device; the
+            machine is busy.
+    """
+    wanted = [(name, runtime, precision) for name in names for runtime in runtimes for precision in precisions]
+    if len(set(wanted)) < len(wanted):
+        raise Refused(f"latency: {', '.join(map(' '.join, wanted))}: one stands there twice; name each once")
+    _check_runtimes(runtimes, precisions, task.device)
+    base = (reference, "eager", "float32")
+    variants = {name: zoo.network_named(name) for name in (*names, reference)}
+    networks = {name: with_batch_statistics(variant, task) for name, variant in variants.items()}
+    calls = {
+        " ".join(entry): RUNTIMES[entry[1]].prepare(networks[entry[0]], task, entry[2])
+        for entry in dict.fromkeys([*wanted, base])
+    }
+    return measure(calls, " ".join(base), threads=task.threads, device=task.device, patience=patience, anyway=anyway)
+
+
+def _check_runtimes(runtimes: Sequence[str], precisions: Sequence[str], device: str) -> None:
+    for runtime in runtimes:
+        if runtime not in RUNTIMES:
+            raise Refused(f"latency: no runtime {runtime!r}; there are {', '.join(RUNTIMES)}")
+        if torch.device(device).type not in RUNTIMES[runtime].devices:
+            has = ", ".join(RUNTIMES[runtime].devices)
+            raise Refused(f"latency: runtime {runtime} does not run on {device}; add --device {has}")
+        for precision in precisions:
+            if precision not in RUNTIMES[runtime].precisions:
+                has = ", ".join(RUNTIMES[runtime].precisions)
+                raise Refused(f"latency: runtime {runtime} has no precision {precision!r}; it has {has}")
+
+
+def latency_table(found: Comparison, task: TimingTask) -> str:
+    """Milliseconds and ratios with their intervals, and under which conditions."""
+    head = ("", "p50 ms", "p90 ms", "p99 ms", f"x {found.reference}")
+    lines = [
+        (name, *(found.milliseconds(name, q).shown(1) for q in (0.5, 0.9, 0.99)), found.ratio(name).shown(3))
+        for name in found.seconds
+    ]
+    widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
+    text = [
+        "  ".join(cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(line, widths, strict=True)))
+        for line in (head, *lines)
+    ]
+    images = "one image" if task.batch == 1 else f"{task.batch} images"
+    what = f"{images} of {task.size[0]} x {task.size[1]}, {task.persons} persons found, from network to key points"
+    return "\n".join([what, "", *text, "", found.conditions()])

@@ -1,0 +1,121 @@
+"""Job: a variant and all else that decides its result: recipe, protocol, seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, final
+
+from workbench.core.errors import Refused
+from workbench.core.spec import Spec
+from workbench.models.variant import Variant
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Warmup(Spec):
+    """Quadratic: base * ((t + 1) / T)^2 for steps t before `end` (fraction of training) of T steps."""
+
+    end: float = 5 / 600
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Cosine(Spec):
+    """From the value at `start` towards `floor`, half a period long `period`, broken off at `end` (all fractions)."""
+
+    start: float = 5 / 600
+    end: float = 280 / 600
+    period: float = 280 / 600
+    floor: float = 2e-4
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Scale(Spec):
+    """The value times `factor` from `start` on."""
+
+    start: float = 280 / 600
+    factor: float = 2.5
+
+
+RTMO_SCHEDULE = (Warmup(), Cosine(), Scale(), Cosine(start=281 / 600, end=580 / 600, period=300 / 600))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Spec):
+    """How weights move. The defaults are the published ones (COCO, 600 epochs)."""
+
+    lr: float = 4e-3
+    encoder_lr_scale: float = 0.05
+    weight_decay: float = 0.05
+    clip: float = 0.1  # L2 norm over all gradients
+    schedule: tuple[Spec, ...] = RTMO_SCHEDULE
+    ema_momentum: float = 2e-4
+    ema_gamma: float = 2000.0
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Protocol(Spec):
+    """What a run sees and how long. `images` and `eval_images` of 0 mean all that there are.
+
+    Fields:
+        data: "figures-easy", "figures-hard", or the fingerprint of a data set on disk (`workbench.training.source`).
+        size: height and width of the network input; multiples of 32.
+        sides: smallest and largest side of the random resize of each step; (0, 0) keeps `size`.
+        images: distinct embedded scenes to train on (a data set on disk is used whole); first_image: the first one.
+        epoch_images: images per epoch.
+        trunk: `NAME@DIGEST` or `NAME` of a frozen trunk whose cached features stand for images; "" trains everything.
+    """
+
+    data: str = "figures-easy"
+    size: tuple[int, int] = (640, 640)
+    sides: tuple[int, int] = (0, 0)
+    augment: Literal["none", "light", "rtmo", "rtmo-t", "rtmo-ml", "crowdpose"] = "none"
+    images: int = 0
+    first_image: int = 0
+    epoch_images: int = 0
+    epochs: int = 600
+    batch: int = 256
+    accumulate: int = 1
+    eval_images: int = 0
+    eval_every: int = 20
+    score_threshold: float = 0.1
+    nms_threshold: float = 0.65
+    trunk: str = ""
+
+    def check(self) -> None:
+        if any(side <= 0 or side % 32 for side in self.size):
+            raise Refused(f"size {self.size}: height and width must be positive multiples of 32")
+        for name in ("epochs", "batch", "accumulate", "eval_every"):
+            if getattr(self, name) < 1:
+                raise Refused(f"{name} {getattr(self, name)}: must be at least 1")
+        for name in ("images", "first_image", "epoch_images", "eval_images"):
+            if getattr(self, name) < 0:
+                raise Refused(f"{name} {getattr(self, name)}: must be 0 or more")
+        if self.batch % self.accumulate:
+            raise Refused(f"batch {self.batch} is no multiple of accumulate {self.accumulate}")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Job(Spec):
+    """Everything that decides a result. `key` is its identity; device, workers and folders are not part of it."""
+
+    variant: Variant = Variant()
+    recipe: Recipe = Recipe()
+    protocol: Protocol = Protocol()
+    seed: int = 0
+
+    def check(self) -> None:
+        if self.seed < 0:
+            raise Refused(f"seed {self.seed}: must be 0 or more")
+        for i in range(len(self.variant.phases)):
+            if not any(loss.weights[i] for loss in self.variant.losses):
+                raise Refused(f"phase {i} has no loss of a weight other than 0: nothing would be learnt; keep one")
+
+
+def phase_at(job: Job, progress: float) -> int:
+    """Index of the phase that covers `progress`."""
+    return sum(phase.start <= progress for phase in job.variant.phases) - 1

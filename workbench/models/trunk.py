@@ -1,0 +1,111 @@
+"""Frozen trunks: what a probe stands on. A trunk is a trained job whose backbone, neck and towers are kept.
+
+Under a probe every row trains anew only what `PROBED` names; the rest computes its features once per data set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from workbench.core.errors import Refused
+from workbench.models.job import Job
+from workbench.models.network import Network
+from workbench.slots import Towers
+
+STORED = Path(__file__).parents[1] / "trunks"  # NAME.safetensors and NAME.json: job, curve, how it was made
+PROBED = ("coords.", "head.out_pose.", "head.out_kpt_reg.")
+
+
+def store_trunk(name: str, job: Job, weights: dict[str, Tensor], record: dict[str, Any]) -> None:
+    """Keeps a trained network as a trunk, in half precision, without what a probe trains anew."""
+    STORED.mkdir(exist_ok=True)
+    kept = {k: v.half() if v.is_floating_point() else v for k, v in weights.items() if not k.startswith(PROBED)}
+    save_file({k: v.contiguous() for k, v in kept.items()}, STORED / f"{name}.safetensors")
+    (STORED / f"{name}.json").write_text(json.dumps({"job": job.to_dict(defaults=True), **record}, indent=1) + "\n")
+
+
+def stored_trunks() -> list[str]:
+    """The names of the stored trunks."""
+    return sorted(path.stem for path in STORED.glob("*.safetensors"))
+
+
+def trunk_digest(name: str) -> str:
+    """Of a stored trunk: features of another one under the same name are not mistaken for its own."""
+    return hashlib.sha256((STORED / f"{name}.safetensors").read_bytes()).hexdigest()[:8]
+
+
+def trunk_identity(name: str) -> str:
+    """`NAME@DIGEST` of a stored trunk, which is what a job's key holds; the bare name of one that is not stored."""
+    return f"{name}@{trunk_digest(name)}" if name in stored_trunks() else name
+
+
+def on_trunk(job: Job) -> Network:
+    """The job's network with the trunk's weights, everything but `PROBED` frozen.
+
+    Raises:
+        Refused: no such trunk, another one than the job was declared with, or the job's backbone, neck or head is not
+            the trunk's.
+    """
+    name, _, declared = job.protocol.trunk.partition("@")
+    if name not in stored_trunks():
+        raise Refused(f"no trunk {name!r}; stored are {stored_trunks()}. `workbench trunk NAME` trains one")
+    if declared and declared != trunk_digest(name):
+        raise Refused(
+            f"trunk {name!r} is now {trunk_digest(name)}, the job was declared with {declared}: run the study again"
+        )
+    network = Network(job.variant, job.seed)
+    weights = {
+        k: v.float() if v.is_floating_point() else v for k, v in load_file(STORED / f"{name}.safetensors").items()
+    }
+    own = {k: v for k, v in network.state_dict().items() if not k.startswith(PROBED)}
+    odd = sorted(set(own) ^ set(weights)) or [k for k in own if own[k].shape != weights[k].shape]
+    if odd:
+        raise Refused(
+            f"trunk {name!r} does not fit this variant, first at {odd[0]!r}: a probe can not change the trunk"
+        )
+    network.load_state_dict(weights, strict=False)
+    for parameter, value in network.named_parameters():
+        value.requires_grad_(parameter.startswith(PROBED))
+    return network
+
+
+class Features:
+    """The towers of every image of a data set, half precision, in memory. `start` is the first image's id."""
+
+    def __init__(self, maps: dict[str, Tensor], start: int) -> None:
+        self.maps, self.start = maps, start
+
+    def __call__(self, image_ids: tuple[int, ...]) -> Towers:
+        rows = torch.tensor(image_ids) - self.start
+
+        def pick(branch: str) -> list[Tensor]:
+            return [self.maps[k][rows].float() for k in sorted(self.maps) if k.startswith(branch)]
+
+        return Towers(cls=pick("cls"), pose=pick("pose"))
+
+
+@torch.no_grad()
+def features(network: Network, images: Callable[[], Any], start: int, path: Path) -> Features:
+    """The features of every batch of `images()`, computed once and kept at `path`."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        parts: dict[str, list[Tensor]] = {}
+        network.eval()
+        for batch in images():
+            towers = network.towers(batch.images.contiguous(memory_format=torch.channels_last))
+            for branch, levels in (("cls", towers.cls), ("pose", towers.pose)):
+                for i, level in enumerate(levels):
+                    parts.setdefault(f"{branch}{i}", []).append(level.half().contiguous())
+        whole = path.with_suffix(f".{os.getpid()}.part")
+        save_file({k: torch.cat(v) for k, v in parts.items()}, whole)
+        whole.replace(path)
+    return Features(load_file(path), start)

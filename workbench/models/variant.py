@@ -1,0 +1,91 @@
+"""Variant: a pose estimator as a value. Job: a variant and all else that decides its result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from workbench.components.assigners.simota import SimOTA
+from workbench.components.backbones.csp_darknet import CSPDarknet
+from workbench.components.coords.dcc import DCC
+from workbench.components.heads.rtmo_head import RTMOHead
+from workbench.components.losses.bbox_aux import BoxAux
+from workbench.components.losses.iou import IoU
+from workbench.components.losses.mle import MLE
+from workbench.components.losses.oks import OKS
+from workbench.components.losses.varifocal import VariFocal
+from workbench.components.losses.visibility import Visibility
+from workbench.components.necks.hybrid_encoder import HybridEncoder
+from workbench.core.errors import Refused
+from workbench.core.skeletons import skeleton
+from workbench.core.spec import Spec
+from workbench.slots import Assigner, Backbone, Coords, Head, Loss, Neck
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Phase(Spec):
+    """One part of training. The published three are in `RTMO_PHASES`; loss weights have one number per phase.
+
+    Fields:
+        start: fraction of all epochs at which the phase begins.
+        proxy: key points of the coordinate stage teach the regression branch and the class target.
+        overlaps_power: exponent of the class target.
+        final: weak augmentation and ignore masks.
+        exact_ignore: look the ignore mask up at the very pixel; published (False) is a look-up that is off by a little
+            on square inputs and wrong on others.
+    """
+
+    start: float = 0.0
+    proxy: bool = False
+    overlaps_power: float = 0.5
+    final: bool = False
+    exact_ignore: bool = False
+
+
+RTMO_PHASES = (Phase(), Phase(start=280 / 600, proxy=True), Phase(start=579 / 600, proxy=True, final=True))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Variant(Spec):
+    """A whole estimator: one component per slot, its losses and its phases. The defaults are RTMO-s for COCO."""
+
+    backbone: Backbone = CSPDarknet()
+    neck: Neck = HybridEncoder()
+    head: Head = RTMOHead()
+    coords: Coords = DCC()
+    assigner: Assigner = SimOTA()
+    losses: tuple[Loss, ...] = (VariFocal(), IoU(), Visibility(), OKS(), MLE(), BoxAux())
+    phases: tuple[Phase, ...] = RTMO_PHASES
+    num_classes: int = 1
+    num_keypoints: int = 17
+
+    def check(self) -> None:
+        skeleton(self.num_keypoints)
+        self._check_phases()
+        terms = [loss.term for loss in self.losses]
+        if len(set(terms)) < len(terms):
+            raise Refused(f"losses {terms}: a term stands twice; keep one of each")
+        for loss in self.losses:
+            missing = loss.needs - self.coords.offers
+            if missing and any(loss.weights):
+                raise Refused(
+                    f"{type(loss).__name__} needs {sorted(loss.needs)}, but {type(self.coords).__name__} offers "
+                    f"{sorted(self.coords.offers) or 'nothing'}: take the loss out or choose another coordinate stage"
+                )
+
+    def _check_phases(self) -> None:
+        starts = [phase.start for phase in self.phases]
+        if not starts or starts[0] != 0 or starts != sorted(set(starts)) or starts[-1] >= 1:
+            raise Refused(f"phases start at {starts}: they must begin at 0, ascend and stay below 1")
+        if any(phase.proxy for phase in self.phases) and "teacher" not in self.coords.offers:
+            raise Refused(
+                f"a phase has proxy=True, but {type(self.coords).__name__} has no key points other than the regression "
+                "branch's own: it would teach itself and its OKS loss would be 0. Set proxy=False in every phase"
+            )
+        for loss in self.losses:
+            if len(loss.weights) != len(self.phases):
+                raise Refused(
+                    f"{type(loss).__name__}.weights {loss.weights}: {len(self.phases)} phases want as many weights"
+                )

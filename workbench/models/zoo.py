@@ -1,0 +1,116 @@
+"""Named variants and settings: the released models, the small one for laptops, and the protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from workbench.components.backbones.csp_darknet import CSPDarknet
+from workbench.components.backbones.stdc import STDC
+from workbench.components.backbones.timm_backbone import TimmBackbone
+from workbench.components.coords.dcc import DCC
+from workbench.components.heads.rtmo_head import RTMOHead
+from workbench.components.losses.proxy_l1 import ProxyL1
+from workbench.components.necks.hybrid_encoder import HybridEncoder
+from workbench.core.errors import Refused
+from workbench.models.job import Cosine, Scale, Warmup
+from workbench.models.variant import Variant
+from workbench.slots import Backbone
+
+_SIZES = {"t": (0.375, 0.33, 192), "s": (0.5, 0.33, 256), "m": (0.75, 0.67, 384), "l": (1.0, 1.0, 512)}
+
+
+def rtmo(size: str, keypoints: int = 17) -> Variant:
+    """RTMO-t, -s, -m or -l as released, with the losses of its training (COCO for 17 key points, CrowdPose for 14).
+
+    Raises:
+        Refused: no such size.
+    """
+    if size not in _SIZES:
+        raise Refused(f"no RTMO size {size!r}; there are {list(_SIZES)}")
+    width, depth, pose = _SIZES[size]
+    crowd, small = keypoints == 14, size in "ts"
+    changes: dict[str, Any] = {
+        "backbone": CSPDarknet(width=width, depth=depth),
+        "neck": HybridEncoder(width=width, depth=depth, out_channels=pose),
+        "head": RTMOHead(width=width, pose_vec_channels=pose),
+        "assigner.use_keypoints_for_center": small and not crowd,
+        "num_keypoints": keypoints,
+    }
+    if crowd or not small:
+        first = 0.001 if crowd else 0.01
+        changes |= {"losses.MLE.weights": (first, 5.0, 5.0), "losses.VariFocal.weights": (1.0, 2.0, 2.0)}
+        changes |= {"phases.1.overlaps_power": 1.0, "phases.2.overlaps_power": 1.0}
+    if crowd:
+        changes |= {"phases.1.start": 350 / 700, "phases.2.start": 669 / 700}
+    return Variant().vary(changes)
+
+
+CROWDPOSE_SCHEDULE = (
+    Warmup(end=5 / 700),
+    Cosine(start=5 / 700, end=349 / 700, period=350 / 700),
+    Scale(start=349 / 700),
+    Cosine(start=350 / 700, end=670 / 700, period=320 / 700),
+)
+
+# RTMO cut down for 96-pixel images: what the laptop protocols make of a base.
+NANO: Mapping[str, Any] = {
+    "backbone": CSPDarknet(width=0.25, depth=0.1),
+    "neck": HybridEncoder(
+        transformer_embed_dims=64,
+        transformer_num_heads=4,
+        transformer_feedforward_channels=128,
+        width=0.5,
+        depth=0.33,
+        out_channels=128,
+    ),
+    "head": RTMOHead(width=0.25, pose_vec_channels=128),
+    "coords": DCC(feat_channels_dcc=48, num_bins=(64, 96), spe_channels=32, gau_s=32),
+    # from scratch the OKS loss hardly has a gradient far from the target; these two help every row alike
+    "losses.ProxyL1": ProxyL1(weights=(2.0, 2.0, 2.0)),
+    "assigner.min_k": 3,
+    "phases.1.start": 0.5,
+    "phases.2.start": 0.95,
+}
+
+
+def nano() -> Variant:
+    """RTMO cut down to train on a laptop at 96 pixels."""
+    return Variant().vary(NANO)
+
+
+NETWORKS: Mapping[str, Callable[[], Variant]] = {
+    "nano": nano,
+    **{f"rtmo-{size}": partial(rtmo, size) for size in _SIZES},
+    **{f"rtmo-{size}-crowdpose": partial(rtmo, size, 14) for size in "sml"},
+}
+_STDC = {"stdcnano": STDC(size="nano"), "stdc1": STDC(size="1"), "stdc2": STDC(size="2")}
+
+
+def network_named(name: str) -> Variant:
+    """The variant that a person means: a name of `NETWORKS` (also with "_" for "-"), or BACKBONE-rtmo.
+
+    BACKBONE-rtmo is RTMO-s with another backbone: "stdcnano", "stdc1", "stdc2", or a network of timm, as in
+    "stdc1-rtmo" and "resnet50-rtmo".
+
+    Raises:
+        Refused: no such network.
+    """
+    if (preset := name.replace("_", "-")) in NETWORKS:
+        return NETWORKS[preset]()
+    backbone = name.removesuffix("-rtmo")
+    why = ""
+    if backbone != name:
+        try:
+            return rtmo("s").vary({"backbone": _backbone(backbone)})
+        except Refused as error:
+            why = f" ({error})"
+    raise Refused(
+        f"no network {name!r}{why}; there are {', '.join(NETWORKS)}, and BACKBONE-rtmo with {', '.join(_STDC)} or a "
+        "name of timm.list_models(), as in resnet50-rtmo"
+    )
+
+
+def _backbone(name: str) -> Backbone:
+    return _STDC[name] if name in _STDC else TimmBackbone(name=name)

@@ -1,0 +1,242 @@
+"""What the rows' networks see: the images on which they disagree most, and one person's 1-D heatmaps.
+
+Networks are rebuilt from the folders of complete jobs and run on the chosen images only, in float32 on the CPU.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from workbench.components.similarity import box_iou
+from workbench.core.skeletons import skeleton
+from workbench.core.spec import from_dict
+from workbench.data.draw import draw_persons
+from workbench.evaluation.records import MatchRecords
+from workbench.models.catalog import spec_types
+from workbench.models.decode import detect, keep
+from workbench.models.job import Job
+from workbench.models.network import Network, gather
+from workbench.report.record import Record
+from workbench.tensors import Axis, Batch, Detections
+from workbench.training.source import Validation, validation
+
+SHOWN = 6  # images
+SURE = 0.3  # predictions below this score are not drawn
+POINTS = 2  # key points whose heatmaps are drawn
+OVERLAP = 0.5  # IoU of a box with a person that counts as found
+MARGIN = 0.3  # of the person's box, around it
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image as pictures (BGR) with persons drawn on it; `quality`: the mean OKS of its persons, by row."""
+
+    truth: NDArray[np.uint8]
+    found: Mapping[str, NDArray[np.uint8]]
+    quality: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class AxisProfile:
+    """What one row says of a person: key points (K, 2), and bins (W,) with probabilities (K, W) where it has them."""
+
+    keypoints: Floats
+    x_bins: Floats | None = None
+    x_prob: Floats | None = None
+    y_bins: Floats | None = None
+    y_prob: Floats | None = None
+
+    def of(self, points: Sequence[int]) -> AxisProfile:
+        """Only these key points."""
+        chosen = list(points)
+        x, y = (None if p is None else p[chosen] for p in (self.x_prob, self.y_prob))
+        return replace(self, keypoints=self.keypoints[chosen], x_prob=x, y_prob=y)
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person and few of the key points, in pixels of the network input.
+
+    Fields:
+        image: BGR; window: x1, y1, x2, y2 of what is worth showing.
+        names, truth: of the key points, (K, 2); rows: what each row says of them.
+    """
+
+    image: NDArray[np.uint8]
+    window: tuple[float, float, float, float]
+    names: tuple[str, ...]
+    truth: Floats
+    rows: Mapping[str, AxisProfile]
+
+    def errors(self, label: str) -> list[float]:
+        """Pixels between a row's answer and the truth, by key point."""
+        return [float(d) for d in np.hypot(*(self.rows[label].keypoints - self.truth).T)]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One run per row, all of the same seed and trunk, with the images that they were judged on."""
+
+    seed: int
+    trunk: str
+    folders: Mapping[str, Path]
+    judged: Validation
+
+
+def panel(record: Record) -> Panel | None:
+    """The seed and trunk with runs of most rows here, the first of equals; None where fewer than two rows are."""
+    spots: dict[tuple[int, str], dict[str, Path]] = {}
+    job: Job | None = None
+    for cell in record.cells:
+        folder = record.folders.get(cell.job.key)
+        if folder is not None and (folder / "weights.safetensors").exists():
+            spots.setdefault((cell.seed, cell.trunk), {})[cell.row] = folder
+            job = job or cell.job
+    if job is None:
+        return None
+    (seed, trunk), folders = max(spots.items(), key=lambda spot: len(spot[1]))
+    if len(folders) < 2:
+        return None
+    order = {row.label: folders[row.label] for row in record.study.rows if row.label in folders}
+    return Panel(seed, trunk, order, validation(job, 0, record.home, record.data))
+
+
+def disagreement(records: Mapping[str, MatchRecords]) -> list[int]:
+    """Image numbers with a person, by how far apart the rows' mean OKS of their persons is, widest first."""
+    first = next(iter(records.values()))
+    there = first.oks_count > 0
+    quality = np.stack([r.oks_sum[there] / r.oks_count[there] for r in records.values()])  # (rows, images)
+    order = np.argsort(-np.ptp(quality, axis=0), kind="stable")
+    return first.image_ids[there][order].tolist()
+
+
+def find_examples(chosen: Panel, count: int = SHOWN) -> list[Example]:
+    """The images on which the rows disagree most, with what each row finds."""
+    records = {label: MatchRecords.load(folder / "records.npz") for label, folder in chosen.folders.items()}
+    images = disagreement(records)[:count]
+    found = {label: _found(folder, chosen.judged, images) for label, folder in chosen.folders.items()}
+    return [_example(chosen.judged, image, found, records) for image in images]
+
+
+def network_of(folder: Path) -> tuple[Job, Network]:
+    """The job of a complete folder and its network with the averaged weights, in eval mode."""
+    job = from_dict(json.loads((folder / "job.json").read_text()), spec_types())
+    assert isinstance(job, Job)
+    network = Network(job.variant)
+    network.load_state_dict(load_file(folder / "weights.safetensors"))
+    return job, network.eval()
+
+
+def _batch(judged: Validation, images: Sequence[int]) -> Batch:
+    """These images as one network input, in the given order."""
+    rows = {image["id"]: i for i, image in enumerate(judged.truth["images"])}
+    loader = replace(judged, protocol=judged.protocol.vary({"batch": len(images), "accumulate": 1})).loader(
+        rows=[rows[i] for i in images]
+    )
+    (batch,) = loader(0)
+    return batch
+
+
+def _found(folder: Path, judged: Validation, images: Sequence[int]) -> dict[int, Detections]:
+    job, network = network_of(folder)
+    batch = _batch(judged, images)
+    found = detect(
+        network,
+        batch.images,
+        score_threshold=job.protocol.score_threshold,
+        nms_threshold=job.protocol.nms_threshold,
+        image_ids=batch.image_ids,
+    )
+    return {one.image_id: judged.restore(one) for one in found}
+
+
+def _example(
+    judged: Validation, image: int, found: Mapping[str, Mapping[int, Detections]], records: Mapping[str, MatchRecords]
+) -> Example:
+    row = next(i for i, entry in enumerate(judged.truth["images"]) if entry["id"] == image)
+    sample = judged.samples[row]
+    pictures, quality = {}, {}
+    for label, detections in found.items():
+        one, match = detections[image], records[label]
+        sure = one.scores >= SURE
+        pictures[label] = draw_persons(sample.image, one.boxes[sure], one.keypoints[sure], one.keypoint_scores[sure])
+        at = int(np.flatnonzero(match.image_ids == image)[0])
+        quality[label] = float(match.oks_sum[at] / match.oks_count[at])
+    return Example(draw_persons(sample.image, sample.boxes, sample.keypoints, sample.visible), pictures, quality)
+
+
+# -------------------------------------------------------------------------------------------------------- heatmaps
+
+
+def person(chosen: Panel, count: int = SHOWN, points: int = POINTS, least: float = OVERLAP) -> Person | None:
+    """Of the persons on these images, the one on whom the rows' errors differ most; None where no row finds one.
+
+    Only persons that every row finds with a box of IoU `least` count; of their visible key points those that the rows
+    place least alike are kept.
+    """
+    records = {label: MatchRecords.load(folder / "records.npz") for label, folder in chosen.folders.items()}
+    batch = _batch(chosen.judged, disagreement(records)[:count])
+    said = {label: _profiles(folder, batch, least) for label, folder in chosen.folders.items()}
+    t = batch.targets
+    everyone = [(i, g) for i, g in t.present.nonzero().tolist() if all((i, g) in rows for rows in said.values())]
+    if not everyone:
+        return None
+
+    def errors(spot: tuple[int, int]) -> Any:  # (rows, K), 0 where a point is not visible
+        truth = t.keypoints[spot].numpy()
+        distance = [np.hypot(*(rows[spot].keypoints - truth).T) for rows in said.values()]
+        return np.stack(distance) * t.visible[spot].numpy()
+
+    spot = max(everyone, key=lambda s: float(np.ptp(errors(s).mean(1)) / t.areas[s].sqrt()))
+    kept = np.argsort(-np.ptp(errors(spot), axis=0), kind="stable")[:points].tolist()
+    names = skeleton(t.keypoints.shape[2]).keypoints
+    image = batch.images[spot[0]].permute(1, 2, 0).numpy().round().astype(np.uint8)
+    return Person(
+        image=image,
+        window=_window(t.boxes[spot].numpy(), image.shape[1], image.shape[0]),
+        names=tuple(names[k] for k in kept),
+        truth=t.keypoints[spot].numpy()[kept],
+        rows={label: rows[spot].of(kept) for label, rows in said.items()},
+    )
+
+
+def _window(box: Any, width: int, height: int) -> tuple[float, float, float, float]:
+    """A square around the box with a margin, inside the image as far as it goes."""
+    side = min(float(max(box[2] - box[0], box[3] - box[1])) * (1 + 2 * MARGIN), min(width, height))
+    left, top = (
+        float(np.clip((box[i] + box[i + 2] - side) / 2, 0, end - side)) for i, end in ((0, width), (1, height))
+    )
+    return left - 0.5, top - 0.5, left + side - 0.5, top + side - 0.5
+
+
+@torch.no_grad()
+def _profiles(folder: Path, batch: Batch, least: float) -> dict[tuple[int, int], AxisProfile]:
+    """What a row says of each person (image, person) that it finds: of the best box of IoU `least` and more."""
+    job, network = network_of(folder)
+    dense = network(batch.images)
+    image, cell, _, _ = keep(dense, job.protocol.score_threshold, job.protocol.nms_threshold, 100_000)
+    cells = gather(dense, image, cell)
+    said = network.coords(cells)
+    profiles: dict[tuple[int, int], AxisProfile] = {}
+    for i, g in batch.targets.present.nonzero().tolist():
+        overlap = box_iou(cells.boxes, batch.targets.boxes[i, g].expand_as(cells.boxes)) * (image == i)
+        if not len(overlap) or overlap.max() < least:
+            continue
+        p = int(overlap.argmax())
+        x, y = _axis(said.x, p), _axis(said.y, p)
+        profiles[i, g] = AxisProfile(said.keypoints[p].numpy(), *x, *y)
+    return profiles
+
+
+def _axis(axis: Axis | None, p: int) -> tuple[Floats | None, Floats | None]:
+    return (None, None) if axis is None else (axis.bins[p].numpy(), axis.prob[p].numpy())

@@ -1,0 +1,1 @@
+"""How one job is trained from its data to its record."""

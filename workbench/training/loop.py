@@ -1,0 +1,118 @@
+"""Training: a generator that yields after each step. Its caller saves, logs, evaluates and stops in the `for` body."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+
+from workbench.core.distributed import average_gradients
+from workbench.models.criterion import losses
+from workbench.models.job import Job, phase_at
+from workbench.models.network import Network
+from workbench.tensors import Batch, Dense
+from workbench.training.machine import CPU, Machine
+from workbench.training.optim import MovingAverage, learning_rate, parameter_groups
+
+
+class TrainingState:
+    """Everything that a job has learnt so far: weights, their average, the optimiser, the epoch, the random state."""
+
+    def __init__(self, job: Job, machine: Machine, network: Network | None = None) -> None:
+        torch.manual_seed(job.seed)
+        self.model = (network or Network(job.variant, job.seed)).to(machine.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.ema = MovingAverage(self.model, job.recipe)
+        self.optim = torch.optim.AdamW(parameter_groups(self.model, job.recipe), fused=True)
+        self.epoch = 0
+
+    @property
+    def averaged(self) -> Network:
+        """The network that is evaluated and kept."""
+        return cast(Network, self.ema.network)
+
+    def save(self, path: Path) -> None:
+        """Written whole or not at all."""
+        data = {
+            "model": self.model.state_dict(),
+            "ema": self.ema.network.state_dict(),
+            "ema_steps": self.ema.steps,
+            "optim": self.optim.state_dict(),
+            "epoch": self.epoch,
+            "random": torch.get_rng_state(),
+        }
+        part = path.with_suffix(f".{os.getpid()}.{random.getrandbits(32):08x}.part")
+        torch.save(data, part)
+        os.replace(part, path)
+
+    def load(self, path: Path) -> None:
+        data = torch.load(path, map_location="cpu", weights_only=True)
+        self.model.load_state_dict(data["model"])
+        self.ema.network.load_state_dict(data["ema"])
+        self.ema.steps = data["ema_steps"]
+        self.optim.load_state_dict(data["optim"])
+        self.epoch = data["epoch"]
+        torch.set_rng_state(data["random"])
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One step done."""
+
+    progress: float  # 0..1
+    epoch: int  # complete epochs
+    phase: int
+    lr: float
+    terms: dict[str, Tensor]  # weighted, detached
+    images: int
+    epoch_end: bool
+
+
+def forward_of(model: Network, job: Job, machine: Machine) -> Callable[[Any], Dense]:
+    """The network's forward pass as the machine runs it. Compiled are backbone, neck and the head's towers, and only
+    where all batches have one size: each further size would compile anew."""
+    if not machine.compiler or job.protocol.trunk or job.protocol.sides[0]:
+        return model
+    towers = torch.compile(model.towers, backend=machine.compiler, dynamic=False)
+    return lambda images: model(towers(images))
+
+
+def train(
+    job: Job, state: TrainingState, data: Callable[[int], Iterable[Batch]], steps: int, machine: Machine = CPU
+) -> Iterator[Tick]:
+    """From `state.epoch` to the end. `data(epoch)` gives `steps` batches, the same ones each time it is asked.
+
+    Raises:
+        RuntimeError: the gradient is not finite; nothing was stepped.
+    """
+    model, total, accumulate = state.model.train(), job.protocol.epochs * steps, job.protocol.accumulate
+    forward = forward_of(model, job, machine)
+    for epoch in range(state.epoch, job.protocol.epochs):
+        phase = phase_at(job, epoch / job.protocol.epochs)
+        for i, batch in enumerate(data(epoch), start=1):
+            step = epoch * steps + i - 1
+            for group in state.optim.param_groups:
+                group["lr"] = learning_rate(job.recipe.schedule, group["base"], step, total)
+
+            batch = batch.to(machine.device)
+            with machine.autocast():
+                dense = forward(batch.images)
+                terms = losses(model, dense, batch.targets, phase)
+            (torch.stack(list(terms.values())).sum() / accumulate).backward()
+            if i % accumulate == 0 or i == steps:  # what is left at the end of an epoch is in no checkpoint
+                average_gradients(model)
+                clip_grad_norm_(model.parameters(), job.recipe.clip, error_if_nonfinite=True)
+                state.optim.step()
+                state.optim.zero_grad(set_to_none=True)
+                state.ema.update(model)
+
+            state.epoch = epoch + (i == steps)
+            terms = {name: term.detach() for name, term in terms.items()}
+            lr = state.optim.param_groups[0]["lr"]
+            yield Tick((step + 1) / total, state.epoch, phase, lr, terms, len(batch.image_ids), i == steps)

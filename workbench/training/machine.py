@@ -1,0 +1,48 @@
+"""Machine: where a job runs. Never part of its identity."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+RESIDENT = 0.5  # of a GPU's free memory: the other half holds a step
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where a job runs. Never part of its identity. `ranks` processes share a job, one per GPU.
+
+    Fields:
+        resident: share of the device's free memory that the training images may stay in.
+        compiler: a backend of `torch.compile` for the dense part of the network where sizes are fixed; "" for none.
+    """
+
+    device: str = "cpu"
+    bf16: bool = False
+    workers: int = 0
+    ranks: int = 1
+    resident: float = 0.0
+    compiler: str = ""
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast(torch.device(self.device).type, torch.bfloat16) if self.bf16 else nullcontext()
+
+
+CPU = Machine()
+
+
+def this_machine() -> Machine:
+    """All CUDA devices where there are any, with loader processes and, where they fit, the images in their memory.
+
+    bf16 where the device has matrix units for it, and where a CPU multiplies it at all (`reports/LOG.md` has why).
+    """
+    if torch.cuda.is_available():
+        ranks = torch.cuda.device_count()
+        workers = max(min((os.cpu_count() or 1) // ranks - 1, 12), 0)
+        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        return Machine("cuda", bf16, workers, ranks, resident=RESIDENT)
+    return Machine("cpu", torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())

@@ -1,0 +1,309 @@
+"""What a job trains and is judged on: embedded scenes or a data set on disk, as batches.
+
+With a frozen trunk the batches hold its features in place of images; nothing else changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbench.core.distributed import rank, world
+from workbench.core.errors import Refused
+from workbench.data.datasets.folder import dataset_fingerprint, open_dataset
+from workbench.data.datasets.images import Unreadable
+from workbench.data.loader import SIDE, Loader, Transform, as_float, generator, random_resize
+from workbench.data.resident import Finish, placed
+from workbench.data.synthetic.dataset import SyntheticScenes, cache_name, cached
+from workbench.data.transforms import pipelines
+from workbench.data.transforms.geometry import placement, unletterbox
+from workbench.models.job import Job, Protocol, phase_at
+from workbench.models.network import Network
+from workbench.models.trunk import Features, features, on_trunk, trunk_identity
+from workbench.tensors import Batch, Detections, Sample
+
+VALIDATION = 10_000_000  # first scene of the validation part: far from every training scene
+PICTURES = 9  # validation images that are drawn with what was found
+
+
+@dataclass(frozen=True)
+class Source:
+    """The data of one job.
+
+    Fields:
+        train: `train(epoch)` gives `steps` batches, the same ones each time it is asked.
+        validate: the validation images in order; truth: their COCO dict; pictures: the first of them.
+        restore: detections in pixels of the network input to pixels of the original image.
+        network: the network on its frozen trunk, where there is one.
+        unreadable: image files that could not be read so far, with the reason.
+    """
+
+    train: Callable[[int], Iterable[Batch]]
+    steps: int
+    validate: Callable[[], Iterator[Batch]]
+    truth: dict[str, Any]
+    pictures: Sequence[Sample]
+    restore: Callable[[Detections], Detections] = lambda found: found
+    network: Network | None = None
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+
+def open_source(
+    job: Job, workers: int, home: Path, data: Path | None = None, device: str = "cpu", resident: float = 0.0
+) -> Source:
+    """Opens and checks the data of a job; renders scenes and computes features where they are not cached yet.
+
+    Args:
+        device: where the images of its batches are to be.
+        resident: share of that device's free memory that the training images may stay in.
+
+    Raises:
+        Refused: the data set is missing, broken or not the one that the job was declared with.
+    """
+    judged = validation(job, workers, home, data)
+    if data is None or job.protocol.data.startswith("figures-"):
+        return _figures(job, workers, home, judged, device, resident)
+    return _folder(job, workers, data, judged, device, resident)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a job is judged on, without what it trains on.
+
+    Fields:
+        samples: the images in their own pixels, in order; truth: their COCO dict.
+        fit: makes a network input of one; restore: as of `Source`.
+    """
+
+    protocol: Protocol
+    samples: Sequence[Sample]
+    truth: dict[str, Any]
+    fit: Transform | None = None
+    restore: Callable[[Detections], Detections] = lambda found: found
+
+    def loader(self, workers: int = 0, rows: list[int] | None = None, device: str = "cpu") -> Loader:
+        """Network inputs of all images, or of those at `rows`, on a device."""
+        chosen = self.samples if rows is None else _Chosen(self.samples, rows)
+        return _judging(self.protocol, chosen, workers, self.fit, device)
+
+
+def validation(job: Job, workers: int, home: Path, data: Path | None = None) -> Validation:
+    """Opens the validation images of a job; embedded scenes are rendered where they are not cached yet.
+
+    Raises:
+        Refused: as `open_source`.
+    """
+    if job.protocol.data.startswith("figures-"):
+        judged: Any = cached(_scenes(job.protocol)[1], home / "data", workers)
+        return Validation(job.protocol, judged, judged.coco())
+    if data is None:
+        raise Refused(f"the job wants data set {job.protocol.data}, but no folder was given; add --data FOLDER")
+    protocol = job.protocol
+    if dataset_fingerprint(data) != protocol.data:
+        raise Refused(f"{data} holds {dataset_fingerprint(data)}, but the job was declared with {protocol.data}")
+    val = open_dataset(data, "val")
+    truth = _first(val.coco(), protocol.eval_images)
+    shown = {image["id"] for image in truth["images"]}
+    rows = [i for i, image in enumerate(val.image_ids) if image in shown]
+    fit, restore = pipelines.Letterbox(size=protocol.size), _Restore(truth, protocol.size)
+    return Validation(protocol, _Chosen(val, rows), truth, fit, restore)
+
+
+def _transforms(protocol: Protocol) -> tuple[Transform | None, Transform | None]:
+    """The augmentation of the main phases and of the final one."""
+    size = protocol.size
+    if protocol.augment == "none" and protocol.data.startswith("figures-"):
+        return None, None  # every scene has the size of the input and labelled persons only
+    if protocol.augment == "none":
+        plain = pipelines.Augment(
+            size=size, mosaic=None, warp=None, fit=pipelines.unmoved(), mixup=None, hsv=None, flip=0.0
+        )
+        return plain, plain
+    if protocol.augment == "light":
+        return pipelines.light(size), pipelines.light(size)
+    if protocol.augment == "crowdpose":
+        return pipelines.crowdpose_main(size), pipelines.crowdpose_final(size)
+    main = pipelines.coco_main(size, mixup=protocol.augment != "rtmo-t")
+    return main, pipelines.coco_final(size, moves=protocol.augment == "rtmo-ml")
+
+
+class _Training:
+    """The training batches of an epoch, under the augmentation of the phase that the epoch lies in."""
+
+    def __init__(self, job: Job, samples: Sequence[Sample], finish: Finish, workers: int) -> None:
+        self.job, protocol = job, job.protocol
+        self.unreadable: dict[str, str] = {}
+        self._loaders = [
+            Loader(
+                samples,
+                protocol.batch // protocol.accumulate // world(),
+                seed=job.seed,
+                transform=transform,
+                workers=workers,
+                images=protocol.epoch_images or None,
+                rank=rank(),
+                world=world(),
+                finish=finish,
+            )
+            for transform in _transforms(protocol)
+        ]
+
+    def __len__(self) -> int:
+        return len(self._loaders[0])
+
+    def __call__(self, epoch: int) -> Iterator[Batch]:
+        phase = self.job.variant.phases[phase_at(self.job, epoch / self.job.protocol.epochs)]
+        loader = self._loaders[phase.final]
+        yield from loader(epoch)
+        self.unreadable.update(loader.unreadable)
+
+
+def _judging(
+    protocol: Protocol,
+    samples: Sequence[Sample],
+    workers: int,
+    fit: Transform | None = None,
+    device: str = "cpu",
+) -> Loader:
+    batch, finish = min(protocol.batch, 64), partial(as_float, device=device)
+    return Loader(samples, batch, seed=0, transform=fit, workers=workers, shuffle=False, drop_last=False, finish=finish)
+
+
+def _scenes(protocol: Protocol) -> tuple[SyntheticScenes, SyntheticScenes]:
+    """The embedded scenes to train on and to be judged on."""
+    level, size = protocol.data.removeprefix("figures-"), protocol.size[0]
+    if protocol.size[0] != protocol.size[1]:
+        raise Refused(f"size {protocol.size}: the embedded scenes are square")
+    train = SyntheticScenes(level, size, count=protocol.images, start=protocol.first_image)
+    return train, SyntheticScenes(level, size, count=protocol.eval_images, start=VALIDATION)
+
+
+def _figures(job: Job, workers: int, home: Path, judged: Validation, device: str, resident: float) -> Source:
+    protocol = job.protocol
+    train, val = _scenes(protocol)
+    scenes: Any = cached(train, home / "data", workers)
+    truth, pictures = judged.truth, [judged.samples[i] for i in range(min(PICTURES, len(judged.samples)))]
+    if not protocol.trunk:
+        loader = _Training(job, *placed(scenes, device, resident, workers), workers)
+        judge = judged.loader(workers, device=device)
+        return Source(loader, len(loader), lambda: judge(0), truth, pictures, unreadable=loader.unreadable)
+    network = on_trunk(job)
+    kept = [_kept(network, job, f, s, home) for f, s in ((train, scenes), (val, judged.samples))]
+    loader, judge = (
+        _Training(job, _Labels(scenes), as_float, workers),
+        _judging(protocol, _Labels(judged.samples), workers),
+    )
+    return Source(
+        lambda epoch: _with_features(loader(epoch), kept[0]),
+        len(loader),
+        lambda: _with_features(judge(0), kept[1]),
+        truth,
+        pictures,
+        network=network,
+    )
+
+
+def _kept(network: Network, job: Job, scenes: SyntheticScenes, images: Sequence[Sample], home: Path) -> Features:
+    every = Loader(images, 100, seed=0, shuffle=False, drop_last=False)
+    name = job.protocol.trunk.partition("@")[0]
+    path = home / "features" / f"{trunk_identity(name)}-{cache_name(scenes)}.safetensors"
+    return features(network, lambda: every(0), scenes.start, path)
+
+
+class _Labels(Sequence[Sample]):
+    """The samples without their pixels, which the features stand for."""
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self.samples = samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: Any) -> Any:
+        return replace(self.samples[index], image=np.zeros((32, 32, 3), np.uint8))
+
+
+def _with_features(batches: Iterable[Batch], kept: Features) -> Iterator[Batch]:
+    for batch in batches:
+        yield replace(batch, images=kept(batch.image_ids))
+
+
+def _folder(job: Job, workers: int, folder: Path, judged: Validation, device: str, resident: float) -> Source:
+    train = open_dataset(folder, "train")
+    if len(train.skeleton) != job.variant.num_keypoints:
+        raise Refused(
+            f"{folder} has {len(train.skeleton)} key points, the variant {job.variant.num_keypoints}: "
+            f"add --set variant.num_keypoints={len(train.skeleton)}"
+        )
+    loader = _Training(job, *placed(train, device, resident, workers), workers)
+    judge = judged.loader(workers, device=device)
+    return Source(
+        lambda epoch: _resized(loader(epoch), job.seed, epoch, job.protocol),
+        len(loader),
+        lambda: _counted(judge, loader.unreadable),
+        judged.truth,
+        list(itertools.islice(_readable(judged.samples), PICTURES)),
+        restore=judged.restore,
+        unreadable=loader.unreadable,
+    )
+
+
+def _counted(judge: Loader, unreadable: dict[str, str]) -> Iterator[Batch]:
+    """The validation batches; files that could not be read are added to `unreadable`."""
+    yield from judge(0)
+    unreadable.update(judge.unreadable)
+
+
+def _readable(samples: Sequence[Sample]) -> Iterator[Sample]:
+    for i in range(len(samples)):
+        with contextlib.suppress(Unreadable):  # counted when it is judged
+            yield samples[i]
+
+
+def _first(truth: dict[str, Any], count: int) -> dict[str, Any]:
+    """The first images of a COCO dict and their annotations; all for 0."""
+    images = truth["images"][: count or None]
+    ids = {image["id"] for image in images}
+    return {**truth, "images": images, "annotations": [a for a in truth["annotations"] if a["image_id"] in ids]}
+
+
+class _Chosen(Sequence[Sample]):
+    def __init__(self, samples: Sequence[Sample], rows: list[int]) -> None:
+        self.samples, self.rows = samples, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.samples[self.rows[index]]
+
+
+class _Restore:
+    def __init__(self, truth: dict[str, Any], size: tuple[int, int]) -> None:
+        self.sides = {image["id"]: (image["width"], image["height"]) for image in truth["images"]}
+        self.size = size
+
+    def __call__(self, found: Detections) -> Detections:
+        place = placement(*self.sides[found.image_id], self.size)
+        return replace(
+            found,
+            boxes=unletterbox(found.boxes.reshape(-1, 2, 2), self.size, *place).reshape(-1, 4),
+            keypoints=unletterbox(found.keypoints, self.size, *place),
+        )
+
+
+def _resized(batches: Iterable[Batch], seed: int, epoch: int, protocol: Protocol) -> Iterator[Batch]:
+    """A random size for each step but the very first, the same on every rank."""
+    for step, batch in enumerate(batches):
+        first = epoch == step == 0
+        if first or not protocol.sides[0]:
+            yield batch
+        else:
+            yield random_resize(batch, *protocol.sides, generator(seed, epoch, SIDE, step))
