@@ -71,7 +71,7 @@ def test_a_step_that_does_not_fit_is_told_from_one_that_does(monkeypatch: pytest
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate\nmuch")
 
-    monkeypatch.setattr(train_gpu, "State", full)
+    monkeypatch.setattr(train_gpu, "TrainingState", full)
     assert train_gpu.refused(job, Machine(), batch, 4) == "OutOfMemoryError: CUDA out of memory. Tried to allocate"
 
 

@@ -44,7 +44,7 @@ def test_a_wrong_type_is_refused(wrong: dict) -> None:
 
 
 def test_the_key_is_the_same_in_another_process() -> None:
-    code = "from workbench.models.variant import Job; print(Job(seed=3).key)"
+    code = "from workbench.models.job import Job; print(Job(seed=3).key)"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert other.stdout.strip() == Job(seed=3).key != Job(seed=4).key
 

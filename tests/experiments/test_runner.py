@@ -350,9 +350,9 @@ import sys
 sys.path[:0] = {path!r}
 from pathlib import Path
 from tests.experiments import test_runner as t
-t.search.track.Book = t.Book
-t.search.check_distinct = lambda cells: None
-t.workers.START = "fork"  # one import less
+t.tracking.MlflowRecord = t.Book
+t.runner.check_distinct = lambda cells: None
+t.processes.START = "fork"  # one import less
 if __name__ == "__main__":
     sys.exit(t.run_study(t.STUDY, t.SETTING, home=Path(sys.argv[1]), machine=t.Machine(), jobs=2, train=t.slow))
 """
