@@ -19,9 +19,10 @@ from workbench.components.similarity import box_iou, keypoint_similarity
 from workbench.models.criterion import losses
 from workbench.models.job import Job, phase_at
 from workbench.models.network import Network
+from workbench.models.schedule import learning_rate
 from workbench.slots import Assigner
 from workbench.tensors import Assignment, Batch, Dense, Targets
-from workbench.training.optim import ema_momentum, learning_rate, parameter_groups
+from workbench.training.optim import ema_momentum, parameter_groups
 
 
 class PlainTraining:

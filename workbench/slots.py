@@ -1,7 +1,8 @@
-"""The six places of a pose estimator that a component can fill: abstract specs with one method each.
+"""The places that a component can fill, six of a pose estimator and the segments of its learning-rate schedule:
+abstract specs with one method each.
 
-A component is a final spec and the module that its method builds. It learns of its neighbours only through `Levels`
-and the records of `tensors.py`.
+A component is a final spec and, in most slots, the module that its method builds. It learns of its neighbours only
+through `Levels` and the records of `tensors.py`. Bad values are refused with `Refused`, which this file hands on.
 """
 
 from __future__ import annotations
@@ -180,3 +181,21 @@ class Loss(Spec, ABC):
 def no_term(*reads: Tensor) -> Tensor:
     """A zero that still depends on `reads`, so that no parameter is left without a gradient when nothing matched."""
     return torch.stack([r.float().sum() * 0 for r in reads]).sum()
+
+
+class Segment(Spec, ABC):
+    """One part of a learning-rate schedule. Fractions in its fields are of the whole training."""
+
+    @abstractmethod
+    def rate(self, value: float, base: float, step: int, total: int) -> float:
+        """The rate at `step` (from 0) of `total`.
+
+        Args:
+            value: what the segments before this one give, `base` for the first one.
+            base: the rate that the parameter group starts from.
+        """
+
+
+def steps_of(fraction: float, total: int) -> int:
+    """How many of `total` steps a fraction of training is."""
+    return round(fraction * total)

@@ -10,12 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from workbench.core.spec import Spec
-from workbench.models.job import RTMO_SCHEDULE, Recipe
+from workbench.models.job import Recipe
 from workbench.models.network import Network
 from workbench.models.published import published_name
-from workbench.models.zoo import CROWDPOSE_SCHEDULE, rtmo
-from workbench.training.optim import MovingAverage, ema_momentum, learning_rate, parameter_groups
+from workbench.models.schedule import CROWDPOSE_SCHEDULE, RTMO_SCHEDULE, learning_rate
+from workbench.models.zoo import rtmo
+from workbench.slots import Segment
+from workbench.training.optim import MovingAverage, ema_momentum, parameter_groups
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "schedule"
 
@@ -24,7 +25,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "schedule"
     ("name", "schedule"),
     [("lr_s_10it_per_epoch", RTMO_SCHEDULE), ("lr_s_crowd_10it_per_epoch", CROWDPOSE_SCHEDULE)],
 )
-def test_learning_rate(name: str, schedule: tuple[Spec, ...]) -> None:
+def test_learning_rate(name: str, schedule: tuple[Segment, ...]) -> None:
     expected = np.load(GOLDEN / f"{name}.npz")["lr"]
     recipe = Recipe()
     bases = (recipe.lr, recipe.lr * recipe.encoder_lr_scale)

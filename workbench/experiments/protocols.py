@@ -9,8 +9,10 @@ from typing import Any
 from workbench.components.backbones.csp_darknet import CSPDarknet
 from workbench.components.heads.rtmo_head import RTMOHead
 from workbench.components.necks.hybrid_encoder import HybridEncoder
+from workbench.components.segments.cosine import Cosine
+from workbench.components.segments.warmup import Warmup
 from workbench.core.errors import Refused
-from workbench.models.job import Cosine, Protocol, Recipe, Warmup
+from workbench.models.job import Protocol, Recipe
 from workbench.models.zoo import NANO
 from workbench.study import Cited, StudyProtocol
 

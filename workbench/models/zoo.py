@@ -14,7 +14,6 @@ from workbench.components.heads.rtmo_head import RTMOHead
 from workbench.components.losses.proxy_l1 import ProxyL1
 from workbench.components.necks.hybrid_encoder import HybridEncoder
 from workbench.core.errors import Refused
-from workbench.models.job import Cosine, Scale, Warmup
 from workbench.models.variant import Variant
 from workbench.slots import Backbone
 
@@ -46,13 +45,6 @@ def rtmo(size: str, keypoints: int = 17) -> Variant:
         changes |= {"phases.1.start": 350 / 700, "phases.2.start": 669 / 700}
     return Variant().vary(changes)
 
-
-CROWDPOSE_SCHEDULE = (
-    Warmup(end=5 / 700),
-    Cosine(start=5 / 700, end=349 / 700, period=350 / 700),
-    Scale(start=349 / 700),
-    Cosine(start=350 / 700, end=670 / 700, period=320 / 700),
-)
 
 # RTMO cut down for 96-pixel images: what the laptop protocols make of a base.
 NANO: Mapping[str, Any] = {

@@ -1,36 +1,16 @@
-"""How weights move: parameter groups, the learning rate as a function of the step, and the moving average."""
+"""How weights move: parameter groups and the moving average. The learning rate's course stands in `models.schedule`."""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from workbench.core.spec import Spec
-from workbench.models.job import Cosine, Recipe, Scale, Warmup
+from workbench.models.job import Recipe
 
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
-
-
-def learning_rate(schedule: Sequence[Spec], base: float, step: int, total: int) -> float:
-    """The rate at `step` of `total`, as the segments hand it on from one to the next. Source: published schedule."""
-    value = base
-    for segment in schedule:
-        if isinstance(segment, Warmup):
-            steps = round(segment.end * total)
-            if step < steps:
-                return base * ((step + 1) / steps) ** 2
-        elif isinstance(segment, Cosine):
-            start, end, period = (round(f * total) for f in (segment.start, segment.end, segment.period))
-            if step >= start:
-                angle = math.pi * (min(step, end - 1) - start) / period
-                value = segment.floor + (value - segment.floor) * (1 + math.cos(angle)) / 2
-        elif isinstance(segment, Scale) and step >= round(segment.start * total):
-            value *= segment.factor
-    return value
 
 
 def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, object]]:
