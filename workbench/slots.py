@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from workbench.core.errors import Refused as Refused
 from workbench.core.spec import Spec
 from workbench.tensors import Assignment, Cells, Coordinates, Dense, Levels, Targets
 
@@ -172,6 +173,11 @@ class Loss(Spec, ABC):
     needs: ClassVar[frozenset[str]] = frozenset()
 
     weights: tuple[float, ...] = field(default=(1.0, 1.0, 1.0))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if any(weight < 0 for weight in self.weights):
+            raise Refused(f"{type(self).__name__}.weights {self.weights}: must be 0 or more; 0 switches the term off")
 
     @abstractmethod
     def __call__(self, matched: Matched) -> Tensor:

@@ -171,3 +171,15 @@ def test_a_removed_field_is_passed_over_at_its_old_default_alone() -> None:
 def test_no_removed_field_is_still_there() -> None:
     for cls in spec_types().values():
         assert not set(cls.removed) & {f.name for f in fields(cls)}
+
+
+def test_an_old_file_of_a_loss_with_options_is_read() -> None:
+    old = KLD(width=3.0).to_dict(defaults=True) | {
+        "beta": 1.0,
+        "label_softmax": False,
+        "label_beta": 10.0,
+        "reduce": "sum",
+    }
+    assert from_dict(old, spec_types()) == KLD(width=3.0)
+    with pytest.raises(Refused, match=r"KLD.reduce: 'mean' given, but the field was removed"):
+        from_dict(old | {"reduce": "mean"}, spec_types())

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from workbench.components.coords.regression import Regression
-from workbench.components.coords.static_bins import StaticBins
 from workbench.components.losses.varifocal import VariFocal
 from workbench.core.errors import Refused
 from workbench.inference import cost
@@ -29,7 +28,9 @@ FULL = (640, 640)
 
 def stage(kind: str) -> Variant:
     """The small network with another coordinate stage and no losses to refuse it."""
-    coords = {"dcc": zoo.nano().coords, "static": StaticBins(num_bins=(24, 32)), "regression": Regression()}[kind]
+    dcc = zoo.nano().coords
+    static = dcc.vary({"dynamic_allocation": False, "dynamic_encoding": False})
+    coords = {"dcc": dcc, "static": static, "regression": Regression()}[kind]
     changes = {f"phases.{i}.proxy": False for i in range(3)}
     return zoo.nano().vary({"losses": (), "coords": coords, **changes})
 

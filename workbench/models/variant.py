@@ -1,4 +1,4 @@
-"""Variant: a pose estimator as a value. Job: a variant and all else that decides its result."""
+"""Variant: a pose estimator as a value."""
 
 from __future__ import annotations
 
@@ -42,6 +42,10 @@ class Phase(Spec):
     final: bool = False
     exact_ignore: bool = False
 
+    def check(self) -> None:
+        if self.overlaps_power < 0:
+            raise Refused(f"Phase.overlaps_power {self.overlaps_power}: must be 0 or more")
+
 
 RTMO_PHASES = (Phase(), Phase(start=280 / 600, proxy=True), Phase(start=579 / 600, proxy=True, final=True))
 
@@ -63,6 +67,8 @@ class Variant(Spec):
 
     def check(self) -> None:
         skeleton(self.num_keypoints)
+        if self.num_classes < 1:
+            raise Refused(f"num_classes {self.num_classes}: must be at least 1")
         self._check_phases()
         terms = [loss.term for loss in self.losses]
         if len(set(terms)) < len(terms):

@@ -45,6 +45,9 @@ class SimOTA(Assigner):
             raise Refused(
                 f"SimOTA: candidate_topk and min_k must be at least 1, given {self.candidate_topk} and {self.min_k}"
             )
+        for name in ("center_radius", "iou_weight", "cls_weight", "oks_weight", "vis_weight"):
+            if getattr(self, name) < 0:
+                raise Refused(f"SimOTA.{name}: {getattr(self, name)} given; it must be 0 or more")
 
     @torch.no_grad()
     def assign(self, dense: Dense, targets: Targets, sigmas: Tensor) -> Assignment:

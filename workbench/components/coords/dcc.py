@@ -60,6 +60,11 @@ class DCC(Coords):
             raise Refused(f"DCC.num_bins: {self.num_bins} given; an axis needs at least 2 bins")
         if self.spe_channels < 2 or self.spe_channels % 2:
             raise Refused(f"DCC.spe_channels: {self.spe_channels} given; pairs of cosine and sine need an even number")
+        for name in ("feat_channels_dcc", "gau_s", "gau_expansion_factor"):
+            if getattr(self, name) < 1:
+                raise Refused(f"DCC.{name}: {getattr(self, name)} given; it must be at least 1")
+        if not 0 <= self.gau_dropout_rate < 1:
+            raise Refused(f"DCC.gau_dropout_rate: {self.gau_dropout_rate} given; it must be 0 or more and below 1")
         if self.padding <= 0:
             raise Refused(f"DCC.padding: {self.padding} given; it is a factor on the box and must be positive")
 

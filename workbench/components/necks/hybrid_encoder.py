@@ -46,12 +46,13 @@ class HybridEncoder(Neck):
         dims, heads = self.transformer_embed_dims, self.transformer_num_heads
         if dims < 4 or dims % 4 or heads < 1 or dims % heads:
             raise Refused(
-                f"HybridEncoder: {dims} transformer_embed_dims, {heads} heads; expected a multiple of 4 and heads"
+                f"HybridEncoder: transformer_embed_dims {dims}, transformer_num_heads {heads}; expected at least one "
+                "head, and dims that 4 and the heads divide"
             )
         if self.transformer_encoder_layers < 0 or not 0 <= self.transformer_dropout < 1:
             raise Refused(
-                f"HybridEncoder: {self.transformer_encoder_layers} layers, dropout {self.transformer_dropout}; "
-                "expected 0 or more layers and a dropout in [0, 1)"
+                f"HybridEncoder: transformer_encoder_layers {self.transformer_encoder_layers}, transformer_dropout "
+                f"{self.transformer_dropout}; expected 0 or more layers and a dropout in [0, 1)"
             )
         if (
             int(dims * self.width) < 1
