@@ -38,7 +38,12 @@ class Backbone(Spec, ABC):
 
 
 class Neck(Spec, ABC):
-    """Feature maps to feature maps."""
+    """Feature maps to feature maps.
+
+    `slow` names the children of its module whose learning rate is multiplied by the recipe's `encoder_lr_scale`.
+    """
+
+    slow: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def build(self, levels: Levels) -> Pyramid:
@@ -87,7 +92,12 @@ class DenseHead(nn.Module):
 
 
 class Head(Spec, ABC):
-    """Feature maps to scores, boxes, visibilities, regressed key points and pose vectors of every cell."""
+    """Feature maps to scores, boxes, visibilities, regressed key points and pose vectors of every cell.
+
+    `probed` names the children of its module that are trained anew on a frozen trunk; all others stay as they are.
+    """
+
+    probed: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def build(self, levels: Levels, classes: int, keypoints: int) -> DenseHead:
@@ -121,9 +131,19 @@ class Coords(Spec, ABC):
     def build(self, pose_channels: int, keypoints: int) -> CoordinateStage:
         """A module as described by `CoordinateStage`."""
 
+    def published_extra(self, keypoints: int) -> int:
+        """Multiply-adds per person that the published order of computation takes more than `decode` does."""
+        return 0
+
 
 class Assigner(Spec, ABC):
-    """Which cells learn which persons."""
+    """Which cells learn which persons.
+
+    `without_effect_on_frozen_trunk` names the fields that shape the class target alone: where scores are frozen, a row
+    that changes nothing else trains the same.
+    """
+
+    without_effect_on_frozen_trunk: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def assign(self, dense: Dense, targets: Targets, sigmas: Tensor) -> Assignment:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.small import small_variant
 from workbench.models.job import Recipe
 from workbench.models.network import Network
 from workbench.models.published import published_name
@@ -66,6 +67,8 @@ def test_parameter_groups() -> None:
 
 
 def test_frozen_parameters_are_left_out() -> None:
-    layer = nn.Linear(2, 2)
-    layer.weight.requires_grad_(False)
-    assert [len(g["params"]) for g in parameter_groups(layer, Recipe())] == [1]  # pyright: ignore[reportArgumentType]
+    network = Network(small_variant())
+    network.requires_grad_(False).head.out_pose.requires_grad_()
+    names = {id(p): name for name, p in network.named_parameters()}
+    kept = {names[id(p)] for group in parameter_groups(network, Recipe()) for p in group["params"]}  # pyright: ignore[reportGeneralTypeIssues]
+    assert kept == {f"head.out_pose.{level}.{kind}" for level in (0, 1) for kind in ("weight", "bias")}

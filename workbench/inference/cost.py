@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from workbench.components.blocks import fused
-from workbench.components.coords.dcc import DCC
 from workbench.models import zoo
 from workbench.models.job import Job
 from workbench.models.network import Network, gather
@@ -130,7 +129,7 @@ def flops(
         part: multiply_adds(_Piece(network, part, size), *inputs, counter=counter) for part, inputs in pieces.items()
     }
     if form == "published":
-        counts["coords"] += persons * _published_surplus(variant)
+        counts["coords"] += persons * variant.coords.published_extra(variant.num_keypoints)
     return Flops(**counts, persons=persons, size=size)
 
 
@@ -189,20 +188,6 @@ def _tensors(answer: object) -> Iterator[Tensor]:
     elif is_dataclass(answer):
         for field in fields(answer):
             yield from _tensors(getattr(answer, field.name))
-
-
-def _published_surplus(variant: Variant) -> int:
-    """Per person, what a dynamic DCC does in its published order more than in ours. Other stages have one order.
-
-    Published: both layers meet every bin (W times spe x feat); the expected bin is a sum of products and not counted.
-    Ours: the layers meet the tokens (K times feat x spe), and the expected bin is a product.
-    """
-    dcc, k = variant.coords, variant.num_keypoints
-    if not (isinstance(dcc, DCC) and dcc.dynamic_encoding):
-        return 0
-    bins, layer = sum(dcc.num_bins), dcc.spe_channels * dcc.feat_channels_dcc
-    logits = bins * k * (dcc.feat_channels_dcc - dcc.spe_channels)
-    return bins * layer + logits - 2 * k * layer - bins * k
 
 
 def multiply_adds(module: nn.Module, *inputs: Tensor, counter: Counter = "fvcore") -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 from workbench.components.assigners.simota import SimOTA
 from workbench.components.backbones.csp_darknet import CSPDarknet
@@ -34,7 +34,12 @@ class Phase(Spec):
         final: weak augmentation and ignore masks.
         exact_ignore: look the ignore mask up at the very pixel; published (False) is a look-up that is off by a little
             on square inputs and wrong on others.
+
+    `without_effect_on_frozen_trunk` is as of an assigner: these fields shape the class target, its weight and the
+    augmentation.
     """
+
+    without_effect_on_frozen_trunk: ClassVar[tuple[str, ...]] = ("overlaps_power", "final", "exact_ignore")
 
     start: float = 0.0
     proxy: bool = False

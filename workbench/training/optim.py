@@ -9,21 +9,22 @@ import torch
 from torch import Tensor, nn
 
 from workbench.models.job import Recipe
+from workbench.models.network import Network
 
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 
 
-def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, object]]:
+def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, object]]:
     """Groups for AdamW with `base`, the rate that the schedule starts from.
 
-    Published: the neck's transformer encoder learns slower; parameters of normalisations and those literally named
-    `bias` do not decay, all others do (also `in_proj_bias`). Frozen parameters are left out.
+    Published: what the neck calls slow, its transformer encoder, learns slower; parameters of normalisations and those
+    literally named `bias` do not decay, all others do (also `in_proj_bias`). Frozen parameters are left out.
     """
     norms = {id(p) for m in network.modules() if isinstance(m, _NORMS) for p in m.parameters(recurse=False)}
     groups: dict[tuple[float, float], list[Tensor]] = {}
     for name, p in network.named_parameters():
         if p.requires_grad:
-            base = recipe.lr * (recipe.encoder_lr_scale if name.startswith("neck.encoder") else 1)
+            base = recipe.lr * (recipe.encoder_lr_scale if name.startswith(network.slow) else 1)
             plain = id(p) in norms or name.rpartition(".")[2] == "bias"
             groups.setdefault((base, 0.0 if plain else recipe.weight_decay), []).append(p)
     return [{"params": ps, "lr": base, "base": base, "weight_decay": wd} for (base, wd), ps in groups.items()]

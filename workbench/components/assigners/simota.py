@@ -9,7 +9,7 @@ looked at where the cell lies in or near somebody.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, final
+from typing import ClassVar, Literal, NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -28,6 +28,8 @@ HOPELESS = 1e9  # stands for a cost that is not finite
 @dataclass(frozen=True, kw_only=True)
 class SimOTA(Assigner):
     """Optimal-transport-like assignment with a dynamic number of cells per person."""
+
+    without_effect_on_frozen_trunk: ClassVar[tuple[str, ...]] = ("overlap",)
 
     center_radius: float = 2.5  # strides
     candidate_topk: int = 10

@@ -71,6 +71,15 @@ class DCC(Coords):
     def build(self, pose_channels: int, keypoints: int) -> CoordinateStage:
         return _DCC(self, pose_channels, keypoints)
 
+    def published_extra(self, keypoints: int) -> int:
+        """Published: both layers meet every bin (W times spe x feat); the expected bin is a sum of products and not
+        counted. Ours: the layers meet the tokens (K times feat x spe), and the expected bin is a product."""
+        if not self.dynamic_encoding:
+            return 0
+        bins, layer = sum(self.num_bins), self.spe_channels * self.feat_channels_dcc
+        logits = bins * keypoints * (self.feat_channels_dcc - self.spe_channels)
+        return bins * layer + logits - 2 * keypoints * layer - bins * keypoints
+
 
 class ScaleNorm(nn.Module):
     """Divides by the root mean square over channels; one learnable gain."""

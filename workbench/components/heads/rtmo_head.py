@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,8 @@ class RTMOHead(Head):
     The pose branch has `num_groups` groups of `channels_per_group * width` channels and twice `stacked_convs`
     convolutions.
     """
+
+    probed: ClassVar[tuple[str, ...]] = ("out_pose", "out_kpt_reg")
 
     width: float = 0.5
     cls_feat_channels: int = 256

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import final
+from typing import ClassVar, final
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +31,8 @@ class HybridEncoder(Neck):
     `width` scales the hidden channels of the CSP layers, `depth` their number of blocks. Maps finer than the coarsest
     of `strides` are computed as published whether handed on or not, since they feed the coarser ones.
     """
+
+    slow: ClassVar[tuple[str, ...]] = ("encoder",)
 
     transformer_embed_dims: int = 256
     transformer_num_heads: int = 8
