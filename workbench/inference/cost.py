@@ -288,12 +288,12 @@ def cost_metrics(job: Job) -> dict[str, float]:
 
 
 def describe(preset: str) -> str:
-    """Parameters and multiply-adds of a network that `presets.named` knows, as text: at 96 px nano, others at 640.
+    """Parameters and multiply-adds of a network that `zoo.network_named` knows, as text, at its `zoo.native_size`.
 
     Raises:
         Refused: no such network.
     """
-    variant, size = zoo.network_named(preset), native_size(preset)
+    variant, size = zoo.network_named(preset), zoo.native_size(preset)
     counts, published = parameters(variant), flops(variant, size, form="published")
     deployed = flops(variant, size)
     lines = [f"{preset} at {size[0]} x {size[1]}, {PERSONS} persons found", ""]
@@ -302,8 +302,3 @@ def describe(preset: str) -> str:
         both = (getattr(f, part) / 1e6 for f in (published, deployed))
         lines.append(f"{part:10}{counts[part]:>14,}" + "".join(f"{millions:>18,.1f}" for millions in both))
     return "\n".join([*lines, "", f"Inference does without {counts['train_only']:,} of the parameters."])
-
-
-def native_size(preset: str) -> tuple[int, int]:
-    """The size of input (height, width) that a preset is made for."""
-    return (96, 96) if preset == "nano" else (640, 640)

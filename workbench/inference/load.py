@@ -36,7 +36,7 @@ def load_trained(what: str) -> Trained:
     """The network that `what` names, with its weights.
 
     Args:
-        what: a name of `rtmo.RELEASED`, whose weights are downloaded once; a file with released weights; or the folder
+        what: a name of `zoo.RELEASED`, whose weights are downloaded once; a file with released weights; or the folder
             of a complete job.
 
     Raises:
@@ -67,7 +67,7 @@ def load_untrained(name: str) -> Trained:
     if name == NANO:
         return Trained(Network(zoo.nano(), seed=0).eval(), (96, 96), f"{name}, random weights")
     config = ModelManager.config(name)
-    model = RTMO(config, (RELEASED[name][2], RELEASED[name][2]))
+    model = RTMO(config, (RELEASED[name].side, RELEASED[name].side))
     return Trained(model.network.eval(), model.size, f"{name}, random weights")
 
 

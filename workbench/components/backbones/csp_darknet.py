@@ -20,7 +20,7 @@ from workbench.tensors import Level
 
 STAGES = ((128, 3), (256, 9), (512, 9), (1024, 3))  # channels and bottlenecks at width 1, depth 1
 PREFIX = "backbone."
-SIZES = {"t": (0.375, 0.33), "s": (0.5, 0.33), "m": (0.75, 0.67), "l": (1.0, 1.0)}  # width, depth
+CSP_SIZES = {"t": (0.375, 0.33), "s": (0.5, 0.33), "m": (0.75, 0.67), "l": (1.0, 1.0)}  # width, depth
 _MMDET = "https://download.openmmlab.com/mmdetection/v2.0/yolox"
 PUBLISHED = {  # YOLOX on COCO, the start of the published RTMO configurations
     "t": f"{_MMDET}/yolox_tiny_8x8_300e_coco/yolox_tiny_8x8_300e_coco_20211124_171234-b4047906.pth",
@@ -49,12 +49,12 @@ class CSPDarknet(Backbone):
         if self.use_pretrained is True and self._size is None:
             raise Refused(
                 f"CSPDarknet.use_pretrained: no weights for width {self.width}, depth {self.depth} are published; "
-                f"pass a file or one of (width, depth) {list(SIZES.values())}"
+                f"pass a file or one of (width, depth) {list(CSP_SIZES.values())}"
             )
 
     @property
     def _size(self) -> str | None:
-        return {v: k for k, v in SIZES.items()}.get((self.width, self.depth))
+        return {v: k for k, v in CSP_SIZES.items()}.get((self.width, self.depth))
 
     def build(self) -> Pyramid:
         module = _CSPDarknet(self.width, self.depth)
@@ -106,7 +106,7 @@ default_cfgs = generate_default_cfgs(
             "mean": (0.0, 0.0, 0.0),
             "std": (1 / 255, 1 / 255, 1 / 255),
         }
-        for size in SIZES
+        for size in CSP_SIZES
     }
 )
 
@@ -115,7 +115,7 @@ _UNUSED: Any = ("num_classes", "global_pool")  # timm offers these to every netw
 
 
 def _registered(size: str, pretrained: bool, **kwargs: Any) -> Any:
-    width, depth = SIZES[size]
+    width, depth = CSP_SIZES[size]
     return build_model_with_cfg(
         _CSPDarknet,
         f"csp_darknet_{size}",
