@@ -18,7 +18,7 @@ from workbench.models.variant import Variant
 from workbench.slots import Backbone
 
 
-class Size(NamedTuple):
+class RTMOSize(NamedTuple):
     """Factors on the published channels (width) and blocks (depth), and the length of the pose vector."""
 
     width: float
@@ -27,7 +27,7 @@ class Size(NamedTuple):
 
 
 _POSE = {"t": 192, "s": 256, "m": 384, "l": 512}
-SIZES: Mapping[str, Size] = {name: Size(*CSP_SIZES[name], pose) for name, pose in _POSE.items()}
+SIZES: Mapping[str, RTMOSize] = {name: RTMOSize(*CSP_SIZES[name], pose) for name, pose in _POSE.items()}
 
 
 class Release(NamedTuple):

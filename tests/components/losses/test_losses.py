@@ -42,8 +42,8 @@ def test_varifocal_as_the_reference() -> None:
     close(logits.grad, g["grad"])
 
 
-@pytest.mark.parametrize("mode", get_args(iou.Mode))
-def test_iou_as_the_reference(mode: iou.Mode) -> None:
+@pytest.mark.parametrize("mode", get_args(iou.IoUMode))
+def test_iou_as_the_reference(mode: iou.IoUMode) -> None:
     g = piece("loss_iou")
     boxes = g["pred"].requires_grad_()
     loss = iou.IoU().weights[0] * iou.iou_loss(boxes, g["target"], mode).sum()
@@ -89,8 +89,8 @@ def test_l1_as_the_reference() -> None:
     close(values.grad, g["grad"])
 
 
-@pytest.mark.parametrize("mode", get_args(mle.Mode))
-def test_mle_as_the_reference(mode: mle.Mode) -> None:
+@pytest.mark.parametrize("mode", get_args(mle.MLEMode))
+def test_mle_as_the_reference(mode: mle.MLEMode) -> None:
     g = piece("loss_mle")
     loss = mle.mle(g["pred_x"], g["pred_y"], g["target_x"], g["target_y"], g["vis"], mode)
     close(loss, g[f"{mode}_none"])
