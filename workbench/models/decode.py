@@ -42,7 +42,7 @@ def keep(dense: Dense, score_threshold: float, nms_threshold: float, nms_pre: in
 
     Published rules: score strictly above the threshold, at most `nms_pre` per image, class-agnostic NMS on the
     unclamped boxes that drops an IoU strictly above the threshold. A threshold of 1 and more keeps everything. Ours:
-    boxes that reach farther than `FAR` are nobody's.
+    boxes that reach farther than `FAR` are dropped.
     """
     scores, labels = dense.cls.sigmoid().max(-1)  # (B, N)
     image, cell = survivors(dense.boxes, scores, score_threshold, nms_threshold, nms_pre)

@@ -33,7 +33,7 @@ def check_schedule(schedule: Sequence[Segment]) -> None:
     """Refuses what would change the rate of a warm-up that is still running.
 
     Raises:
-        Refused: a cosine or a factor begins before a warm-up that stands before it has ended.
+        Refused: a cosine or a factor begins before a warm-up earlier in the schedule has ended.
     """
     warm = 0.0
     for segment in schedule:

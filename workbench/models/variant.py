@@ -77,7 +77,7 @@ class Variant(Spec):
         self._check_phases()
         terms = [loss.term for loss in self.losses]
         if len(set(terms)) < len(terms):
-            raise Refused(f"losses {terms}: a term stands twice; keep one of each")
+            raise Refused(f"losses {terms}: two have the same term; keep one of each")
         for loss in self.losses:
             missing = loss.needs - self.coords.offers
             if missing and any(loss.weights):

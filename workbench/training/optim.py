@@ -1,4 +1,4 @@
-"""How weights move: parameter groups and the moving average. The learning rate's course stands in `models.schedule`."""
+"""How weights move: parameter groups and the moving average. The learning rate over time is in `models.schedule`."""
 
 from __future__ import annotations
 

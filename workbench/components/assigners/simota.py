@@ -3,7 +3,7 @@ the key point terms of RTMO, arXiv 2312.07526).
 
 Each person takes as many cells as the summed quality of its ten best predictions says; a cell wanted by several goes
 to the one it is cheapest for. Everything is batched over images and persons; pairs of cell and person are only
-looked at where the cell lies in or near somebody.
+looked at where the cell lies in or near a person.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from workbench.slots import Assigner
 from workbench.tensors import Assignment, Dense, Targets
 
 OFF_CENTRE = 1e5  # cost of a cell that is not both in the box and near the centre
-HOPELESS = 1e9  # stands for a cost that is not finite
+NOT_FINITE = 1e9  # in place of a cost that is not finite
 
 
 @final
@@ -96,13 +96,13 @@ def matching_costs(dense: Dense, targets: Targets, sigmas: Tensor, spec: SimOTA)
     )
     iou = box_iou(_rows(dense.boxes, predicted), _rows(targets.boxes, wanted))
     score = _rows(dense.cls, predicted).gather(1, _rows(targets.labels, wanted)[:, None])[:, 0].float()
-    surprise = -score.clamp(-1e4, 1e4).sigmoid().sqrt().log().clamp(min=-100)
-    cost = spec.cls_weight * surprise + torch.where((inside & central)[image, cell, person], 0.0, OFF_CENTRE)
+    unlikely = -score.clamp(-1e4, 1e4).sigmoid().sqrt().log().clamp(min=-100)
+    cost = spec.cls_weight * unlikely + torch.where((inside & central)[image, cell, person], 0.0, OFF_CENTRE)
     cost = cost - spec.iou_weight * (iou + 1e-7).log() - spec.oks_weight * (similarity + 1e-7).log()
     if spec.vis_weight:
         logits = _rows(dense.vis, predicted).float()
         cost = cost + spec.vis_weight * F.binary_cross_entropy_with_logits(logits, visible, reduction="none").sum(-1)
-    cost = cost.nan_to_num(nan=HOPELESS, posinf=HOPELESS)
+    cost = cost.nan_to_num(nan=NOT_FINITE, posinf=NOT_FINITE)
 
     at = (image, cell, person)
     empty = similarity.new_zeros(pairs.shape)

@@ -72,8 +72,9 @@ class DCC(Coords):
         return _DCC(self, pose_channels, keypoints)
 
     def published_extra(self, keypoints: int) -> int:
-        """Published: both layers meet every bin (W times spe x feat); the expected bin is a sum of products and not
-        counted. Ours: the layers meet the tokens (K times feat x spe), and the expected bin is a product."""
+        """Published: both layers are applied to every bin (W times spe x feat), and the expected bin is a sum, which
+        is not counted. Ours: they are applied to the tokens (K times feat x spe), and the expected bin is a product.
+        """
         if not self.dynamic_encoding:
             return 0
         bins, layer = sum(self.num_bins), self.spe_channels * self.feat_channels_dcc
@@ -203,5 +204,5 @@ class _DCC(CoordinateStage):
 
     def _query(self, tokens: Tensor, i: int) -> Tensor:
         """(P, K, spe), for inner products with encoded bins."""
-        # token . (W e + b) = (token W) . e + token . b: the layer meets 17 tokens instead of hundreds of bins.
+        # token . (W e + b) = (token W) . e + token . b: the layer is applied to 17 tokens instead of hundreds of bins.
         return tokens @ (self.x_fc, self.y_fc)[i].weight * self.spec.logit_scale

@@ -1,7 +1,7 @@
 """The dense head of RTMO (arXiv 2312.07526), section 3.1: a class branch and a pose branch per level.
 
 Half of a level's channels go to either branch. 1.16 M parameters and 1.14 G multiply-adds at 640 x 640 as published for
-rtmo-s; the regression branch (`out_kpt_reg`) teaches the assigner and is not computed where nobody asks for it.
+rtmo-s; the regression branch (`out_kpt_reg`) teaches the assigner and is computed only where it is asked for.
 """
 
 from __future__ import annotations

@@ -79,5 +79,4 @@ def kl_discrete(logits: Tensor, target: Tensor) -> Tensor:
     factor on the logits, its `label_softmax` a softmax over ten times the target.
     """
     target = target.float()
-    surprise = target.xlogy(target) - target * logits.float().log_softmax(-1)
-    return surprise.sum(-1)
+    return (target.xlogy(target) - target * logits.float().log_softmax(-1)).sum(-1)

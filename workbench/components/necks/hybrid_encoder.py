@@ -143,7 +143,7 @@ class _Merge(nn.Module):
     """A CSP layer of a doubled map beside a projected one: (B, C, H, W), (B, C', 2 H, 2 W) -> (B, C'', 2 H, 2 W).
 
     A 1x1 convolution of a doubled map is the doubled convolution, at a quarter of the work; and one that follows a
-    projection is a single one, since nothing stands between the two. Together they save 0.92 of the 12 G multiply-adds
+    projection is a single one, since nothing comes between the two. Together they save 0.92 of the 12 G multiply-adds
     of rtmo-s at 640 x 640.
     """
 
