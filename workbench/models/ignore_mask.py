@@ -1,4 +1,4 @@
-"""Which cells are left out of the class loss as negatives: those whose predicted person lies where persons are not labelled."""
+"""Which cells do not count as negatives: those whose predicted person lies where persons are not labelled."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Protocol(Spec):
         sides: smallest and largest side of the random resize of each step; (0, 0) keeps `size`.
         images: distinct embedded scenes to train on (a data set on disk is used whole); first_image: the first one.
         epoch_images: images per epoch.
-        trunk: `NAME@DIGEST` or `NAME` of a frozen trunk whose cached features take the place of images; "" trains everything.
+        trunk: `NAME@DIGEST` or `NAME` of a frozen trunk whose cached features are the input; "" trains everything.
     """
 
     data: str = "figures-easy"

@@ -1,4 +1,6 @@
-"""Frozen trunks, on which a probe trains a part of a network. A trunk is a trained job whose backbone, neck and towers are kept.
+"""Frozen trunks, on which a probe trains a part of a network.
+
+A trunk is a trained job whose backbone, neck and towers are kept.
 
 Under a probe every row trains anew only its coordinate stage and what its head calls `probed`; the rest computes its
 features once per data set.
