@@ -224,12 +224,12 @@ def _profiles(folder: Path, batch: Batch, least: float) -> dict[tuple[int, int],
     """What a row says of each person (image, person) that it finds: of the best box of IoU `least` and more."""
     job, network = network_of(folder)
     dense = network(batch.images)
-    image, cell, _, _ = keep(dense, job.protocol.score_threshold, job.protocol.nms_threshold, 100_000)
-    cells = gather(dense, image, cell)
+    kept = keep(dense, job.protocol.score_threshold, job.protocol.nms_threshold)
+    cells = gather(dense, kept.image, kept.cell)
     said = network.coords(cells)
     profiles: dict[tuple[int, int], AxisProfile] = {}
     for i, g in batch.targets.present.nonzero().tolist():
-        overlap = box_iou(cells.boxes, batch.targets.boxes[i, g].expand_as(cells.boxes)) * (image == i)
+        overlap = box_iou(cells.boxes, batch.targets.boxes[i, g].expand_as(cells.boxes)) * (kept.image == i)
         if not len(overlap) or overlap.max() < least:
             continue
         p = int(overlap.argmax())
