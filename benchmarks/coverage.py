@@ -350,8 +350,8 @@ def savings(gain: float, simulations: int) -> dict[str, float]:
 
 def _split(claims: Sequence[ClaimResult]) -> tuple[list[bool], list[bool]]:
     """Which true claims hold, which false ones are decided."""
-    return [one.decision.state is Verdict.HOLDS for one in claims[:2]], [_decided(one) for one in claims[2:]]
+    return [one.verdict is Verdict.HOLDS for one in claims[:2]], [_decided(one) for one in claims[2:]]
 
 
 def _decided(one: ClaimResult) -> bool:
-    return one.decision.state is not Verdict.OPEN
+    return one.verdict is not Verdict.OPEN

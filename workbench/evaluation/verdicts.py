@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -23,11 +22,10 @@ class Verdict(StrEnum):
     OPEN = "open"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """A verdict and a sentence with its numbers."""
 
-    state: Verdict
+    verdict: Verdict
     reason: str
 
 
@@ -41,7 +39,7 @@ def said(value: float, metric: str) -> str:
     return f"{100 * value:+.2f}" if percent(metric) else f"{value:+.4f}"
 
 
-def verdict(interval: Interval, margin: float = 0.0, metric: str = "AP", unit: Unit = "seed") -> Decision:
+def interval_verdict(interval: Interval, margin: float = 0.0, metric: str = "AP", unit: Unit = "seed") -> Decision:
     """Is the difference better than `margin`? Holds or fails only if the whole interval says so.
 
     Args:
@@ -94,15 +92,15 @@ def block_verdict(
     Args:
         per_block: interval within each trunk.
         overall: interval over trunks, one difference per trunk (see `blocked_bootstrap`).
-        margin, metric: as `verdict`.
+        margin, metric: as `interval_verdict`.
     """
     if len(per_block) == 1:
         (only,) = per_block.values()
-        return verdict(only, margin, metric) if len(only.differences) < 2 else _one_trunk(only, metric)
+        return interval_verdict(only, margin, metric) if len(only.differences) < 2 else _one_trunk(only, metric)
     sides = {_side(interval.mean, margin, metric) for interval in per_block.values()}
     if sides not in ({1}, {-1}):
         return Decision(Verdict.OPEN, f"{_divided(per_block, margin, metric)}: {by_trunk(per_block, metric)}")
-    return verdict(overall, margin, metric, unit="trunk")
+    return interval_verdict(overall, margin, metric, unit="trunk")
 
 
 def _divided(per_block: Mapping[str, Interval], margin: float, metric: str) -> str:

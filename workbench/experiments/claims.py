@@ -28,7 +28,7 @@ from workbench.evaluation.intervals import (
     t_interval,
 )
 from workbench.evaluation.records import MatchRecords
-from workbench.evaluation.verdicts import FEW, Decision, Verdict, block_verdict, bound_of, by_trunk, verdict
+from workbench.evaluation.verdicts import FEW, Verdict, block_verdict, bound_of, by_trunk, interval_verdict
 from workbench.study import Better, Cheaper, PlannedJob, Study, StudyProtocol
 from workbench.training.run import Result
 
@@ -39,9 +39,12 @@ ALPHA = 0.05  # chance of a wrong verdict among all claims of a study
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """A claim, what the numbers say of it, and the interval behind that (None where nothing could be compared).
+    """A claim, what the numbers say of it, and why.
 
     Fields:
+        reason: a sentence with the numbers behind the verdict.
+        interval: of the difference; None where nothing could be compared.
+        per_trunk: the same on each trunk.
         p: of the margin, from this claim's interval alone; None where no statistic applies.
         adjusted: the same, corrected for all claims of the study and all looks; it must be below `ALPHA`.
         wanted: seeds per row (and trunk) that would decide it at the seen difference and spread; None: no number of
@@ -49,7 +52,8 @@ class ClaimResult:
     """
 
     claim: Better | Cheaper
-    decision: Decision
+    verdict: Verdict
+    reason: str
     interval: Interval | None = None
     per_trunk: dict[str, Interval] | None = None
     p: float | None = None
@@ -141,38 +145,37 @@ def _uncorrected(claim: Better, setting: StudyProtocol, found: list[Pair], read:
     per_trunk, overall = _intervals(claim.metric, found, read)
     p = pvalue(overall, _bound(claim))
     if not setting.trunks:
-        return ClaimResult(claim, verdict(overall, claim.margin, claim.metric), overall, p=p)
+        return ClaimResult(claim, *interval_verdict(overall, claim.margin, claim.metric), overall, p=p)
     if claim.from_scratch:
         numbers = by_trunk(per_trunk, claim.metric)
         reason = f"only networks trained whole can decide it, here the trunk was frozen ({numbers})"
-        return ClaimResult(claim, _open(reason), overall, per_trunk)
+        return ClaimResult(claim, Verdict.OPEN, reason, overall, per_trunk)
     if missing := [trunk for trunk in setting.trunks if trunk not in per_trunk]:
         return replace(
             _unmeasured(claim, setting, f"no complete pair on trunk {', '.join(missing)}"),
             interval=overall,
             per_trunk=per_trunk,
         )
-    return ClaimResult(claim, block_verdict(per_trunk, overall, claim.margin, claim.metric), overall, per_trunk, p=p)
+    return ClaimResult(claim, *block_verdict(per_trunk, overall, claim.margin, claim.metric), overall, per_trunk, p)
 
 
 def _unmeasured(claim: Better, setting: StudyProtocol, reason: str) -> ClaimResult:
     """Still one of the claims that are corrected for, if it will be one when it is measured."""
     frozen = claim.from_scratch and bool(setting.trunks)
-    return ClaimResult(claim, _open(reason), p=None if frozen else 1.0)
+    return ClaimResult(claim, Verdict.OPEN, reason, p=None if frozen else 1.0)
 
 
 def _corrected(one: ClaimResult, family: int, looks: int) -> ClaimResult:
     """Open unless the verdict stands after the correction; the reason says both p-values."""
     assert one.p is not None and one.adjusted is not None
-    state, reason = one.decision.state, one.decision.reason
     if one.p == 1:
         return one
     counted = " and ".join([f"{family} claims"] * (family > 1) + [f"{looks} looks"] * (looks > 1))
     both = f"p {_p(one.p)}" + f", corrected for {counted} {_p(one.adjusted)}" * bool(counted)
-    if state is Verdict.OPEN or one.adjusted < ALPHA:
-        return replace(one, decision=Decision(state, f"{reason}; {both}"))
-    alone = f"alone it {state}, corrected it does not: {both}, not below {ALPHA:g}; {reason}"
-    return replace(one, decision=_open(alone))
+    if one.verdict is Verdict.OPEN or one.adjusted < ALPHA:
+        return _with_reason(one, both)
+    alone = f"alone it {one.verdict}, corrected it does not: {both}, not below {ALPHA:g}; {one.reason}"
+    return replace(one, verdict=Verdict.OPEN, reason=alone)
 
 
 def _p(value: float) -> str:
@@ -182,7 +185,7 @@ def _p(value: float) -> str:
 def _with_forecast(one: ClaimResult, setting: StudyProtocol, level: float) -> ClaimResult:
     """An open claim with what it would take to decide it, at the difference and the spread seen so far."""
     interval = one.interval
-    if one.decision.state is not Verdict.OPEN or interval is None or len(interval.differences) < 2:
+    if one.verdict is not Verdict.OPEN or interval is None or len(interval.differences) < 2:
         return one
     assert isinstance(one.claim, Better)
     bound = _bound(one.claim)
@@ -228,7 +231,7 @@ def _outlook(seeds: int | None, images: float | None) -> str:
 
 
 def _with_reason(one: ClaimResult, more: str) -> ClaimResult:
-    return replace(one, decision=Decision(one.decision.state, f"{one.decision.reason}; {more}"))
+    return replace(one, reason=f"{one.reason}; {more}")
 
 
 def _bound(claim: Better) -> float:
@@ -239,10 +242,6 @@ def _known(metric: str, run: Result) -> bool:
     """Whether a run tells it. COCO's -1 says that no person counts."""
     value = run.metrics.get(metric, math.nan)
     return metric in get_args(Metric) or (math.isfinite(value) and value != -1)
-
-
-def _open(reason: str) -> Decision:
-    return Decision(Verdict.OPEN, reason)
 
 
 def _intervals(metric: str, found: list[Pair], read: Read) -> tuple[dict[str, Interval], Interval]:

@@ -284,12 +284,12 @@ def print_verdicts(judged: Sequence[ClaimResult]) -> None:
     """One line per claim."""
     screen = console()
     for judgement in judged:
-        claim, decision = judgement.claim, judgement.decision
-        screen.print(Text.assemble(f"{claim.id} ", _verdict(judgement), f": {claim.text}: {decision.reason}"))
+        claim = judgement.claim
+        screen.print(Text.assemble(f"{claim.id} ", _verdict(judgement), f": {claim.text}: {judgement.reason}"))
 
 
 def _verdict(judgement: ClaimResult) -> Text:
-    state = str(judgement.decision.state)
+    state = str(judgement.verdict)
     return Text(state, VERDICT_COLOURS[state])
 
 
@@ -303,7 +303,7 @@ def summary_text(
         mine = [result.metrics for cell, result in results if cell.row == row.label]
         means = [_mean(metrics.get(name) for metrics in mine) for name in names]
         lines.append([row.label, str(len(mine)), *("" if mean is None else f"{mean:.4g}" for mean in means)])
-    claims = [f"- {j.claim.id} **{j.decision.state}**: {j.claim.text}: {j.decision.reason}" for j in judged]
+    claims = [f"- {j.claim.id} **{j.verdict}**: {j.claim.text}: {j.reason}" for j in judged]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return "\n\n".join([study.question, f"`{setting.name}`: {setting.about}.", table, "\n".join(claims)])
 
@@ -322,7 +322,7 @@ def print_replay(found: Replay) -> None:
         used = f"{runs[claim.row]} and {runs[claim.than]}"
         out.add_row(Text(f"{claim.id} {claim.text}"), _verdict(whole), _verdict(shorter), used)
     console().print(out)
-    pairs = [(a.decision.state, b.decision.state) for a, b in zip(found.claims, found.course.claims, strict=True)]
+    pairs = [(a.verdict, b.verdict) for a, b in zip(found.claims, found.course.claims, strict=True)]
     same = sum(a is b for a, b in pairs)
     turned = sum(a is not b and "open" not in (a, b) for a, b in pairs)
     saved = found.jobs - found.course.jobs

@@ -27,7 +27,7 @@ from workbench.components.coords.regression import Regression
 from workbench.core.errors import Refused
 from workbench.core.provenance import commit
 from workbench.evaluation.intervals import Interval
-from workbench.evaluation.verdicts import Decision, Verdict
+from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import console, tracking
 from workbench.experiments.claims import ClaimResult
 from workbench.inference import cost, timing
@@ -238,18 +238,18 @@ def _judged(claim: Cheaper, measured: Measurement, level: float) -> ClaimResult:
     row, than = measured.of(claim.row), measured.of(claim.than)
     limit = f"claimed: at most {claim.times:g} times"
     if row is None or than is None:
-        return ClaimResult(claim, Decision(Verdict.OPEN, f"not measured; {limit}"))
+        return ClaimResult(claim, Verdict.OPEN, f"not measured; {limit}")
     if claim.metric == "gflops":
         counted = row.gflops / than.gflops
         state = Verdict.HOLDS if counted <= claim.times else Verdict.FAILS
-        return ClaimResult(claim, Decision(state, f"counted {counted:.3f} times; {limit}"))
+        return ClaimResult(claim, state, f"counted {counted:.3f} times; {limit}")
     found = time_ratio(row, than, measured.slack, level)
     state = Verdict.HOLDS if found.high <= claim.times else Verdict.FAILS if found.low > claim.times else Verdict.OPEN
     reason = (
         f"{found.mean:.3f} times, {100 * level:.3g} % interval {found.low:.3f} to {found.high:.3f}, {len(row.ms)} "
         f"rounds; {100 * measured.slack:.1f} % to either side is the instrument's own; {limit}"
     )
-    return ClaimResult(claim, Decision(state, reason), found)
+    return ClaimResult(claim, state, reason, found)
 
 
 # ------------------------------------------------------------------------------------------------------------ record
@@ -303,7 +303,7 @@ def write_costs(profile: TimingStudy, found: Measurement, judged: Sequence[Claim
     claims = (
         {"claim": j.claim.id, "text": j.claim.text, "row": j.claim.row, "than": j.claim.than}
         | {"metric": j.claim.metric, "times": cast(Cheaper, j.claim).times}
-        | {"verdict": str(j.decision.state), "reason": j.decision.reason}
+        | {"verdict": str(j.verdict), "reason": j.reason}
         | {name: None if j.interval is None else getattr(j.interval, name) for name in ("mean", "low", "high")}
         for j in judged
     )

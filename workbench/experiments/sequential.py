@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from workbench.core.errors import Refused
-from workbench.evaluation.verdicts import Decision, Verdict
+from workbench.evaluation.verdicts import Verdict
 from workbench.experiments.claims import ClaimResult, Read, Results, judge_claims, resampled_run
 from workbench.study import Better, PlannedJob, Study, StudyProtocol
 from workbench.training.run import Result
@@ -115,7 +115,7 @@ def follow_looks(
     cells = plan(count)
     room = 2 * _jobs(cells) if terms.budget is None else terms.budget
     _check(count, _jobs(cells), room)
-    claims = [ClaimResult(claim, Decision(Verdict.OPEN, "no look yet")) for claim in study.claims]
+    claims = [ClaimResult(claim, Verdict.OPEN, "no look yet") for claim in study.claims]
     for look in range(1, LOOKS + 1):
         results = [(cell, result) for cell in cells if (result := find(cell)) is not None]
         if missing := len(cells) - len(results):
@@ -143,20 +143,20 @@ def _look(
     claims: Sequence[ClaimResult], setting: StudyProtocol, results: Results, look: int, read: Read
 ) -> list[ClaimResult]:
     """The claims after a look. Decided ones are not judged again."""
-    undecided = [cast(Better, one.claim) for one in claims if one.decision.state is Verdict.OPEN]
+    undecided = [cast(Better, one.claim) for one in claims if one.verdict is Verdict.OPEN]
     fresh = iter(judge_claims(undecided, setting, results, LOOKS, read))
-    return [_dated(next(fresh), look) if one.decision.state is Verdict.OPEN else one for one in claims]
+    return [_dated(next(fresh), look) if one.verdict is Verdict.OPEN else one for one in claims]
 
 
 def _dated(one: ClaimResult, look: int) -> ClaimResult:
-    return replace(one, decision=Decision(one.decision.state, f"look {look}: {one.decision.reason}"))
+    return replace(one, reason=f"look {look}: {one.reason}")
 
 
 def _next(
     claims: Sequence[ClaimResult], cells: Sequence[PlannedJob], wish: Sequence[PlannedJob], budget: int
 ) -> tuple[list[PlannedJob], str]:
     """The cells of the next round, or none and why. The claim that needs the fewest seeds is served first."""
-    if all(one.decision.state is not Verdict.OPEN for one in claims):
+    if all(one.verdict is not Verdict.OPEN for one in claims):
         return [], "every claim is decided"
     helped = sorted((one for one in claims if one.wanted is not None), key=lambda one: one.wanted or 0)
     if not helped:

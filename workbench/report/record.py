@@ -282,7 +282,7 @@ def claims_frame(claims: Sequence[Better], judged: Sequence[ClaimResult]) -> Fra
         [
             {"claim": claim.id, "text": claim.text, "row": claim.row, "than": claim.than}
             | {"metric": claim.metric, "margin": claim.margin}
-            | {"verdict": str(j.decision.state), "reason": j.decision.reason}
+            | {"verdict": str(j.verdict), "reason": j.reason}
             | ({} if j.interval is None else {"mean": j.interval.mean, "low": j.interval.low, "high": j.interval.high})
             for claim, j in zip(claims, judged, strict=True)
         ]
@@ -308,7 +308,7 @@ def pairs_frame(claims: Sequence[Better], judged: Sequence[ClaimResult], named: 
     lines: list[dict[str, Any]] = []
     for claim, judgement in zip(claims, judged, strict=True):
         about = {"claim": claim.id if named else "", "row": claim.row, "than": claim.than, "metric": claim.metric}
-        about |= {"margin": claim.margin, "verdict": str(judgement.decision.state) if named else ""}
+        about |= {"margin": claim.margin, "verdict": str(judgement.verdict) if named else ""}
         scopes = {"": judgement.interval, **(judgement.per_trunk or {})}
         lines += [{**about, "trunk": trunk, **_ends(i)} for trunk, i in scopes.items() if i is not None]
     return pd.DataFrame(lines)
