@@ -113,14 +113,14 @@ def _recorded(path: Path, _: int, metric: Metric) -> Resampled:
 
 
 def judge_study(study: Study, setting: StudyProtocol, results: Results) -> list[ClaimResult]:
-    """One judgement per claim, in the order of the study, from one look at its results."""
+    """One result per claim, in the order of the study, from one look at its results."""
     return judge_claims(study.claims, setting, results)
 
 
 def judge_claims(
     claims: Sequence[Better], setting: StudyProtocol, results: Results, looks: int = 1, read: Read = resampled_run
 ) -> list[ClaimResult]:
-    """One judgement per claim, corrected for all of them.
+    """One result per claim, corrected for all of them.
 
     Args:
         looks: how often the claims are judged at most while seeds are added; each look gets an equal part of `ALPHA`.

@@ -77,7 +77,7 @@ class SequentialState:
 
     Fields:
         cells: every cell asked for so far, round by round; jobs: how many different jobs that is, of `budget`.
-        claims: the judgements in the order of the study, each as its last look left it.
+        claims: a result per claim, in the order of the study, each as its last look left it.
         looks: taken so far.
         ends: why no more cells are asked for.
     """
@@ -106,7 +106,7 @@ def follow_looks(
         plan: every cell of the study with so many seeds per row; find: the result of a cell, None if there is none yet.
         terms: its jobs include those of the first round.
         most: seeds per row at most; None is no limit.
-        read: as `judge.verdicts`.
+        read: as in `judge_claims`.
 
     Raises:
         Refused: a first round of one seed, or one that is above the budget.
