@@ -14,10 +14,9 @@ from tests.evaluation.test_coco_ap import found, golden, person, scene
 from workbench.core.errors import Refused
 from workbench.core.skeletons import COCO
 from workbench.evaluation.bootstrap import (
-    Metric,
-    ap_from_records,
     blocked_bootstrap,
     image_weights,
+    metric_from_records,
     paired_bootstrap,
     resample,
     resampled_metric,
@@ -44,7 +43,7 @@ def ttest(values: Any) -> Any:
 
 
 def compared(
-    a: list[MatchRecords], b: list[MatchRecords], resamples: int = 2_000, seed: int = 0, metric: Metric = "AP"
+    a: list[MatchRecords], b: list[MatchRecords], resamples: int = 2_000, seed: int = 0, metric: str = "AP"
 ) -> Interval:
     """b - a over images and seeds."""
     drawn_a, drawn_b = ([resample(r, metric, resamples, seed) for r in side] for side in (a, b))
@@ -84,7 +83,7 @@ def street(seed: int, copies: list[int], classes: int = 1) -> tuple[dict[str, An
 def test_unit_weights_give_the_evaluation(name: str, score: str) -> None:
     ours = golden(name, score=score)
     for metric in ("AP", "AP50", "AP75", "mOKS", "NME"):
-        assert ap_from_records(ours.records, metric=metric) == pytest.approx(ours[metric], abs=1e-13)
+        assert metric_from_records(ours.records, metric=metric) == pytest.approx(ours[metric], abs=1e-13)
 
 
 @pytest.mark.parametrize("classes", [1, 3])
@@ -104,7 +103,7 @@ def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     records = golden("coco").records
     weights = image_weights(len(records.image_ids), 50, 1)
     whole = resampled_metric(records, weights)
-    monkeypatch.setattr("workbench.evaluation.bootstrap._CELLS", 1)
+    monkeypatch.setattr("workbench.evaluation.average_precision.CELLS", 1)
     assert np.array_equal(whole, resampled_metric(records, weights))
 
 
@@ -116,11 +115,11 @@ def test_undefined_resamples() -> None:
     interval = compared([records], [records], 50)
     assert (interval.mean, interval.low, interval.high) == (0, 0, 0)
     nobody = evaluate_coco(scene(), [], COCO.sigmas).records
-    assert ap_from_records(nobody) == -1
+    assert metric_from_records(nobody) == -1
     undefined = compared([nobody] * 2, [nobody] * 2, 20)
     assert interval_verdict(undefined).verdict is Verdict.OPEN and "not measured" in interval_verdict(undefined).reason
     empty = evaluate_coco({}, [], COCO.sigmas).records
-    assert ap_from_records(empty) == -1 and np.isnan(compared([empty], [empty], 20).mean)
+    assert metric_from_records(empty) == -1 and np.isnan(compared([empty], [empty], 20).mean)
 
 
 def test_image_weights_draw_with_replacement() -> None:
@@ -157,7 +156,7 @@ def test_two_thousand_resamples_in_seconds() -> None:
     start = time.process_time()
     values = resampled_metric(records, weights)
     assert time.process_time() - start < 10
-    assert values.std() > 0 and values.mean() == pytest.approx(ap_from_records(records), abs=0.01)
+    assert values.std() > 0 and values.mean() == pytest.approx(metric_from_records(records), abs=0.01)
 
 
 def averages(values: np.ndarray) -> MatchRecords:
@@ -203,7 +202,7 @@ def test_average_precision_difference_is_seen() -> None:
     bad = [replace(records, scores=rng.random(len(records.scores))) for _ in range(3)]
     good = replace(records, scores=records.matched.mean(1) + rng.random(len(records.scores)))
     interval = compared(bad, [good] * 3, 300)
-    assert interval.mean == pytest.approx(np.mean([ap_from_records(good) - ap_from_records(r) for r in bad]))
+    assert interval.mean == pytest.approx(np.mean([metric_from_records(good) - metric_from_records(r) for r in bad]))
     assert interval_verdict(interval).verdict is Verdict.HOLDS
     assert interval_verdict(compared([good] * 3, bad, 300)).verdict is Verdict.FAILS
 
@@ -385,8 +384,8 @@ def test_unpaired_input_is_refused() -> None:
     with pytest.raises(Refused, match="different images"):
         compared([two], [three], 5)
     with pytest.raises(Refused, match="expected"):
-        ap_from_records(two, np.ones(3))
+        metric_from_records(two, np.ones(3))
     with pytest.raises(Refused, match="AR"):
-        resampled_metric(two, np.ones((1, 2)), "AR")  # pyright: ignore[reportArgumentType]
+        resampled_metric(two, np.ones((1, 2)), "AR")
     with pytest.raises(Refused, match="needs two"):
         t_interval([0.1])

@@ -532,7 +532,7 @@ def test_costs_of_the_study_stand_beside_its_claims(record: Record, home: Path) 
     profiling.write_costs(profile, measured, judged)
     timed = load_record(asked, SETTING, home)
     lines = text(page.costs(timed)).splitlines()
-    assert lines[2].startswith("| base | 2.00 M | 15.500 | 90.0 | 80.0 to 100.0 | 1.000 (1.000 to 1.000) |")
+    assert lines[2].startswith("| base | 2.00 | 15.500 | 90.0 | 80.0 to 100.0 | 1.000 (1.000 to 1.000) |")
     assert lines[3].startswith("| more | 2.00 M | 15.500 | 135.0 | 120.0 to 150.0 | 1.500 (1.500 to 1.500) |")
     assert "1 thread" in lines[-1] and "box" in lines[-1] and "other processes on 1.1 cores" in lines[-1]
     assert "the same network timed twice differs by up to 2.0 %" in lines[-1]

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from workbench.core.errors import Refused
+from workbench.tensors import Floats
 
-Floats = NDArray[np.float64]
 MOST = 100  # seeds, trunks or times the images beyond which a difference counts as undecidable
 
 
@@ -100,7 +100,11 @@ def seeds_needed(interval: Interval, bound: float = 0.0, level: float = 0.95, mo
 
 
 def repeats_needed(
-    per_block: Mapping[str, Interval], overall: Interval, bound: float = 0.0, level: float = 0.95, most: int = MOST
+    per_block: Mapping[str, Interval],
+    overall: Interval,
+    bound: float = 0.0,
+    level: float = 0.95,
+    most: int = MOST,
 ) -> int | None:
     """The number of seeds on each of the same blocks at which the overall interval would leave `bound` out.
 

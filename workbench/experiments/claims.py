@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import cast, get_args
+from typing import cast
 
 from workbench.core.errors import Refused
-from workbench.evaluation.bootstrap import Metric, Resampled, blocked_bootstrap, paired_bootstrap, resample
+from workbench.evaluation.bootstrap import Resampled, blocked_bootstrap, paired_bootstrap, resample
 from workbench.evaluation.intervals import (
     MOST,
     Interval,
@@ -27,13 +27,14 @@ from workbench.evaluation.intervals import (
     seeds_needed,
     t_interval,
 )
+from workbench.evaluation.metrics import METRICS, UNDEFINED
 from workbench.evaluation.records import MatchRecords
 from workbench.evaluation.verdicts import FEW, Verdict, block_verdict, bound_of, by_trunk, interval_verdict
 from workbench.study import Better, Cheaper, PlannedJob, Study, StudyProtocol
 from workbench.training.run import Result
 
 Results = Sequence[tuple[PlannedJob, Result]]
-Read = Callable[[Result, Metric], Resampled]
+Read = Callable[[Result, str], Resampled]
 ALPHA = 0.05  # chance of a wrong verdict among all claims of a study
 
 
@@ -99,7 +100,7 @@ def noise_floor(study: Study, results: Results, metric: str = "AP") -> list[floa
     ]
 
 
-def resampled_run(result: Result, metric: Metric) -> Resampled:
+def resampled_run(result: Result, metric: str) -> Resampled:
     """The resampled metric of a run, from its match records. Computed once per process."""
     path = result.folder / "records.npz"
     if not path.exists():
@@ -108,7 +109,7 @@ def resampled_run(result: Result, metric: Metric) -> Resampled:
 
 
 @lru_cache(maxsize=4096)
-def _recorded(path: Path, _: int, metric: Metric) -> Resampled:
+def _recorded(path: Path, _: int, metric: str) -> Resampled:
     return resample(MatchRecords.load(path), metric)
 
 
@@ -241,15 +242,15 @@ def _bound(claim: Better) -> float:
 def _known(metric: str, run: Result) -> bool:
     """Whether a run tells it. COCO's -1 says that no person counts."""
     value = run.metrics.get(metric, math.nan)
-    return metric in get_args(Metric) or (math.isfinite(value) and value != -1)
+    return METRICS[metric].resample is not None or (math.isfinite(value) and value != UNDEFINED)
 
 
 def _intervals(metric: str, found: list[Pair], read: Read) -> tuple[dict[str, Interval], Interval]:
     """The difference row - than on each trunk and overall; image by image where match records hold the metric."""
     trunks = [pair.trunk for pair in found]
     blocked = any(trunks)
-    if metric in get_args(Metric):
-        than, row = ([read(run, cast(Metric, metric)) for run in side] for side in _sides(found))
+    if METRICS[metric].resample is not None:
+        than, row = ([read(run, metric) for run in side] for side in _sides(found))
         if blocked:
             return blocked_bootstrap(than, row, trunks)
         return {}, paired_bootstrap(than, row)

@@ -17,6 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from workbench.evaluation.metrics import METRICS, Place, metrics_at
 from workbench.study import PlannedJob, Study, StudyProtocol
 from workbench.training.run import FLAT, Progress, Result, last_gain
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 PLAIN_EVERY = 15.0  # seconds between two lines where no display can be drawn
 WIDE = 160  # columns of a table that goes into a file
-QUALITY = ("AP", "AP50", "AP75", "AR", "mOKS")
-COST = ("params, M", "gflops")
 
 
 class JobState(StrEnum):
@@ -138,7 +137,7 @@ def _running(named: Mapping[str, PlannedJob], running: Mapping[str, Progress | N
         else:
             table.add_row(
                 *(cell.row, str(cell.seed), cell.trunk, f"{progress.epoch}/{progress.epochs}"),
-                *(f"{progress.images_per_s:.0f}", _number(progress.metrics.get("AP"), 100, 1)),
+                *(f"{progress.images_per_s:.0f}", METRICS["AP"].text(progress.metrics.get("AP", math.nan))),
                 *(_losses(progress.terms), _clock(progress.seconds_left)),
             )
     return table
@@ -198,12 +197,11 @@ def print_table(study: Study, setting: StudyProtocol, results: Sequence[tuple[Pl
         return
     trunks = [trunk for trunk in setting.trunks if trunk]
     spread = "AP - first, ± sd over " + ("trunks" if trunks else "seeds")
-    cited = any(row.cited for row in study.rows)
+    cited, shown = any(row.cited for row in study.rows), metrics_at(Place.TERMINAL)
     heads = [
         "row",
         "n",
-        *QUALITY,
-        *COST,
+        *(metric.column for metric in shown),
         spread,
         *(f"AP {trunk}" for trunk in trunks),
         *(["published"] if cited else []),
@@ -216,11 +214,9 @@ def print_table(study: Study, setting: StudyProtocol, results: Sequence[tuple[Pl
         out.add_row(
             Text(row.label),
             str(len(mine)),
-            *(_number(_mean(m.get(name) for m in mine.values()), 100, 1) for name in QUALITY),
-            _number(_mean(m.get("params") for m in mine.values()), 1e-6, 2),
-            _number(_mean(m.get("gflops") for m in mine.values()), 1, 2),
+            *(metric.text(_mean(m.get(metric.name) for m in mine.values())) for metric in shown),
             "" if row.label == first else _difference(differences_to_first(mine, base)),
-            *(_number(_mean(m.get("AP") for (_, t), m in mine.items() if t == trunk), 100, 1) for trunk in trunks),
+            *(METRICS["AP"].text(_mean(m.get("AP") for (_, t), m in mine.items() if t == trunk)) for trunk in trunks),
             *([f"{row.cited.value:g} ({row.cited.source})" if row.cited else ""] if cited else []),
         )
     console().print(out)
@@ -247,13 +243,10 @@ def _difference(values: Sequence[float]) -> str:
     return f"{100 * statistics.fmean(values):+.1f}{spread}"
 
 
-def _mean(values: Iterable[float | None]) -> float | None:
+def _mean(values: Iterable[float | None]) -> float:
+    """Of the values that there are; nan where there is none."""
     known = [value for value in values if value is not None and math.isfinite(value)]
-    return statistics.fmean(known) if known else None
-
-
-def _number(value: float | None, factor: float, digits: int) -> str:
-    return "" if value is None else f"{value * factor:.{digits}f}"
+    return statistics.fmean(known) if known else math.nan
 
 
 def print_noise_floor(differences: Sequence[float]) -> None:
@@ -297,12 +290,12 @@ def summary_text(
     study: Study, setting: StudyProtocol, results: Sequence[tuple[PlannedJob, Result]], judged: Sequence[ClaimResult]
 ) -> str:
     """Question, means per row and verdicts in Markdown: what the record says of a study under a setting."""
-    names = (*QUALITY, "NME", "gflops")
+    names = [metric.name for metric in metrics_at(Place.MLFLOW)]
     lines = [["row", "n", *names], ["---"] * (2 + len(names))]
     for row in study.rows:
         mine = [result.metrics for cell, result in results if cell.row == row.label]
         means = [_mean(metrics.get(name) for metrics in mine) for name in names]
-        lines.append([row.label, str(len(mine)), *("" if mean is None else f"{mean:.4g}" for mean in means)])
+        lines.append([row.label, str(len(mine)), *("" if math.isnan(mean) else f"{mean:.4g}" for mean in means)])
     claims = [f"- {j.claim.id} **{j.verdict}**: {j.claim.text}: {j.reason}" for j in judged]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return "\n\n".join([study.question, f"`{setting.name}`: {setting.about}.", table, "\n".join(claims)])

@@ -27,6 +27,7 @@ from workbench.components.coords.regression import Regression
 from workbench.core.errors import Refused
 from workbench.core.provenance import commit
 from workbench.evaluation.intervals import Interval
+from workbench.evaluation.metrics import METRICS
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import console, tracking
 from workbench.experiments.claims import ClaimResult
@@ -264,16 +265,16 @@ def _summary(one: Reading, first: Reading) -> dict[str, float]:
 
 def cost_table(profile: TimingStudy, found: Measurement) -> Table:
     """Cost of each line."""
-    heads = ("row", "persons", "params, M", "gflops", "ms, median", "p10 to p90", "times the first, 95 % interval")
+    counted = [METRICS[name] for name in ("params", "gflops", "latency_ms_p50")]
+    costs = [metric.column for metric in counted]
+    heads = ("row", "persons", *costs, "p10 to p90", "times the first, 95 % interval")
     out = Table(*heads, title=f"{profile.name}: cost", header_style="dim", title_justify="left")
     for one in found.readings:
         s = _summary(one, found.readings[0])
         out.add_row(
             Text(one.row),
             f"{one.persons}",
-            f"{s['params'] / 1e6:.2f}",
-            f"{s['gflops']:.3f}",
-            f"{s['latency_ms_p50']:.1f}",
+            *(metric.text(s[metric.name]) for metric in counted),
             f"{s['latency_ms_p10']:.1f} to {s['latency_ms_p90']:.1f}",
             f"{s['latency_ratio']:.3f} [{s['ratio_low']:.3f}, {s['ratio_high']:.3f}]",
         )

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.files import locked
+from workbench.evaluation.metrics import Place, metrics_at
 from workbench.study import PlannedJob, Study, StudyProtocol
 
 # read when mlflow is imported
@@ -38,9 +39,7 @@ ARTIFACTS = (
 CHUNK = 1_000  # metrics in a batch: MLflow's limit
 VALUE = 500  # characters of a parameter
 VIEW = "workbench"  # the key of the saved view
-COLUMNS = ("AP", "mOKS", "NME", "gflops", "latency_ms_p50", "params")
 NOTE = 8_000  # characters of a description: MLflow's limit for a tag
-SHOWN = ("AP", "AP50", "AP75", "AR", "mOKS", "NME", "params", "gflops", "latency_ms_p50", "latency_ms_p90")
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -164,7 +163,7 @@ class MlflowRecord:
         lines = [
             self._study.question,
             f"**{cell.row}**, seed {cell.seed}{where}. Protocol `{self._setting.name}`: {self._setting.about}.",
-            _columns({name: metrics[name] for name in SHOWN if name in metrics}),
+            _columns({m.name: metrics[m.name] for m in metrics_at(Place.MLFLOW) if m.name in metrics}),
             "What the rows differ in, and what it is here:",
             "\n".join(["| | |", "|---|---|", *(f"| {path} | {value} |" for path, value in factors.items())]),
         ]
@@ -211,6 +210,8 @@ def _view() -> str:
 
     Its form is what MLflow 3.17 writes when a view is saved in the browser; the browser test opens it.
     """
+    columns = [f"params.`{name}`" for name in ("row", "seed", "trunk")]
+    columns += [f"metrics.`{metric.name}`" for metric in metrics_at(Place.MLFLOW)]
     state = {
         "searchFilter": "tags.`workbench.role` = 'job'",
         "orderByKey": "metrics.`AP`",
@@ -219,7 +220,7 @@ def _view() -> str:
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
-        "selectedColumns": [*(f"params.`{p}`" for p in ("row", "seed", "trunk")), *(f"metrics.`{m}`" for m in COLUMNS)],
+        "selectedColumns": columns,
         "columnOrder": [],
         "columnWidths": {},
         "runsHiddenMode": "FIRST_20_RUNS",

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from workbench.evaluation.verdicts import percent
+from workbench.evaluation.metrics import METRICS, PERCENT, with_intervals
 from workbench.report.examples import AxisProfile, Example, Person
 from workbench.report.findings import latency_text
 from workbench.report.frames import Frame
@@ -76,10 +76,8 @@ def _title(figure: Figure, text: str, width: float = WIDTH) -> None:
 
 def _unit(metric: str) -> tuple[float, str]:
     """By what a metric is multiplied to be shown, and its unit."""
-    if percent(metric):
-        return 100.0, "points"
-    units = {"latency_ms_p50": "ms", "latency_ms_p90": "ms", "gflops": "10⁹ multiply-adds", "NME": "root of area"}
-    return 1.0, units.get(metric, "")
+    shown = METRICS[metric].shown
+    return shown.factor, "points" if shown is PERCENT else shown.unit
 
 
 # ---------------------------------------------------------------------------------------------------------- forest
@@ -169,24 +167,24 @@ def _margin(axis: Axes, y: float, line: Mapping[str, Any], scale: float) -> None
 
 
 def quality_figure(runs: Frame, rows: Frame, labels: Sequence[str], title: str) -> Figure:
-    """AP, mean OKS and error beside each other: every run as a dot, the mean with its intervals above."""
+    """Metrics beside each other: every run as a dot, the mean with its intervals above."""
     figure = _figure(WIDTH, 1.8 + 0.38 * len(labels))
     look = styles(labels)
-    panels = (("AP", "AP, %"), ("mOKS", "mean OKS per person, %"), ("NME", "mean error, root of area (less is better)"))
-    axes = figure.subplots(1, 3, sharey=True)
-    for axis, (metric, text) in zip(axes, panels, strict=True):
-        scale = 100 if percent(metric) else 1
+    panels = [metric for metric in with_intervals() if metric.name in runs]
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axis, metric in zip(axes, panels, strict=True):
+        scale = metric.shown.factor
         for y, label in enumerate(labels):
-            values = runs.loc[runs["row"] == label, metric] * scale
+            values = runs.loc[runs["row"] == label, metric.name] * scale
             axis.plot(values, [y + 0.2] * len(values), "o", ms=3.5, color=look[label].colour, alpha=0.5, mew=0)
             axis.plot([values.mean()], [y], look[label].marker, ms=7, color=look[label].colour)
             for kind, line in _LINES.items():
-                if ends := _interval(rows, label, metric, kind):
+                if ends := _interval(rows, label, metric.name, kind):
                     axis.plot([e * scale for e in ends], [y, y], color=look[label].colour, **line)
-        if percent(metric):
+        if metric.shown is PERCENT:
             left, right = axis.get_xlim()
             axis.set_xlim(max(left, 0), min(right, 100))
-        axis.set_xlabel(text)
+        axis.set_xlabel(metric.label)
         axis.grid(axis="x", alpha=0.25)
     axes[0].set_yticks(range(len(labels)), labels)
     axes[0].set_ylim(len(labels) - 0.4, -0.6)

@@ -27,10 +27,11 @@ from workbench import study as studies
 from workbench.core.errors import Refused
 from workbench.evaluation.bootstrap import Resampled, blocked_bootstrap, paired_bootstrap
 from workbench.evaluation.intervals import Interval
+from workbench.evaluation.metrics import with_intervals
 from workbench.experiments import protocols, sequential
 from workbench.experiments.claims import ClaimResult, Results, judge_study
 from workbench.experiments.claims import resampled_run as resampled
-from workbench.report.frames import INTERVAL_OF, Frame
+from workbench.report.frames import Frame
 from workbench.report.slices import slices_frame
 from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol
 from workbench.training.run import Result, read_result
@@ -265,7 +266,7 @@ def rows_frame(study: Study, results: Results) -> Frame:
     for row in study.rows:
         mine = [(cell, result) for cell, result in results if cell.row == row.label]
         seeds = len({cell.seed for cell, _ in mine})
-        for metric in INTERVAL_OF if mine else ():
+        for metric in (m.name for m in with_intervals() if mine):
             about = {"row": row.label, "metric": metric, "runs": len(mine), "seeds": seeds}
             lines.append(about | _ends(_of_row([resampled(r, metric) for _, r in mine], [c.trunk for c, _ in mine])))
     return pd.DataFrame(lines)
