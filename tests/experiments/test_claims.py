@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.added import ADDED
 from workbench.core.errors import Refused
 from workbench.evaluation.bootstrap import Resampled
+from workbench.evaluation.metrics import Metric
 from workbench.evaluation.records import MatchRecords
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments.claims import ALPHA, ClaimResult, judge_study, pairs, resampled_run
@@ -271,3 +273,16 @@ def test_pairs_are_of_the_same_seed_and_trunk(tmp_path: Path) -> None:
     found = pairs(CLAIM, results)
     assert [(pair.trunk, pair.seed) for pair in found] == [("x", 0), ("x", 1), ("y", 0)]
     assert len({pair.row.key for pair in found} | {pair.than.key for pair in found}) == 6
+
+
+def test_a_metric_that_is_added_to_the_table_can_be_claimed(judged: Callable[..., ClaimResult], added: Metric) -> None:
+    """Of a metric of which less is better the row with the lower numbers wins."""
+    found = judged(lambda row, seed, trunk: (32 if row == "a" else 16) + seed, replace(CLAIM, metric=added.name))
+    assert found.verdict is Verdict.HOLDS and f" {added.name}, 95 % interval" in found.reason
+    assert found.interval is not None and (found.interval.mean > 0) == (added.better == "higher")
+
+
+def test_what_no_entry_of_the_table_measures_can_not_be_claimed() -> None:
+    for name in (ADDED[0].name, "params", "latency_ms_p50"):
+        with pytest.raises(Refused, match=f"claim C speaks of {name!r}; training decides AP, .*, and what a row costs"):
+            study(replace(CLAIM, metric=name))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO as Api
 
+from workbench.core.crowding import crowd_index
 from workbench.core.errors import Refused
 from workbench.core.skeletons import COCO
 from workbench.data.draw import contact_sheet, draw_persons
@@ -30,7 +31,7 @@ from workbench.data.synthetic.paint import (
     hard_look,
     paint_person,
 )
-from workbench.data.synthetic.scene import crowd_index, label, render, visibility
+from workbench.data.synthetic.scene import label, render, visibility
 from workbench.tensors import Sample
 
 FIELDS = ("image", "boxes", "keypoints", "visible", "areas", "labels", "keypoint_weights", "image_id", "crowd_index")
