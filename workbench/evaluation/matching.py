@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from workbench.evaluation.records import OKS_THRESHOLDS
 from workbench.tensors import Flags, Floats, Ints
 
-Size = Literal["all", "medium", "large"]
-SIZES: tuple[Size, ...] = get_args(Size)  # the size ranges of persons, by name
+PersonSize = Literal["all", "medium", "large"]
+PERSON_SIZES: tuple[PersonSize, ...] = get_args(PersonSize)  # the size ranges of persons, by name
 MAX_DETECTIONS = 20  # of a group that count
 # lowest and highest area of each
 AREA_RANGES: Floats = np.asarray([(0, 1e5**2), (32**2, 96**2), (96**2, 1e5**2)], np.float64)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from workbench.core.errors import Refused
 from workbench.evaluation.average_precision import resampled_ap
-from workbench.evaluation.matching import SIZES, Size
+from workbench.evaluation.matching import PERSON_SIZES, PersonSize
 from workbench.evaluation.records import OKS_THRESHOLDS, MatchRecords
 from workbench.tensors import Floats
 
@@ -59,7 +59,7 @@ class Average:
 
     of: Literal["precision", "recall"]
     thresholds: tuple[float, ...] = ()
-    size: Size = "all"
+    size: PersonSize = "all"
     crowding: Span | None = None
 
     def __post_init__(self) -> None:
@@ -77,7 +77,8 @@ class Average:
     def value(self, records: MatchRecords, curves: CurvesOf) -> float:
         """On all images."""
         found = curves(self.crowding)
-        values = (found.precision if self.of == "precision" else found.recall)[:, SIZES.index(self.size), self.columns]
+        values = found.precision if self.of == "precision" else found.recall
+        values = values[:, PERSON_SIZES.index(self.size), self.columns]
         known = values[values > UNDEFINED]
         return float(known.mean()) if len(known) else UNDEFINED
 
@@ -179,14 +180,18 @@ class Metric:
         text = self.axis or f"{self.column}, {self.shown.unit}".removesuffix(", ")
         return text if self.better == "higher" else f"{text} (less is better)"
 
+    def scaled(self, value: Any) -> Any:
+        """A value, or many of them, in the unit in which they are shown."""
+        return value * self.shown.factor
+
     def text(self, value: float) -> str:
         """A value as it is shown, without its unit; nothing for nan."""
-        return "" if math.isnan(value) else f"{value * self.shown.factor:.{self.shown.digits}f}"
+        return "" if math.isnan(value) else f"{self.scaled(value):.{self.shown.digits}f}"
 
     def difference(self, value: float, more: int = 0) -> str:
         """A difference as it is shown, in points where the metric is in percent; `more` digits than a value has."""
         digits = self.shown.digits + more
-        return f"{round(value * self.shown.factor, digits) + 0.0:+.{digits}f}"  # + 0.0: there is no -0.0
+        return f"{round(self.scaled(value), digits) + 0.0:+.{digits}f}"  # + 0.0: there is no -0.0
 
     def towards_better(self, difference: float) -> float:
         """A difference with the sign that makes more of it better. Done twice it is the difference again."""

@@ -11,7 +11,7 @@ from pycocotools import coco as _coco
 from pycocotools import cocoeval as _cocoeval
 
 from workbench.evaluation.coco_ap import AreaFrom, Evaluation, recorded_crowd_index, result_rows, with_areas
-from workbench.evaluation.matching import SIZES
+from workbench.evaluation.matching import PERSON_SIZES
 from workbench.evaluation.metrics import METRICS, UNDEFINED, Curves, Measure, Span, measures
 from workbench.evaluation.records import OKS_THRESHOLDS, MatchRecords
 from workbench.tensors import Detections
@@ -84,7 +84,7 @@ def _evaluation(truth: Index, results: Index, sigmas: Sequence[float], wanted: M
 def _curves(scored: Any) -> Curves:
     """Without any image: as if no person counted."""
     if scored is None:
-        nothing = np.full((1, len(SIZES), len(OKS_THRESHOLDS), 1), UNDEFINED)
+        nothing = np.full((1, len(PERSON_SIZES), len(OKS_THRESHOLDS), 1), UNDEFINED)
         return Curves(nothing, nothing[..., 0])
     precision, recall = scored.eval["precision"][..., 0], scored.eval["recall"][..., 0]  # (T, R, C, A), (T, C, A)
     return Curves(precision.transpose(2, 3, 0, 1), recall.transpose(1, 2, 0))

@@ -239,8 +239,8 @@ def differences_to_first(
 def _difference(values: Sequence[float]) -> str:
     if not values:
         return ""
-    spread = f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else " (one)"
-    return f"{100 * statistics.fmean(values):+.1f}{spread}"
+    spread = f" ± {METRICS['AP'].text(statistics.stdev(values))}" if len(values) > 1 else " (one)"
+    return f"{METRICS['AP'].difference(statistics.fmean(values))}{spread}"
 
 
 def _mean(values: Iterable[float | None]) -> float:
@@ -252,7 +252,7 @@ def _mean(values: Iterable[float | None]) -> float:
 def print_noise_floor(differences: Sequence[float]) -> None:
     """What an A/A row says."""
     if differences:
-        each = ", ".join(f"{100 * d:+.1f}" for d in differences)
+        each = ", ".join(map(METRICS["AP"].difference, differences))
         console().print(f"noise floor: the same row with other seeds differs by {each} AP")
 
 
@@ -265,8 +265,8 @@ def print_warnings(results: Sequence[tuple[PlannedJob, Result]]) -> None:
     rising = sum(abs(gain) >= FLAT for gain in gains)
     if rising:
         console().print(
-            f"{rising} of {len(gains)} curves still move by {100 * FLAT:.1f} AP or more in the last quarter, "
-            f"at most {100 * max(gains, key=abs):+.1f}: longer runs may order these rows otherwise"
+            f"{rising} of {len(gains)} curves still move by {METRICS['AP'].text(FLAT)} AP or more in the last quarter, "
+            f"at most {METRICS['AP'].difference(max(gains, key=abs))}: longer runs may order these rows otherwise"
         )
 
 

@@ -112,7 +112,7 @@ def curves_finding(gains: Frame) -> str:
     text = f"{flat(gains)} of {len(gains)} curves are flat at the end"
     if flat(gains) == len(gains):
         return text
-    return f"{text}; {still.idxmax()} still rises most, by {100 * still.max():.1f} AP in the last quarter"
+    return f"{text}; {still.idxmax()} still rises most, by {METRICS['AP'].text(still.max())} AP in the last quarter"
 
 
 def slices_finding(means: Frame, by: str) -> str:

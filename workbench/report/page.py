@@ -305,12 +305,12 @@ def flatness(record: Record) -> Text:
     lines = []
     if len(gains):
         lines.append(
-            f"Flat at the end (less than {100 * FLAT:.1f} AP over the last quarter): {tables.flat(gains)} of "
+            f"Flat at the end (less than {METRICS['AP'].text(FLAT)} AP over the last quarter): {tables.flat(gains)} of "
             f"{len(gains)} curves. Gain over the last quarter, AP, mean over runs and largest:"
         )
         by_row = gains.groupby("row")["gain"]
         each = [(r, by_row.mean()[r], by_row.max()[r]) for r in tables.labels(record) if r in by_row.groups]
-        rows = [[label, f"{100 * mean:+.1f}", f"{100 * most:+.1f}"] for label, mean, most in each]
+        rows = [[label, *map(METRICS["AP"].difference, gained)] for label, *gained in each]
         lines += ["", table_text(["row", "mean", "largest"], rows), ""]
     else:
         lines.append("The curves have too few points to say whether they are flat.")
@@ -352,8 +352,8 @@ def examples(record: Record) -> Piece:
         shown = networks.find_examples(chosen)
         spread = [max(e.quality.values()) - min(e.quality.values()) for e in shown]
         title = (
-            f"Where rows disagree most: mean OKS of an image differs by {100 * min(spread):.0f} to "
-            f"{100 * max(spread):.0f} points ({_run(chosen)})"
+            f"Where rows disagree most: mean OKS of an image differs by {METRICS['mOKS'].scaled(min(spread)):.0f} to "
+            f"{METRICS['mOKS'].scaled(max(spread)):.0f} points ({_run(chosen)})"
         )
         return _picture(figures.examples_figure(shown, list(chosen.folders), title), title)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from workbench.core.crowding import crowd_index
 from workbench.core.errors import Refused
 from workbench.core.skeletons import COCO
-from workbench.data.synthetic.body import ANGLES, FAMILIES, Bodies, Floats, project, sample_angles
+from workbench.data.synthetic.body import ANGLES, FAMILIES, Bodies, project, sample_angles
 from workbench.data.synthetic.paint import (
     FACE_SHOWS,
     MOST_PEOPLE,
@@ -34,7 +34,7 @@ from workbench.data.synthetic.paint import (
     paint_person,
     wild_backdrop,
 )
-from workbench.tensors import Sample
+from workbench.tensors import Floats, Sample
 
 RENDERER_VERSION: Final = 1  # part of the cache's name: raise it whenever a pixel or a label changes
 SMALLEST: Final = 32
