@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from workbench.core.errors import Refused
-from workbench.evaluation.coco_ap import COCO_STATS, CROWD_SPLITS, CROWD_STATS
+from workbench.evaluation.metrics import claimable
 from workbench.models.catalog import filled
 from workbench.models.job import Job, Protocol, Recipe
 from workbench.models.trunk import trunk_identity
@@ -17,7 +17,6 @@ from workbench.models.variant import Variant
 
 # Dotted paths and their new values; as a function, of the base after scaling.
 Changes = Mapping[str, Any] | Callable[[Variant], Mapping[str, Any]]
-METRICS = tuple(dict.fromkeys((*COCO_STATS, *CROWD_STATS, *CROWD_SPLITS, "mOKS", "NME")))
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Better:
-    """The claim that row `row` beats row `than` by more than `margin` of `metric`, one of `METRICS`.
+    """The claim that row `row` beats row `than` by more than `margin` of `metric`.
+
+    `metric`: one that the evaluation measures; `evaluation/metrics.py` holds them all.
 
     `from_scratch`: only whole networks trained under each row can decide it; frozen trunks leave it open.
     """
@@ -225,10 +226,10 @@ def _check(name: str, base: Variant, rows: Sequence[Row | TimedRow], claims: Seq
         for label in (claim.row, claim.than):
             if label not in labels:
                 raise Refused(f"study {name}: claim {claim.id} speaks of row {label!r}; there are {labels}")
-        if isinstance(claim, Better) and claim.metric not in METRICS:
+        if isinstance(claim, Better) and claim.metric not in claimable():
             raise Refused(
                 f"study {name}: claim {claim.id} speaks of {claim.metric!r}; "
-                f"training decides {', '.join(METRICS)}, and what a row costs is claimed with Cheaper"
+                f"training decides {', '.join(claimable())}, and what a row costs is claimed with Cheaper"
             )
     for row in rows:
         try:

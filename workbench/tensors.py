@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Array = NDArray[np.float32]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
 class Level(NamedTuple):

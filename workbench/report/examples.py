@@ -26,7 +26,7 @@ from workbench.models.decode import detect, keep
 from workbench.models.job import Job
 from workbench.models.network import Network, gather
 from workbench.report.record import Record
-from workbench.tensors import Axis, Batch, Detections
+from workbench.tensors import Array, Axis, Batch, Detections
 from workbench.training.source import Validation, validation
 
 SHOWN = 6  # images
@@ -34,7 +34,6 @@ SURE = 0.3  # predictions below this score are not drawn
 POINTS = 2  # key points whose heatmaps are drawn
 OVERLAP = 0.5  # IoU of a box with a person that counts as found
 MARGIN = 0.3  # of the person's box, around it
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -50,11 +49,11 @@ class Example:
 class AxisProfile:
     """What one row says of a person: key points (K, 2), and bins (W,) with probabilities (K, W) where it has them."""
 
-    keypoints: Floats
-    x_bins: Floats | None = None
-    x_prob: Floats | None = None
-    y_bins: Floats | None = None
-    y_prob: Floats | None = None
+    keypoints: Array
+    x_bins: Array | None = None
+    x_prob: Array | None = None
+    y_bins: Array | None = None
+    y_prob: Array | None = None
 
     def of(self, points: Sequence[int]) -> AxisProfile:
         """Only these key points."""
@@ -75,7 +74,7 @@ class Person:
     image: NDArray[np.uint8]
     window: tuple[float, float, float, float]
     names: tuple[str, ...]
-    truth: Floats
+    truth: Array
     rows: Mapping[str, AxisProfile]
 
     def errors(self, label: str) -> list[float]:
@@ -238,5 +237,5 @@ def _profiles(folder: Path, batch: Batch, least: float) -> dict[tuple[int, int],
     return profiles
 
 
-def _axis(axis: Axis | None, p: int) -> tuple[Floats | None, Floats | None]:
+def _axis(axis: Axis | None, p: int) -> tuple[Array | None, Array | None]:
     return (None, None) if axis is None else (axis.bins[p].numpy(), axis.prob[p].numpy())

@@ -30,7 +30,7 @@ from workbench.data.synthetic.paint import (
     hard_look,
     paint_person,
 )
-from workbench.data.synthetic.scene import crowd_index, label, render, visibility
+from workbench.data.synthetic.scene import label, render, visibility
 from workbench.tensors import Sample
 
 FIELDS = ("image", "boxes", "keypoints", "visible", "areas", "labels", "keypoint_weights", "image_id", "crowd_index")
@@ -233,18 +233,6 @@ def test_looks_colour_everything_that_is_drawn() -> None:
         for p in range(2):
             paint_person(canvas, plan, p, look(np.random.default_rng(p)))
         assert {0, 1} <= set(np.unique(canvas.owner // PARTS).tolist())
-
-
-def test_crowd_index_counts_the_joints_of_others() -> None:
-    boxes = np.array([[0, 0, 10, 10], [5, 0, 30, 10]], np.float32)
-    points = np.zeros((2, 17, 2), np.float32)
-    points[0, :4] = (2, 2)
-    points[1, 0], points[1, 1:4] = (8, 5), (20, 5)
-    shown = np.zeros((2, 17), np.float32)
-    shown[:, :4] = 2
-    assert crowd_index(boxes, points, shown) == pytest.approx((1 / 4 + 0 / 4) / 2)
-    assert crowd_index(boxes[:1], points[:1], shown[:1]) == 0
-    assert crowd_index(boxes[:0], points[:0], shown[:0]) == 0
 
 
 def test_cache_equals_rendering(tmp_path: Path) -> None:

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from workbench.tensors import Floats
 
 # ---------------------------------------------------------------------------------------------- angles of a pose
 _ARM = ("raise", "spread", "twist", "elbow")

@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.data.synthetic.body import NAMES, Bodies, Floats, points_named
+from workbench.data.synthetic.body import NAMES, Bodies, points_named
+from workbench.tensors import Floats
 
 Image = NDArray[np.uint8]
 Colour = tuple[int, int, int]  # BGR

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.core.crowding import crowd_index
 from workbench.core.errors import Refused
 from workbench.core.skeletons import COCO
-from workbench.data.synthetic.body import ANGLES, FAMILIES, Bodies, Floats, project, sample_angles
+from workbench.data.synthetic.body import ANGLES, FAMILIES, Bodies, project, sample_angles
 from workbench.data.synthetic.paint import (
     FACE_SHOWS,
     MOST_PEOPLE,
@@ -33,7 +34,7 @@ from workbench.data.synthetic.paint import (
     paint_person,
     wild_backdrop,
 )
-from workbench.tensors import Sample
+from workbench.tensors import Floats, Sample
 
 RENDERER_VERSION: Final = 1  # part of the cache's name: raise it whenever a pixel or a label changes
 SMALLEST: Final = 32
@@ -139,18 +140,6 @@ def visibility(owner: NDArray[np.uint8], plan: Drawing) -> tuple[Floats, NDArray
     visible[:, :5] &= _turned_to_viewer(plan.bodies)
     state = np.where(inside, np.where(visible, 2.0, 1.0), 0.0).astype(np.float32)
     return np.where(inside[..., None], points, 0.0), state
-
-
-def crowd_index(boxes: NDArray[np.float32], keypoints: NDArray[np.float32], visible: NDArray[np.float32]) -> float:
-    """CrowdPose's crowding of an image (arXiv 1812.00324): mean over persons of min(1, others' joints in the
-    person's box / own joints in it); 0 without a person."""
-    if len(boxes) == 0:
-        return 0.0
-    x, y = keypoints[None, ..., 0], keypoints[None, ..., 1]
-    left, top, right, bottom = (boxes[:, i, None, None] for i in range(4))
-    held = ((x >= left) & (x <= right) & (y >= top) & (y <= bottom) & (visible > 0)[None]).sum(-1)  # (G, G)
-    own = np.diag(held)
-    return float(np.minimum((held.sum(1) - own) / np.maximum(own, 1), 1.0).mean())
 
 
 # ------------------------------------------------------------------------------------------------------- labels
