@@ -9,21 +9,25 @@ import pytest
 import torch
 
 from workbench.core.errors import Refused
+from workbench.core.skeletons import COCO
 from workbench.data.datasets.images import Unreadable, broken, read_image
 from workbench.data.loader import SIDE, Loader, collate, generator, random_resize
-from workbench.tensors import Batch, Sample
+from workbench.tensors import Batch, Persons, Sample
 
 
 def person(count: int, size: tuple[int, int] = (32, 64), image_id: int = 0, ignore: bool = False) -> Sample:
     rng = np.random.default_rng(image_id)
     return Sample(
         image=np.full((*size, 3), image_id % 250 + 1, np.uint8),
-        boxes=rng.uniform(1, 30, (count, 4)).astype(np.float32),
-        keypoints=rng.uniform(1, 30, (count, 17, 2)).astype(np.float32),
-        visible=rng.integers(0, 3, (count, 17)).astype(np.float32),
-        areas=rng.uniform(1, 30, count).astype(np.float32),
-        labels=np.zeros(count, np.int64),
-        keypoint_weights=np.ones((count, 17), np.float32),
+        persons=Persons(
+            boxes=rng.uniform(1, 30, (count, 4)).astype(np.float32),
+            keypoints=rng.uniform(1, 30, (count, 17, 2)).astype(np.float32),
+            visible=rng.integers(0, 3, (count, 17)).astype(np.float32),
+            areas=rng.uniform(1, 30, count).astype(np.float32),
+            labels=np.zeros(count, np.int64),
+            keypoint_weights=np.ones((count, 17), np.float32),
+        ),
+        skeleton=COCO,
         ignore=np.ones(size, np.uint8) if ignore else None,
         image_id=image_id,
     )
@@ -63,9 +67,9 @@ def test_collate_pads_images_persons_and_mask() -> None:
     assert (batch.images[0, :, :33, :40] == 4).all() and batch.images[0].sum() == 4 * 3 * 33 * 40
     t = batch.targets
     assert t.present.tolist() == [[False, False], [True, True], [True, False]]
-    assert torch.equal(t.boxes[1], torch.from_numpy(samples[1].boxes))
-    assert torch.equal(t.keypoints[2, 0], torch.from_numpy(samples[2].keypoints[0]))
-    assert torch.equal(t.visible[1], torch.from_numpy((samples[1].visible > 0).astype(np.float32)))
+    assert torch.equal(t.boxes[1], torch.from_numpy(samples[1].persons.boxes))
+    assert torch.equal(t.keypoints[2, 0], torch.from_numpy(samples[2].persons.keypoints[0]))
+    assert torch.equal(t.visible[1], torch.from_numpy((samples[1].persons.visible > 0).astype(np.float32)))
     assert t.labels.dtype == torch.int64 and t.boxes[0].abs().sum() == 0 and t.keypoint_weights[2, 1].sum() == 0
     assert t.ignore is not None and t.ignore.shape == (3, 64, 64)
     assert t.ignore[0].sum() == 0 and t.ignore[1].sum() == 20 * 64

@@ -170,9 +170,9 @@ def _order(
 
 def _check_data(cells: Sequence[PlannedJob], data: Path | None) -> None:
     """At once, not job by job."""
-    name = cells[0].job.protocol.data
-    if data is None and not name.startswith("figures-"):
-        raise Refused(f"this protocol wants a data set ({name or 'COCO layout'}): add --data FOLDER")
+    wanted = cells[0].job.protocol
+    if data is None and not wanted.scenes:
+        raise Refused(f"this protocol wants a data set ({wanted.data or 'COCO layout'}): add --data FOLDER")
 
 
 def _tally(cells: Sequence[PlannedJob], entries: Mapping[str, QueueEntry]) -> str:

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any, TypeGuard
 
 from workbench import components
+from workbench.core.augmentation import Augmentation, AugmentationStep
 from workbench.core.errors import Refused
 from workbench.core.spec import Spec
 from workbench.models.job import Cosine, Job, Protocol, Recipe, Scale, Warmup
@@ -31,7 +32,7 @@ SLOTS: dict[str, type[Spec]] = {  # by the field of `Variant` that they fill
     "assigner": Assigner,
     "losses": Loss,
 }
-OTHERS: tuple[type[Spec], ...] = (Variant, Phase, Recipe, Protocol, Job, Warmup, Cosine, Scale)
+OTHERS: tuple[type[Spec], ...] = (Variant, Phase, Recipe, Protocol, Job, Warmup, Cosine, Scale, Augmentation)
 
 
 def discover() -> dict[str, dict[str, type[Spec]]]:
@@ -52,7 +53,9 @@ def discover() -> dict[str, dict[str, type[Spec]]]:
 
 def spec_types() -> dict[str, type[Spec]]:
     """Every spec by its class name, as `spec.from_dict` wants them."""
-    return {cls.__name__: cls for cls in OTHERS} | {n: cls for named in discover().values() for n, cls in named.items()}
+    steps = AugmentationStep.__subclasses__()  # those of files that are not imported are in no job of this process
+    others = {cls.__name__: cls for cls in (*OTHERS, *steps)}
+    return others | {n: cls for named in discover().values() for n, cls in named.items()}
 
 
 def filled(sets: Mapping[str, Any]) -> dict[str, Any]:

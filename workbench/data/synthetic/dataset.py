@@ -17,38 +17,17 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.core.errors import Refused
-from workbench.core.skeletons import COCO
-from workbench.data.synthetic.scene import LEVELS, RENDERER_VERSION, SMALLEST, render
-from workbench.tensors import Sample
-
-__all__ = ["RENDERER_VERSION", "CachedScenes", "SceneSet", "SyntheticScenes", "cached", "render"]
-
-_K: Final = len(COCO)
-
-
-class SceneSet(Protocol):
-    """A sequence of rendered samples, cached or not."""
-
-    @property
-    def level(self) -> str: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def count(self) -> int: ...
-    @property
-    def start(self) -> int: ...
-    def __len__(self) -> int: ...
-    def __getitem__(self, i: int, /) -> Sample: ...
-    def coco(self) -> dict[str, Any]: ...
+from workbench.core.skeletons import COCO, Skeleton
+from workbench.data.datasets.annotations import EvaluationRules
+from workbench.data.synthetic.scene import LEVELS, RENDERER_VERSION, SMALLEST, render, scene_persons
+from workbench.tensors import Persons, Sample
 
 
 def _position(i: int, count: int) -> int:
@@ -66,6 +45,8 @@ class SyntheticScenes:
         Refused: unknown level, size below 32, negative seed, count or start.
     """
 
+    skeleton: ClassVar[Skeleton] = COCO
+    evaluation: ClassVar[EvaluationRules] = "coco"
     level: str = "easy"  # "easy" or "hard"
     size: int = 128  # side of the square images in pixels
     seed: int = 0
@@ -97,13 +78,14 @@ class SyntheticScenes:
 
 # --------------------------------------------------------------------------------------------------------- COCO
 def _annotation(sample: Sample, person: int, number: int) -> dict[str, Any]:
-    x1, y1, x2, y2 = (float(v) for v in sample.boxes[person])
-    marked = np.concatenate([sample.keypoints[person], sample.visible[person][:, None]], 1).astype(float)
+    persons = sample.persons
+    x1, y1, x2, y2 = (float(v) for v in persons.boxes[person])
+    marked = np.concatenate([persons.keypoints[person], persons.visible[person][:, None]], 1).astype(float)
     flat = [int(v) if i % 3 == 2 else float(v) for i, v in enumerate(marked.ravel())]
     return {
         "id": number, "image_id": sample.image_id, "category_id": 1, "iscrowd": 0, "keypoints": flat,
-        "num_keypoints": int((sample.visible[person] > 0).sum()), "bbox": [x1, y1, x2 - x1, y2 - y1],
-        "area": float(sample.areas[person]),
+        "num_keypoints": int((persons.visible[person] > 0).sum()), "bbox": [x1, y1, x2 - x1, y2 - y1],
+        "area": float(persons.areas[person]),
     }  # fmt: skip
 
 
@@ -126,15 +108,23 @@ def _coco(size: int, samples: Iterable[Sample]) -> dict[str, Any]:
 # -------------------------------------------------------------------------------------------------------- cache
 _IMAGES: Final = "images.npy"
 _LABELS: Final = "labels.npz"
-_PER_PERSON: Final = {"boxes": (4,), "keypoints": (_K, 2), "visible": (_K,), "areas": ()}
+_PER_PERSON: Final = ("boxes", "keypoints", "visible", "areas")  # the other fields are alike in all scenes
 _CHUNK: Final = 256  # scenes a worker renders per call
 _NO_IMAGE: Final = np.zeros((0, 0, 3), np.uint8)
+_NOBODY: Final = scene_persons(
+    boxes=np.zeros((0, 4), np.float32),
+    keypoints=np.zeros((0, len(COCO), 2), np.float32),
+    visible=np.zeros((0, len(COCO)), np.float32),
+    areas=np.zeros(0, np.float32),
+)
 
 
 @dataclass
 class CachedScenes:
     """Scenes read from a folder that `cached` wrote: equal to the rendered ones, opened when first asked for."""
 
+    skeleton: ClassVar[Skeleton] = COCO
+    evaluation: ClassVar[EvaluationRules] = "coco"
     level: str
     size: int
     seed: int
@@ -180,12 +170,13 @@ class CachedScenes:
                 self._labels = {name: stored[name] for name in stored.files}
         labels = self._labels
         rows = slice(int(labels["first"][i]), int(labels["first"][i + 1]))
-        count = rows.stop - rows.start
         return Sample(
-            image=image, **{name: labels[name][rows].copy() for name in _PER_PERSON},
-            labels=np.zeros(count, np.int64), keypoint_weights=np.ones((count, _K), np.float32),
-            image_id=self.start + i, crowd_index=float(labels["crowd_index"][i]),
-        )  # fmt: skip
+            image=image,
+            persons=scene_persons(**{name: labels[name][rows].copy() for name in _PER_PERSON}),
+            skeleton=self.skeleton,
+            image_id=self.start + i,
+            crowd_index=float(labels["crowd_index"][i]),
+        )
 
 
 def cache_name(figures: SyntheticScenes) -> str:
@@ -230,12 +221,10 @@ def _build(figures: SyntheticScenes, target: Path, workers: int) -> None:
         else:
             np.save(draft / _IMAGES, np.zeros(shape, np.uint8))  # a file of length 0 cannot be mapped
         parts = list(_render_all(figures, draft / _IMAGES, workers))
-        people = np.concatenate([np.zeros(1, np.int64), *(p["people"] for p in parts)])
-        labels: dict[str, Any] = {
-            name: np.concatenate([np.zeros((0, *shape), np.float32), *(p[name] for p in parts)])
-            for name, shape in _PER_PERSON.items()
-        }
-        crowd = np.concatenate([np.zeros(0), *(p["crowd_index"] for p in parts)])
+        people = np.concatenate([np.zeros(1, np.int64), *(p.counts for p in parts)])
+        everybody = Persons.concatenated([_NOBODY, *(p.persons for p in parts)]).arrays()
+        labels: dict[str, Any] = {name: everybody[name] for name in _PER_PERSON}
+        crowd = np.concatenate([np.zeros(0), *(p.crowd_index for p in parts)])
         np.savez(draft / _LABELS, first=np.cumsum(people), crowd_index=crowd, **labels)
         draft.chmod(0o755)
         os.replace(draft, target)
@@ -243,7 +232,15 @@ def _build(figures: SyntheticScenes, target: Path, workers: int) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _render_all(figures: SyntheticScenes, images: Path, workers: int) -> Iterator[dict[str, NDArray[Any]]]:
+class _Rendered(NamedTuple):
+    """The labels of some scenes: all persons, how many each scene has (S,), and its crowd index (S,)."""
+
+    persons: Persons
+    counts: NDArray[np.int64]
+    crowd_index: NDArray[np.float64]
+
+
+def _render_all(figures: SyntheticScenes, images: Path, workers: int) -> Iterator[_Rendered]:
     starts = range(0, figures.count, _CHUNK)
     jobs = [(figures, images, first, min(first + _CHUNK, figures.count)) for first in starts]
     if workers < 1 or len(jobs) < 2:
@@ -254,7 +251,7 @@ def _render_all(figures: SyntheticScenes, images: Path, workers: int) -> Iterato
         yield from pool.map(_render_part, jobs)
 
 
-def _render_part(job: tuple[SyntheticScenes, Path, int, int]) -> dict[str, NDArray[Any]]:
+def _render_part(job: tuple[SyntheticScenes, Path, int, int]) -> _Rendered:
     """Render scenes first..last-1 into the image file; gives their labels."""
     figures, path, first, last = job
     images = np.load(path, mmap_mode="r+")
@@ -265,8 +262,6 @@ def _render_part(job: tuple[SyntheticScenes, Path, int, int]) -> dict[str, NDArr
         sample.image = _NO_IMAGE
         samples.append(sample)
     images.flush()
-    stacked = {name: np.concatenate([getattr(s, name) for s in samples]) for name in _PER_PERSON}
-    return stacked | {
-        "people": np.array([len(s) for s in samples], np.int64),
-        "crowd_index": np.array([s.crowd_index for s in samples]),
-    }
+    counts = np.array([len(s) for s in samples], np.int64)
+    crowd = np.array([s.crowd_index for s in samples])
+    return _Rendered(Persons.concatenated([s.persons for s in samples]), counts, crowd)

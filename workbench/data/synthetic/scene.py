@@ -33,7 +33,7 @@ from workbench.data.synthetic.paint import (
     paint_person,
     wild_backdrop,
 )
-from workbench.tensors import Sample
+from workbench.tensors import Array, Persons, Sample
 
 RENDERER_VERSION: Final = 1  # part of the cache's name: raise it whenever a pixel or a label changes
 SMALLEST: Final = 32
@@ -170,8 +170,16 @@ def _mask_boxes(owner: NDArray[np.uint8], people: int) -> tuple[NDArray[np.int64
     return counts, boxes
 
 
-def label(owner: NDArray[np.uint8], plan: Drawing, drawn: NDArray[np.int64]) -> dict[str, NDArray]:
-    """Boxes, key points, states, areas of the persons that can be seen; `drawn` (P,) their pixels before hiding."""
+def scene_persons(boxes: Array, keypoints: Array, visible: Array, areas: Array) -> Persons:
+    """Persons of scenes: one class, and every key point exists."""
+    labels, weights = np.zeros(len(boxes), np.int64), np.ones((len(boxes), _K), np.float32)
+    return Persons(
+        boxes=boxes, keypoints=keypoints, visible=visible, areas=areas, labels=labels, keypoint_weights=weights
+    )
+
+
+def label(owner: NDArray[np.uint8], plan: Drawing, drawn: NDArray[np.int64]) -> Persons:
+    """The persons that can be seen; `drawn` (P,) their pixels before hiding."""
     size = owner.shape[0]
     points, state = visibility(owner, plan)
     areas, boxes = _mask_boxes(owner, len(points))
@@ -182,12 +190,12 @@ def label(owner: NDArray[np.uint8], plan: Drawing, drawn: NDArray[np.int64]) -> 
     boxes[:, 2:] = np.maximum(boxes[:, 2:], high)
     keep = areas >= np.maximum(_FEWEST_PIXELS, _LEAST_SHOWN * drawn)
     keep &= (labelled.sum(1) >= _FEWEST_POINTS) & ((state == 2).any(1))
-    return {
-        "boxes": boxes[keep].clip(0, size).astype(np.float32),
-        "keypoints": points[keep].astype(np.float32),
-        "visible": state[keep],
-        "areas": areas[keep].astype(np.float32),
-    }
+    return scene_persons(
+        boxes=boxes[keep].clip(0, size).astype(np.float32),
+        keypoints=points[keep].astype(np.float32),
+        visible=state[keep],
+        areas=areas[keep].astype(np.float32),
+    )
 
 
 # -------------------------------------------------------------------------------------------------------- scene
@@ -322,13 +330,14 @@ def render(level: str, size: int, seed: int, index: int) -> Sample:
         p = int(rng.integers(people))
         hiding.setdefault(p, []).append(float(plan.scale[p] * rng.uniform(0.15, 0.5)))
     drawn = paint_scene(canvas, plan, looks, hiding, 1.0 if rules.wild else 0.2, rng)
-    found = label(canvas.owner, plan, drawn)
-    count = len(found["boxes"])
+    persons = label(canvas.owner, plan, drawn)
     return Sample(
-        image=_photograph(canvas.image, rules, rng), **found, labels=np.zeros(count, np.int64),
-        keypoint_weights=np.ones((count, _K), np.float32), image_id=index,
-        crowd_index=crowd_index(found["boxes"], found["keypoints"], found["visible"]),
-    )  # fmt: skip
+        image=_photograph(canvas.image, rules, rng),
+        persons=persons,
+        skeleton=COCO,
+        image_id=index,
+        crowd_index=crowd_index(persons.boxes, persons.keypoints, persons.visible),
+    )
 
 
 assert max(max(level.people) for level in _LEVELS.values()) <= MOST_PEOPLE
