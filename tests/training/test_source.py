@@ -75,9 +75,7 @@ def test_another_folder_than_the_declared_is_refused(tmp_path: Path) -> None:
 @real
 def test_key_points_of_the_data_and_of_the_variant_must_agree(tmp_path: Path) -> None:
     job = replace(small_job(data=dataset_fingerprint(COCO)), variant=small_variant(num_keypoints=14))
-    with pytest.raises(
-        Refused, match=r"17 key points .coco., the variant 14 .crowdpose.: add --set variant.num_keypoints=17 "
-    ):
+    with pytest.raises(Refused, match=r"17 key points .coco., the variant 14 .crowdpose.: add --set variant.num_key"):
         open_source(job, 0, tmp_path, COCO)
 
 

@@ -63,12 +63,8 @@ def test_samples(tmp_path: Path) -> None:
     # the box is clipped to the last pixel, not to the edge
     assert np.allclose(sample.persons.boxes, [[40.5, 20, 63, 47], [10, 5, 40, 45], [60, 0, 63, 47]])
     assert np.allclose(sample.persons.areas, [300, 0.53 * 30 * 40, 300]), "without an area: 0.53 of the box"
-    assert sample.persons.keypoints[0, 3].tolist() == [23, 13] and sample.persons.visible[0, :4].tolist() == [
-        0,
-        1,
-        2,
-        0,
-    ]
+    assert sample.persons.keypoints[0, 3].tolist() == [23, 13]
+    assert sample.persons.visible[0, :4].tolist() == [0, 1, 2, 0]
     assert sample.persons.labels.tolist() == [0, 0, 0] and (sample.persons.keypoint_weights == 1).all()
     assert sample.ignore is not None and sample.ignore[:, 60:].all() and not sample.ignore[:, :60].any()
     assert data[1].ignore is None

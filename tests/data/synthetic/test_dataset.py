@@ -176,7 +176,7 @@ def test_nearer_person_hides_the_farther_one() -> None:
     canvas = painted(plan, [0, 1])
     assert set(states(canvas, plan, 0).values()) == {1.0}
     assert set(states(canvas, plan, 1).values()) == {2.0}
-    assert len(label(canvas.owner, plan, np.array([5000, 5000]))["boxes"]) == 1  # the hidden one has no label
+    assert len(label(canvas.owner, plan, np.array([5000, 5000]))) == 1  # the hidden one has no label
 
 
 def test_points_outside_the_image_are_not_labelled() -> None:
@@ -296,9 +296,8 @@ def test_coco_dict_loads(hard: list[Sample]) -> None:
     for i in range(12):
         found = api.loadAnns(api.getAnnIds(imgIds=[i]))
         assert len(found) == len(hard[i])
-        for entry, box, points, shown in zip(
-            found, hard[i].persons.boxes, hard[i].persons.keypoints, hard[i].persons.visible, strict=True
-        ):
+        persons = hard[i].persons
+        for entry, box, points, shown in zip(found, persons.boxes, persons.keypoints, persons.visible, strict=True):
             x, y, w, h = entry["bbox"]
             np.testing.assert_allclose([x, y, x + w, y + h], box, atol=1e-4)
             flat = np.array(entry["keypoints"]).reshape(17, 3)

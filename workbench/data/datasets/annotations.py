@@ -119,9 +119,11 @@ class Annotated(Sequence[Sample], ABC):
         self.file = Path(annotations) if annotations else self.annotation_file(root, split)
         self.images, self.training = self.image_folder(root, split), split.startswith("train")
         self.findings = Findings()
+        if not self.images.is_dir():
+            self.findings.add(f"no image folder {self.images}")
         content = _json(self.file, self.findings)
         self._truth = None if self.training else content  # what `coco` gives, without a second look at the file
-        self._table = _read(content, self.images, self.skeleton, self.findings)
+        self._table = _read(content, self.skeleton, self.findings)
         self._used = [p for p in self._table.pictures if p.rows or not self.training]
         if not self._used and not self.findings:
             wanted = "image with an annotation" if self.training else "image"
@@ -239,9 +241,7 @@ def _leaves(name: str) -> bool:
     return any(p.is_absolute() or p.drive or ".." in p.parts for p in (PurePosixPath(name), PureWindowsPath(name)))
 
 
-def _read(content: Annotation, images: Path, skeleton: Skeleton, findings: Findings) -> Table:
-    if not images.is_dir():
-        findings.add(f"no image folder {images}")
+def _read(content: Annotation, skeleton: Skeleton, findings: Findings) -> Table:
     pictures = _pictures(content.get("images", ()), findings)
     classes = _classes(content.get("categories", ()), skeleton, findings)
     people = [a for a in content.get("annotations", ()) if _placed(a, pictures, findings)]
