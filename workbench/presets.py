@@ -1,5 +1,5 @@
-"""Named variants, protocols and augmentations under one public name, for files of studies and components; what they are stands in
-`models.zoo`, `experiments.protocols`, `experiments.trunks` and `core.augmentation`."""
+"""Named variants, protocols and augmentations under one public name, for files of studies and components; what they are
+stands in `models.zoo`, `experiments.protocols`, `experiments.trunks` and `core.augmentation`."""
 
 from workbench.core.augmentation import AUGMENTATIONS, Augmentation, Fit, Flip, Hsv, MixUp, Mosaic, Warp
 from workbench.experiments.protocols import NANO_RECIPE, RTMO_S

@@ -39,7 +39,6 @@ class Scale(Spec):
     factor: float = 2.5
 
 
-EMBEDDED = {"figures-easy": "easy", "figures-hard": "hard"}  # scenes that need no data on disk, and their level
 RTMO_SCHEDULE = (Warmup(), Cosine(), Scale(), Cosine(start=281 / 600, end=580 / 600, period=300 / 600))
 
 
@@ -55,6 +54,9 @@ class Recipe(Spec):
     schedule: tuple[Spec, ...] = RTMO_SCHEDULE
     ema_momentum: float = 2e-4
     ema_gamma: float = 2000.0
+
+
+EMBEDDED = {"figures-easy": "easy", "figures-hard": "hard"}  # scenes that need no data on disk, and their level
 
 
 @final
@@ -111,6 +113,8 @@ class Protocol(Spec):
                 f"sides {self.sides}: expected the smallest and the largest side, positive multiples of 32 in that "
                 "order, as (480, 800), or (0, 0) for none"
             )
+        if self.trunk and self.augment != "none":
+            raise Refused(f"trunk {self.trunk!r}: its features are of images as they are; set augment='none'")
         if self.sides != (0, 0) and self.scenes:
             raise Refused(f"sides {self.sides}: embedded scenes keep their size; leave sides at (0, 0)")
 
