@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,15 +50,14 @@ class Persons:
         """Every field by its name."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
-    def take(self, rows: NDArray[Any] | Sequence[int] | slice) -> Persons:
+    def take(self, rows: NDArray[Any] | Sequence[int] | slice) -> Self:
         """Those persons at `rows`, which may be a mask (G,)."""
-        return Persons(**{name: array[rows] for name, array in self.arrays().items()})
+        return replace(self, **{name: array[rows] for name, array in self.arrays().items()})
 
-    @staticmethod
-    def concatenated(parts: Sequence[Persons]) -> Persons:
+    @classmethod
+    def concatenated(cls, parts: Sequence[Self]) -> Self:
         """The persons of all parts, in order."""
-        names = parts[0].arrays()
-        return Persons(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+        return cls(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)})
 
 
 @dataclass(slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from tests.small import small_job, small_variant
 from workbench.core.augmentation import AUGMENTATIONS, Augmentation, AugmentationStep, Fit, Flip, Mosaic, Warp
 from workbench.core.errors import Refused
 from workbench.core.spec import from_dict
-from workbench.data.synthetic.scene import LEVELS
+from workbench.data.synthetic.scene import SCENE_LEVELS
 from workbench.data.transforms import pipelines
 from workbench.data.transforms.pipelines import StepInputs, augmented
 from workbench.experiments.noop_check import check_distinct
@@ -147,7 +147,9 @@ def test_steps_come_in_their_order() -> None:
 
 
 def test_the_embedded_data_sets_are_the_renderer_s_levels() -> None:
-    assert tuple(EMBEDDED.values()) == LEVELS and all(name == f"figures-{level}" for name, level in EMBEDDED.items())
+    assert tuple(EMBEDDED.values()) == SCENE_LEVELS and all(
+        name == f"figures-{level}" for name, level in EMBEDDED.items()
+    )
 
 
 @pytest.mark.parametrize(

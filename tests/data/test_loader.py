@@ -11,7 +11,7 @@ import torch
 from workbench.core.errors import Refused
 from workbench.core.skeletons import COCO
 from workbench.data.datasets.images import Unreadable, broken, read_image
-from workbench.data.loader import SIDE, Loader, collate, generator, random_resize
+from workbench.data.loader import RESIZE, Loader, collate, generator, random_resize
 from workbench.tensors import Batch, Persons, Sample
 
 
@@ -139,7 +139,7 @@ def test_more_images_than_there_are_wrap_round() -> None:
 
 def test_each_position_has_its_own_numbers() -> None:
     drawn = {generator(0, 0, p, i).integers(1 << 40) for p in (1, 2, 3) for i in range(5)}
-    assert len(drawn) == 15 and generator(1, 0, SIDE).integers(1 << 40) != generator(0, 1, SIDE).integers(1 << 40)
+    assert len(drawn) == 15 and generator(1, 0, RESIZE).integers(1 << 40) != generator(0, 1, RESIZE).integers(1 << 40)
 
 
 def test_refusals() -> None:
@@ -153,11 +153,11 @@ def test_refusals() -> None:
 
 def test_random_resize_scales_everything() -> None:
     batch = collate([person(2, (64, 96), 1, ignore=True), person(1, (64, 96), 2)])
-    sizes = {random_resize(batch, 32, 128, generator(0, 0, SIDE, step)).images.shape[-2:] for step in range(40)}
+    sizes = {random_resize(batch, 32, 128, generator(0, 0, RESIZE, step)).images.shape[-2:] for step in range(40)}
     assert sizes == {(32, 32), (64, 96), (96, 128), (128, 192)}  # the width follows, rounded down to 32
     made = next(
         b for step in range(40)
-        if (b := random_resize(batch, 32, 128, generator(0, 0, SIDE, step))).images.shape[-2:] == (96, 128)
+        if (b := random_resize(batch, 32, 128, generator(0, 0, RESIZE, step))).images.shape[-2:] == (96, 128)
     )  # fmt: skip
     old, new, sx, sy = batch.targets, made.targets, 128 / 96, 96 / 64
     assert torch.allclose(new.boxes, old.boxes * torch.tensor([sx, sy, sx, sy]))
@@ -166,7 +166,7 @@ def test_random_resize_scales_everything() -> None:
     assert new.ignore is not None and new.ignore.shape == (2, 96, 128) and new.ignore[0].min() == 1
     assert old.ignore is not None and old.ignore.shape == (2, 64, 96), "the batch that was given stays as it is"
     with pytest.raises(Refused, match="no multiple"):
-        random_resize(batch, 40, 50, generator(0, 0, SIDE))
+        random_resize(batch, 40, 50, generator(0, 0, RESIZE))
 
 
 def test_broken_files_are_told(tmp_path: Path) -> None:

@@ -63,7 +63,10 @@ CROWDPOSE = Skeleton(
 )  # fmt: skip
 
 SKELETONS: Mapping[str, Skeleton] = {one.name: one for one in (COCO, CROWDPOSE)}
-RELEASED: Mapping[int, Skeleton] = {17: COCO, 14: CROWDPOSE}  # by the number of key points of a released model
+RELEASED_SKELETONS: Mapping[int, Skeleton] = {
+    17: COCO,
+    14: CROWDPOSE,
+}  # by the number of key points of a released model
 
 
 def skeleton_named(name: str) -> Skeleton:
@@ -83,7 +86,7 @@ def released_skeleton(keypoints: int) -> Skeleton:
     Raises:
         Refused: no released model has that many.
     """
-    if keypoints not in RELEASED:
-        known = ", ".join(f"{count} ({one.name})" for count, one in RELEASED.items())
+    if keypoints not in RELEASED_SKELETONS:
+        known = ", ".join(f"{count} ({one.name})" for count, one in RELEASED_SKELETONS.items())
         raise Refused(f"{keypoints} key points: no known skeleton of a released model has as many; there are {known}")
-    return RELEASED[keypoints]
+    return RELEASED_SKELETONS[keypoints]

@@ -24,13 +24,13 @@ from workbench.data.transforms.pixels import Sketch, pasted
 from workbench.tensors import Batch, Persons, Sample, Targets
 
 STRIDE = 32  # every side of a network input is a multiple of it
-ORDER, IMAGE, SIDE = 1, 2, 3  # what a generator is for
+ORDER, IMAGE, RESIZE = 1, 2, 3  # what a generator is for
 
 Transform = Callable[[Sequence[Sample], int, np.random.Generator], Sample]
 
 
 def generator(seed: int, epoch: int, purpose: int, position: int = 0) -> np.random.Generator:
-    """The random numbers of one purpose: `ORDER` of an epoch, one `IMAGE` (by position), the `SIDE` of one step.
+    """The random numbers of one purpose: `ORDER` of an epoch, one `IMAGE` (by position), the `RESIZE` of one step.
 
     The purpose keeps the streams apart: numpy takes seeds [a, b] and [a, b, 0] for the same one.
     """
@@ -115,7 +115,7 @@ def _ignore(samples: Sequence[Sample], height: int, width: int) -> Tensor | None
 def random_resize(batch: Batch, low: int, high: int, rng: np.random.Generator) -> Batch:
     """The batch at a random size: height a multiple of 32 in low..high, width in the batch's proportion.
 
-    Draw `rng` as `generator(seed, epoch, SIDE, step)`: the same on every rank. Areas scale with both sides, the ignore
+    Draw `rng` as `generator(seed, epoch, RESIZE, step)`: the same on every rank. Areas scale with both sides, the ignore
     mask stays soft. RTMO, section 9: 480..800 for s, m, l and 320..640 for t; the very first step keeps its size.
 
     Raises:

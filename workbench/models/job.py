@@ -115,6 +115,8 @@ class Protocol(Spec):
             )
         if self.trunk and self.augment != "none":
             raise Refused(f"trunk {self.trunk!r}: its features are of images as they are; set augment='none'")
+        if self.scenes and self.size[0] != self.size[1]:
+            raise Refused(f"size {self.size}: the embedded scenes are square")
         if self.sides != (0, 0) and self.scenes:
             raise Refused(f"sides {self.sides}: embedded scenes keep their size; leave sides at (0, 0)")
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from workbench.core.errors import Refused
-from workbench.core.skeletons import RELEASED
+from workbench.core.skeletons import RELEASED_SKELETONS
 from workbench.core.weights import as_tensors, brief, read_weights
 from workbench.models.network import Network
 from workbench.models.zoo import rtmo
@@ -28,7 +28,7 @@ from workbench.models.zoo import rtmo
 CONSTANTS = ("dim_t", "x_bins", "y_bins")  # last words of the buffers that training does not change
 PREFIXES = (("head.head_module.", "head."), ("head.dcc.", "coords."))  # published, ours; all other names are equal
 SIGMAS = "head.loss_oks.sigmas"
-PRESETS = tuple((size, keypoints) for keypoints in RELEASED for size in "tsml")
+PRESETS = tuple((size, keypoints) for keypoints in RELEASED_SKELETONS for size in "tsml")
 State = dict[str, Tensor]
 
 

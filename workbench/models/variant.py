@@ -17,7 +17,7 @@ from workbench.components.losses.varifocal import VariFocal
 from workbench.components.losses.visibility import Visibility
 from workbench.components.necks.hybrid_encoder import HybridEncoder
 from workbench.core.errors import Refused
-from workbench.core.skeletons import RELEASED, Skeleton, released_skeleton, skeleton_named
+from workbench.core.skeletons import RELEASED_SKELETONS, Skeleton, released_skeleton, skeleton_named
 from workbench.core.spec import Spec
 from workbench.slots import Assigner, Backbone, Coords, Head, Loss, Neck
 
@@ -69,7 +69,7 @@ class Variant(Spec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.skeleton == RELEASED.get(self.num_keypoints):  # one value, one key
+        if self.skeleton == RELEASED_SKELETONS.get(self.num_keypoints):  # one value, one key
             object.__setattr__(self, "keypoint_set", "")
 
     @property

@@ -22,7 +22,7 @@ from workbench.core.skeletons import Skeleton
 from workbench.data.datasets.annotations import EvaluationRules
 from workbench.data.datasets.folder import dataset_fingerprint, format_of, open_dataset
 from workbench.data.datasets.images import Unreadable
-from workbench.data.loader import SIDE, Loader, Transform, as_float, generator, random_resize
+from workbench.data.loader import RESIZE, Loader, Transform, as_float, generator, random_resize
 from workbench.data.resident import ToDevice, placed
 from workbench.data.synthetic.dataset import SyntheticScenes, cache_name, cached
 from workbench.data.transforms import pipelines
@@ -75,9 +75,9 @@ def open_source(
     """
     judged = validation(job, workers, home, data)
     if job.protocol.scenes:
-        return _figures(job, workers, home, judged, device, resident)
+        return _on_scenes(job, workers, home, judged, device, resident)
     assert data is not None  # else the validation images were refused
-    return _folder(job, workers, data, judged, device, resident)
+    return _on_folder(job, workers, data, judged, device, resident)
 
 
 @dataclass(frozen=True)
@@ -192,13 +192,11 @@ def _judging(
 def _scenes(protocol: Protocol) -> tuple[SyntheticScenes, SyntheticScenes]:
     """The embedded scenes to train on and to be judged on."""
     level, size = protocol.scenes, protocol.size[0]
-    if protocol.size[0] != protocol.size[1]:
-        raise Refused(f"size {protocol.size}: the embedded scenes are square")
     train = SyntheticScenes(level, size, count=protocol.images, start=protocol.first_image)
     return train, SyntheticScenes(level, size, count=protocol.eval_images, start=VALIDATION)
 
 
-def _figures(job: Job, workers: int, home: Path, judged: Validation, device: str, resident: float) -> Source:
+def _on_scenes(job: Job, workers: int, home: Path, judged: Validation, device: str, resident: float) -> Source:
     protocol = job.protocol
     train, val = _scenes(protocol)
     scenes: Any = cached(train, home / "data", workers)
@@ -259,7 +257,7 @@ def _with_features(batches: Iterable[Batch], kept: Features) -> Iterator[Batch]:
         yield replace(batch, images=kept(batch.image_ids))
 
 
-def _folder(job: Job, workers: int, folder: Path, judged: Validation, device: str, resident: float) -> Source:
+def _on_folder(job: Job, workers: int, folder: Path, judged: Validation, device: str, resident: float) -> Source:
     train = open_dataset(folder, "train")
     loader = _Training(job, *placed(train, device, resident, workers), workers)
     judge = judged.loader(workers, device=device)
@@ -322,4 +320,4 @@ def _resized(batches: Iterable[Batch], seed: int, epoch: int, protocol: Protocol
         if first or not protocol.sides[0]:
             yield batch
         else:
-            yield random_resize(batch, *protocol.sides, generator(seed, epoch, SIDE, step))
+            yield random_resize(batch, *protocol.sides, generator(seed, epoch, RESIZE, step))

@@ -19,9 +19,9 @@ from workbench.data.draw import contact_sheet, draw_persons
 from workbench.data.synthetic.body import ANGLES, FAMILIES, NAMES, Bodies, mirrored_angles, project, sample_angles
 from workbench.data.synthetic.dataset import SyntheticScenes, cache_name, cached
 from workbench.data.synthetic.paint import (
+    BODY_PARTS,
     NOBODY,
     OBJECT,
-    PARTS,
     Canvas,
     Drawing,
     drawing,
@@ -158,7 +158,7 @@ def test_sides_are_warm_and_cold_on_easy_scenes() -> None:
 def test_object_hides_what_lies_below_it() -> None:
     plan = standing([0.0], [(100, 100)])
     canvas = painted(plan)
-    before = int((canvas.owner // PARTS == 0).sum())
+    before = int((canvas.owner // BODY_PARTS == 0).sum())
     block = np.array([(0, 120), (199, 120), (199, 199), (0, 199)]) * 16
     fill(canvas, block.astype(np.int32), (9, 9, 9), OBJECT)
     seen = states(canvas, plan)
@@ -166,7 +166,7 @@ def test_object_hides_what_lies_below_it() -> None:
         assert seen[f"{side}_knee"] == seen[f"{side}_ankle"] == 1
         assert seen[f"{side}_hip"] == seen[f"{side}_shoulder"] == 2
     found = label(canvas.owner, plan, np.array([before]))
-    mask = canvas.owner // PARTS == 0
+    mask = canvas.owner // BODY_PARTS == 0
     assert found.areas[0] == mask.sum() < before
     assert found.boxes[0, 3] == pytest.approx(plan.points[0, COCO.keypoints.index("left_ankle"), 1], abs=1e-3)
 
@@ -233,7 +233,7 @@ def test_looks_colour_everything_that_is_drawn() -> None:
         canvas = Canvas(np.zeros((SIZE, SIZE, 3), np.uint8), np.full((SIZE, SIZE), NOBODY, np.uint8))
         for p in range(2):
             paint_person(canvas, plan, p, look(np.random.default_rng(p)))
-        assert {0, 1} <= set(np.unique(canvas.owner // PARTS).tolist())
+        assert {0, 1} <= set(np.unique(canvas.owner // BODY_PARTS).tolist())
 
 
 def test_crowd_index_counts_the_joints_of_others() -> None:

@@ -342,7 +342,7 @@ class Unknown(AugmentationStep):
 
 
 def test_a_step_that_nobody_carries_out_is_refused() -> None:
-    with pytest.raises(Refused, match="Unknown is no step that can be carried out"):
+    with pytest.raises(Refused, match="Unknown: nothing says what this step does"):
         Pipeline(size=(64, 64), steps=(Unknown(),))(Scenes(), 0, np.random.default_rng(0))
 
 

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+Float64s = NDArray[np.float64]
 
 # ---------------------------------------------------------------------------------------------- angles of a pose
 _ARM = ("raise", "spread", "twist", "elbow")
@@ -24,26 +24,26 @@ ANGLES: Final = (
     *(f"left_{n}" for n in _LEG), *(f"right_{n}" for n in _LEG),
 )  # fmt: skip
 _SIDELESS_MIRRORED = ("roll", "lean", "turn", "look", "tilt")  # change sign in a mirror; side angles swap sides
-Range = tuple[float, float]
+_Range = tuple[float, float]
 
 
-def _family(**ranges: Range) -> Floats:
+def _family(**ranges: _Range) -> Float64s:
     """(2, A) lowest and highest angles. `elbow` means both elbows, `left_elbow` one; the rest is a relaxed stand."""
-    relaxed: dict[str, Range] = {
+    relaxed: dict[str, _Range] = {
         "bend": (-4, 8), "lean": (-5, 5), "turn": (-12, 12), "nod": (-12, 18), "look": (-35, 35), "tilt": (-8, 8),
         "raise": (-15, 20), "spread": (4, 22), "twist": (-30, 10), "elbow": (4, 35),
         "hip": (-5, 8), "straddle": (1, 9), "turnout": (-5, 25), "knee": (0, 10),
     }  # fmt: skip
     merged = relaxed | ranges
-    nothing: Range = (0.0, 0.0)
+    nothing: _Range = (0.0, 0.0)
 
-    def pick(name: str) -> Range:
+    def pick(name: str) -> _Range:
         return ranges.get(name) or merged.get(name.removeprefix("left_").removeprefix("right_"), nothing)
 
     return np.array([pick(name) for name in ANGLES], float).T
 
 
-FAMILIES: Final[dict[str, Floats]] = {
+FAMILIES: Final[dict[str, Float64s]] = {
     "standing": _family(),
     "walking": _family(
         left_hip=(12, 35), right_hip=(-28, -5), left_knee=(0, 20), right_knee=(8, 40), left_raise=(-35, -5),
@@ -76,7 +76,7 @@ FAMILIES: Final[dict[str, Floats]] = {
 }  # fmt: skip
 
 
-def mirrored_angles(angles: Floats) -> Floats:
+def mirrored_angles(angles: Float64s) -> Float64s:
     """The pose (..., A) as a mirror shows it: sides swapped, sideless turns reversed."""
     other = [
         n.replace("left_", "right_") if n.startswith("left_") else n.replace("right_", "left_") for n in ANGLES
@@ -85,7 +85,7 @@ def mirrored_angles(angles: Floats) -> Floats:
     return angles[..., [ANGLES.index(n) for n in other]] * sign
 
 
-def sample_angles(family: str, rng: np.random.Generator) -> Floats:
+def sample_angles(family: str, rng: np.random.Generator) -> Float64s:
     """One pose (A,) of a family, mirrored in half of the cases."""
     low, high = FAMILIES[family]
     angles = rng.uniform(low, high)
@@ -169,12 +169,12 @@ def points_named(prefix: str) -> list[int]:
 class Bodies:
     """P posed bodies as the camera sees them, in body units around each pelvis."""
 
-    points: Floats  # (P, M, 3): x to the right, y DOWN as in images, z towards the viewer; M as in NAMES
-    head: Floats  # (P, 3): how far the head's left, up and forward axes point to the viewer, -1..1
-    side: Floats  # (P, 2): the same for the left axis of chest and pelvis
+    points: Float64s  # (P, M, 3): x to the right, y DOWN as in images, z towards the viewer; M as in NAMES
+    head: Float64s  # (P, 3): how far the head's left, up and forward axes point to the viewer, -1..1
+    side: Float64s  # (P, 2): the same for the left axis of chest and pelvis
 
 
-def _turn(degrees: Floats) -> Floats:
+def _turn(degrees: Float64s) -> Float64s:
     """Rotations (..., 3, 3) = Rx Rz Ry of angles (..., 3) about x, y, z."""
     c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
     cx, cy, cz, sx, sy, sz = c[..., 0], c[..., 1], c[..., 2], s[..., 0], s[..., 1], s[..., 2]
@@ -188,7 +188,7 @@ def _turn(degrees: Floats) -> Floats:
 _AT: Final = {name: i for i, name in enumerate(ANGLES)}
 
 
-def _node_angles(a: Floats) -> Floats:
+def _node_angles(a: Float64s) -> Float64s:
     """Pose angles (P, A) to the x, y, z turns (P, nodes, 3) of the nodes; limbs hang along -y at zero."""
     out = np.zeros((len(a), len(_NODES), 3))
     out[:, 0, 0], out[:, 0, 2] = a[:, _AT["pitch"]], a[:, _AT["roll"]]
@@ -204,7 +204,7 @@ def _node_angles(a: Floats) -> Floats:
 
 
 def project(
-    angles: Floats, yaw: Floats, *, pitch: float, roll: Floats, proportions: Floats, perspective: float
+    angles: Float64s, yaw: Float64s, *, pitch: float, roll: Float64s, proportions: Float64s, perspective: float
 ) -> Bodies:
     """Pose P bodies and look at them.
 

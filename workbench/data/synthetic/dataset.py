@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from workbench.core.errors import Refused
 from workbench.core.skeletons import COCO, Skeleton
 from workbench.data.datasets.annotations import EvaluationRules
-from workbench.data.synthetic.scene import LEVELS, RENDERER_VERSION, SMALLEST, render, scene_persons
+from workbench.data.synthetic.scene import RENDERER_VERSION, SCENE_LEVELS, SMALLEST, render, scene_persons
 from workbench.tensors import Persons, Sample
 
 
@@ -54,8 +54,8 @@ class SyntheticScenes:
     start: int = 0
 
     def __post_init__(self) -> None:
-        if self.level not in LEVELS:
-            raise Refused(f"level {self.level!r}: no such level of scenes; choose one of {', '.join(LEVELS)}")
+        if self.level not in SCENE_LEVELS:
+            raise Refused(f"level {self.level!r}: no such level of scenes; choose one of {', '.join(SCENE_LEVELS)}")
         if self.size < SMALLEST:
             raise Refused(f"size {self.size}: scenes need at least {SMALLEST} pixels")
         for name in ("seed", "count", "start"):
@@ -179,13 +179,13 @@ class CachedScenes:
         )
 
 
-def cache_name(figures: SyntheticScenes) -> str:
+def cache_name(scenes: SyntheticScenes) -> str:
     """Folder name that says all that decides the pixels."""
-    f = figures
-    return f"figures-v{RENDERER_VERSION}-{f.level}-{f.size}px-seed{f.seed}-{f.start}+{f.count}"
+    s = scenes
+    return f"figures-v{RENDERER_VERSION}-{s.level}-{s.size}px-seed{s.seed}-{s.start}+{s.count}"
 
 
-def cached(figures: SyntheticScenes, folder: Path, workers: int = 0) -> CachedScenes:
+def cached(scenes: SyntheticScenes, folder: Path, workers: int = 0) -> CachedScenes:
     """The same samples from a memory-mapped file below `folder`; rendered first when they are not there yet.
 
     Several processes may ask at once: one renders, the others wait. The files appear whole or not at all.
@@ -193,13 +193,13 @@ def cached(figures: SyntheticScenes, folder: Path, workers: int = 0) -> CachedSc
     Args:
         workers: processes that render; 0 renders in this one.
     """
-    target = Path(folder) / cache_name(figures)
+    target = Path(folder) / cache_name(scenes)
     if not target.is_dir():
         target.parent.mkdir(parents=True, exist_ok=True)
         with _alone(target.with_name(target.name + ".lock")):
             if not target.is_dir():
-                _build(figures, target, workers)
-    return CachedScenes(figures.level, figures.size, figures.seed, figures.count, figures.start, target)
+                _build(scenes, target, workers)
+    return CachedScenes(scenes.level, scenes.size, scenes.seed, scenes.count, scenes.start, target)
 
 
 @contextmanager
@@ -210,17 +210,17 @@ def _alone(lock: Path) -> Iterator[None]:
         yield
 
 
-def _build(figures: SyntheticScenes, target: Path, workers: int) -> None:
+def _build(scenes: SyntheticScenes, target: Path, workers: int) -> None:
     for stale in target.parent.glob(f"{target.name}.tmp-*"):  # left by a process that was killed: we hold the lock
         shutil.rmtree(stale, ignore_errors=True)
     draft = Path(tempfile.mkdtemp(prefix=f"{target.name}.tmp-", dir=target.parent))
     try:
-        shape = (figures.count, figures.size, figures.size, 3)
-        if figures.count:
+        shape = (scenes.count, scenes.size, scenes.size, 3)
+        if scenes.count:
             np.lib.format.open_memmap(draft / _IMAGES, "w+", np.uint8, shape).flush()
         else:
             np.save(draft / _IMAGES, np.zeros(shape, np.uint8))  # a file of length 0 cannot be mapped
-        parts = list(_render_all(figures, draft / _IMAGES, workers))
+        parts = list(_render_all(scenes, draft / _IMAGES, workers))
         people = np.concatenate([np.zeros(1, np.int64), *(p.counts for p in parts)])
         everybody = Persons.concatenated([_NOBODY, *(p.persons for p in parts)]).arrays()
         labels: dict[str, Any] = {name: everybody[name] for name in _PER_PERSON}
@@ -240,9 +240,9 @@ class _Rendered(NamedTuple):
     crowd_index: NDArray[np.float64]
 
 
-def _render_all(figures: SyntheticScenes, images: Path, workers: int) -> Iterator[_Rendered]:
-    starts = range(0, figures.count, _CHUNK)
-    jobs = [(figures, images, first, min(first + _CHUNK, figures.count)) for first in starts]
+def _render_all(scenes: SyntheticScenes, images: Path, workers: int) -> Iterator[_Rendered]:
+    starts = range(0, scenes.count, _CHUNK)
+    jobs = [(scenes, images, first, min(first + _CHUNK, scenes.count)) for first in starts]
     if workers < 1 or len(jobs) < 2:
         yield from map(_render_part, jobs)
         return
@@ -253,11 +253,11 @@ def _render_all(figures: SyntheticScenes, images: Path, workers: int) -> Iterato
 
 def _render_part(job: tuple[SyntheticScenes, Path, int, int]) -> _Rendered:
     """Render scenes first..last-1 into the image file; gives their labels."""
-    figures, path, first, last = job
+    scenes, path, first, last = job
     images = np.load(path, mmap_mode="r+")
     samples: list[Sample] = []
     for i in range(first, last):
-        sample = figures[i]
+        sample = scenes[i]
         images[i] = sample.image
         sample.image = _NO_IMAGE
         samples.append(sample)

@@ -1,6 +1,6 @@
 """Draws posed bodies, objects and backgrounds, and keeps for every pixel what it shows.
 
-A canvas has the picture and an owner map: `person * PARTS + part`, `OBJECT` or `NOBODY`. Visibility of key points,
+A canvas has the picture and an owner map: `person * BODY_PARTS + part`, `OBJECT` or `NOBODY`. Visibility of key points,
 masks and areas are read from the owner map, so they are exact whatever hides what.
 """
 
@@ -14,12 +14,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.data.synthetic.body import NAMES, Bodies, Floats, points_named
+from workbench.data.synthetic.body import NAMES, Bodies, Float64s, points_named
 
-Image = NDArray[np.uint8]
+_Image = NDArray[np.uint8]
 Colour = tuple[int, int, int]  # BGR
 
-PARTS: Final = 16
+BODY_PARTS: Final = 16
 OBJECT: Final = 254
 NOBODY: Final = 255
 MOST_PEOPLE: Final = 15  # owner codes below OBJECT
@@ -35,8 +35,8 @@ _POINT: Final = {name: i for i, name in enumerate(NAMES)}
 
 @dataclass(slots=True)
 class Canvas:
-    image: Image  # (H, W, 3), BGR
-    owner: Image  # (H, W)
+    image: _Image  # (H, W, 3), BGR
+    owner: _Image  # (H, W)
 
 
 def _limbs() -> tuple[tuple[str, str, float, float, str, str], ...]:
@@ -69,7 +69,7 @@ _CIRCLE: Final = np.stack(
 )
 
 
-def _capsules(points: Floats, radii: Floats) -> Floats:
+def _capsules(points: Float64s, radii: Float64s) -> Float64s:
     """Outlines (P, L, 12, 2) of tapered limbs. points (P, M, 2) pixels, radii (P, L, 2) pixels."""
     a, b = points[:, _FROM], points[:, _TO]
     angle = np.arctan2(b[..., 1] - a[..., 1], b[..., 0] - a[..., 0])[..., None] + _ARC
@@ -79,7 +79,7 @@ def _capsules(points: Floats, radii: Floats) -> Floats:
     return np.concatenate([far, near], -2)
 
 
-def _fixed(corners: Floats) -> NDArray[np.int32]:
+def _fixed(corners: Float64s) -> NDArray[np.int32]:
     return np.rint(corners * (1 << _SHIFT)).astype(np.int32)
 
 
@@ -168,15 +168,15 @@ class Drawing:
     """Bodies placed in the image: everything that `paint_person` needs, computed for all at once."""
 
     bodies: Bodies
-    points: Floats  # (P, M, 2) pixels
-    scale: Floats  # (P,) pixels per body unit
+    points: Float64s  # (P, M, 2) pixels
+    scale: Float64s  # (P,) pixels per body unit
     capsules: NDArray[np.int32]  # (P, L, 12, 2)
     corners: NDArray[np.int32]  # (P, M, 2)
-    head_size: Floats  # (P,)
+    head_size: Float64s  # (P,)
     fronting: NDArray[np.bool_]  # (P, patches)
 
 
-def drawing(bodies: Bodies, scale: Floats, origin: Floats, girth: Floats, head_size: Floats) -> Drawing:
+def drawing(bodies: Bodies, scale: Float64s, origin: Float64s, girth: Float64s, head_size: Float64s) -> Drawing:
     """Place bodies: scale (P,) pixels per body unit, origin (P, 2) pixel of the pelvis, girth (P,) of the limbs."""
     points = bodies.points[..., :2] * scale[:, None, None] + origin[:, None]
     radii = np.maximum(_RADII * (girth * scale)[:, None, None], 0.6)
@@ -186,7 +186,7 @@ def drawing(bodies: Bodies, scale: Floats, origin: Floats, girth: Floats, head_s
     )
 
 
-def _faces_viewer(polygon: Floats) -> NDArray[np.bool_]:
+def _faces_viewer(polygon: Float64s) -> NDArray[np.bool_]:
     """(P,) whether polygons (P, C, 2) turn the way they do when seen from outside."""
     x, y = polygon[..., 0], polygon[..., 1]
     doubled = (x * np.roll(y, -1, 1) - y * np.roll(x, -1, 1)).sum(1)
@@ -200,7 +200,7 @@ def paint_person(canvas: Canvas, plan: Drawing, who: int, look: Look) -> None:
     order = [(float(depth[a] + depth[b]) / 2, i) for i, (a, b) in enumerate(zip(_FROM, _TO, strict=True))]
     order += [(float(depth[hull].mean()), -1 - i) for i, (_, hull) in enumerate(_HULLS)]
     order.append((float(depth[_POINT["skull"]]), len(_LIMBS)))
-    code = who * PARTS
+    code = who * BODY_PARTS
     for z, item in sorted(order):
         light = min(max(0.9 + 0.7 * z, 0.7), 1.1)
         if item == len(_LIMBS):
@@ -215,7 +215,7 @@ def paint_person(canvas: Canvas, plan: Drawing, who: int, look: Look) -> None:
 
 def _paint_trunk(canvas: Canvas, plan: Drawing, who: int, look: Look, which: int, outlined: bool) -> None:
     name, hull = _HULLS[which]
-    code = who * PARTS + PART[name]
+    code = who * BODY_PARTS + PART[name]
     corners = cv2.convexHull(plan.corners[who, hull])[:, 0].astype(np.int32, copy=False)
     fill(canvas, corners, look[name], code, shade(look[name], 0.62) if outlined else None)
     if name == "chest":
@@ -224,13 +224,13 @@ def _paint_trunk(canvas: Canvas, plan: Drawing, who: int, look: Look, which: int
                 fill(canvas, plan.corners[who, points], look[patch], code)
 
 
-def _disc(canvas: Canvas, centre: Floats, radius: float, colour: Colour, code: int, outline: Colour | None) -> None:
+def _disc(canvas: Canvas, centre: Float64s, radius: float, colour: Colour, code: int, outline: Colour | None) -> None:
     fill(canvas, _fixed(centre + _CIRCLE * radius), colour, code, outline)
 
 
 def _paint_head(canvas: Canvas, plan: Drawing, who: int, look: Look, outlined: bool) -> None:
     """Hair and face as two balls in their order of depth, then what the turn of the head shows."""
-    points, code = plan.points[who], who * PARTS + PART["head"]
+    points, code = plan.points[who], who * BODY_PARTS + PART["head"]
     unit = plan.scale[who] * plan.head_size[who]
     left, up, forward = (float(v) for v in plan.bodies.head[who])
     balls = [("hair", -forward + 0.5 * up), ("face", forward - 0.4)]
@@ -271,13 +271,13 @@ def paint_object(canvas: Canvas, rng: np.random.Generator, extent: float, colour
     fill(canvas, _fixed(centre + unit @ turn * (extent / 2)), colour, code)
 
 
-def calm_backdrop(rng: np.random.Generator, size: int) -> Image:
+def calm_backdrop(rng: np.random.Generator, size: int) -> _Image:
     """A soft gradient of dull colours."""
     corners = rng.uniform(70, 190) + rng.uniform(-18, 18, (2, 2, 3))
     return cv2.resize(corners.astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
 
 
-def wild_backdrop(rng: np.random.Generator, size: int) -> Image:
+def wild_backdrop(rng: np.random.Generator, size: int) -> _Image:
     """Colour clouds of two grains, stripes or a checkerboard, now and then a floor."""
     base = rng.uniform(40, 215, 3)
     out = np.zeros((size, size, 3), np.float32) + base.astype(np.float32)
@@ -299,7 +299,7 @@ def wild_backdrop(rng: np.random.Generator, size: int) -> Image:
     return np.clip(out, 0, 255).astype(np.uint8)
 
 
-def add_grain(image: Image, rng: np.random.Generator, strength: float) -> Image:
+def add_grain(image: _Image, rng: np.random.Generator, strength: float) -> _Image:
     """Uniform noise of +-`strength` grey levels; bytes of the generator are far cheaper than normal deviates."""
     noise = np.frombuffer(rng.bytes(image.size), np.uint8).reshape(image.shape)
     factor = strength / 127.5

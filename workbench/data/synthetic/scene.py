@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from workbench.core.errors import Refused
 from workbench.core.skeletons import COCO
-from workbench.data.synthetic.body import ANGLES, FAMILIES, Bodies, Floats, project, sample_angles
+from workbench.data.synthetic.body import ANGLES, FAMILIES, Bodies, Float64s, project, sample_angles
 from workbench.data.synthetic.paint import (
+    BODY_PARTS,
     FACE_SHOWS,
     MOST_PEOPLE,
     NOBODY,
     NOSE_SHOWS,
     OBJECT,
     PART,
-    PARTS,
     Canvas,
     Drawing,
     Look,
@@ -37,12 +37,12 @@ from workbench.tensors import Array, Persons, Sample
 
 RENDERER_VERSION: Final = 1  # part of the cache's name: raise it whenever a pixel or a label changes
 SMALLEST: Final = 32
-LEVELS: Final = ("easy", "hard")
+SCENE_LEVELS: Final = ("easy", "hard")
 _K: Final = len(COCO)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Level:
+class _Level:
     """How hard scenes are. Ranges are (lowest, highest)."""
 
     people: tuple[int, ...]  # how many, equally likely
@@ -58,14 +58,14 @@ class Level:
     wild: bool  # colours, backdrop, blur
 
 
-_LEVELS: Final = {
-    "easy": Level(
+_RULES: Final = {
+    "easy": _Level(
         people=(1, 2, 2, 3), height=(0.3, 1.1), pitch=(-5, 15), roll=6, outside=0.08, crowding=0, tries=6,
         families={"standing": 3, "walking": 3, "running": 2, "sitting": 1.5, "arms up": 2, "arms wide": 1.5,
                   "waving": 1.5, "hands on hips": 1, "bending": 1},
         decor=(0, 3), hiding=(0, 1), wild=False,
     ),
-    "hard": Level(
+    "hard": _Level(
         people=(0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8), height=(0.14, 1.5), pitch=(-12, 38), roll=14, outside=0.4,
         crowding=0.45, tries=1, families=dict.fromkeys(FAMILIES, 1.0) | {"standing": 2, "walking": 2, "running": 1.5},
         decor=(2, 9), hiding=(0, 4), wild=True,
@@ -81,7 +81,7 @@ def _allowed_parts() -> NDArray[np.bool_]:
         "elbow": ("{s}_arm", "{s}_fore"), "wrist": ("{s}_fore",), "hip": ("pelvis", "chest", "{s}_thigh"),
         "knee": ("{s}_thigh", "{s}_shin"), "ankle": ("{s}_shin", "{s}_foot"),
     }  # fmt: skip
-    table = np.zeros((_K, PARTS), bool)
+    table = np.zeros((_K, BODY_PARTS), bool)
     for k, name in enumerate(COCO.keypoints):
         side, _, joint = name.rpartition("_")
         for part in shows[joint]:
@@ -117,7 +117,7 @@ def _turned_to_viewer(bodies: Bodies) -> NDArray[np.bool_]:
     )
 
 
-def visibility(owner: NDArray[np.uint8], plan: Drawing) -> tuple[Floats, NDArray[np.float32]]:
+def visibility(owner: NDArray[np.uint8], plan: Drawing) -> tuple[Float64s, NDArray[np.float32]]:
     """Key points (P, K, 2) and their state (P, K): 2 visible, 1 hidden, 0 outside the image.
 
     A point is visible when the pixel it lies on (or most of the pixels around it, as limbs may be one pixel thin)
@@ -129,7 +129,7 @@ def visibility(owner: NDArray[np.uint8], plan: Drawing) -> tuple[Floats, NDArray
     at = np.rint(points).astype(np.int64)[:, :, None, ::-1] + _WINDOW  # (P, K, 9, 2) row, column
     rows, columns = at[..., 0].clip(0, height - 1), at[..., 1].clip(0, width - 1)
     codes = owner[rows, columns].astype(np.int64)  # (P, K, 9)
-    who, part = codes // PARTS, codes % PARTS
+    who, part = codes // BODY_PARTS, codes % BODY_PARTS
     own = who == np.arange(len(points))[:, None, None]
     shown = own & _ALLOWED[np.arange(_K)[None, :, None], part]
     for k, sign, trunk in _TRUNK_JOINTS:
@@ -161,7 +161,7 @@ _FEWEST_PIXELS: Final = 12
 
 def _mask_boxes(owner: NDArray[np.uint8], people: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Visible pixels (P,) and their tight boxes (P, 4) of each person."""
-    person = owner // PARTS
+    person = owner // BODY_PARTS
     counts = np.bincount(person.ravel(), minlength=people)[:people]
     boxes = np.zeros((people, 4), np.float32)
     for p in np.flatnonzero(counts):
@@ -199,7 +199,7 @@ def label(owner: NDArray[np.uint8], plan: Drawing, drawn: NDArray[np.int64]) -> 
 
 
 # -------------------------------------------------------------------------------------------------------- scene
-def _people(level: Level, rng: np.random.Generator) -> tuple[Bodies, Floats, Floats]:
+def _people(level: _Level, rng: np.random.Generator) -> tuple[Bodies, Float64s, Float64s]:
     """Posed bodies, their girths (P,) and head sizes (P,)."""
     count = int(rng.choice(level.people))
     names, weights = list(level.families), np.array(list(level.families.values()))
@@ -218,7 +218,7 @@ def _people(level: Level, rng: np.random.Generator) -> tuple[Bodies, Floats, Flo
     return bodies, rng.uniform(0.85, 1.2, count), shape[:, 1]
 
 
-def _overlap(box: Floats, others: Floats) -> float:
+def _overlap(box: Float64s, others: Float64s) -> float:
     """Summed intersection of a box (4,) with others (N, 4) relative to the smaller of each pair."""
     if len(others) == 0:
         return 0.0
@@ -227,7 +227,7 @@ def _overlap(box: Floats, others: Floats) -> float:
     return float((np.prod(sides.clip(0), axis=1) / area).sum())
 
 
-def _places(level: Level, size: int, extents: Floats, rng: np.random.Generator) -> Floats:
+def _places(level: _Level, size: int, extents: Float64s, rng: np.random.Generator) -> Float64s:
     """Where the pelvis of each person goes (P, 2), given extents (P, 4) in pixels around it."""
     origin, boxes = np.zeros((len(extents), 2)), np.zeros((0, 4))
     for p, extent in enumerate(extents):
@@ -246,7 +246,7 @@ def _places(level: Level, size: int, extents: Floats, rng: np.random.Generator) 
     return origin
 
 
-def _plan(level: Level, size: int, rng: np.random.Generator) -> Drawing:
+def _plan(level: _Level, size: int, rng: np.random.Generator) -> Drawing:
     """People placed in the image, the farthest first."""
     bodies, girth, heads = _people(level, rng)
     low, high = np.log(level.height)
@@ -272,14 +272,14 @@ def paint_scene(canvas: Canvas, plan: Drawing, looks: list[Look], hiding: dict[i
     drawn = np.zeros(len(looks), np.int64)
     for p, look in enumerate(looks):
         paint_person(canvas, plan, p, look)
-        drawn[p] = np.count_nonzero(canvas.owner // PARTS == p)
+        drawn[p] = np.count_nonzero(canvas.owner // BODY_PARTS == p)
         for extent in hiding.get(p, ()):
             colour = hsv(rng.uniform(0, 360), rng.uniform(0, 1) * vivid, rng.uniform(0.15, 1))
             paint_object(canvas, rng, extent, colour, OBJECT)
     return drawn
 
 
-def _backdrop(level: Level, size: int, rng: np.random.Generator) -> Canvas:
+def _backdrop(level: _Level, size: int, rng: np.random.Generator) -> Canvas:
     image = wild_backdrop(rng, size) if level.wild else calm_backdrop(rng, size)
     canvas = Canvas(image, np.full((size, size), NOBODY, np.uint8))
     mean = float(image.mean()) / 255
@@ -292,7 +292,7 @@ def _backdrop(level: Level, size: int, rng: np.random.Generator) -> Canvas:
     return canvas
 
 
-def _photograph(image: NDArray[np.uint8], level: Level, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _photograph(image: NDArray[np.uint8], level: _Level, rng: np.random.Generator) -> NDArray[np.uint8]:
     """What a camera adds: blur, contrast, noise."""
     size = image.shape[0]
     if not level.wild:
@@ -313,14 +313,14 @@ def render(level: str, size: int, seed: int, index: int) -> Sample:
     Raises:
         Refused: unknown level, a size below 32, a negative seed or index.
     """
-    if level not in _LEVELS:
-        raise Refused(f"level {level!r}: no such level of scenes; choose one of {', '.join(LEVELS)}")
+    if level not in _RULES:
+        raise Refused(f"level {level!r}: no such level of scenes; choose one of {', '.join(SCENE_LEVELS)}")
     if size < SMALLEST:
         raise Refused(f"size {size}: scenes need at least {SMALLEST} pixels")
     if seed < 0 or index < 0:
         raise Refused(f"seed {seed}, index {index}: both must be 0 or more")
-    rules = _LEVELS[level]
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, index, LEVELS.index(level)])))
+    rules = _RULES[level]
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, index, SCENE_LEVELS.index(level)])))
     canvas = _backdrop(rules, size, rng)
     plan = _plan(rules, size, rng)
     people = len(plan.scale)
@@ -340,4 +340,4 @@ def render(level: str, size: int, seed: int, index: int) -> Sample:
     )
 
 
-assert max(max(level.people) for level in _LEVELS.values()) <= MOST_PEOPLE
+assert max(max(level.people) for level in _RULES.values()) <= MOST_PEOPLE

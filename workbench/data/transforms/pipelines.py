@@ -41,7 +41,7 @@ def augmented(step: AugmentationStep, sample: Sample, given: StepInputs) -> Samp
     Raises:
         Refused: nobody has said what a step of this kind does.
     """
-    raise Refused(f"{type(step).__name__} is no step that can be carried out; register a function for it (augmented)")
+    raise Refused(f"{type(step).__name__}: nothing says what this step does; register a function with `augmented`")
 
 
 @augmented.register
