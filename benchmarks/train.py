@@ -36,10 +36,10 @@ from workbench.inference.timing import Call, Comparison, Patience, measure, pair
 from workbench.models import zoo
 from workbench.models.criterion import losses
 from workbench.models.job import Job, Protocol, phase_at
+from workbench.models.schedule import learning_rate
 from workbench.tensors import Batch
 from workbench.training.loop import TrainingState, forward_of, train
 from workbench.training.machine import Machine, this_machine
-from workbench.training.optim import learning_rate
 from workbench.training.source import open_source
 
 PARTS = ("data", "forward", "assignment and losses", "backward", "optimiser and EMA")

@@ -110,11 +110,11 @@ def test_default_is_the_released_small_model() -> None:
 def test_released_models(name: str) -> None:
     size, keypoints, _, file = RELEASED[name]
     variant = ModelManager.config(name).variant()
-    assert variant == rtmo(size[0], keypoints)
+    assert variant == rtmo(size, keypoints)
     with torch.device("meta"):
         network = Network(variant)
     count = sum(p.numel() for p in network.parameters())
-    assert count == (COUNTS if keypoints == 17 else CROWD)[size[0]]
+    assert count == (COUNTS if keypoints == 17 else CROWD)[size]
     assert ("crowdpose" in file) == (keypoints == 14)
 
 

@@ -1,12 +1,13 @@
 """Named variants, protocols and augmentations under one public name, for files of studies and components; what they are
-stands in `models.zoo`, `experiments.protocols`, `experiments.trunks` and `core.augmentation`."""
+stands in `models.zoo`, `models.schedule`, `experiments.protocols`, `experiments.trunks` and `core.augmentation`."""
 
 from workbench.core.augmentation import AUGMENTATIONS, Augmentation, Fit, Flip, Hsv, MixUp, Mosaic, Warp
 from workbench.experiments.protocols import NANO_RECIPE, RTMO_S
 from workbench.experiments.protocols import PROTOCOLS as SETTINGS
 from workbench.experiments.protocols import protocol_named as setting
 from workbench.experiments.trunks import REGRESSION, trunk_jobs
-from workbench.models.zoo import CROWDPOSE_SCHEDULE, NANO, NETWORKS, nano, rtmo
+from workbench.models.schedule import CROWDPOSE_SCHEDULE
+from workbench.models.zoo import NANO, NETWORKS, nano, rtmo
 from workbench.models.zoo import network_named as named
 
 __all__ = [

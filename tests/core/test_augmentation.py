@@ -93,7 +93,7 @@ def drawn(job: Job, home: Path, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def test_a_row_of_a_study_switches_mosaic_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cells = STUDY.cells(PROTOCOL)
+    cells = STUDY.planned_jobs(PROTOCOL)
     check_distinct(cells)
     jobs = {cell.row: cell.job for cell in cells}
     assert jobs["mosaic"].protocol.augment == "rtmo"
@@ -103,7 +103,7 @@ def test_a_row_of_a_study_switches_mosaic_off(tmp_path: Path, monkeypatch: pytes
 def test_a_row_that_wants_what_its_protocol_lacks_is_refused() -> None:
     bare = replace(PROTOCOL, protocol=replace(PROTOCOL.protocol, augment="none"))
     with pytest.raises(Refused, match=r"row 'none': .*no 'Mosaic' here.*set protocol.augment before"):
-        STUDY.cells(bare)
+        STUDY.planned_jobs(bare)
     with pytest.raises(Refused, match=r"study wrong, row 'x'|row 'x': .*has no 'mian'"):
         replace(STUDY, name="wrong", rows=(Row("x", {"protocol.augment.mian": ()}),))
 
@@ -130,7 +130,7 @@ def test_a_step_of_ones_own_is_a_class_and_its_function(tmp_path: Path) -> None:
     job = small_job(augment=Augmentation(main=(Blackout(share=0.25), Flip(probability=0.0)), final=()))
     for batch in open_source(job, 0, tmp_path).train(0):
         assert (batch.images[..., :16] == 0).all() and (batch.images[..., 16:] > 0).any()
-    assert from_dict(json.loads(json.dumps(job.to_dict())), spec_types()) == job
+    assert from_dict(json.loads(json.dumps(job.to_dict())), spec_types() | {"Blackout": Blackout}) == job
     later = small_job(augment=Augmentation(main=(Mosaic(), Warp(), Blackout()), final=()))
     assert later.key not in (job.key, small_job().key)
 

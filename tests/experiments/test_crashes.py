@@ -10,7 +10,6 @@ from torch import Tensor
 
 from workbench.components.backbones.csp_darknet import CSPDarknet
 from workbench.components.coords.dcc import DCC
-from workbench.components.coords.static_bins import StaticBins
 from workbench.components.heads.rtmo_head import RTMOHead
 from workbench.components.necks.hybrid_encoder import HybridEncoder
 from workbench.core.skeletons import COCO
@@ -95,7 +94,7 @@ def test_a_batch_without_a_person_under_an_ignore_mask() -> None:
     assert trained(network(), given, 2)["loss_cls"] == trained(network(), people((0, 0)), 2)["loss_cls"]
 
 
-@pytest.mark.parametrize("coords", [SMALL["coords"], StaticBins(num_bins=(12, 16), feat_channels=16)])
+@pytest.mark.parametrize("coords", [SMALL["coords"], SMALL["coords"].vary({"dynamic_encoding": False})])
 @pytest.mark.parametrize("phase", PHASES)
 def test_exactly_one_positive(phase: int, coords: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model, given = network(coords=coords), people((1, 0))

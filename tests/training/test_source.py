@@ -104,10 +104,11 @@ def test_a_probe_sees_the_features_of_its_trunk(stored: Network, tmp_path: Path)
 
 def test_only_what_reads_the_trunk_is_trained(stored: Network, tmp_path: Path) -> None:
     network = trunk.on_trunk(small_job(trunk="tiny"))
+    anew = trunk.probed(network.variant)
     free = {name for name, p in network.named_parameters() if p.requires_grad}
-    assert free and all(name.startswith(trunk.PROBED) for name in free)
+    assert free and all(name.startswith(anew) for name in free)
     kept = stored.state_dict()
-    assert all(torch.equal(v, kept[k]) for k, v in network.state_dict().items() if not k.startswith(trunk.PROBED))
+    assert all(torch.equal(v, kept[k]) for k, v in network.state_dict().items() if not k.startswith(anew))
     assert not torch.equal(network.state_dict()["head.out_pose.0.weight"], kept["head.out_pose.0.weight"])
 
 

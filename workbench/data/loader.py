@@ -115,8 +115,8 @@ def _ignore(samples: Sequence[Sample], height: int, width: int) -> Tensor | None
 def random_resize(batch: Batch, low: int, high: int, rng: np.random.Generator) -> Batch:
     """The batch at a random size: height a multiple of 32 in low..high, width in the batch's proportion.
 
-    Draw `rng` as `generator(seed, epoch, RESIZE, step)`: the same on every rank. Areas scale with both sides, the ignore
-    mask stays soft. RTMO, section 9: 480..800 for s, m, l and 320..640 for t; the very first step keeps its size.
+    Draw `rng` as `generator(seed, epoch, RESIZE, step)`: the same on every rank. Areas scale with both sides, the
+    ignore mask stays soft. RTMO, section 9: 480..800 for s, m, l and 320..640 for t; the very first step keeps its size.
 
     Raises:
         Refused: no multiple of 32 lies in low..high.

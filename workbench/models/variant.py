@@ -1,9 +1,9 @@
-"""Variant: a pose estimator as a value. Job: a variant and all else that decides its result."""
+"""Variant: a pose estimator as a value."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 from workbench.components.assigners.simota import SimOTA
 from workbench.components.backbones.csp_darknet import CSPDarknet
@@ -34,13 +34,22 @@ class Phase(Spec):
         final: weak augmentation and ignore masks.
         exact_ignore: look the ignore mask up at the very pixel; published (False) is a look-up that is off by a little
             on square inputs and wrong on others.
+
+    `without_effect_on_frozen_trunk` is as of an assigner: these fields shape the class target, its weight and the
+    augmentation.
     """
+
+    without_effect_on_frozen_trunk: ClassVar[tuple[str, ...]] = ("overlaps_power", "final", "exact_ignore")
 
     start: float = 0.0
     proxy: bool = False
     overlaps_power: float = 0.5
     final: bool = False
     exact_ignore: bool = False
+
+    def check(self) -> None:
+        if self.overlaps_power < 0:
+            raise Refused(f"Phase.overlaps_power {self.overlaps_power}: must be 0 or more")
 
 
 RTMO_PHASES = (Phase(), Phase(start=280 / 600, proxy=True), Phase(start=579 / 600, proxy=True, final=True))
@@ -83,10 +92,12 @@ class Variant(Spec):
                 f"keypoint_set {self.keypoint_set!r} has {len(self.skeleton)} key points, num_keypoints is "
                 f"{self.num_keypoints}: set num_keypoints={len(self.skeleton)}"
             )
+        if self.num_classes < 1:
+            raise Refused(f"num_classes {self.num_classes}: must be at least 1")
         self._check_phases()
         terms = [loss.term for loss in self.losses]
         if len(set(terms)) < len(terms):
-            raise Refused(f"losses {terms}: a term stands twice; keep one of each")
+            raise Refused(f"losses {terms}: two have the same term; keep one of each")
         for loss in self.losses:
             missing = loss.needs - self.coords.offers
             if missing and any(loss.weights):

@@ -95,18 +95,18 @@ def panel(record: Record) -> Panel | None:
     """The seed and trunk with runs of most rows here, the first of equals; None where fewer than two rows are."""
     spots: dict[tuple[int, str], dict[str, Path]] = {}
     job: Job | None = None
-    for cell in record.cells:
-        folder = record.folders.get(cell.job.key)
+    for one in record.jobs:
+        folder = record.folders.get(one.job.key)
         if folder is not None and (folder / "weights.safetensors").exists():
-            spots.setdefault((cell.seed, cell.trunk), {})[cell.row] = folder
-            job = job or cell.job
+            spots.setdefault((one.seed, one.trunk), {})[one.row] = folder
+            job = job or one.job
     if job is None:
         return None
     (seed, trunk), folders = max(spots.items(), key=lambda spot: len(spot[1]))
     if len(folders) < 2:
         return None
     order = {row.label: folders[row.label] for row in record.study.rows if row.label in folders}
-    return Panel(seed, trunk, order, validation(job, 0, record.home, record.data))
+    return Panel(seed, trunk, order, validation(job, 0, record.run.home, record.run.data))
 
 
 def disagreement(records: Mapping[str, MatchRecords]) -> list[int]:
@@ -221,12 +221,12 @@ def _profiles(folder: Path, batch: Batch, least: float) -> dict[tuple[int, int],
     """What a row says of each person (image, person) that it finds: of the best box of IoU `least` and more."""
     job, network = network_of(folder)
     dense = network(batch.images)
-    image, cell, _, _ = keep(dense, job.protocol.score_threshold, job.protocol.nms_threshold, 100_000)
-    cells = gather(dense, image, cell)
+    kept = keep(dense, job.protocol.score_threshold, job.protocol.nms_threshold)
+    cells = gather(dense, kept.image, kept.cell)
     said = network.coords(cells)
     profiles: dict[tuple[int, int], AxisProfile] = {}
     for i, g in batch.targets.present.nonzero().tolist():
-        overlap = box_iou(cells.boxes, batch.targets.boxes[i, g].expand_as(cells.boxes)) * (image == i)
+        overlap = box_iou(cells.boxes, batch.targets.boxes[i, g].expand_as(cells.boxes)) * (kept.image == i)
         if not len(overlap) or overlap.max() < least:
             continue
         p = int(overlap.argmax())
