@@ -31,7 +31,6 @@ from benchmarks import _floors
 from benchmarks._plain import PlainTraining
 from benchmarks._record import append, conditions
 from workbench.core.distributed import average_gradients
-from workbench.core.skeletons import skeleton
 from workbench.experiments import protocols
 from workbench.inference.timing import Call, Comparison, Patience, measure, paired
 from workbench.models import zoo
@@ -214,7 +213,7 @@ class Costed:
 def positives(state: TrainingState, batch: Batch) -> int:
     """Cells of a batch that learn a person, under the weights as they are."""
     variant = state.model.variant
-    sigmas = torch.tensor(skeleton(variant.num_keypoints).sigmas, device=batch.targets.boxes.device)
+    sigmas = torch.tensor(variant.skeleton.sigmas, device=batch.targets.boxes.device)
     with torch.no_grad():
         return len(variant.assigner.assign(state.model(batch.images), batch.targets, sigmas).cell)
 

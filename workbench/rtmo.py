@@ -37,7 +37,7 @@ from workbench.components.necks.hybrid_encoder import HybridEncoder
 from workbench.core.errors import Refused
 from workbench.core.spec import Spec
 from workbench.data.datasets.images import Unreadable, read_image
-from workbench.data.transforms.geometry import letterbox, unletterbox
+from workbench.data.transforms.geometry import Letterbox
 from workbench.models.criterion import losses
 from workbench.models.decode import detect, keep, poses
 from workbench.models.network import Network
@@ -347,18 +347,18 @@ class RTMO(nn.Module):
         Raises:
             Refused: no image.
         """
-        pixels, center, scale = letterbox(_pixels(image), self.size)
+        given = _pixels(image)
+        placed = Letterbox.of((given.shape[0], given.shape[1]), self.size)
+        pixels = placed.image(given)
         device = next(self.network.parameters()).device
         batch = torch.from_numpy(pixels).to(device).permute(2, 0, 1)[None].float()
         training = self.network.training
         self.network.eval()
         (found,) = detect(self.network, batch, score_threshold=score_threshold, nms_threshold=nms_threshold)
         self.network.train(training)
-        boxes = unletterbox(found.boxes.reshape(-1, 2, 2), self.size, center, scale).reshape(-1, 4)
-        points = np.concatenate(
-            [unletterbox(found.keypoints, self.size, center, scale), found.keypoint_scores[..., None]], -1
-        )
-        rows = zip(boxes.tolist(), found.scores.tolist(), found.labels.tolist(), points.tolist(), strict=True)
+        found = placed.detections_back(found)
+        points = np.concatenate([found.keypoints, found.keypoint_scores[..., None]], -1)
+        rows = zip(found.boxes.tolist(), found.scores.tolist(), found.labels.tolist(), points.tolist(), strict=True)
         return Inferred(
             detections=[
                 Detection(bbox=box, conf=conf, cls_id=label, label=self._named(label), keypoints=keypoints)

@@ -17,6 +17,7 @@ from workbench.models.variant import Variant
 
 # Dotted paths and their new values; as a function, of the base after scaling.
 Changes = Mapping[str, Any] | Callable[[Variant], Mapping[str, Any]]
+_AUGMENT = "protocol.augment"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,10 @@ class Cited:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: a short unique label and what it changes of the base, as dotted paths."""
+    """One line of the table: a short unique label and what it changes of the base, as dotted paths.
+
+    Paths begin at the variant (`neck.channels`), or at the augmentation of training (`protocol.augment.main.Mosaic`).
+    """
 
     label: str
     changes: Changes = field(default_factory=dict)
@@ -167,12 +171,13 @@ class Study:
         ]
 
     def _job(self, row: Row, protocol: StudyProtocol, seed: int, trunk: str) -> Job:
-        return Job(
+        job = Job(
             variant=self.variant(row, protocol.scale),
             recipe=protocol.recipe,
             protocol=replace(protocol.protocol, trunk=trunk_identity(trunk)),
             seed=seed + row.seed_offset,
         )
+        return _augmented(job, self.base, row, protocol.scale)
 
 
 Way = Literal["kept", "every cell", "crops"]
@@ -214,7 +219,25 @@ class TimingStudy:
 
 def _changed(base: Variant, changes: Changes, scale: Mapping[str, Any] | None) -> Variant:
     scaled = base.vary(scale or {})
-    return scaled.vary(changes(scaled) if callable(changes) else changes)
+    made = changes(scaled) if callable(changes) else changes
+    return scaled.vary({path: value for path, value in made.items() if not _of_augmentation(path)})
+
+
+def _augmented(job: Job, base: Variant, row: Row | TimedRow, scale: Mapping[str, Any] | None) -> Job:
+    """The job with the row's changes of its augmentation.
+
+    Raises:
+        Refused: a path leads nowhere under the job's protocol.
+    """
+    made = row.changes(base.vary(scale or {})) if callable(row.changes) else row.changes
+    try:
+        return job.vary({path: value for path, value in made.items() if _of_augmentation(path)})
+    except KeyError as error:
+        raise Refused(f"row {row.label!r}: {error.args[0]}; set protocol.augment before, as to 'rtmo'") from None
+
+
+def _of_augmentation(path: str) -> bool:
+    return path == _AUGMENT or path.startswith(f"{_AUGMENT}.")
 
 
 def _check(name: str, base: Variant, rows: Sequence[Row | TimedRow], claims: Sequence[Better | Cheaper]) -> None:
@@ -234,6 +257,7 @@ def _check(name: str, base: Variant, rows: Sequence[Row | TimedRow], claims: Seq
     for row in rows:
         try:
             _changed(base, row.changes, None)
+            _augmented(Job(variant=base, protocol=Protocol(augment="rtmo")), base, row, None)
         except KeyError as error:
             raise Refused(f"study {name}, row {row.label!r}: {error.args[0]}") from None
 

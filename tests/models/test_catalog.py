@@ -18,7 +18,7 @@ from torch import Tensor
 from workbench.components.backbones.csp_darknet import CSPDarknet
 from workbench.components.heads.rtmo_head import RTMOHead
 from workbench.core.errors import Refused
-from workbench.core.skeletons import skeleton
+from workbench.core.skeletons import released_skeleton
 from workbench.core.spec import Spec, from_dict
 from workbench.experiments import protocols
 from workbench.models import catalog, zoo
@@ -305,7 +305,7 @@ def test_assigners_give_every_cell_at_most_one_person_who_is_there(cls: type[Ass
         pose=torch.randn(2, 20, 16),
     )
     targets = some_persons(people)
-    got = cls().assign(decoded(out, shapes, (16, 32)), targets, torch.tensor(skeleton(K).sigmas))
+    got = cls().assign(decoded(out, shapes, (16, 32)), targets, torch.tensor(released_skeleton(K).sigmas))
     flat = got.image * 20 + got.cell
     assert flat.tolist() == sorted(set(flat.tolist()))
     assert targets.present[got.image, got.person].all()

@@ -87,6 +87,11 @@ class Spec:
     def check(self) -> None:
         """Refuses values that no type can rule out; called when the spec is made."""
 
+    @classmethod
+    def opened(cls, name: str, value: Any) -> Any:
+        """The value of field `name` as a spec that a path can lead into, where it is short for one."""
+        return value
+
     def vary(self, changes: Mapping[str, Any]) -> Self:
         """A copy with other values at dotted paths, such as `{"neck.transformer_encoder_layers": 2}`.
 
@@ -180,7 +185,8 @@ def _replaced(loose: Any, steps: list[str], value: Any, path: str) -> Any:
     fields = loose.fields if isinstance(loose, _Loose) else {}
     if steps[0] not in fields:
         raise KeyError(f"{path!r}: {name} has no {steps[0]!r}; it has {list(fields)}")
-    return _Loose(loose.cls, fields | {steps[0]: _replaced(fields[steps[0]], steps[1:], value, path)})
+    inner = loose.cls.opened(steps[0], fields[steps[0]]) if len(steps) > 1 else fields[steps[0]]
+    return _Loose(loose.cls, fields | {steps[0]: _replaced(_thaw(inner), steps[1:], value, path)})
 
 
 def _replaced_in_tuple(items: tuple[Any, ...], steps: list[str], value: Any, path: str) -> tuple[Any, ...]:

@@ -16,6 +16,8 @@ from types import ModuleType
 from typing import Any, TypeGuard
 
 from workbench import components
+from workbench.core import augmentation
+from workbench.core.augmentation import Augmentation, AugmentationStep
 from workbench.core.errors import Refused
 from workbench.core.spec import Spec
 from workbench.models.job import Job, Protocol, Recipe
@@ -31,8 +33,8 @@ SLOTS: dict[str, type[Spec]] = {  # by the field of `Variant` that they fill
     "assigner": Assigner,
     "losses": Loss,
 }
-KINDS: dict[str, type[Spec]] = SLOTS | {"schedule": Segment}
-OTHERS: tuple[type[Spec], ...] = (Variant, Phase, Recipe, Protocol, Job)
+KINDS: dict[str, type[Spec]] = SLOTS | {"schedule": Segment, "augment": AugmentationStep}
+OTHERS: tuple[type[Spec], ...] = (Variant, Phase, Recipe, Protocol, Job, Augmentation)
 
 
 def discover() -> dict[str, dict[str, type[Spec]]]:
@@ -94,6 +96,7 @@ def _about(cls: type[Spec]) -> str:
 def _own() -> Iterator[type[Spec]]:
     for module in pkgutil.walk_packages(components.__path__, f"{components.__name__}."):
         yield from _components(importlib.import_module(module.name))
+    yield from _components(augmentation)
 
 
 def _installed() -> Iterator[type[Spec]]:

@@ -17,7 +17,7 @@ from workbench.components.losses.varifocal import VariFocal
 from workbench.components.losses.visibility import Visibility
 from workbench.components.necks.hybrid_encoder import HybridEncoder
 from workbench.core.errors import Refused
-from workbench.core.skeletons import skeleton
+from workbench.core.skeletons import RELEASED_SKELETONS, Skeleton, released_skeleton, skeleton_named
 from workbench.core.spec import Spec
 from workbench.slots import Assigner, Backbone, Coords, Head, Loss, Neck
 
@@ -58,7 +58,12 @@ RTMO_PHASES = (Phase(), Phase(start=280 / 600, proxy=True), Phase(start=579 / 60
 @final
 @dataclass(frozen=True, kw_only=True)
 class Variant(Spec):
-    """A whole estimator: one component per slot, its losses and its phases. The defaults are RTMO-s for COCO."""
+    """A whole estimator: one component per slot, its losses and its phases. The defaults are RTMO-s for COCO.
+
+    Fields:
+        keypoint_set: name of the key-point set; "" is that of the released models with `num_keypoints` key points.
+            A released set is always written as "".
+    """
 
     backbone: Backbone = CSPDarknet()
     neck: Neck = HybridEncoder()
@@ -69,9 +74,24 @@ class Variant(Spec):
     phases: tuple[Phase, ...] = RTMO_PHASES
     num_classes: int = 1
     num_keypoints: int = 17
+    keypoint_set: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.skeleton == RELEASED_SKELETONS.get(self.num_keypoints):  # one value, one key
+            object.__setattr__(self, "keypoint_set", "")
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The key points that the network finds: their names, OKS constants, mirror pairs and limbs."""
+        return skeleton_named(self.keypoint_set) if self.keypoint_set else released_skeleton(self.num_keypoints)
 
     def check(self) -> None:
-        skeleton(self.num_keypoints)
+        if len(self.skeleton) != self.num_keypoints:
+            raise Refused(
+                f"keypoint_set {self.keypoint_set!r} has {len(self.skeleton)} key points, num_keypoints is "
+                f"{self.num_keypoints}: set num_keypoints={len(self.skeleton)}"
+            )
         if self.num_classes < 1:
             raise Refused(f"num_classes {self.num_classes}: must be at least 1")
         self._check_phases()

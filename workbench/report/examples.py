@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from workbench.components.similarity import box_iou
-from workbench.core.skeletons import skeleton
 from workbench.core.spec import from_dict
-from workbench.data.draw import draw_persons
+from workbench.data.draw import draw_detections, draw_sample
 from workbench.evaluation.records import MatchRecords
 from workbench.models.catalog import spec_types
 from workbench.models.decode import detect, keep
@@ -30,7 +29,6 @@ from workbench.tensors import Array, Axis, Batch, Detections
 from workbench.training.source import Validation, validation
 
 SHOWN = 6  # images
-SURE = 0.3  # predictions below this score are not drawn
 POINTS = 2  # key points whose heatmaps are drawn
 OVERLAP = 0.5  # IoU of a box with a person that counts as found
 MARGIN = 0.3  # of the person's box, around it
@@ -167,11 +165,10 @@ def _example(
     pictures, quality = {}, {}
     for label, detections in found.items():
         one, match = detections[image], records[label]
-        sure = one.scores >= SURE
-        pictures[label] = draw_persons(sample.image, one.boxes[sure], one.keypoints[sure], one.keypoint_scores[sure])
+        pictures[label] = draw_detections(sample, one, print_scores=False)
         at = int(np.flatnonzero(match.image_ids == image)[0])
         quality[label] = float(match.oks_sum[at] / match.oks_count[at])
-    return Example(draw_persons(sample.image, sample.boxes, sample.keypoints, sample.visible), pictures, quality)
+    return Example(draw_sample(sample), pictures, quality)
 
 
 # -------------------------------------------------------------------------------------------------------- heatmaps
@@ -198,7 +195,7 @@ def person(chosen: Panel, count: int = SHOWN, points: int = POINTS, least: float
 
     spot = max(everyone, key=lambda s: float(np.ptp(errors(s).mean(1)) / t.areas[s].sqrt()))
     kept = np.argsort(-np.ptp(errors(spot), axis=0), kind="stable")[:points].tolist()
-    names = skeleton(t.keypoints.shape[2]).keypoints
+    names = chosen.judged.skeleton.keypoints
     image = batch.images[spot[0]].permute(1, 2, 0).numpy().round().astype(np.uint8)
     return Person(
         image=image,

@@ -27,7 +27,6 @@ from safetensors.torch import save_file
 
 from workbench.core import distributed
 from workbench.core.provenance import commit, machine_name
-from workbench.core.skeletons import CROWDPOSE, skeleton
 from workbench.data.draw import predictions
 from workbench.evaluation.coco_ap import Evaluation, Evaluator
 from workbench.inference.cost import cost_metrics
@@ -159,8 +158,7 @@ def evaluate_network(
     job: Job, network: Network, source: Source, machine: Machine
 ) -> tuple[Evaluation, list[Detections]]:
     """The network's evaluation on the validation images, and what it found there."""
-    points = skeleton(job.variant.num_keypoints)
-    evaluator = Evaluator(source.truth, points.sigmas, crowdpose=points is CROWDPOSE)
+    evaluator = Evaluator(source.truth, source.skeleton.sigmas, crowdpose=source.evaluation == "crowdpose")
     found: list[Detections] = []
     for batch in source.validate():
         with machine.autocast():
