@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import socket
 import sqlite3
 import traceback
@@ -30,7 +29,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy import event
 
 from workbench.core.errors import Refused, one_line
-from workbench.core.files import locked
+from workbench.core.files import locked, locked_folder, write_whole
 from workbench.experiments.console import JobState, QueueEntry
 from workbench.experiments.plan import StudyRun
 from workbench.study import PlannedJob
@@ -262,9 +261,8 @@ def _run_trial(order: StudyRun, trial: Trial) -> float:
     if cell is None:
         raise optuna.TrialPruned("the plan has changed, or another worker was faster")
     folder, owner = order.folder(cell.job.key), _owner_id()
-    folder.mkdir(parents=True, exist_ok=True)
     trial.set_user_attr("owner", owner)
-    with locked(folder / "lock"):  # the same job may stand in the plan of another study
+    with locked_folder(folder):  # the same job may stand in the plan of another study
         (folder / "owner").write_text(f"{owner} {trial.number}", "utf-8")
         try:
             result = order.train(cell.job, order.machine, folder, order.data, partial(_tell, folder))
@@ -290,6 +288,5 @@ def _cell(order: StudyRun, attributes: Mapping[str, Any]) -> PlannedJob | None:
 
 
 def _tell(folder: Path, progress: Progress) -> None:
-    part = folder / f"progress.{os.getpid()}.part"
-    part.write_text(json.dumps(asdict(progress)), "utf-8")
-    os.replace(part, folder / "progress.json")
+    with write_whole(folder / "progress.json", durable=False) as part:
+        part.write_text(json.dumps(asdict(progress)), "utf-8")

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from workbench.components.blocks import fused
 from workbench.components.coords.regression import Regression
 from workbench.core.errors import Refused
+from workbench.core.files import write_whole
 from workbench.core.provenance import commit
 from workbench.evaluation.intervals import Interval
 from workbench.evaluation.verdicts import Decision, Verdict
@@ -87,8 +88,8 @@ def run_profile(profile: TimingStudy, setting: StudyProtocol, home: Path, again:
     else:
         found = measure_costs(profile, setting)
         path = home / "profiles" / f"{profile.name}_{setting.name}_{len(known):03}.json"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(asdict(found), indent=1), encoding="utf-8")
+        with write_whole(path) as part:
+            part.write_text(json.dumps(asdict(found), indent=1), encoding="utf-8")
         _record(profile, setting, home, found, len(known))
     judged = judge_costs(profile, found)
     console.console().print(cost_table(profile, found), ", ".join(f"{k} {v}" for k, v in found.conditions.items()))

@@ -20,13 +20,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from workbench.core.errors import Refused
+from workbench.core.files import write_whole
 from workbench.evaluation.verdicts import Decision, Verdict
 from workbench.experiments.claims import ClaimResult, Read, Results, judge_claims, resampled_run
 from workbench.study import Better, PlannedJob, Study, StudyProtocol
@@ -58,11 +58,8 @@ def plan_name(study: Study, setting: StudyProtocol, sets: Mapping[str, Any] | No
 
 def write_settings(home: Path, name: str, terms: SequentialSettings) -> None:
     """Writes down that a study (see `name_of`) is run until decided."""
-    path = home / "until" / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}")
-    part.write_text(json.dumps(asdict(terms)))
-    part.replace(path)
+    with write_whole(home / "until" / f"{name}.json") as part:
+        part.write_text(json.dumps(asdict(terms)))
 
 
 def read_settings(home: Path, name: str) -> SequentialSettings | None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,9 +22,10 @@ from typing import Any
 
 import cv2
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from workbench.core import distributed
+from workbench.core.files import write_whole
 from workbench.core.provenance import commit, machine_name
 from workbench.core.skeletons import CROWDPOSE, skeleton
 from workbench.data.draw import predictions
@@ -134,8 +134,10 @@ def _record(
     evaluation.records.save(folder / "records.npz")
     by_image = {one.image_id: one for one in found}
     shown = [picture for picture in source.pictures if picture.image_id in by_image]
-    cv2.imwrite(str(folder / "predictions.png"), predictions(shown, [by_image[p.image_id] for p in shown]))
-    save_file({k: v.contiguous() for k, v in state.averaged.state_dict().items()}, folder / "weights.safetensors")
+    with write_whole(folder / "predictions.png") as part:
+        part.write_bytes(cv2.imencode(".png", predictions(shown, [by_image[p.image_id] for p in shown]))[1].tobytes())
+    with write_whole(folder / "weights.safetensors") as part:
+        part.write_bytes(save({k: v.contiguous() for k, v in state.averaged.state_dict().items()}))
     costs = {**cost_metrics(job), **latency_metrics(job)}
     metrics = {**curve[-1], **dict(evaluation), **costs, "unreadable_images": float(len(source.unreadable))}
     result = {"key": job.key, "metrics": metrics, "tags": _tags(machine)}
@@ -239,9 +241,8 @@ def _tags(machine: Machine) -> dict[str, str]:
 
 
 def _write(path: Path, text: str) -> None:
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(text)
-    os.replace(part, path)
+    with write_whole(path) as part:
+        part.write_text(text)
 
 
 def _read_curve(folder: Path) -> list[dict[str, float]]:
