@@ -11,7 +11,6 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
@@ -26,7 +25,7 @@ from workbench.components.blocks import fused
 from workbench.components.coords.regression import Regression
 from workbench.core.errors import Refused
 from workbench.core.files import write_whole
-from workbench.core.provenance import commit
+from workbench.core.provenance import result_tags
 from workbench.evaluation.intervals import Interval
 from workbench.evaluation.verdicts import Decision, Verdict
 from workbench.experiments import console, tracking
@@ -156,13 +155,8 @@ def _conditions(size: tuple[int, int], found: Comparison) -> dict[str, str]:
     return {
         "size": f"{size[0]} x {size[1]}",
         "rounds": str(found.rounds),
-        "threads": str(found.threads),
-        "precision": "float32",
-        "machine": found.machine,
         "others": f"{found.others:.1f}",  # cores that other processes took
-        "commit": commit(),
-        "torch": torch.__version__,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        **result_tags(found.machine, found.threads, "float32"),
     }
 
 

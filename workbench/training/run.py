@@ -16,7 +16,6 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from safetensors.torch import save
 
 from workbench.core import distributed
 from workbench.core.files import write_whole
-from workbench.core.provenance import commit, machine_name
+from workbench.core.provenance import machine_name, result_tags
 from workbench.core.skeletons import CROWDPOSE, skeleton
 from workbench.data.draw import predictions
 from workbench.evaluation.coco_ap import Evaluation, Evaluator
@@ -229,15 +228,8 @@ class _Meter:
 
 
 def _tags(machine: Machine) -> dict[str, str]:
-    return {
-        "commit": commit(),
-        "machine": machine_name(machine.device),
-        "threads": str(torch.get_num_threads()),
-        "precision": "bf16" if machine.bf16 else "float32",
-        "ranks": str(machine.ranks),
-        "torch": torch.__version__,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    precision = "bf16" if machine.bf16 else "float32"
+    return result_tags(machine_name(machine.device), torch.get_num_threads(), precision, machine.ranks)
 
 
 def _write(path: Path, text: str) -> None:
