@@ -215,7 +215,7 @@ SAVERS: dict[str, Callable[[Path], object]] = {
     "sequential settings": lambda home: sequential.write_settings(home, "a/b", sequential.SequentialSettings(2)),
     "scenes": lambda home: cached(SyntheticScenes("easy", 32, 0, 3), home),
     "measurement": _profile,
-    "job": lambda home: run(small_job(epochs=1), Machine(), home / "jobs" / "k"),
+    "job": lambda home: run(small_job(epochs=1), Machine(), home),
 }
 
 

@@ -97,7 +97,7 @@ def test_a_file_that_is_there_is_checked_too(server: Server, tmp_path: Path) -> 
     assert fetched(str(tmp_path / "a.pth"), DIGEST) == tmp_path / "a.pth"
     kept = fetched(f"{server.address}/a.pth")
     for source in (str(tmp_path / "a.pth"), f"{server.address}/a.pth"):
-        with pytest.raises(Refused, match="its sha256 is .* delete .*a.pth and get it again"):
+        with pytest.raises(Refused, match=r"its sha256 is .* delete .*a\.pth and get it again"):
             fetched(source, "f" * 64)
     assert kept.exists()
 

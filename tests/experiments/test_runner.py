@@ -1,6 +1,5 @@
 """The plan and its ledger: nothing lost, nothing twice, whatever dies. Jobs are fakes that write a result."""
 
-import json
 import multiprocessing
 import os
 import signal
@@ -30,7 +29,7 @@ from workbench.models.zoo import nano
 from workbench.report import record
 from workbench.study import Better, Row, Study, StudyProtocol
 from workbench.training.machine import Machine
-from workbench.training.run import Progress, Result, read_result
+from workbench.training.record import Progress, Result, job_folder, read_result, write_result
 
 # newer Pythons warn of forks beside threads; none of ours holds a lock then
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -47,9 +46,9 @@ STUDY = Study(
 SETTING = StudyProtocol("test", "two seeds, nothing trained", Protocol(size=(96, 96), epochs=2), seeds=2)
 
 
-def finish(job: Job, folder: Path, tell: Callable[[Progress], None], seconds: float = 0.0) -> Result:
+def finish(job: Job, home: Path, tell: Callable[[Progress], None], seconds: float = 0.0) -> Result:
     """A job that says that it began, waits, and says that it ended."""
-    log = folder.parent.parent / "log"
+    folder, log = job_folder(home, job.key), home / "log"
     with log.open("a") as file:
         file.write(f"begin {job.key}\n")
     tell(Progress(1, 2, 0.5, 100.0, 1.0, {"loss_cls": 1.0}, {}))
@@ -57,43 +56,41 @@ def finish(job: Job, folder: Path, tell: Callable[[Progress], None], seconds: fl
     (folder / "curve.csv").write_text("epoch,AP\n1,0.1\n2,0.2\n")
     coords: Any = job.variant.coords
     metrics = {"AP": 0.2 + job.seed / 100, "AP_M": 0.3 + 0.1 * coords.dynamic_allocation, "gflops": 1.0}
-    part = folder / "result.part"
-    part.write_text(json.dumps({"key": job.key, "metrics": metrics, "tags": {"commit": "abc"}}))
-    part.replace(folder / "result.json")
+    write_result(folder, job.key, metrics, {"commit": "abc"})
     with log.open("a") as file:
         file.write(f"end {job.key}\n")
     return read_result(folder)
 
 
-def quick(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
-    return finish(job, folder, tell)
+def quick(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+    return finish(job, home, tell)
 
 
-def slow(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
-    return finish(job, folder, tell, SLOW)
+def slow(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+    return finish(job, home, tell, SLOW)
 
 
-def faulty(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def faulty(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
     """The static row raises, the row with another padding is refused."""
     coords: Any = job.variant.coords
     if not coords.dynamic_allocation:
-        finish_begin = folder.parent.parent / "log"
+        finish_begin = home / "log"
         with finish_begin.open("a") as file:
             file.write(f"begin {job.key}\n")
         raise RuntimeError("the gradient is not finite\nsecond line")
     if coords.padding != 1.25:
         raise Refused("the data set does not fit")
-    return finish(job, folder, tell)
+    return finish(job, home, tell)
 
 
-def deadly(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def deadly(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
     """The first attempt of the static row kills its own process."""
     coords: Any = job.variant.coords
-    mark = folder.parent.parent / f"killed {job.key}"
+    mark = home / f"killed {job.key}"
     if not coords.dynamic_allocation and not mark.exists():
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return finish(job, folder, tell)
+    return finish(job, home, tell)
 
 
 def broken(order: StudyRun) -> None:
@@ -228,13 +225,13 @@ def test_rows_that_share_a_job_share_its_run(tmp_path: Path, monkeypatch: pytest
 UNTIL = replace(STUDY, claims=(*STUDY.claims, Better("F2", "more padding is better", "padding", "base", metric="AR")))
 
 
-def noisy(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def noisy(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
     """AR of two rows that differ by more with even seeds than with odd ones: it takes five of them to tell."""
-    done = finish(job, folder, tell)
+    done = finish(job, home, tell)
     better = bool(job.variant.coords.padding > 1.25)  # pyright: ignore[reportAttributeAccessIssue]
     values = {**done.metrics, "AR": 0.5 + 0.02 * better + 0.009 * better * (-1) ** job.seed}
-    (folder / "result.json").write_text(json.dumps({"key": job.key, "metrics": values, "tags": {}}))
-    return read_result(folder)
+    write_result(done.folder, job.key, values, {})
+    return read_result(done.folder)
 
 
 def seeds_of(home: Path, study: Study = UNTIL) -> Counter[str]:
@@ -267,13 +264,13 @@ def test_until_decided_trains_only_what_is_open(tmp_path: Path, capsys: pytest.C
     assert runner.retry(UNTIL, SETTING, **which) == 0
 
 
-def near(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def near(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
     """As `noisy`, of less spread: three seeds decide it in one look, not in one of five."""
-    done = finish(job, folder, tell)
+    done = finish(job, home, tell)
     better = bool(job.variant.coords.padding > 1.25)  # pyright: ignore[reportAttributeAccessIssue]
     values = {**done.metrics, "AR": 0.5 + 0.02 * better + 0.004 * better * (-1) ** job.seed}
-    (folder / "result.json").write_text(json.dumps({"key": job.key, "metrics": values, "tags": {}}))
-    return read_result(folder)
+    write_result(done.folder, job.key, values, {})
+    return read_result(done.folder)
 
 
 def test_terminal_and_record_agree_after_until_decided(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

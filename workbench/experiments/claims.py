@@ -30,7 +30,7 @@ from workbench.evaluation.intervals import (
 from workbench.evaluation.records import MatchRecords
 from workbench.evaluation.verdicts import FEW, Decision, Verdict, block_verdict, bound_of, by_trunk, verdict
 from workbench.study import Better, Cheaper, PlannedJob, Study, StudyProtocol
-from workbench.training.run import Result
+from workbench.training.record import Result
 
 Results = Sequence[tuple[PlannedJob, Result]]
 Read = Callable[[Result, Metric], Resampled]

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workbench.study import PlannedJob, Study, StudyProtocol
-from workbench.training.run import FLAT, Progress, Result, last_gain
+from workbench.training.record import FLAT, Progress, Result, last_gain
 
 if TYPE_CHECKING:
     from workbench.experiments.claims import ClaimResult

@@ -33,7 +33,7 @@ from workbench.core.files import locked, locked_folder, write_whole
 from workbench.experiments.console import JobState, QueueEntry
 from workbench.experiments.plan import StudyRun
 from workbench.study import PlannedJob
-from workbench.training.run import Progress, Result
+from workbench.training.record import Progress, Result
 
 LIMIT = 3  # failures after which a key is left alone until `retry`
 GRACE = 10.0  # seconds in which a worker that has claimed a trial says who it is
@@ -265,7 +265,7 @@ def _run_trial(order: StudyRun, trial: Trial) -> float:
     with locked_folder(folder):  # the same job may stand in the plan of another study
         (folder / "owner").write_text(f"{owner} {trial.number}", "utf-8")
         try:
-            result = order.train(cell.job, order.machine, folder, order.data, partial(_tell, folder))
+            result = order.train(cell.job, order.machine, order.home, order.data, partial(_tell, folder))
         except Exception as error:
             (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
             trial.set_user_attr("note", one_line(error))

@@ -11,7 +11,8 @@ from workbench.experiments import sequential
 from workbench.models.job import Job
 from workbench.study import PlannedJob, Study, StudyProtocol
 from workbench.training.machine import CPU, Machine
-from workbench.training.run import Progress, Result, read_result, run
+from workbench.training.record import Progress, Result, job_folder, read_result
+from workbench.training.run import run
 
 TrainJob = Callable[[Job, Machine, Path, Path | None, Callable[[Progress], None]], Result]
 
@@ -44,7 +45,7 @@ class StudyRun:
         return self.study.cells(self.setting, seeds, self.sets)
 
     def folder(self, key: str) -> Path:
-        return self.home / "jobs" / key
+        return job_folder(self.home, key)
 
     def result(self, key: str) -> Result:
         """Of a complete job."""

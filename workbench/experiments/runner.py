@@ -25,7 +25,8 @@ from workbench.experiments.plan import CPU, StudyRun, TrainJob, UntilDecided
 from workbench.experiments.worker_pool import WorkerPool, terminable
 from workbench.study import PlannedJob, Study, StudyProtocol
 from workbench.training.machine import Machine
-from workbench.training.run import Progress, Result, run
+from workbench.training.record import Progress, Result
+from workbench.training.run import run
 
 POLL = 0.3  # seconds between two looks at the ledger
 

@@ -21,7 +21,7 @@ from workbench.report.findings import values
 from workbench.report.frames import Frame
 from workbench.report.record import DATA, Record, read_csv
 from workbench.study import TimingStudy, find_study
-from workbench.training.run import FLAT
+from workbench.training.record import FLAT
 
 RENDERED = Path("reports/rendered")
 DATA_SET = "protocol.data"  # is not set by hand: the command makes it of the folder that it is given

@@ -33,7 +33,7 @@ from workbench.experiments.claims import resampled_run as resampled
 from workbench.report.frames import INTERVAL_OF, Frame
 from workbench.report.slices import slices_frame
 from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol
-from workbench.training.run import Result, read_result
+from workbench.training.record import Result, read_result
 
 DATA = Path("reports/data")
 PARTS = ("rows", "claims", "pairs", "slices", "curves")

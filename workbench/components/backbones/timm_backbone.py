@@ -104,14 +104,10 @@ def _created(name: str, indices: tuple[int, ...], use_pretrained: bool | str) ->
 
 
 def _from_file(name: str, indices: tuple[int, ...], path: str) -> nn.Module:
-    found = as_tensors(read_weights(path), path)
+    found, file = as_tensors(read_weights(path), path), {"file": str(fetched(path))}
     try:
         net = timm.create_model(
-            name,
-            pretrained=True,
-            pretrained_cfg_overlay={"file": str(fetched(path))},
-            features_only=True,
-            out_indices=indices,
+            name, pretrained=True, pretrained_cfg_overlay=file, features_only=True, out_indices=indices
         )
     except Exception as error:  # timm's loader names the first shapes that differ
         raise Refused(f"TimmBackbone.use_pretrained: {path} does not fit {name!r} ({one_line(error)})") from error
