@@ -205,7 +205,7 @@ def test_workers_that_can_not_begin_end_the_command(go: Callable[..., int], monk
 def test_a_finished_folder_is_believed_and_a_missing_one_is_not(go: Callable[..., int], tmp_path: Path) -> None:
     folder = tmp_path / "jobs" / keys()[0]
     folder.mkdir(parents=True)
-    finish(STUDY.cells(SETTING)[0].job, folder, lambda _: None)
+    finish(STUDY.cells(SETTING)[0].job, tmp_path, lambda _: None)
     assert go(train=quick) == 0
     once_each(tmp_path)
     (folder / "result.json").unlink()
@@ -382,8 +382,12 @@ def test_sigkill_in_the_middle_loses_and_doubles_nothing(go: Callable[..., int],
     ended = sum(line.startswith("end") for line in log(tmp_path))
     assert 2 <= ended < 6
     assert runner.status(STUDY, SETTING, home=tmp_path) == 1
+    for folder in (tmp_path / "jobs").iterdir():
+        if not (folder / "result.json").exists():  # as if it had been killed while it saved
+            (folder / f"checkpoint.pt.{process.pid}.0a1b2c3d.part").write_bytes(b"half a training state")
     assert go(train=quick) == 0
     once_each(tmp_path)
+    assert not list(tmp_path.glob("jobs/*/*.part"))
     killed = [t for t in trials(tmp_path) if t.state.name == "FAIL"]
     assert killed and not any("outcome" in t.user_attrs for t in killed)
 
