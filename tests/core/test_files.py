@@ -19,12 +19,13 @@ from workbench.core import files
 from workbench.core.files import locked, locked_folder, make_once, remove_parts, write_whole
 from workbench.data.synthetic.dataset import SyntheticScenes, cached
 from workbench.evaluation.records import MatchRecords
-from workbench.experiments import profiling, sequential
+from workbench.experiments import profiling
+from workbench.experiments.plan import SequentialSettings, StudyRun
 from workbench.models import trunk
 from workbench.models.job import Protocol
 from workbench.models.network import Network
 from workbench.models.variant import Variant
-from workbench.study import StudyProtocol, TimedRow, TimingStudy
+from workbench.study import Row, Study, StudyProtocol, TimedRow, TimingStudy
 from workbench.training.loop import TrainingState
 from workbench.training.machine import Machine
 from workbench.training.run import run
@@ -204,7 +205,12 @@ def _records(home: Path) -> None:
 
 def _profile(home: Path) -> None:
     setting = StudyProtocol("t", "", Protocol(size=(64, 64)), scale=SMALL)
-    profiling.run_profile(TimingStudy("p", "", "", Variant(), (TimedRow("a", 1),), ()), setting, home)
+    timed = TimingStudy("p", "", "", Variant(), (TimedRow("a", 1),), ())
+    profiling.run_timing(profiling.TimingRun(timed, setting, home))
+
+
+def _run(home: Path) -> StudyRun:
+    return StudyRun(Study("s", "", "", Variant(), (Row("a"),)), StudyProtocol("t", "", Protocol(size=(64, 64))), home)
 
 
 SAVERS: dict[str, Callable[[Path], object]] = {
@@ -212,7 +218,7 @@ SAVERS: dict[str, Callable[[Path], object]] = {
     "training state": lambda home: TrainingState(small_job(), Machine()).save(home / "checkpoint.pt"),
     "trunk": lambda home: trunk.store_trunk("tiny", small_job(), Network(small_variant(), 0).state_dict(), {}),
     "features": lambda home: trunk.features(Network(small_variant(), 0), _batches, 0, home / "f.safetensors"),
-    "sequential settings": lambda home: sequential.write_settings(home, "a/b", sequential.SequentialSettings(2)),
+    "sequential settings": lambda home: _run(home).write_settings(SequentialSettings(2)),
     "scenes": lambda home: cached(SyntheticScenes("easy", 32, 0, 3), home),
     "measurement": _profile,
     "job": lambda home: run(small_job(epochs=1), Machine(), home),
