@@ -47,7 +47,7 @@ from workbench.experiments.sequential import LEAST, LOOKS, follow_looks
 from workbench.models.job import Protocol
 from workbench.models.zoo import nano
 from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol
-from workbench.training.run import Result
+from workbench.training.record import Result
 
 Floats = NDArray[np.float64]
 OUT = Path("reports/data/coverage.csv")

@@ -344,12 +344,12 @@ def test_no_such_model() -> None:
 def test_released_weights_are_asked_for_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, str]] = []
 
-    def nothing(address: str, path: Path, sha256: str) -> None:
+    def nothing(address: str, option: str, sha256: str) -> None:
         asked.append((address, sha256))
         raise Refused(f"{address}: could not be downloaded")
 
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path))
-    monkeypatch.setattr(published, "_download", nothing)
+    monkeypatch.setattr(published, "read_weights", nothing)
     monkeypatch.setattr(ModelManager, "config", staticmethod(lambda name: small().config))
     for name, (_, _, _, file) in RELEASED.items():
         with pytest.raises(Refused, match=f"{name}: no weights given and none found.*weights=PATH"):

@@ -118,5 +118,5 @@ def test_a_job_asks_for_what_its_machine_has(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(run, "open_source", source)
     with pytest.raises(Asked) as asked:
-        run.run(small_job(), Machine("cuda", workers=3, resident=0.5), tmp_path / "jobs" / "x")
+        run.run(small_job(), Machine("cuda", workers=3, resident=0.5), tmp_path)
     assert asked.value.args == (3, tmp_path, None, "cuda", 0.5)

@@ -19,7 +19,7 @@ from workbench.experiments.claims import judge_claims as judged_in
 from workbench.models.job import Protocol
 from workbench.models.zoo import nano
 from workbench.study import Better, Row, Study, StudyProtocol
-from workbench.training.run import Result
+from workbench.training.record import Result
 
 IMAGES = 40
 

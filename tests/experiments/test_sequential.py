@@ -22,7 +22,7 @@ from workbench.experiments.sequential import (
 from workbench.models.job import Protocol
 from workbench.models.zoo import nano
 from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol
-from workbench.training.run import Result
+from workbench.training.record import Result
 
 Value = Callable[[PlannedJob], float | None]
 STUDY = Study(

@@ -37,7 +37,7 @@ from workbench.report.record import Record, base_row, load_record, results_of, r
 from workbench.report.render import write_profile
 from workbench.report.slices import images_frame, slices_of
 from workbench.study import Better, Cheaper, Cited, Row, Study, StudyProtocol, TimingStudy
-from workbench.training.run import FLAT, last_gain
+from workbench.training.record import FLAT, last_gain
 
 ROOT = Path(__file__).parents[2]
 STUDY = Study(

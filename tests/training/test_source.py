@@ -1,5 +1,6 @@
 """What a job trains and is judged on: scenes, features, real data; the same batches each time they are asked for."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,6 +101,27 @@ def test_a_probe_sees_the_features_of_its_trunk(stored: Network, tmp_path: Path)
         torch.testing.assert_close(mine, direct, rtol=2e-3, atol=2e-3)
     again = open_source(job, 0, tmp_path)
     assert torch.equal(next(iter(again.train(0))).images.cls[0], batch.images.cls[0])
+
+
+def test_of_many_jobs_that_ask_one_computes_the_features(
+    stored: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of a probe's workers opens the same data at the same time; a file lock holds between threads, too."""
+    computed: list[int] = []
+    towers = Network.towers
+
+    def counted(self: Network, images: torch.Tensor) -> Towers:
+        computed.append(len(images))
+        return towers(self, images)
+
+    monkeypatch.setattr(Network, "towers", counted)
+    job = small_job(trunk="tiny")
+    with ThreadPoolExecutor(3) as pool:
+        sources = list(pool.map(lambda _: open_source(job, 0, tmp_path), range(3)))
+    assert sum(computed) == job.protocol.images + job.protocol.eval_images
+    one, *others = (next(iter(source.train(0))).images.pose[0] for source in sources)
+    assert all(torch.equal(one, other) for other in others)
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_only_what_reads_the_trunk_is_trained(stored: Network, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.core.errors import Refused
+from workbench.core.files import write_whole
 from workbench.tensors import Floats
 
 OKS_THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)  # 0.9 is one bit lower, and pycocotools has it so
@@ -37,11 +37,8 @@ class MatchRecords:
 
     def save(self, path: Path | str) -> None:
         """Write one compressed .npz, whole or not at all."""
-        target = Path(path)
-        part = target.with_name(f"{target.name}.{os.getpid()}.part")
-        with part.open("wb") as file:
+        with write_whole(Path(path)) as part, part.open("wb") as file:
             np.savez_compressed(file, **{f.name: getattr(self, f.name) for f in fields(self)})
-        part.replace(target)
 
     @classmethod
     def load(cls, path: Path | str) -> MatchRecords:

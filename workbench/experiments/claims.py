@@ -31,7 +31,7 @@ from workbench.evaluation.metrics import METRICS, UNDEFINED
 from workbench.evaluation.records import MatchRecords
 from workbench.evaluation.verdicts import FEW, Verdict, block_verdict, bound_of, by_trunk, interval_verdict
 from workbench.study import Better, Cheaper, PlannedJob, Study, StudyProtocol
-from workbench.training.run import Result
+from workbench.training.record import Result
 
 Results = Sequence[tuple[PlannedJob, Result]]
 Read = Callable[[Result, str], Resampled]

@@ -20,7 +20,7 @@ from workbench.experiments.job_queue import JobState, QueueEntry
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.sequential import Replay, SequentialState
 from workbench.study import PlannedJob
-from workbench.training.run import FLAT, Progress, last_gain
+from workbench.training.record import FLAT, Progress, last_gain
 
 PLAIN_EVERY = 15.0  # seconds between two lines where no display can be drawn
 WIDE = 160  # columns of a table that goes into a file

@@ -9,10 +9,8 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
@@ -26,7 +24,8 @@ from torch import Tensor, nn
 from workbench.components.blocks import fused
 from workbench.components.coords.regression import Regression
 from workbench.core.errors import Refused
-from workbench.core.provenance import commit
+from workbench.core.files import write_whole
+from workbench.core.provenance import result_tags
 from workbench.evaluation.intervals import Interval
 from workbench.evaluation.metrics import METRICS
 from workbench.evaluation.verdicts import Verdict
@@ -108,10 +107,8 @@ class TimingRun:
         """Keeps a measurement, its file whole or not at all. Gives its number."""
         number = len(self.files())
         path = self.home / "profiles" / f"{self.study.name}_{self.protocol.name}_{number:03}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        part.write_text(json.dumps(asdict(found), indent=1), encoding="utf-8")
-        part.replace(path)
+        with write_whole(path) as part:
+            part.write_text(json.dumps(asdict(found), indent=1), encoding="utf-8")
         return number
 
 
@@ -195,13 +192,8 @@ def _conditions(size: tuple[int, int], found: Comparison) -> dict[str, str]:
     return {
         "size": f"{size[0]} x {size[1]}",
         "rounds": str(found.rounds),
-        "threads": str(found.threads),
-        "precision": "float32",
-        "machine": found.machine,
         "others": f"{found.others:.1f}",  # cores that other processes took
-        "commit": commit(),
-        "torch": torch.__version__,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        **result_tags(found.machine, found.threads, "float32"),
     }
 
 

@@ -24,7 +24,7 @@ from workbench.evaluation.verdicts import Verdict
 from workbench.experiments.claims import ClaimResult, Read, Results, judge_claims, resampled_run
 from workbench.experiments.plan import SequentialSettings, StudyRun
 from workbench.study import Better, PlannedJob, StudyProtocol
-from workbench.training.run import Result
+from workbench.training.record import Result
 
 LOOKS = 5
 GROWTH = 1.5  # seeds of a look by those of the look before, rounded up: 2, 3, 5, 8, 12

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from workbench.core.errors import Refused
+from workbench.core.files import make_once, write_whole
 from workbench.models.job import Job
 from workbench.models.network import Network
 from workbench.models.variant import Variant
@@ -41,11 +41,12 @@ def freeze(network: Network) -> None:
 
 def store_trunk(name: str, job: Job, weights: dict[str, Tensor], record: dict[str, Any]) -> None:
     """Keeps a trained network as a trunk, in half precision, without what a probe trains anew."""
-    STORED.mkdir(exist_ok=True)
     anew = probed(job.variant)
     kept = {k: v.half() if v.is_floating_point() else v for k, v in weights.items() if not k.startswith(anew)}
-    save_file({k: v.contiguous() for k, v in kept.items()}, STORED / f"{name}.safetensors")
-    (STORED / f"{name}.json").write_text(json.dumps({"job": job.to_dict(defaults=True), **record}, indent=1) + "\n")
+    with write_whole(STORED / f"{name}.safetensors") as part:
+        part.write_bytes(save({k: v.contiguous() for k, v in kept.items()}))
+    with write_whole(STORED / f"{name}.json") as part:
+        part.write_text(json.dumps({"job": job.to_dict(defaults=True), **record}, indent=1) + "\n")
 
 
 def stored_trunks() -> list[str]:
@@ -109,17 +110,21 @@ class Features:
 
 @torch.no_grad()
 def features(network: Network, images: Callable[[], Any], start: int, path: Path) -> Features:
-    """The features of every batch of `images()`, computed once and kept at `path`."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        parts: dict[str, list[Tensor]] = {}
-        network.eval()
-        for batch in images():
-            towers = network.towers(batch.images.contiguous(memory_format=torch.channels_last))
-            for branch, levels in (("cls", towers.cls), ("pose", towers.pose)):
-                for i, level in enumerate(levels):
-                    parts.setdefault(f"{branch}{i}", []).append(level.half().contiguous())
-        whole = path.with_suffix(f".{os.getpid()}.part")
-        save_file({k: torch.cat(v) for k, v in parts.items()}, whole)
-        whole.replace(path)
+    """The features of every batch of `images()`, computed once and kept at `path`.
+
+    Of several processes that ask at once, one computes and the others wait.
+    """
+    make_once(path, lambda part: part.write_bytes(save(_computed(network, images))))
     return Features(load_file(path), start)
+
+
+def _computed(network: Network, images: Callable[[], Any]) -> dict[str, Tensor]:
+    """Half precision maps by branch and level, `cls0`, `cls1`, ..., each (images, channels, height, width)."""
+    parts: dict[str, list[Tensor]] = {}
+    network.eval()
+    for batch in images():
+        towers = network.towers(batch.images.contiguous(memory_format=torch.channels_last))
+        for branch, levels in (("cls", towers.cls), ("pose", towers.pose)):
+            for i, level in enumerate(levels):
+                parts.setdefault(f"{branch}{i}", []).append(level.half().contiguous())
+    return {name: torch.cat(maps) for name, maps in parts.items()}

@@ -21,7 +21,7 @@ from workbench.report.findings import values
 from workbench.report.frames import Frame
 from workbench.report.record import DATA, Record, read_csv
 from workbench.study import TimingStudy, find_study
-from workbench.training.run import FLAT
+from workbench.training.record import FLAT
 
 RENDERED = Path("reports/rendered")
 

@@ -34,7 +34,7 @@ from workbench.experiments.plan import StudyRun
 from workbench.report.frames import Frame
 from workbench.report.slices import slices_frame
 from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol
-from workbench.training.run import Result
+from workbench.training.record import Result
 
 DATA = Path("reports/data")
 PARTS = ("rows", "claims", "pairs", "slices", "curves")

@@ -18,7 +18,7 @@ from workbench.evaluation.metrics import METRICS, Place, metrics_at
 from workbench.report.frames import Frame
 from workbench.report.record import DATA, Record, read_csv
 from workbench.study import Cheaper, TimingStudy
-from workbench.training.run import FLAT, last_gain
+from workbench.training.record import FLAT, last_gain
 
 VERDICT = ["claim", "text", "verdict", "reason"]
 COSTS = ("latency", "gflops")

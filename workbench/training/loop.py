@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from workbench.core.distributed import average_gradients
+from workbench.core.files import write_whole
 from workbench.models.criterion import losses
 from workbench.models.job import Job, phase_at
 from workbench.models.network import Network
@@ -48,9 +47,8 @@ class TrainingState:
             "epoch": self.epoch,
             "random": torch.get_rng_state(),
         }
-        part = path.with_suffix(f".{os.getpid()}.{random.getrandbits(32):08x}.part")
-        torch.save(data, part)
-        os.replace(part, path)
+        with write_whole(path) as part:
+            torch.save(data, part)
 
     def load(self, path: Path) -> None:
         data = torch.load(path, map_location="cpu", weights_only=True)

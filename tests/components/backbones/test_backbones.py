@@ -199,7 +199,8 @@ def test_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     def offline(*_: Any, **__: Any) -> None:
         raise OSError("no route\nto host")
 
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("urllib.request.urlopen", offline)
     with pytest.raises(Refused, match=r"could not be downloaded \(OSError: no route\).*path"):
         CSPDarknet(use_pretrained=True).build()
     TimmBackbone()  # its layout is read before the network is gone

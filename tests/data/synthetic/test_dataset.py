@@ -255,10 +255,10 @@ def test_cache_equals_rendering(tmp_path: Path) -> None:
 
 def test_cache_of_a_worker_and_of_nothing(tmp_path: Path) -> None:
     figures = SyntheticScenes("easy", 32, 0, 300)
-    (tmp_path / f"{cache_name(figures)}.tmp-killed").mkdir()
+    (tmp_path / f"{cache_name(figures)}.1.killed.part").mkdir()
     stored = cached(figures, tmp_path, workers=1)
     assert all(same(stored[i], figures[i]) for i in (0, 255, 256, 299))
-    assert not [p for p in tmp_path.iterdir() if ".tmp-" in p.name]
+    assert not list(tmp_path.glob("*.part"))
     assert len(cached(SyntheticScenes("easy", 32, 0, 0), tmp_path).coco()["images"]) == 0
 
 
@@ -271,7 +271,7 @@ def test_two_may_build_the_same_cache_at_once(tmp_path: Path) -> None:
         sums = list(pool.map(_build_and_sum, [tmp_path] * 3))
     expected = sum(int(sample.image.sum()) for sample in SyntheticScenes("easy", 32, 0, 40))
     assert sums == [expected] * 3
-    assert not [p for p in tmp_path.iterdir() if ".tmp-" in p.name]
+    assert not list(tmp_path.glob("*.part"))
 
 
 def test_coco_dict_loads(hard: list[Sample]) -> None:

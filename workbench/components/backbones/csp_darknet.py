@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from workbench.components.backbones.registration import PREFIX, timm_config, timm_network
 from workbench.components.blocks import SPP, ConvUnit, CSPLayer, FocusStem
 from workbench.core.errors import Refused
-from workbench.core.weights import download_weights, load_into, read_weights
+from workbench.core.weights import load_into, read_weights
 from workbench.slots import Backbone, Pyramid
 from workbench.tensors import Level
 
@@ -35,8 +35,8 @@ PUBLISHED = {  # YOLOX on COCO, the start of the published RTMO configurations
 class CSPDarknet(Backbone):
     """Published sizes (width, depth): t 0.375, 0.33; s 0.5, 0.33; m 0.75, 0.67; l 1, 1. Input as it is, BGR 0..255.
 
-    `use_pretrained`: True downloads the YOLOX weights (COCO boxes) with which RTMO starts, a path reads a checkpoint
-    whose names are the published ones, with or without `backbone.` before them (YOLOX, RTMO).
+    `use_pretrained`: True downloads the YOLOX weights (COCO boxes) with which RTMO starts, a path or an address reads a
+    checkpoint whose names are the published ones, with or without `backbone.` before them (YOLOX, RTMO).
     """
 
     width: float = 0.5
@@ -58,11 +58,12 @@ class CSPDarknet(Backbone):
 
     def build(self) -> Pyramid:
         module = _CSPDarknet(self.width, self.depth)
-        if self.use_pretrained is True:
+        source = self.use_pretrained
+        if source is True:
             assert self._size is not None  # `check` saw to it
-            load_into(module, download_weights(PUBLISHED[self._size]), PUBLISHED[self._size], prefix=PREFIX)
-        elif isinstance(self.use_pretrained, str):
-            load_into(module, read_weights(self.use_pretrained), self.use_pretrained, prefix=PREFIX)
+            source = PUBLISHED[self._size]
+        if isinstance(source, str):
+            load_into(module, read_weights(source), source, prefix=PREFIX)
         return module
 
 

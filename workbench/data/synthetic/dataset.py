@@ -7,15 +7,11 @@ length. `start` shifts the stream: training from 0 and validation from 10,000,00
 
 from __future__ import annotations
 
-import fcntl
 import multiprocessing
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -24,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.core.errors import Refused
+from workbench.core.files import make_once
 from workbench.core.skeletons import COCO, Skeleton
 from workbench.data.datasets.annotations import EvaluationRules
 from workbench.data.synthetic.scene import RENDERER_VERSION, SCENE_LEVELS, SMALLEST, render, scene_persons
@@ -194,42 +191,24 @@ def cached(scenes: SyntheticScenes, folder: Path, workers: int = 0) -> CachedSce
         workers: processes that render; 0 renders in this one.
     """
     target = Path(folder) / cache_name(scenes)
-    if not target.is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(target.with_name(target.name + ".lock")):
-            if not target.is_dir():
-                _build(scenes, target, workers)
+    make_once(target, partial(_build, scenes, workers))
     return CachedScenes(scenes.level, scenes.size, scenes.seed, scenes.count, scenes.start, target)
 
 
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Hold a file lock; the system frees it when its process dies."""
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        yield
-
-
-def _build(scenes: SyntheticScenes, target: Path, workers: int) -> None:
-    for stale in target.parent.glob(f"{target.name}.tmp-*"):  # left by a process that was killed: we hold the lock
-        shutil.rmtree(stale, ignore_errors=True)
-    draft = Path(tempfile.mkdtemp(prefix=f"{target.name}.tmp-", dir=target.parent))
-    try:
-        shape = (scenes.count, scenes.size, scenes.size, 3)
-        if scenes.count:
-            np.lib.format.open_memmap(draft / _IMAGES, "w+", np.uint8, shape).flush()
-        else:
-            np.save(draft / _IMAGES, np.zeros(shape, np.uint8))  # a file of length 0 cannot be mapped
-        parts = list(_render_all(scenes, draft / _IMAGES, workers))
-        people = np.concatenate([np.zeros(1, np.int64), *(p.counts for p in parts)])
-        everybody = Persons.concatenated([_NOBODY, *(p.persons for p in parts)]).arrays()
-        labels: dict[str, Any] = {name: everybody[name] for name in _PER_PERSON}
-        crowd = np.concatenate([np.zeros(0), *(p.crowd_index for p in parts)])
-        np.savez(draft / _LABELS, first=np.cumsum(people), crowd_index=crowd, **labels)
-        draft.chmod(0o755)
-        os.replace(draft, target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+def _build(scenes: SyntheticScenes, workers: int, folder: Path) -> None:
+    """Renders the scenes and writes their images and labels to a new folder."""
+    folder.mkdir()
+    shape = (scenes.count, scenes.size, scenes.size, 3)
+    if scenes.count:
+        np.lib.format.open_memmap(folder / _IMAGES, "w+", np.uint8, shape).flush()
+    else:
+        np.save(folder / _IMAGES, np.zeros(shape, np.uint8))  # a file of length 0 cannot be mapped
+    parts = list(_render_all(scenes, folder / _IMAGES, workers))
+    people = np.concatenate([np.zeros(1, np.int64), *(p.counts for p in parts)])
+    everybody = Persons.concatenated([_NOBODY, *(p.persons for p in parts)]).arrays()
+    labels: dict[str, Any] = {name: everybody[name] for name in _PER_PERSON}
+    crowd = np.concatenate([np.zeros(0), *(p.crowd_index for p in parts)])
+    np.savez(folder / _LABELS, first=np.cumsum(people), crowd_index=crowd, **labels)
 
 
 class _Rendered(NamedTuple):
