@@ -1,0 +1,275 @@
+"""`workbench study`, `report`, `trunk` and `ui`: from the jobs of a study to its pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from workbench.cli.options import (
+    COUNT,
+    Change,
+    Changes,
+    Command,
+    DataFolder,
+    ProtocolName,
+    Seeds,
+    StudyName,
+    changes_of,
+    completing,
+    files_in,
+    one_of,
+    refuse_options_but,
+    runs_folder,
+    whole_number,
+)
+from workbench.core.errors import Refused
+
+if TYPE_CHECKING:
+    from workbench.experiments.plan import UntilDecided
+    from workbench.study import Study, StudyProtocol, TimingStudy
+
+RUN = "NAME"  # the command that a study's name stands for
+
+
+class _StudyGroup(TyperGroup):
+    """`study NAME` runs a study; `study VERB NAME` does something else with it."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """The context of the verb, or of the run where a name stands in its place."""
+        if args and args[0] in self.commands:
+            return super().make_context(info_name, args, parent, **extra)
+        if len(args) > 1 and not any(word.startswith("-") for word in args[:2]):
+            verbs = ", ".join(name for name in self.commands if name != RUN)
+            raise Refused(f"study {args[0]} {args[1]}: expected NAME, or one of {verbs} and NAME")
+        return self.commands[RUN].make_context(info_name, args, parent, **extra)
+
+
+study_verbs = typer.Typer(cls=_StudyGroup, help="Run a study; or study status|resume|retry|replay NAME.")
+study_commands = typer.Typer()
+
+
+Until = Annotated[
+    str | None,
+    typer.Option(
+        "--until",
+        metavar="decided",
+        parser=one_of("until"),
+        help="Then add seeds, only to rows with an open claim",
+        autocompletion=completing("until"),
+    ),
+]
+Budget = Annotated[
+    int | None,
+    typer.Option(
+        "--budget", metavar="JOBS", parser=COUNT, help="Of --until: at most so many (default: twice the first round)"
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", metavar="N", parser=COUNT, help="Jobs at a time (default: by the machine's cores)"),
+]
+RunName = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="A file in studies/, without .py",
+        autocompletion=lambda: [*files_in("studies"), "status", "resume", "retry", "replay"],
+    ),
+]
+
+
+# Studies
+
+
+@study_verbs.command(
+    "retry",
+    cls=Command,
+    help="Run a study, and try again the jobs that have failed or were refused. A timing study is measured anew.",
+    epilog="Example: workbench study retry ablate_dcc",
+)
+@study_verbs.command(
+    "resume",
+    cls=Command,
+    help="Go on with a study that was stopped; the same as: study NAME.",
+    epilog="Example: workbench study resume ablate_dcc",
+)
+@study_verbs.command(
+    RUN,
+    cls=Command,
+    hidden=True,
+    help="Run a study. Jobs that are complete are found and not run again; a job that was cut off goes on.",
+    epilog="Also: workbench study status|resume|retry|replay NAME; see workbench study status --help, and so on.\n\n"
+    "Example: workbench study ablate_dcc --protocol smoke --jobs 2",
+)
+def run_command(
+    ctx: typer.Context,
+    name: RunName,
+    protocol: ProtocolName = None,
+    data: DataFolder = None,
+    seeds: Seeds = None,
+    jobs: Jobs = None,
+    until: Until = None,
+    budget: Budget = None,
+    sets: Changes = None,
+) -> int:
+    """Runs a study, as `study NAME`, `study resume NAME` and `study retry NAME`."""
+    _check_budget(until, budget)
+    from workbench.core import processes
+
+    processes.prepare()  # imports while we do
+    from workbench.experiments import profiling, protocols, runner
+    from workbench.training.machine import this_machine
+
+    again = ctx.info_name == "retry"
+    asked, setting = _found(name, protocol)
+    if (timed := _timed(ctx, asked, setting)) is not None:
+        return profiling.run_profile(timed, setting, runs_folder(), again)
+    which = _which_run(data, seeds, sets) | {"until": _decided(until, budget)}
+    if again:
+        print(f"{runner.retry(asked, setting, **which)} jobs are tried again")
+    code = runner.run_study(asked, setting, jobs=jobs, machine=this_machine(), **which)
+    if code == 0 and asked.costs and not sets:  # when no job runs any more
+        costs = setting if setting.name == "smoke" else protocols.protocol_named("cost")
+        profiling.run_profile(asked.profile(), costs, runs_folder())
+    return code
+
+
+@study_verbs.command("status", cls=Command, epilog="Example: workbench study status ablate_dcc --protocol laptop")
+def status_command(
+    ctx: typer.Context,
+    name: StudyName,
+    protocol: ProtocolName = None,
+    data: DataFolder = None,
+    seeds: Seeds = None,
+    until: Until = None,
+    budget: Budget = None,
+    sets: Changes = None,
+) -> int:
+    """Show what is planned, running, complete and failed. Exit code 0: all complete, 1: something is missing."""
+    _check_budget(until, budget)
+    from workbench.experiments import profiling, runner
+
+    asked, setting = _found(name, protocol)
+    if (timed := _timed(ctx, asked, setting)) is not None:
+        return profiling.print_measured(timed, setting, runs_folder())
+    return runner.status(asked, setting, **_which_run(data, seeds, sets), until=_decided(until, budget))
+
+
+@study_verbs.command("replay", cls=Command, epilog="Example: workbench study replay ablate_dcc --protocol laptop")
+def replay_command(
+    ctx: typer.Context,
+    name: StudyName,
+    protocol: ProtocolName = None,
+    data: DataFolder = None,
+    seeds: Seeds = None,
+    sets: Changes = None,
+) -> int:
+    """Show what --until decided would have saved of a finished study."""
+    from workbench.experiments import runner
+
+    asked, setting = _found(name, protocol)
+    if _timed(ctx, asked, setting) is not None:
+        raise Refused(f"study replay {name}: nothing is trained under {setting.name}, so no seeds could be saved")
+    return runner.replay(asked, setting, **_which_run(data, seeds, sets))
+
+
+def _found(name: str, protocol: str | None) -> tuple[Any, StudyProtocol]:
+    """The study of that name and the protocol that is asked for."""
+    from workbench.experiments.protocols import protocol_named
+    from workbench.study import find_study
+
+    asked = find_study(name)
+    return asked, protocol_named(protocol or asked.default)
+
+
+def _timed(ctx: typer.Context, asked: Study | TimingStudy, setting: StudyProtocol) -> TimingStudy | None:
+    """What is to be timed, where nothing is trained; else None.
+
+    Raises:
+        Refused: an option was given that only training has.
+    """
+    from workbench.study import TimingStudy
+
+    if not isinstance(asked, TimingStudy) and setting.trains:
+        return None
+    refuse_options_but(ctx, ("protocol",), f"{asked.name}, {setting.name}: nothing is trained")
+    return asked if isinstance(asked, TimingStudy) else asked.profile()
+
+
+def _which_run(data: Path | None, seeds: int | None, sets: list[Change] | None) -> dict[str, Any]:
+    """Which run of a study is meant: what every function of the runner is told."""
+    return {"home": runs_folder(), "data": data, "seeds": seeds, "sets": changes_of(sets)}
+
+
+def _check_budget(until: str | None, budget: int | None) -> None:
+    if budget is not None and until is None:
+        raise Refused(f"--budget {budget}: it limits the jobs of --until decided; add that")
+
+
+def _decided(until: str | None, budget: int | None) -> UntilDecided | None:
+    from workbench.experiments.plan import UntilDecided
+
+    return None if until is None else UntilDecided(budget)
+
+
+# Their pages, their trunks, their record
+
+
+@study_commands.command("report", cls=Command, epilog="Example: workbench report ablate_dcc --protocol laptop")
+def report_command(
+    ctx: typer.Context,
+    name: StudyName,
+    protocol: ProtocolName = None,
+    data: DataFolder = None,
+    seeds: Seeds = None,
+    sets: Changes = None,
+) -> int:
+    """Write a study's report from its recorded numbers. It takes --data and --set as the study was given them."""
+    from workbench.data.datasets.folder import dataset_fingerprint
+    from workbench.report.render import write_profile, write_report
+    from workbench.study import TimingStudy
+
+    asked, setting = _found(name, protocol)
+    if isinstance(asked, TimingStudy):
+        refuse_options_but(ctx, (), f"report {name}: its numbers are those of its last measurement")
+        paths = write_profile(asked)
+    elif not setting.trains:
+        raise Refused(
+            f"report {name}, {setting.name}: costs have no page of their own, they stand in those of protocols that "
+            f"train; use --protocol {asked.default}"
+        )
+    else:
+        changes = changes_of(sets) | ({} if data is None else {"protocol.data": dataset_fingerprint(data)})
+        paths = write_report(asked, setting, runs_folder(), seeds, data, changes)
+    for path in paths:
+        print(path)
+    return 0
+
+
+@study_commands.command("trunk", cls=Command, epilog="Example: workbench trunk joint")
+def trunk_command(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="Of {trunks} (default: all)", autocompletion=completing("trunks")),
+    ] = None,
+) -> int:
+    """Train the frozen trunks of the probe protocol. Hours on a CPU each; one that was cut off goes on."""
+    from workbench.experiments.trunks import train_trunks
+    from workbench.training.machine import this_machine
+
+    return train_trunks(names or [], runs_folder(), this_machine())
+
+
+@study_commands.command("ui", cls=Command, epilog="Example: workbench ui --port 5001")
+def ui_command(
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", parser=whole_number(1, 65535), help="Of the address in the browser")
+    ] = 5000,
+) -> int:
+    """Show the recorded runs in a browser. Only this machine can see it; Ctrl+C ends it."""
+    from workbench.experiments import tracking
+
+    return tracking.ui(runs_folder(), port)
