@@ -8,16 +8,17 @@ import sys
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; `cli.app` says what the exit codes mean."""
-    _search_current_folder_last()
+    _search_current_folder_late()
     from workbench.cli.app import run_command_line
 
     return run_command_line(argv)
 
 
-def _search_current_folder_last() -> None:
-    """Studies are found where the user stands, and a torch.py that stands there hides no package.
+def _search_current_folder_late() -> None:
+    """Studies are found where the user stands, and a torch.py that stands there hides no installed package.
 
-    `python -m` puts that folder first. It stays first where it is the folder that this package was imported from.
+    `python -m` puts that folder first. It stays there where it is the folder that this package was imported from. Else
+    it comes behind what is installed, ahead of a source tree that is installed as editable: that has studies, too.
     """
     here = os.getcwd()
     if here == os.path.dirname(os.path.dirname(os.path.abspath(__file__))):
@@ -25,7 +26,8 @@ def _search_current_folder_last() -> None:
     if sys.path[0] in ("", here):
         del sys.path[0]
     if here not in sys.path:
-        sys.path.append(here)
+        installed = [i for i, folder in enumerate(sys.path) if folder.endswith(("site-packages", "dist-packages"))]
+        sys.path.insert(max(installed, default=len(sys.path)) + 1, here)
 
 
 if __name__ == "__main__":
