@@ -17,7 +17,9 @@ OPTIONS = {"--level": "hard", "--size": "64", "--count": "1", "--columns": "1", 
 
 def picture(path: Path, *more: str) -> np.ndarray:
     assert main([*SMALL, "--out", str(path), *more]) == 0
-    return cv2.imread(str(path))
+    drawn = cv2.imread(str(path))
+    assert drawn is not None
+    return drawn
 
 
 def test_every_option_changes_the_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,11 +42,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         "workbench.experiments.runner.retry": 0,
         "workbench.experiments.runner.status": 1,
         "workbench.experiments.runner.replay": 0,
-        "workbench.experiments.profiling.run_profile": 0,
+        "workbench.experiments.profiling.run_timing": 0,
         "workbench.experiments.profiling.print_measured": 1,
         "workbench.report.render.write_report": [Path("page.html")],
         "workbench.report.render.write_profile": [Path("page.html")],
-        "workbench.data.datasets.folder.dataset_fingerprint": "folder@1",
+        "workbench.experiments.plan.dataset_fingerprint": "folder@1",
     }
     return watch(monkeypatch, answers)
 
@@ -98,7 +98,7 @@ def test_which_options_are_used(kind: str, verb: str, used: set[str], calls: lis
 
 def test_a_study_under_cost_is_timed(calls: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["study", "ablate_levels", "--protocol", "cost"]) == 0
-    assert calls[-1][0].endswith("run_profile") and calls[-1][1][0].name == "ablate_levels"
+    assert calls[-1][0].endswith("run_timing") and calls[-1][1][0].study.name == "ablate_levels"
     assert main(["study", "ablate_levels", "--protocol", "cost", "--jobs", "2", "--seeds", "3"]) == 2
     assert "ablate_levels, cost: nothing is trained; leave out --seeds, --jobs" in capsys.readouterr().err
     assert main(["report", "ablate_levels", "--protocol", "cost"]) == 2
@@ -134,10 +134,10 @@ def test_costs_that_are_claimed_are_measured_when_the_runs_are_complete(
 ) -> None:
     more = watch(monkeypatch, {"workbench.experiments.runner.run_study": 0})
     assert main(["study", "ablate_levels"]) == 0
-    assert calls[-1][0].endswith("run_profile") and calls[-1][1][1].name == "cost"
+    assert calls[-1][0].endswith("run_timing") and calls[-1][1][0].protocol.name == "cost"
     calls.clear()
     assert main(["study", "ablate_levels", "--set", "recipe.lr=0.5"]) == 0
-    assert len(more) == 2 and not any("run_profile" in name for name, *_ in calls)
+    assert len(more) == 2 and not any("run_timing" in name for name, *_ in calls)
 
 
 @pytest.mark.parametrize(

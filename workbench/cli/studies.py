@@ -28,7 +28,8 @@ from workbench.cli.options import (
 from workbench.core.errors import Refused
 
 if TYPE_CHECKING:
-    from workbench.experiments.plan import UntilDecided
+    from workbench.experiments.plan import StudyRun, UntilDecided
+    from workbench.experiments.profiling import TimingRun
     from workbench.study import Study, StudyProtocol, TimingStudy
 
 RUN = "NAME"  # the command that a study's name stands for
@@ -120,20 +121,22 @@ def run_command(
     from workbench.core import processes
 
     processes.prepare()  # imports while we do
-    from workbench.experiments import profiling, protocols, runner
+    from workbench.experiments import profiling, runner
+    from workbench.experiments.protocols import protocol_named
+    from workbench.study import Study
     from workbench.training.machine import this_machine
 
     again = ctx.info_name == "retry"
-    asked, setting = _found(name, protocol)
-    if (timed := _timed(ctx, asked, setting)) is not None:
-        return profiling.run_profile(timed, setting, runs_folder(), again)
-    which = _which_run(data, seeds, sets) | {"until": _decided(until, budget)}
+    asked, under = _found(name, protocol)
+    if not isinstance(asked, Study) or not under.trains:
+        return profiling.run_timing(_timing(ctx, asked, under), again)
+    run = _planned(asked, under, data, sets, seeds, _decided(until, budget))
     if again:
-        print(f"{runner.retry(asked, setting, **which)} jobs are tried again")
-    code = runner.run_study(asked, setting, jobs=jobs, machine=this_machine(), **which)
+        print(f"{runner.retry(run)} jobs are tried again")
+    code = runner.run_study(run, jobs=jobs, machine=this_machine())
     if code == 0 and asked.costs and not sets:  # when no job runs any more
-        costs = setting if setting.name == "smoke" else protocols.protocol_named("cost")
-        profiling.run_profile(asked.profile(), costs, runs_folder())
+        costs = under if under.name == "smoke" else protocol_named("cost")
+        profiling.run_timing(profiling.TimingRun(asked.profile(), costs, run.home))
     return code
 
 
@@ -151,16 +154,16 @@ def status_command(
     """Show what is planned, running, complete and failed. Exit code 0: all complete, 1: something is missing."""
     _check_budget(until, budget)
     from workbench.experiments import profiling, runner
+    from workbench.study import Study
 
-    asked, setting = _found(name, protocol)
-    if (timed := _timed(ctx, asked, setting)) is not None:
-        return profiling.print_measured(timed, setting, runs_folder())
-    return runner.status(asked, setting, **_which_run(data, seeds, sets), until=_decided(until, budget))
+    asked, under = _found(name, protocol)
+    if not isinstance(asked, Study) or not under.trains:
+        return profiling.print_measured(_timing(ctx, asked, under))
+    return runner.status(_planned(asked, under, data, sets, seeds, _decided(until, budget)))
 
 
 @study_verbs.command("replay", cls=Command, epilog="Example: workbench study replay ablate_dcc --protocol laptop")
 def replay_command(
-    ctx: typer.Context,
     name: StudyName,
     protocol: ProtocolName = None,
     data: DataFolder = None,
@@ -169,14 +172,15 @@ def replay_command(
 ) -> int:
     """Show what --until decided would have saved of a finished study."""
     from workbench.experiments import runner
+    from workbench.study import Study
 
-    asked, setting = _found(name, protocol)
-    if _timed(ctx, asked, setting) is not None:
-        raise Refused(f"study replay {name}: nothing is trained under {setting.name}, so no seeds could be saved")
-    return runner.replay(asked, setting, **_which_run(data, seeds, sets))
+    asked, under = _found(name, protocol)
+    if not isinstance(asked, Study) or not under.trains:
+        raise Refused(f"study replay {name}: nothing is trained under {under.name}, so no seeds could be saved")
+    return runner.replay(_planned(asked, under, data, sets, seeds))
 
 
-def _found(name: str, protocol: str | None) -> tuple[Any, StudyProtocol]:
+def _found(name: str, protocol: str | None) -> tuple[Study | TimingStudy, StudyProtocol]:
     """The study of that name and the protocol that is asked for."""
     from workbench.experiments.protocols import protocol_named
     from workbench.study import find_study
@@ -185,23 +189,31 @@ def _found(name: str, protocol: str | None) -> tuple[Any, StudyProtocol]:
     return asked, protocol_named(protocol or asked.default)
 
 
-def _timed(ctx: typer.Context, asked: Study | TimingStudy, setting: StudyProtocol) -> TimingStudy | None:
-    """What is to be timed, where nothing is trained; else None.
+def _timing(ctx: typer.Context, asked: Study | TimingStudy, under: StudyProtocol) -> TimingRun:
+    """The run of a study where nothing is trained.
 
     Raises:
         Refused: an option was given that only training has.
     """
+    from workbench.experiments.profiling import TimingRun
     from workbench.study import TimingStudy
 
-    if not isinstance(asked, TimingStudy) and setting.trains:
-        return None
-    refuse_options_but(ctx, ("protocol",), f"{asked.name}, {setting.name}: nothing is trained")
-    return asked if isinstance(asked, TimingStudy) else asked.profile()
+    refuse_options_but(ctx, ("protocol",), f"{asked.name}, {under.name}: nothing is trained")
+    return TimingRun(asked if isinstance(asked, TimingStudy) else asked.profile(), under, runs_folder())
 
 
-def _which_run(data: Path | None, seeds: int | None, sets: list[Change] | None) -> dict[str, Any]:
-    """Which run of a study is meant: what every function of the runner is told."""
-    return {"home": runs_folder(), "data": data, "seeds": seeds, "sets": changes_of(sets)}
+def _planned(
+    asked: Study,
+    under: StudyProtocol,
+    data: Path | None,
+    sets: list[Change] | None,
+    seeds: int | None,
+    until: UntilDecided | None = None,
+) -> StudyRun:
+    """The run of a study where jobs are trained."""
+    from workbench.experiments.plan import StudyRun
+
+    return StudyRun(asked, under, runs_folder(), data=data, changes=changes_of(sets), seeds=seeds, until=until)
 
 
 def _check_budget(until: str | None, budget: int | None) -> None:
@@ -228,22 +240,20 @@ def report_command(
     sets: Changes = None,
 ) -> int:
     """Write a study's report from its recorded numbers. It takes --data and --set as the study was given them."""
-    from workbench.data.datasets.folder import dataset_fingerprint
     from workbench.report.render import write_profile, write_report
     from workbench.study import TimingStudy
 
-    asked, setting = _found(name, protocol)
+    asked, under = _found(name, protocol)
     if isinstance(asked, TimingStudy):
         refuse_options_but(ctx, (), f"report {name}: its numbers are those of its last measurement")
         paths = write_profile(asked)
-    elif not setting.trains:
+    elif not under.trains:
         raise Refused(
-            f"report {name}, {setting.name}: costs have no page of their own, they stand in those of protocols that "
+            f"report {name}, {under.name}: costs have no page of their own, they stand in those of protocols that "
             f"train; use --protocol {asked.default}"
         )
     else:
-        changes = changes_of(sets) | ({} if data is None else {"protocol.data": dataset_fingerprint(data)})
-        paths = write_report(asked, setting, runs_folder(), seeds, data, changes)
+        paths = write_report(_planned(asked, under, data, sets, seeds))
     for path in paths:
         print(path)
     return 0
