@@ -133,6 +133,7 @@ def test_every_command_and_option_is_described() -> None:
         ("workbench study re", ["resume", "retry", "replay"]),
         ("workbench study status profile", ["profile_persons"]),
         ("workbench study x --pro", ["--protocol"]),
+        ("workbench study x y --pro", ["--protocol"]),
         ("workbench study x --protocol s", ["smoke", "short"]),
         ("workbench study x --until d", ["decided"]),
         ("workbench report profile", ["profile_persons"]),

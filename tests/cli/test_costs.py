@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.commands import options_of, watch
 from workbench.__main__ import main
-from workbench.cli.costs import cost_text
+from workbench.cli.costs import network_cost
 from workbench.core.errors import Refused
 from workbench.models import catalog
 
@@ -27,7 +27,7 @@ LATENCY: dict[str, tuple[str, ...]] = {
 
 
 def test_the_text_names_every_part() -> None:
-    text = cost_text("nano")
+    text = network_cost("nano")
     for word in (
         "nano at 96 x 96",
         "backbone",
@@ -41,12 +41,12 @@ def test_the_text_names_every_part() -> None:
     ):
         assert word in text
     with pytest.raises(Refused, match="rtmo-s"):
-        cost_text("rtmo-x")
+        network_cost("rtmo-x")
 
 
 def test_the_cost_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cost", "nano"]) == 0
-    assert capsys.readouterr().out == cost_text("nano") + "\n"
+    assert capsys.readouterr().out == network_cost("nano") + "\n"
 
 
 def test_components_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

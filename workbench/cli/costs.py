@@ -11,7 +11,7 @@ from workbench.cli.options import COUNT, Command, completing, files_in, one_of, 
 from workbench.core.errors import Refused
 
 cost_commands = typer.Typer()
-NETWORK = "{networks}; or BACKBONE-rtmo, as in stdc1-rtmo and resnet50-rtmo"
+_NETWORK = "{networks}; or BACKBONE-rtmo, as in stdc1-rtmo and resnet50-rtmo"
 
 
 @cost_commands.command("components", cls=Command, epilog="Example: workbench components")
@@ -25,14 +25,14 @@ def components_command() -> int:
 
 @cost_commands.command("cost", cls=Command, epilog="Example: workbench cost rtmo-s")
 def cost_command(
-    name: Annotated[str, typer.Argument(metavar="NAME", help=NETWORK, autocompletion=completing("networks"))],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=_NETWORK, autocompletion=completing("networks"))],
 ) -> int:
     """Count parameters and multiply-adds of a network, by part."""
-    print(cost_text(name))
+    print(network_cost(name))
     return 0
 
 
-def cost_text(name: str) -> str:
+def network_cost(name: str) -> str:
     """Parameters and multiply-adds of a named network at the size that it is made for.
 
     Raises:
@@ -54,7 +54,7 @@ def cost_text(name: str) -> str:
 
 @cost_commands.command("latency", cls=Command, epilog="Example: workbench latency rtmo-s stdc1-rtmo --threads 1")
 def latency_command(
-    names: Annotated[list[str], typer.Argument(metavar="NAME", help=NETWORK, autocompletion=completing("networks"))],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help=_NETWORK, autocompletion=completing("networks"))],
     runtime: Annotated[
         str,
         typer.Option(

@@ -211,7 +211,7 @@ DataFolder = Annotated[
 Seeds = Annotated[
     int | None, typer.Option("--seeds", metavar="N", parser=COUNT, help="Seeds per row (default: the protocol's)")
 ]
-Changes = Annotated[
+Sets = Annotated[
     list[Change] | None,
     typer.Option(
         "--set",

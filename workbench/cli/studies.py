@@ -11,11 +11,11 @@ from typer.core import TyperGroup
 from workbench.cli.options import (
     COUNT,
     Change,
-    Changes,
     Command,
     DataFolder,
     ProtocolName,
     Seeds,
+    Sets,
     StudyName,
     changes_of,
     completing,
@@ -42,7 +42,8 @@ class _StudyGroup(TyperGroup):
         """The context of the verb, or of the run where a name stands in its place."""
         if args and args[0] in self.commands:
             return super().make_context(info_name, args, parent, **extra)
-        if len(args) > 1 and not any(word.startswith("-") for word in args[:2]):
+        bare = [word for word in args[:2] if not word.startswith("-")]
+        if len(bare) == 2 and not extra.get("resilient_parsing"):  # which is how the shell asks
             verbs = ", ".join(name for name in self.commands if name != RUN)
             raise Refused(f"study {args[0]} {args[1]}: expected NAME, or one of {verbs} and NAME")
         return self.commands[RUN].make_context(info_name, args, parent, **extra)
@@ -114,7 +115,7 @@ def run_command(
     jobs: Jobs = None,
     until: Until = None,
     budget: Budget = None,
-    sets: Changes = None,
+    sets: Sets = None,
 ) -> int:
     """Runs a study, as `study NAME`, `study resume NAME` and `study retry NAME`."""
     _check_budget(until, budget)
@@ -149,7 +150,7 @@ def status_command(
     seeds: Seeds = None,
     until: Until = None,
     budget: Budget = None,
-    sets: Changes = None,
+    sets: Sets = None,
 ) -> int:
     """Show what is planned, running, complete and failed. Exit code 0: all complete, 1: something is missing."""
     _check_budget(until, budget)
@@ -168,7 +169,7 @@ def replay_command(
     protocol: ProtocolName = None,
     data: DataFolder = None,
     seeds: Seeds = None,
-    sets: Changes = None,
+    sets: Sets = None,
 ) -> int:
     """Show what --until decided would have saved of a finished study."""
     from workbench.experiments import runner
@@ -237,7 +238,7 @@ def report_command(
     protocol: ProtocolName = None,
     data: DataFolder = None,
     seeds: Seeds = None,
-    sets: Changes = None,
+    sets: Sets = None,
 ) -> int:
     """Write a study's report from its recorded numbers. It takes --data and --set as the study was given them."""
     from workbench.report.render import write_profile, write_report
