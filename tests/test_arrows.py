@@ -52,6 +52,7 @@ FOREIGN = {
     "onnxruntime": "workbench.inference.onnx_export",
     "onnxscript": "workbench.inference.onnx_export",
     "timm": "workbench.components.backbones",
+    "typer": "workbench.cli",
 }
 
 

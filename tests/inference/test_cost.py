@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from workbench.components.coords.regression import Regression
 from workbench.components.losses.varifocal import VariFocal
-from workbench.core.errors import Refused
 from workbench.inference import cost
 from workbench.models import zoo
 from workbench.models.job import Job, Protocol
@@ -197,21 +196,3 @@ def test_a_job_has_its_cost() -> None:
         "params": cost.parameters(job.variant)["total"],
         "gflops": cost.flops(job.variant, size, 10, counter="torch").total / 1e9,
     }
-
-
-def test_the_command_line_names_every_part() -> None:
-    text = cost.describe("nano")
-    for word in (
-        "nano at 96 x 96",
-        "backbone",
-        "neck",
-        "head",
-        "coords",
-        "total",
-        "published",
-        "deployed",
-        "10 persons",
-    ):
-        assert word in text
-    with pytest.raises(Refused, match="rtmo-s"):
-        cost.describe("rtmo-x")

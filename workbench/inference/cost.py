@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from workbench.components.blocks import fused
-from workbench.models import zoo
 from workbench.models.job import Job
 from workbench.models.network import Network, gather
 from workbench.models.variant import Variant
@@ -272,7 +271,7 @@ def _recurrent(get_shape: Callable[[Any], Any], inputs: list[Any], outputs: list
     return prod(get_shape(sequences)[:-1]) * sum(prod(shape) for shape in shapes if len(shape) == 2)
 
 
-# For the record and the command line
+# For the record, and the size to count at
 
 
 def cost_metrics(job: Job) -> dict[str, float]:
@@ -285,20 +284,3 @@ def cost_metrics(job: Job) -> dict[str, float]:
         "params": float(parameters(job.variant)["total"]),
         "gflops": flops(job.variant, job.protocol.size, counter="torch").total / 1e9,
     }
-
-
-def describe(preset: str) -> str:
-    """Parameters and multiply-adds of a network that `zoo.network_named` knows, as text, at its `zoo.native_size`.
-
-    Raises:
-        Refused: no such network.
-    """
-    variant, size = zoo.network_named(preset), zoo.native_size(preset)
-    counts, published = parameters(variant), flops(variant, size, form="published")
-    deployed = flops(variant, size)
-    lines = [f"{preset} at {size[0]} x {size[1]}, {PERSONS} persons found", ""]
-    lines += [f"{'':10}{'parameters':>14}{'multiply-adds, millions':>36}", f"{'':24}{'published':>18}{'deployed':>18}"]
-    for part in (*PARTS, "total"):
-        both = (getattr(f, part) / 1e6 for f in (published, deployed))
-        lines.append(f"{part:10}{counts[part]:>14,}" + "".join(f"{millions:>18,.1f}" for millions in both))
-    return "\n".join([*lines, "", f"Inference does without {counts['train_only']:,} of the parameters."])

@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Literal, Self, cast, get_args
 
 import numpy as np
 import torch
@@ -27,6 +27,9 @@ from workbench.models import decode
 from workbench.models.network import Network, decoded
 from workbench.slots import Outputs
 from workbench.tensors import Dense, Detections
+
+Precision = Literal["float32", "fp16", "int8"]  # of a deployed file
+PRECISIONS: tuple[str, ...] = get_args(Precision)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
@@ -40,7 +40,7 @@ from workbench.core.provenance import commit
 from workbench.data.datasets.images import Unreadable, read_image
 from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.data.transforms.geometry import Letterbox
-from workbench.inference.deployed import Deployed, Selection, agreement, detections
+from workbench.inference.deployed import Deployed, Precision, Selection, agreement, detections
 from workbench.inference.load import Trained
 from workbench.models.decode import FAR, detect
 from workbench.models.network import Network
@@ -254,7 +254,6 @@ def read_about(path: Path) -> dict[str, str]:
 # From a trained network to a file
 
 
-Precision = Literal["float32", "fp16", "int8"]
 SHOWN, CALIBRATION = 8, 64  # images for comparison, and for the ranges of activations
 
 
