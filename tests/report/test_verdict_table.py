@@ -23,7 +23,7 @@ def records(tmp_path: Path) -> Path:
     trained = 'C2,"a, and b",a,b,AP,0,holds,"why; more",0.1234,-0.05,0.2\nB1,c,a,b,NME,0,open,why,-0.01,-0.02,0.005\n'
     (data / "my_study_short_claims.csv").write_text(TRAINED + trained)
     (data / "my_study_laptop_claims.csv").write_text(TRAINED + 'C2,"a, and b",a,b,AP,0,fails,why,-0.1,-0.2,-0.05\n')
-    timed = 'C1,d,a,b,ms,1,holds,why,0.5,0.4,0.6\nC10,e,a,b,gflops,1,holds,"counted 0.9 times; claimed",,,\n'
+    timed = 'C1,d | d,a,b,ms,1,holds,why,0.5,0.4,0.6\nC10,e,a,b,gflops,1,holds,"counted 0.9 times; claimed",,,\n'
     (data / "my_study_cost_claims.csv").write_text(TIMED + timed)
     (data / "my_study_short_recipe.lr-1_claims.csv").write_text(TRAINED + trained)
     (tmp_path / "reports/rendered/my_study_short.md").write_text("page")
@@ -32,7 +32,7 @@ def records(tmp_path: Path) -> Path:
 
 def test_a_line_for_each_claim_and_protocol(records: Path) -> None:
     assert verdict_table(records).splitlines()[2:] == [
-        "|C1|d|*holds*|[my_study, cost](reports/rendered/my_study_short.md)|0.500 times (0.400 to 0.600)|",
+        r"|C1|d \| d|*holds*|[my_study, cost](reports/rendered/my_study_short.md)|0.500 times (0.400 to 0.600)|",
         "|C2|a, and b|*fails*|[my_study, laptop](reports/rendered/my_study_short.md)|-10.0 (-20.0 to -5.0)|",
         "|C2|a, and b|*holds*|[my_study, short](reports/rendered/my_study_short.md)|+12.3 (-5.0 to +20.0)|",
         "|C10|e|*holds*|[my_study, cost](reports/rendered/my_study_short.md)|counted 0.9 times|",

@@ -76,7 +76,8 @@ def _line(root: Path, claim: RecordedClaim) -> str:
     where = f"{claim.study}, {claim.protocol}"
     if (page := _page(root, claim)) is not None:
         where = f"[{where}]({page})"
-    return f"|{claim.line['claim']}|{claim.line['text']}|*{claim.line['verdict']}*|{where}|{claim.effect}|"
+    cells = claim.line["claim"], claim.line["text"], f"*{claim.line['verdict']}*", where, claim.effect
+    return f"|{'|'.join(cell.replace('|', chr(92) + '|') for cell in cells)}|"
 
 
 def _page(root: Path, claim: RecordedClaim) -> Path | None:
