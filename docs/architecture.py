@@ -224,7 +224,7 @@ def with_measures(text: str) -> str:
     """The page with the measures between its marks."""
     before, _, rest = text.partition(BEGIN + "\n")
     _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
 
 
 def main() -> int:

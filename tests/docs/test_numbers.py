@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 
 from tests.docs.pages import ROOT
+from workbench.core.augmentation import AUGMENTATIONS
+from workbench.core.skeletons import SKELETONS
 from workbench.experiments.protocols import PROTOCOLS
 from workbench.inference.runtimes import RUNTIMES
 
@@ -106,3 +108,9 @@ def test_every_source_file_that_is_named_is_there() -> None:
     for file in sorted((ROOT / "docs").glob("*.md")):
         for name in re.findall(r"`([a-z_]+/[\w/]+\.py)`", file.read_text("utf-8")):
             assert any((root / name).exists() for root in (ROOT, ROOT / "workbench")), f"{Path(file).name}: {name}"
+
+
+def test_the_augmentations_and_key_point_sets_are_those_that_there_are() -> None:
+    assert [row[0].strip("`") for row in table(page("data"), "| name | what it does")] == list(AUGMENTATIONS)
+    shown = {row[0].strip("`"): int(row[1]) for row in table(page("data"), "| name | key points")}
+    assert shown == {name: len(skeleton) for name, skeleton in SKELETONS.items()}

@@ -56,7 +56,7 @@ def test_a_command_renews_a_file(records: Path, capsys: pytest.CaptureFixture[st
     page = records / "README.md"
     page.write_text(TEXT)
     assert renew([str(page)]) == 0
-    assert page.read_text() == f"# A\n<!-- verdicts -->\n{verdict_table(records)}\n<!-- /verdicts -->\nafter\n"
+    assert page.read_text() == f"# A\n<!-- verdicts -->\n\n{verdict_table(records)}\n\n<!-- /verdicts -->\nafter\n"
     assert renew([str(records / "none.md")]) == 2
     assert "none.md" in capsys.readouterr().err
 

@@ -97,7 +97,7 @@ def with_verdicts(text: str, table: str) -> str:
     _, end, after = rest.partition(END)
     if not (begin and end) or text.count(BEGIN) > 1 or text.count(END) > 1:
         raise Refused(f"no place for the verdicts: expected one line {BEGIN} and one line {END} below it")
-    return f"{before}{BEGIN}\n{table}\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
 
 
 def renew(words: Sequence[str]) -> int:
