@@ -35,7 +35,7 @@ def _keys(study: Study | TimingStudy) -> Any:
     found: dict[str, Any] = {}
     for name, setting in protocols.PROTOCOLS.items():
         try:
-            cells = study.cells(setting, 3)
+            cells = study.planned_jobs(setting, 3)
         except Refused:
             found[name] = "refused"
             continue

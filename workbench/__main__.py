@@ -38,7 +38,7 @@ def _study(args: argparse.Namespace) -> int:
         processes.prepare()  # imports while we do
     from workbench import study
     from workbench.experiments import profiling, protocols, runner
-    from workbench.experiments.plan import UntilDecided
+    from workbench.experiments.plan import StudyRun, UntilDecided
     from workbench.study import TimingStudy
     from workbench.training.machine import this_machine
 
@@ -50,53 +50,55 @@ def _study(args: argparse.Namespace) -> int:
     if args.until is not None and verb == ["replay"]:
         raise Refused("study replay: it shows what --until decided would have saved; leave that out")
     asked = study.find_study(name)
-    setting = protocols.protocol_named(args.protocol or asked.default)
-    if isinstance(asked, TimingStudy) or not setting.trains:
-        return _profile(asked if isinstance(asked, TimingStudy) else asked.profile(), setting, verb, args)
-    which: dict[str, Any] = {"home": _home(), "data": args.data, "seeds": args.seeds, "sets": dict(args.set)}
+    protocol = protocols.protocol_named(args.protocol or asked.default)
+    if isinstance(asked, TimingStudy) or not protocol.trains:
+        return _profile(asked if isinstance(asked, TimingStudy) else asked.profile(), protocol, verb, args)
+    until = None if args.until is None else UntilDecided(args.budget)
+    run = StudyRun(asked, protocol, _home(), data=args.data, changes=dict(args.set), seeds=args.seeds, until=until)
     if verb == ["replay"]:
-        return runner.replay(asked, setting, **which)
-    which["until"] = None if args.until is None else UntilDecided(args.budget)
+        return runner.replay(run)
     if verb == ["status"]:
-        return runner.status(asked, setting, **which)
+        return runner.status(run)
     if verb == ["retry"]:
-        print(f"{runner.retry(asked, setting, **which)} jobs are tried again")
-    code = runner.run_study(asked, setting, jobs=args.jobs, machine=this_machine(), **which)
+        print(f"{runner.retry(run)} jobs are tried again")
+    code = runner.run_study(run, jobs=args.jobs, machine=this_machine())
     if code == 0 and asked.costs and not args.set:  # when no job runs any more
-        profiling.run_profile(
-            asked.profile(), setting if setting.name == "smoke" else protocols.protocol_named("cost"), _home()
-        )
+        timed = protocol if protocol.name == "smoke" else protocols.protocol_named("cost")
+        profiling.run_timing(profiling.TimingRun(asked.profile(), timed, run.home))
     return code
 
 
-def _profile(asked: TimingStudy, setting: StudyProtocol, verb: list[str], args: argparse.Namespace) -> int:
+def _profile(asked: TimingStudy, protocol: StudyProtocol, verb: list[str], args: argparse.Namespace) -> int:
     from workbench.experiments import profiling
 
     if args.data or args.set or args.seeds or args.until or verb == ["replay"]:
-        raise Refused(f"{asked.name}, {setting.name}: nothing is trained; leave out --data, --set, --seeds and --until")
+        raise Refused(
+            f"{asked.name}, {protocol.name}: nothing is trained; leave out --data, --set, --seeds and --until"
+        )
+    run = profiling.TimingRun(asked, protocol, _home())
     if verb == ["status"]:
-        return profiling.print_measured(asked, setting, _home())
-    return profiling.run_profile(asked, setting, _home(), again=verb == ["retry"])
+        return profiling.print_measured(run)
+    return profiling.run_timing(run, again=verb == ["retry"])
 
 
 def _report(args: argparse.Namespace) -> int:
     from workbench import study
-    from workbench.data.datasets.folder import dataset_fingerprint
     from workbench.experiments import protocols
+    from workbench.experiments.plan import StudyRun
     from workbench.report.render import write_profile, write_report
 
     asked = study.find_study(args.name)
-    setting = protocols.protocol_named(args.protocol or asked.default)
+    protocol = protocols.protocol_named(args.protocol or asked.default)
     if isinstance(asked, study.TimingStudy):
         paths = write_profile(asked)
-    elif not setting.trains:
+    elif not protocol.trains:
         raise Refused(
-            f"report {args.name}, {setting.name}: costs have no page of their own, they stand in those of "
+            f"report {args.name}, {protocol.name}: costs have no page of their own, they stand in those of "
             f"protocols that train; use --protocol {asked.default}"
         )
     else:
-        sets = dict(args.set) | ({} if args.data is None else {"protocol.data": dataset_fingerprint(args.data)})
-        paths = write_report(asked, setting, _home(), args.seeds, args.data, sets)
+        run = StudyRun(asked, protocol, _home(), data=args.data, changes=dict(args.set), seeds=args.seeds)
+        paths = write_report(run)
     for path in paths:
         print(path)
     return 0

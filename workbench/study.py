@@ -56,7 +56,7 @@ class Better:
 
 @dataclass(frozen=True)
 class Cheaper:
-    """The claim that line `row` of a profile costs at most `times` what line `than` costs.
+    """The claim that line `row` of a timing study costs at most `times` what line `than` costs.
 
     `metric`: "ms" is measured side by side, "gflops" is counted.
     """
@@ -95,6 +95,11 @@ class PlannedJob:
     trunk: str
     job: Job
 
+    @property
+    def title(self) -> str:
+        """The job as people call it."""
+        return f"{self.row}, seed {self.seed}" + f", trunk {self.trunk}" * bool(self.trunk)
+
 
 @dataclass(frozen=True)
 class Study:
@@ -132,35 +137,39 @@ class Study:
         lines = tuple(TimedRow(row.label, changes=row.changes) for row in self.rows if not row.seed_offset)
         return TimingStudy(self.name, self.question, self.source, self.base, lines, self.costs)
 
-    def cells(
-        self, setting: StudyProtocol, seeds: int | None = None, sets: Mapping[str, Any] | None = None
-    ) -> list[PlannedJob]:
-        """Every job of the study under a setting, seeds outermost so that an early stop leaves whole rounds.
+    def seeds_under(self, protocol: StudyProtocol) -> int:
+        """Seeds per row where none are asked for."""
+        return (self.seeds if protocol.name == self.default else 0) or protocol.seeds
 
-        `sets` are further changes of every job (`protocol.epochs`), components by name (`variant.neck`: `PAFPN`).
+    def planned_jobs(
+        self, protocol: StudyProtocol, seeds: int | None = None, changes: Mapping[str, Any] | None = None
+    ) -> list[PlannedJob]:
+        """Every job of the study under a protocol, seeds outermost so that an early stop leaves whole rounds.
+
+        `changes` are made on every job (`protocol.epochs`), components by name (`variant.neck`: `PAFPN`).
 
         Raises:
             Refused: frozen trunks can not serve this study.
+            KeyError: a path of `changes` leads nowhere.
         """
-        if setting.trunks and self.whole:
+        if protocol.trunks and self.whole:
             raise Refused(
-                f"study {self.name}: protocol {setting.name} trains on frozen trunks, and {self.whole}; "
+                f"study {self.name}: protocol {protocol.name} trains on frozen trunks, and {self.whole}; "
                 f"use --protocol {self.default} or another one that trains whole networks"
             )
-        sets = filled(sets or {})
-        own = self.seeds if setting.name == self.default else 0
+        made = filled(changes or {})
         return [
-            PlannedJob(row.label, seed, trunk, self._job(row, setting, seed, trunk).vary(sets))
-            for seed in range(seeds or own or setting.seeds)
-            for trunk in setting.trunks or ("",)
+            PlannedJob(row.label, seed, trunk, self._job(row, protocol, seed, trunk).vary(made))
+            for seed in range(seeds or self.seeds_under(protocol))
+            for trunk in protocol.trunks or ("",)
             for row in self.rows
         ]
 
-    def _job(self, row: Row, setting: StudyProtocol, seed: int, trunk: str) -> Job:
+    def _job(self, row: Row, protocol: StudyProtocol, seed: int, trunk: str) -> Job:
         return Job(
-            variant=self.variant(row, setting.scale),
-            recipe=setting.recipe,
-            protocol=replace(setting.protocol, trunk=trunk_identity(trunk)),
+            variant=self.variant(row, protocol.scale),
+            recipe=protocol.recipe,
+            protocol=replace(protocol.protocol, trunk=trunk_identity(trunk)),
             seed=seed + row.seed_offset,
         )
 
@@ -170,7 +179,7 @@ Way = Literal["kept", "every cell", "crops"]
 
 @dataclass(frozen=True)
 class TimedRow:
-    """One line of a profile: a network, the persons in the image, and the way to their key points.
+    """One line of a timing study: a network, the persons in the image, and the way to their key points.
 
     `way`: "kept" decodes whom the non-maximum suppression keeps, as RTMO does; "every cell" decodes before it; "crops"
     stands for a top-down method: the backbone alone on one crop per person, all in one batch, no detector, no head.
@@ -238,16 +247,13 @@ def find_study(name: str) -> Study | TimingStudy:
     Raises:
         Refused: there is no such study (the message lists those that there are), or its file defines none of that name.
     """
-    try:
-        module = importlib.import_module(f"studies.{name}")
-    except ModuleNotFoundError as error:
-        if error.name not in ("studies", f"studies.{name}"):
-            raise
+    if name not in known_studies():
         raise Refused(
             f"no study is called {name!r}; there are {known_studies()}. Run from the folder that holds studies/"
-        ) from None
+        )
+    module = importlib.import_module(f"studies.{name}")
     if not isinstance(found := getattr(module, "STUDY", None), Study | TimingStudy):
-        raise Refused(f"studies/{name}.py defines no STUDY; expected STUDY = Study(...) or Profile(...)")
+        raise Refused(f"studies/{name}.py defines no STUDY; expected STUDY = Study(...) or TimingStudy(...)")
     if found.name != name:
         raise Refused(f"studies/{name}.py calls itself {found.name!r}; expected name={name!r}, as the file is called")
     return found

@@ -78,7 +78,7 @@ def test_the_readmes_component_is_found_and_fits_a_network(capsys: pytest.Captur
 def test_the_readmes_study_is_found_and_planned(capsys: pytest.CaptureFixture[str]) -> None:
     study = find_study("encoder_depth")
     assert isinstance(study, Study) and "encoder_depth" in known_studies()
-    check_distinct(study.cells(PROTOCOLS["smoke"]))
+    check_distinct(study.planned_jobs(PROTOCOLS["smoke"]))
     assert main(["study", "status", "encoder_depth"]) == 1  # nothing is complete yet
     assert "0 of" in capsys.readouterr().out
 

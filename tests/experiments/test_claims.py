@@ -52,7 +52,7 @@ def judged(tmp_path: Path) -> Callable[..., ClaimResult]:
     ) -> ClaimResult:
         asked, setting = study(claim), StudyProtocol("t", "", Protocol(size=(96, 96)), seeds=seeds, trunks=trunks)
         results = []
-        for cell in asked.cells(setting):
+        for cell in asked.planned_jobs(setting):
             found = quality(cell.row, cell.seed, cell.trunk)
             if found >= 0:
                 folder = tmp_path / f"{cell.row}{cell.seed}{cell.trunk}"
@@ -149,7 +149,7 @@ def measured(
     repeats = len(differences[0]) // max(1, len(trunks))
     setting = StudyProtocol("t", "", Protocol(size=(96, 96)), seeds=repeats, trunks=trunks)
     results = []
-    for cell in asked.cells(setting):
+    for cell in asked.planned_jobs(setting):
         block = trunks.index(cell.trunk) * repeats if trunks else 0
         value = 0.0 if cell.row == "a" else differences[int(cell.row[1:])][block + cell.seed]
         results.append((cell, Result(cell.job.key, {metric: 0.5 + value}, [], {}, Path())))
@@ -192,7 +192,7 @@ def test_the_p_value_is_of_the_margin() -> None:
 @pytest.mark.parametrize(("error", "state"), [(0.1, Verdict.HOLDS), (0.3, Verdict.FAILS)])
 def test_a_smaller_error_is_better(error: float, state: Verdict) -> None:
     asked, setting = study(replace(CLAIM, metric="NME")), StudyProtocol("t", "", Protocol(size=(96, 96)), seeds=3)
-    results = [(cell, Result(cell.row, {}, [], {}, Path())) for cell in asked.cells(setting)]
+    results = [(cell, Result(cell.row, {}, [], {}, Path())) for cell in asked.planned_jobs(setting)]
 
     def read(result: Result, metric: str) -> Resampled:
         value = error if result.key == "a" else 0.2
@@ -207,7 +207,7 @@ def test_looks_share_the_level() -> None:
     setting, claim = StudyProtocol("t", "", Protocol(size=(96, 96)), seeds=3), Better("C", "", "b", "a", "AR")
     results = [
         (cell, Result(cell.job.key, {"AR": HARDLY[cell.seed] * (cell.row == "b")}, [], {}, Path()))
-        for cell in asked.cells(setting)
+        for cell in asked.planned_jobs(setting)
     ]
     once, often = (judged_in([claim], setting, results, looks)[0] for looks in (1, 5))
     assert once.decision.state is Verdict.HOLDS and often.decision.state is Verdict.OPEN
@@ -272,7 +272,7 @@ def test_missing_match_records_are_refused(tmp_path: Path) -> None:
 
 def test_pairs_are_of_the_same_seed_and_trunk(tmp_path: Path) -> None:
     asked, setting = study(CLAIM), StudyProtocol("t", "", Protocol(size=(96, 96)), seeds=2, trunks=("x", "y"))
-    results = [(cell, Result(cell.job.key, {}, [], {}, tmp_path)) for cell in asked.cells(setting)][:-1]
-    found = pairs(CLAIM, results)
+    results = [(cell, Result(cell.job.key, {}, [], {}, tmp_path)) for cell in asked.planned_jobs(setting)][:-1]
+    found = pairs(CLAIM.row, CLAIM.than, results)
     assert [(pair.trunk, pair.seed) for pair in found] == [("x", 0), ("x", 1), ("y", 0)]
     assert len({pair.row.key for pair in found} | {pair.than.key for pair in found}) == 6

@@ -17,7 +17,7 @@ from workbench.study import PlannedJob, Row, Study, StudyProtocol
 def cells(*rows: Row, trunks: tuple[str, ...] = (), base: dict[str, Any] | None = None) -> list[PlannedJob]:
     study = Study(name="s", question="", source="", base=nano().vary(base or {}), rows=rows)
     setting = StudyProtocol("t", "", Protocol(size=(96, 96)), NANO_RECIPE, seeds=2, trunks=trunks)
-    return study.cells(setting)
+    return study.planned_jobs(setting)
 
 
 def test_rows_with_an_effect_pass() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.small import SMALL, SMALL_PROTOCOL
 from workbench.evaluation.records import MatchRecords
+from workbench.experiments.plan import StudyRun
 from workbench.experiments.protocols import NANO_RECIPE
 from workbench.experiments.trunks import REGRESSION
 from workbench.models.decode import detect
@@ -29,7 +30,7 @@ SETTING = StudyProtocol(
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
-    for cell in STUDY.cells(SETTING):
+    for cell in STUDY.planned_jobs(SETTING):
         run(cell.job, Machine(), home / "jobs" / cell.job.key)
     return home
 
@@ -37,8 +38,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def record(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
     monkeypatch.chdir(tmp_path)
-    write_record(STUDY, SETTING, trained)
-    return load_record(STUDY, SETTING, trained)
+    there = StudyRun(STUDY, SETTING, trained)
+    write_record(there)
+    return load_record(there)
 
 
 @pytest.fixture

@@ -67,32 +67,42 @@ class Pair:
     than: Result
 
 
-def pairs(claim: Better, results: Results) -> list[Pair]:
-    """The complete pairs of a claim's two rows, trunk by trunk."""
-    found = {(cell.row, cell.seed, cell.trunk): result for cell, result in results}
-    spots = sorted({(cell.trunk, cell.seed) for cell, _ in results})
+def pairs(row: str, than: str, results: Results) -> list[Pair]:
+    """The complete pairs of two rows, trunk by trunk.
+
+    An A/A row is paired by the number of its seed, too: its seeds differ, their count does not.
+    """
+    found = {(job.row, job.seed, job.trunk): result for job, result in results}
+    spots = sorted({(job.trunk, job.seed) for job, _ in results})
     return [
-        Pair(trunk, seed, found[claim.row, seed, trunk], found[claim.than, seed, trunk])
+        Pair(trunk, seed, found[row, seed, trunk], found[than, seed, trunk])
         for trunk, seed in spots
-        if (claim.row, seed, trunk) in found and (claim.than, seed, trunk) in found
+        if (row, seed, trunk) in found and (than, seed, trunk) in found
     ]
+
+
+def differences(found: Sequence[Pair], metric: str) -> list[float]:
+    """Row minus than of each pair."""
+    return [pair.row.metrics[metric] - pair.than.metrics[metric] for pair in found]
+
+
+def block_differences(found: Sequence[Pair], metric: str) -> list[float]:
+    """Row minus than: one per seed, or with trunks one per trunk, its seeds averaged."""
+    by_block: dict[str | int, list[float]] = {}
+    for pair, value in zip(found, differences(found, metric), strict=True):
+        by_block.setdefault(pair.trunk or pair.seed, []).append(value)
+    return [sum(values) / len(values) for values in by_block.values()]
 
 
 def noise_floor(study: Study, results: Results, metric: str = "AP") -> list[float]:
     """What other seeds alone change: each A/A row minus the row that it repeats, per seed and trunk."""
-    found = {(cell.row, cell.seed, cell.trunk): result.metrics[metric] for cell, result in results}
     twins = [
         (again.label, row.label)
         for again in study.rows
         for row in study.rows
         if again.seed_offset and not row.seed_offset and again.changes == row.changes
     ]
-    return [
-        found[again, seed, trunk] - found[row, seed, trunk]
-        for again, row in twins
-        for label, seed, trunk in found
-        if label == again and (row, seed, trunk) in found
-    ]
+    return [value for again, row in twins for value in differences(pairs(again, row, results), metric)]
 
 
 def resampled_run(result: Result, metric: Metric) -> Resampled:
@@ -122,7 +132,7 @@ def judge_claims(
         looks: how often the claims are judged at most while seeds are added; each look gets an equal part of `ALPHA`.
         read: gives the resampled metric of a run.
     """
-    found = [_uncorrected(claim, setting, pairs(claim, results), read) for claim in claims]
+    found = [_uncorrected(claim, setting, pairs(claim.row, claim.than, results), read) for claim in claims]
     family = [i for i, one in enumerate(found) if one.p is not None]
     values = [cast(float, found[i].p) for i in family]
     level = 1 - ALPHA / (max(1, len(family)) * looks)  # of forecasts: Holm's smaller factors come after other verdicts
@@ -254,13 +264,11 @@ def _intervals(metric: str, found: list[Pair], read: Read) -> tuple[dict[str, In
         if blocked:
             return blocked_bootstrap(than, row, trunks)
         return {}, paired_bootstrap(than, row)
-    differences = [pair.row.metrics[metric] - pair.than.metrics[metric] for pair in found]
     if not blocked:
-        return {}, _over(differences)
-    members = {
-        name: [d for d, t in zip(differences, trunks, strict=True) if t == name] for name in dict.fromkeys(trunks)
-    }
-    return {k: _over(v) for k, v in members.items()}, _over([sum(v) / len(v) for v in members.values()])
+        return {}, _over(differences(found, metric))
+    members = {name: [pair for pair in found if pair.trunk == name] for name in dict.fromkeys(trunks)}
+    per_trunk = {name: _over(differences(mine, metric)) for name, mine in members.items()}
+    return per_trunk, _over(block_differences(found, metric))
 
 
 def _sides(found: list[Pair]) -> tuple[list[Result], list[Result]]:

@@ -1,4 +1,4 @@
-"""The manipulation check: rows that are declared to differ must differ in what is built and trained.
+"""The no-op check: rows that are declared to differ must differ in what is built and trained.
 
 A row can change a field that nothing reads: the width of a loss of weight 0, the size of a part that is switched off.
 Its numbers would be the noise of the base under another name. So every row is built and asked what it is. On a frozen
@@ -32,18 +32,18 @@ OF_SCORES = ("overlap", "overlaps_power", "final", "exact_ignore")
 SIDE = 64  # pixels of the probe image
 
 
-def check_distinct(cells: Sequence[PlannedJob]) -> None:
+def check_distinct(planned: Sequence[PlannedJob]) -> None:
     """Refuses rows whose difference has no effect.
 
-    Rows of the same configuration (an A/A row: other seeds) are exempt. One cell of each row and trunk is looked at.
+    Rows of the same configuration (an A/A row: other seeds) are exempt. One job of each row and trunk is built.
 
     Raises:
         Refused: two rows differ in configuration and not in what is built; or, with a frozen trunk, a row changes the
             trunk. The message names both rows and the paths.
     """
     jobs: dict[str, dict[str, Job]] = {}
-    for cell in cells:
-        jobs.setdefault(cell.trunk, {}).setdefault(cell.row, cell.job.vary({"seed": 0}))
+    for one in planned:
+        jobs.setdefault(one.trunk, {}).setdefault(one.row, one.job.vary({"seed": 0}))
     for trunk, rows in jobs.items():
         if trunk:
             _check_trunk(rows)

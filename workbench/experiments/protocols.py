@@ -54,8 +54,8 @@ _PROBE_RECIPE = replace(
 )
 
 PROTOCOLS: dict[str, StudyProtocol] = {
-    setting.name: setting
-    for setting in (
+    protocol.name: protocol
+    for protocol in (
         StudyProtocol(
             "smoke",
             "a few steps of every row: proves that everything runs, says nothing of accuracy",

@@ -97,18 +97,18 @@ def panel(record: Record) -> Panel | None:
     """The seed and trunk with runs of most rows here, the first of equals; None where fewer than two rows are."""
     spots: dict[tuple[int, str], dict[str, Path]] = {}
     job: Job | None = None
-    for cell in record.cells:
-        folder = record.folders.get(cell.job.key)
+    for one in record.jobs:
+        folder = record.folders.get(one.job.key)
         if folder is not None and (folder / "weights.safetensors").exists():
-            spots.setdefault((cell.seed, cell.trunk), {})[cell.row] = folder
-            job = job or cell.job
+            spots.setdefault((one.seed, one.trunk), {})[one.row] = folder
+            job = job or one.job
     if job is None:
         return None
     (seed, trunk), folders = max(spots.items(), key=lambda spot: len(spot[1]))
     if len(folders) < 2:
         return None
     order = {row.label: folders[row.label] for row in record.study.rows if row.label in folders}
-    return Panel(seed, trunk, order, validation(job, 0, record.home, record.data))
+    return Panel(seed, trunk, order, validation(job, 0, record.run.home, record.run.data))
 
 
 def disagreement(records: Mapping[str, MatchRecords]) -> list[int]:

@@ -84,7 +84,7 @@ def cost_text(record: Record, cost: str) -> str:
     """A cost as an axis or a column names it."""
     if cost == "gflops":
         return "10⁹ multiply-adds of one image"
-    height, width = record.cells[0].job.protocol.size
+    height, width = record.jobs[0].job.protocol.size
     return latency_text(record.runs.assign(size=f"{height} x {width}"))
 
 

@@ -24,7 +24,6 @@ from workbench.study import TimingStudy, find_study
 from workbench.training.run import FLAT
 
 RENDERED = Path("reports/rendered")
-DATA_SET = "protocol.data"  # is not set by hand: the command makes it of the folder that it is given
 
 
 @dataclass(frozen=True)
@@ -68,15 +67,15 @@ def left_out(what: str, why: str) -> Text:
 
 def head(record: Record) -> Text:
     """The question, what was run where, and how many claims are decided."""
-    runs, setting = record.runs, record.setting
+    runs, protocol = record.runs, record.protocol
     said = findings.claims_finding(tables.verdicts_frame(record))
-    done = f"{len(runs) - tables.stale(record)} of {len(record.cells)} runs complete"
+    done = f"{len(runs) - tables.stale(record)} of {len(record.jobs)} runs complete"
     lines = [
         f"# {record.study.question}",
         "",
         f"**{said}**",
         "",
-        f"{_ended(record.study.source)} Protocol `{setting.name}`: {setting.about}. {done}; "
+        f"{_ended(record.study.source)} Protocol `{protocol.name}`: {protocol.about}. {done}; "
         f"seeds {values(runs, 'seed')}; "
         f"{values(runs, 'machine')}; threads {values(runs, 'threads')}; {values(runs, 'precision')}.",
         "",
@@ -100,7 +99,7 @@ def origin(record: Record) -> str:
 
 
 def _seeds_asked(record: Record) -> int:
-    return 1 + max(cell.seed for cell in record.study.cells(record.setting, None, record.sets))
+    return record.study.seeds_under(record.protocol)
 
 
 def _warnings(record: Record) -> list[str]:
@@ -443,7 +442,7 @@ def growth(name: str) -> Text:
 
 def again(record: Record) -> Text:
     """How to get this page once more."""
-    what = " ".join([record.study.name, "--protocol", record.setting.name, *_options(record)])
+    what = " ".join([record.study.name, "--protocol", record.protocol.name, *_options(record)])
     return Text(
         f"Run again: `nox -s study -- {what}`, then `nox -s report -- {what}`. "
         f"Every number of this page: `{DATA / record.stem}*.csv`."
@@ -454,6 +453,6 @@ def _options(record: Record) -> list[str]:
     """What else the commands of this record are given."""
     asked = _seeds_asked(record)
     seeds = [f"--seeds {record.seeds}"] if record.seeds != asked else []
-    data = ["--data FOLDER"] if DATA_SET in record.sets else []
-    sets = [f"--set {quote(f'{path}={value}')}" for path, value in record.sets.items() if path != DATA_SET]
-    return seeds + data + sets
+    data = ["--data FOLDER"] if record.run.fingerprint else []
+    changes = [f"--set {quote(f'{path}={value}')}" for path, value in record.run.changes.items()]
+    return seeds + data + changes

@@ -37,11 +37,11 @@ def slices_frame(results: Results, home: Path, data: Path | None = None) -> Fram
     if not slices:
         return pd.DataFrame(columns=COLUMNS)
     lines: list[dict[str, Any]] = []
-    for cell, result in results:
+    for one, result in results:
         records = MatchRecords.load(result.folder / "records.npz")
         weights = np.stack([np.isin(records.image_ids, list(ids)).astype(np.int64) for _, ids in slices])
         values = {metric: resampled_metric(records, weights, metric) for metric in INTERVAL_OF}
-        about = {"row": cell.row, "seed": cell.job.seed, "trunk": cell.trunk}
+        about = {"row": one.row, "seed": one.job.seed, "trunk": one.trunk}
         lines += [
             {**about, **what, "persons": int(w @ records.oks_count), **{m: v[i] for m, v in values.items()}}
             for i, ((what, _), w) in enumerate(zip(slices, weights, strict=True))

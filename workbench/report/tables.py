@@ -40,7 +40,7 @@ def missing(record: Record) -> list[str]:
 
 def stale(record: Record) -> int:
     """Runs whose job is no longer one that the study would run."""
-    planned = {cell.job.key for cell in record.cells}
+    planned = {one.job.key for one in record.jobs}
     return int((~record.runs["job"].isin(planned)).sum())
 
 
@@ -220,7 +220,7 @@ def bands_frame(record: Record) -> Frame:
     """AP by row, trunk and epoch: mean, lowest and highest of the seeds; `images` seen, in thousands, where known."""
     grouped = record.curves.groupby(["trunk", "row", "epoch"], sort=False)["AP"]
     bands = grouped.agg(["mean", "min", "max", "count"]).reset_index()
-    bands["images"] = bands["epoch"] * record.setting.protocol.epoch_images / 1000
+    bands["images"] = bands["epoch"] * record.protocol.protocol.epoch_images / 1000
     return bands
 
 
