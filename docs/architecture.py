@@ -2,8 +2,8 @@
 
     python -m docs.architecture
 
-writes `docs/architecture.svg`, and the part of `docs/architecture.md` between its two marks. Everything is read from
-the source texts: nothing is imported but the arrows that the tests hold.
+writes `docs/architecture.svg`, and the parts of `docs/architecture.md` between marks. Everything is read from the source
+texts: nothing is imported but the arrows that the tests hold.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from html import escape
 from itertools import accumulate, pairwise
 from statistics import fmean, median, quantiles
 
-from tests.test_arrows import ROOT, edges, levels, package
+from tests.test_arrows import ARROWS, ROOT, edges, levels, package
 
 PAGE, DRAWING = ROOT / "docs/architecture.md", ROOT / "docs/architecture.svg"
-BEGIN, END = "<!-- measures -->", "<!-- /measures -->"
 HANDED_ON = {"default_cfgs"}  # a name that timm asks of every module with backbones of its own
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Arrows = Mapping[str, set[str]]
@@ -220,16 +219,32 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def with_measures(text: str) -> str:
-    """The page with the measures between its marks."""
-    before, _, rest = text.partition(BEGIN + "\n")
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"
+def arrow_list() -> str:
+    """What each package may import, as the tests hold it, in the order of the levels."""
+    lines = [f"{name:12} {', '.join(sorted(below)) or '-'}" for name, below in ARROWS.items() if name != "outside"]
+    return "\n".join(["```text", *lines, "```"])
+
+
+def with_part(text: str, name: str, part: str) -> str:
+    """A page with `part` between the marks `<!-- name -->` and `<!-- /name -->`.
+
+    Raises:
+        ValueError: the page has no such marks.
+    """
+    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+    start, stop = text.index(begin) + len(begin), text.index(end)
+    return f"{text[:start]}\n{part}\n\n{text[stop:]}"
+
+
+def with_arrows(text: str) -> str:
+    """The page with the arrows as they are held today."""
+    return with_part(text, "arrows", arrow_list())
 
 
 def main() -> int:
     DRAWING.write_text(drawing(), "utf-8")
-    PAGE.write_text(with_measures(PAGE.read_text("utf-8")), "utf-8")
+    page = with_arrows(PAGE.read_text("utf-8"))
+    PAGE.write_text(with_part(page, "measures", table()), "utf-8")
     return 0
 
 

@@ -1,11 +1,13 @@
 """Every study that there is: what it declares can be built under every protocol that it allows."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+import studies
 from workbench import __main__ as command
 from workbench.components.necks.pafpn import PAFPN
 from workbench.core.errors import Refused
