@@ -1,6 +1,7 @@
 """The commands of the workbench. One environment, made once, serves every session.
 
 nox -s study -- NAME [options]     nox -s tests     nox -s lint     nox -s report -- NAME     nox -s ui     nox -s bench
+nox -s docs
 """
 
 import hashlib
@@ -83,6 +84,13 @@ def tests(session: nox.Session) -> None:
     session.run(
         python(session), "-m", "pytest", *session.posargs, external=True, env={"WORKBENCH_SCREENSHOTS": str(shots)}
     )
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Renew what README and docs take from the records and from the code: verdicts, measures and the drawing."""
+    session.run(python(session), "-m", "workbench.report.verdict_table", "README.md", external=True)
+    session.run(python(session), "-m", "docs.architecture", external=True)
 
 
 @nox.session

@@ -135,19 +135,6 @@ def test_the_default_is_the_studys_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen == ["probe", "short", "cost", "laptop"]
 
 
-def test_the_readme_says_how_to_add_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its example, put into a file as it says, is found, planned and passes the no-op check."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
-    (text,) = [block for block in blocks if "STUDY = Study(" in block]
-    (name,) = re.findall(r'name="(\w+)"', text)
-    (tmp_path / f"{name}.py").write_text(text, "utf-8")
-    monkeypatch.setattr(studies, "__path__", [*studies.__path__, str(tmp_path)])
-    study = find_study(name)
-    assert isinstance(study, Study) and name in known_studies()
-    check_distinct(study.planned_jobs(PROTOCOLS["smoke"]))
-    assert command.main(["study", "status", name]) == 1  # nothing is complete yet
-
-
 def test_a_study_without_rows_to_change_is_the_base() -> None:
     assert Study("s", "", "", nano(), (Row("a"),)).variant(Row("a")) == nano() != Variant()
 
