@@ -48,8 +48,8 @@ def python(session: nox.Session) -> str:
 
 
 def workbench(session: nox.Session, *words: str) -> None:
-    """`python -m workbench` with what stands behind `--`."""
-    session.run(python(session), "-m", "workbench", *words, *session.posargs, external=True)
+    """`python -m workbench` with what stands behind `--`. `-P`: no file of this folder hides a package."""
+    session.run(python(session), "-P", "-m", "workbench", *words, *session.posargs, external=True)
 
 
 @nox.session

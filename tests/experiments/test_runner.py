@@ -1,6 +1,5 @@
 """The job queue and its workers: nothing lost, nothing twice, whatever dies. Jobs are fakes that write a result."""
 
-import json
 import multiprocessing
 import os
 import signal
@@ -33,7 +32,7 @@ from workbench.slots import Assigner
 from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol, find_study
 from workbench.tensors import Assignment, Dense, Targets
 from workbench.training.machine import Machine
-from workbench.training.run import Progress, Result, read_result
+from workbench.training.record import Progress, Result, job_folder, read_result, write_result
 
 # newer Pythons warn of forks beside threads; none of ours holds a lock then
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -50,9 +49,9 @@ STUDY = Study(
 SETTING = StudyProtocol("test", "two seeds, nothing trained", Protocol(size=(96, 96), epochs=2), seeds=2)
 
 
-def finish(job: Job, folder: Path, tell: Callable[[Progress], None], seconds: float = 0.0) -> Result:
+def finish(job: Job, home: Path, tell: Callable[[Progress], None], seconds: float = 0.0) -> Result:
     """A job that says that it began, waits, and says that it ended."""
-    log = folder.parent.parent / "log"
+    folder, log = job_folder(home, job.key), home / "log"
     with log.open("a") as file:
         file.write(f"begin {job.key}\n")
     tell(Progress(1, 2, 0.5, 100.0, 1.0, {"loss_cls": 1.0}, {}))
@@ -60,43 +59,41 @@ def finish(job: Job, folder: Path, tell: Callable[[Progress], None], seconds: fl
     (folder / "curve.csv").write_text("epoch,AP\n1,0.1\n2,0.2\n")
     coords: Any = job.variant.coords
     metrics = {"AP": 0.2 + job.seed / 100, "AP_M": 0.3 + 0.1 * coords.dynamic_allocation, "gflops": 1.0}
-    part = folder / "result.part"
-    part.write_text(json.dumps({"key": job.key, "metrics": metrics, "tags": {"commit": "abc"}}))
-    part.replace(folder / "result.json")
+    write_result(folder, job.key, metrics, {"commit": "abc"})
     with log.open("a") as file:
         file.write(f"end {job.key}\n")
     return read_result(folder)
 
 
-def quick(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
-    return finish(job, folder, tell)
+def quick(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+    return finish(job, home, tell)
 
 
-def slow(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
-    return finish(job, folder, tell, SLOW)
+def slow(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+    return finish(job, home, tell, SLOW)
 
 
-def faulty(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def faulty(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
     """The static row raises, the row with another padding is refused."""
     coords: Any = job.variant.coords
     if not coords.dynamic_allocation:
-        finish_begin = folder.parent.parent / "log"
+        finish_begin = home / "log"
         with finish_begin.open("a") as file:
             file.write(f"begin {job.key}\n")
         raise RuntimeError("the gradient is not finite\nsecond line")
     if coords.padding != 1.25:
         raise Refused("the data set does not fit")
-    return finish(job, folder, tell)
+    return finish(job, home, tell)
 
 
-def deadly(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def deadly(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
     """The first attempt of the static row kills its own process."""
     coords: Any = job.variant.coords
-    mark = folder.parent.parent / f"killed {job.key}"
+    mark = home / f"killed {job.key}"
     if not coords.dynamic_allocation and not mark.exists():
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return finish(job, folder, tell)
+    return finish(job, home, tell)
 
 
 def broken(_: WorkerSettings) -> None:
@@ -222,10 +219,20 @@ def test_workers_that_can_not_begin_end_the_command(go: Callable[..., int], monk
     assert not multiprocessing.active_children()
 
 
+def test_a_batch_that_the_processes_of_a_job_can_not_share_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="batch 256 can not be shared evenly by 3 processes"):
+        run_study(StudyRun(STUDY, SETTING, tmp_path), machine=Machine(ranks=3), train=quick)
+    assert not list(tmp_path.iterdir())
+    for one in STUDY.planned_jobs(SETTING):
+        job_folder(tmp_path, one.job.key).mkdir(parents=True)
+        finish(one.job, tmp_path, lambda _: None)
+    assert run_study(StudyRun(STUDY, SETTING, tmp_path), machine=Machine(ranks=3), train=quick) == 0, "nothing to share"
+
+
 def test_a_finished_folder_is_believed_and_a_missing_one_is_not(go: Callable[..., int], tmp_path: Path) -> None:
     folder = tmp_path / "jobs" / keys()[0]
     folder.mkdir(parents=True)
-    finish(STUDY.planned_jobs(SETTING)[0].job, folder, lambda _: None)
+    finish(STUDY.planned_jobs(SETTING)[0].job, tmp_path, lambda _: None)
     assert go(quick) == 0
     once_each(tmp_path)
     (folder / "result.json").unlink()
@@ -245,13 +252,13 @@ def test_rows_that_share_a_job_share_its_run(tmp_path: Path, monkeypatch: pytest
 UNTIL = replace(STUDY, claims=(*STUDY.claims, Better("F2", "more padding is better", "padding", "base", metric="AR")))
 
 
-def noisy(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def noisy(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
     """AR of two rows that differ by more with even seeds than with odd ones: it takes five of them to tell."""
-    done = finish(job, folder, tell)
+    done = finish(job, home, tell)
     better = bool(job.variant.coords.padding > 1.25)  # pyright: ignore[reportAttributeAccessIssue]
     values = {**done.metrics, "AR": 0.5 + 0.02 * better + 0.009 * better * (-1) ** job.seed}
-    (folder / "result.json").write_text(json.dumps({"key": job.key, "metrics": values, "tags": {}}))
-    return read_result(folder)
+    write_result(done.folder, job.key, values, {})
+    return read_result(done.folder)
 
 
 def seeds_of(home: Path, study: Study = UNTIL) -> Counter[str]:
@@ -282,13 +289,13 @@ def test_until_decided_trains_only_what_is_open(tmp_path: Path, capsys: pytest.C
     assert runner.retry(until) == 0
 
 
-def near(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def near(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
     """As `noisy`, of less spread: three seeds decide it in one look, not in one of five."""
-    done = finish(job, folder, tell)
+    done = finish(job, home, tell)
     better = bool(job.variant.coords.padding > 1.25)  # pyright: ignore[reportAttributeAccessIssue]
     values = {**done.metrics, "AR": 0.5 + 0.02 * better + 0.004 * better * (-1) ** job.seed}
-    (folder / "result.json").write_text(json.dumps({"key": job.key, "metrics": values, "tags": {}}))
-    return read_result(folder)
+    write_result(done.folder, job.key, values, {})
+    return read_result(done.folder)
 
 
 def test_terminal_and_record_agree_after_until_decided(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -300,7 +307,7 @@ def test_terminal_and_record_agree_after_until_decided(tmp_path: Path, capsys: p
     judged = record.judged_as_run(run, results)
     lines = record.claims_frame(UNTIL.claims, judged).to_dict("records")
     assert [line["verdict"] for line in lines] == ["holds", "open"]
-    assert [one.decision.state for one in claims.judge_study(UNTIL, SETTING, results)] == [
+    assert [one.verdict for one in claims.judge_study(UNTIL, SETTING, results)] == [
         "holds",
         "holds",
     ]  # in one look
@@ -389,8 +396,12 @@ def test_sigkill_in_the_middle_loses_and_doubles_nothing(go: Callable[..., int],
     ended = sum(line.startswith("end") for line in log(tmp_path))
     assert 2 <= ended < 6
     assert runner.status(StudyRun(STUDY, SETTING, tmp_path)) == 1
+    for folder in (tmp_path / "jobs").iterdir():
+        if not (folder / "result.json").exists():  # as if it had been killed while it saved
+            (folder / f"checkpoint.pt.{process.pid}.0a1b2c3d.part").write_bytes(b"half a training state")
     assert go(quick) == 0
     once_each(tmp_path)
+    assert not list(tmp_path.glob("jobs/*/*.part"))
     killed = [t for t in trials(tmp_path) if t.state.name == "FAIL"]
     assert killed and not any("outcome" in t.user_attrs for t in killed)
 
@@ -468,19 +479,19 @@ def test_a_worker_needs_neither_study_nor_plan(tmp_path: Path) -> None:
     JobQueue(tmp_path, "some/plan").fill(planned)
     seen: list[Job] = []
 
-    def train(job: Job, folder: Path, tell: Callable[[Progress], None]) -> Result:
+    def train(job: Job, tell: Callable[[Progress], None]) -> Result:
         seen.append(job)
-        return finish(job, folder, tell)
+        return finish(job, tmp_path, tell)
 
     JobQueue(tmp_path, "some/plan").work(train)
     assert {job.key: job for job in seen} == {key: one.job for key, one in planned.items()}
     assert len(seen) == len(planned)
 
 
-def vanishing(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def vanishing(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
     """The first job takes the study's file away."""
-    (folder.parent.parent / "vanishing.py").unlink(missing_ok=True)
-    return finish(job, folder, tell)
+    (home / "vanishing.py").unlink(missing_ok=True)
+    return finish(job, home, tell)
 
 
 @pytest.mark.timeout(300)

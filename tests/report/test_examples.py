@@ -31,7 +31,7 @@ SETTING = StudyProtocol(
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     for cell in STUDY.planned_jobs(SETTING):
-        run(cell.job, Machine(), home / "jobs" / cell.job.key)
+        run(cell.job, Machine(), home)
     return home
 
 
@@ -72,8 +72,8 @@ def test_images_come_by_how_far_the_rows_are_apart(chosen: examples.Panel) -> No
 def test_a_network_from_a_folder_says_what_it_said(chosen: examples.Panel) -> None:
     """The mean OKS in the record is that of the rebuilt network's detections."""
     job, network = examples.network_of(chosen.folders["bins"])
-    from workbench.training.run import evaluate_network
     from workbench.training.source import open_source
+    from workbench.training.validate import evaluate_network
 
     source = open_source(job, 0, chosen.folders["bins"].parents[1])
     evaluation, _ = evaluate_network(job, network, source, Machine())

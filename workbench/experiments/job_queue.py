@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import socket
 import sqlite3
 import traceback
@@ -33,13 +32,12 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy import event
 
 from workbench.core.errors import Refused, one_line
-from workbench.core.files import locked
+from workbench.core.files import locked, locked_folder, write_whole
 from workbench.core.spec import Spec, from_dict
-from workbench.experiments.plan import job_folder
 from workbench.models.catalog import spec_types
 from workbench.models.job import Job
 from workbench.study import PlannedJob
-from workbench.training.run import Progress, Result, read_result
+from workbench.training.record import Progress, Result, is_complete, job_folder, read_result
 
 LIMIT = 3  # failures after which a key is left alone until `retry`
 GRACE = 10.0  # seconds in which a worker that has claimed a trial says who it is
@@ -48,8 +46,8 @@ RESET = "forgiven"  # what stores of old call the failures that count no more
 NETWORK = {"nfs", "nfs4", "cifs", "smbfs", "smb3", "afs", "ncpfs", "9p", "lustre", "ceph", "glusterfs", "beegfs"}
 
 
-# How a worker trains a job in its folder and tells of its progress.
-Train = Callable[[Job, Path, Callable[[Progress], None]], Result]
+# How a worker trains a job and tells of its progress.
+Train = Callable[[Job, Callable[[Progress], None]], Result]
 
 
 class JobState(StrEnum):
@@ -165,7 +163,7 @@ class JobQueue:
             return False
 
     def _complete(self, key: str) -> bool:
-        return (job_folder(self.home, key) / "result.json").exists()
+        return is_complete(job_folder(self.home, key))
 
     def fill(self, plan: Mapping[str, PlannedJob]) -> dict[str, QueueEntry]:
         """Marks jobs whose worker died, then queues every job that is due. `plan` has the planned jobs by key.
@@ -310,12 +308,11 @@ def _run_trial(home: Path, train: Train, trial: Trial) -> float:
     if key is None or "job" not in trial.user_attrs:
         raise optuna.TrialPruned("no job: another worker was faster, or an earlier version queued it")
     folder, owner = job_folder(home, key), owner_id()
-    folder.mkdir(parents=True, exist_ok=True)
     trial.set_user_attr("owner", owner)
-    with locked(folder / "lock"):  # the same job may be in the queue of another plan
+    with locked_folder(folder):  # the same job may be in the queue of another plan
         (folder / "owner").write_text(f"{owner} {trial.number}", "utf-8")
         try:
-            result = train(_queued_job(trial.user_attrs), folder, partial(_write_progress, folder))
+            result = train(_queued_job(trial.user_attrs), partial(_write_progress, folder))
         except Exception as error:
             (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
             trial.set_user_attr("note", one_line(error))
@@ -372,6 +369,5 @@ def _classes(spec: Spec) -> Iterator[type[Spec]]:
 
 
 def _write_progress(folder: Path, progress: Progress) -> None:
-    part = folder / f"progress.{os.getpid()}.part"
-    part.write_text(json.dumps(asdict(progress)), "utf-8")
-    os.replace(part, folder / "progress.json")
+    with write_whole(folder / "progress.json", durable=False) as part:
+        part.write_text(json.dumps(asdict(progress)), "utf-8")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, asdict, dataclass, field
@@ -17,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import Refused
+from workbench.core.files import write_whole
 from workbench.data.datasets.folder import dataset_fingerprint
 from workbench.study import PlannedJob, Study, StudyProtocol
-from workbench.training.run import Result, read_result
+from workbench.training.record import Result, is_complete, job_folder, read_result
 
 DATA_SET = "protocol.data"
 RESERVED = {"seed": "--seeds N", "protocol.trunk": "--protocol NAME", DATA_SET: "--data FOLDER"}
@@ -128,7 +128,7 @@ class StudyRun:
 
     def complete(self, key: str) -> bool:
         """Whether the job of this key is done, by this plan or another one."""
-        return (self.folder(key) / "result.json").exists()
+        return is_complete(self.folder(key))
 
     def result(self, planned: PlannedJob) -> Result | None:
         """The result of a job; None: it is not complete."""
@@ -141,21 +141,13 @@ class StudyRun:
 
     def write_settings(self, settings: SequentialSettings) -> None:
         """Keeps how seeds are added, so that whoever reads the results later judges them in the same looks."""
-        path = self._settings_file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps(asdict(settings)))
-        part.replace(path)
+        with write_whole(self._settings_file) as part:
+            part.write_text(json.dumps(asdict(settings)))
 
     def read_settings(self) -> SequentialSettings | None:
         """How seeds were added; None if the study was never run until decided."""
         path = self._settings_file
         return SequentialSettings(**json.loads(path.read_text())) if path.exists() else None
-
-
-def job_folder(home: Path, key: str) -> Path:
-    """Where a job's files lie."""
-    return home / "jobs" / key
 
 
 def _check_options(changes: Mapping[str, Any]) -> None:

@@ -9,10 +9,8 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
@@ -26,9 +24,11 @@ from torch import Tensor, nn
 from workbench.components.blocks import fused
 from workbench.components.coords.regression import Regression
 from workbench.core.errors import Refused
-from workbench.core.provenance import commit
+from workbench.core.files import write_whole
+from workbench.core.provenance import result_tags
 from workbench.evaluation.intervals import Interval
-from workbench.evaluation.verdicts import Decision, Verdict
+from workbench.evaluation.metrics import METRICS
+from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import console, tracking
 from workbench.experiments.claims import ClaimResult
 from workbench.experiments.plan import StudyRun
@@ -107,10 +107,8 @@ class TimingRun:
         """Keeps a measurement, its file whole or not at all. Gives its number."""
         number = len(self.files())
         path = self.home / "profiles" / f"{self.study.name}_{self.protocol.name}_{number:03}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        part.write_text(json.dumps(asdict(found), indent=1), encoding="utf-8")
-        part.replace(path)
+        with write_whole(path) as part:
+            part.write_text(json.dumps(asdict(found), indent=1), encoding="utf-8")
         return number
 
 
@@ -194,13 +192,8 @@ def _conditions(size: tuple[int, int], found: Comparison) -> dict[str, str]:
     return {
         "size": f"{size[0]} x {size[1]}",
         "rounds": str(found.rounds),
-        "threads": str(found.threads),
-        "precision": "float32",
-        "machine": found.machine,
         "others": f"{found.others:.1f}",  # cores that other processes took
-        "commit": commit(),
-        "torch": torch.__version__,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        **result_tags(found.machine, found.threads, "float32"),
     }
 
 
@@ -268,7 +261,7 @@ def time_ratio(row: Reading, than: Reading, slack: float = 0.0, level: float = t
 
 
 def judge_costs(study: TimingStudy, found: Measurement) -> list[ClaimResult]:
-    """One judgement per claim; its interval is of the ratio, as wide as all timed claims together need it."""
+    """One result per claim; its interval is of the ratio, as wide as all timed claims together need it."""
     timed = sum(claim.metric != "gflops" for claim in study.claims)
     return [_judged(claim, found, 1 - (1 - timing.LEVEL) / max(timed, 1)) for claim in study.claims]
 
@@ -277,18 +270,18 @@ def _judged(claim: Cheaper, measured: Measurement, level: float) -> ClaimResult:
     row, than = measured.of(claim.row), measured.of(claim.than)
     limit = f"claimed: at most {claim.times:g} times"
     if row is None or than is None:
-        return ClaimResult(claim, Decision(Verdict.OPEN, f"not measured; {limit}"))
+        return ClaimResult(claim, Verdict.OPEN, f"not measured; {limit}")
     if claim.metric == "gflops":
         counted = row.gflops / than.gflops
         state = Verdict.HOLDS if counted <= claim.times else Verdict.FAILS
-        return ClaimResult(claim, Decision(state, f"counted {counted:.3f} times; {limit}"))
+        return ClaimResult(claim, state, f"counted {counted:.3f} times; {limit}")
     found = time_ratio(row, than, measured.slack, level)
     state = Verdict.HOLDS if found.high <= claim.times else Verdict.FAILS if found.low > claim.times else Verdict.OPEN
     reason = (
         f"{found.mean:.3f} times, {100 * level:.3g} % interval {found.low:.3f} to {found.high:.3f}, {len(row.ms)} "
         f"rounds; {100 * measured.slack:.1f} % to either side is the instrument's own; {limit}"
     )
-    return ClaimResult(claim, Decision(state, reason), found)
+    return ClaimResult(claim, state, reason, found)
 
 
 # ------------------------------------------------------------------------------------------------------------ record
@@ -303,16 +296,16 @@ def _summary(one: Reading, first: Reading) -> dict[str, float]:
 
 def cost_table(study: TimingStudy, found: Measurement) -> Table:
     """Cost of each line."""
-    heads = ("row", "persons", "params, M", "gflops", "ms, median", "p10 to p90", "times the first, 95 % interval")
+    counted = [METRICS[name] for name in ("params", "gflops", "latency_ms_p50")]
+    costs = [metric.column for metric in counted]
+    heads = ("row", "persons", *costs, "p10 to p90", "times the first, 95 % interval")
     out = Table(*heads, title=f"{study.name}: cost", header_style="dim", title_justify="left")
     for one in found.readings:
         s = _summary(one, found.readings[0])
         out.add_row(
             Text(one.row),
             f"{one.persons}",
-            f"{s['params'] / 1e6:.2f}",
-            f"{s['gflops']:.3f}",
-            f"{s['latency_ms_p50']:.1f}",
+            *(metric.text(s[metric.name]) for metric in counted),
             f"{s['latency_ms_p10']:.1f} to {s['latency_ms_p90']:.1f}",
             f"{s['latency_ratio']:.3f} [{s['ratio_low']:.3f}, {s['ratio_high']:.3f}]",
         )
@@ -343,7 +336,7 @@ def write_costs(study: TimingStudy, found: Measurement, judged: Sequence[ClaimRe
     claims = (
         {"claim": j.claim.id, "text": j.claim.text, "row": j.claim.row, "than": j.claim.than}
         | {"metric": j.claim.metric, "times": cast(Cheaper, j.claim).times}
-        | {"verdict": str(j.decision.state), "reason": j.decision.reason}
+        | {"verdict": str(j.verdict), "reason": j.reason}
         | {name: None if j.interval is None else getattr(j.interval, name) for name in ("mean", "low", "high")}
         for j in judged
     )

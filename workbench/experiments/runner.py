@@ -22,7 +22,8 @@ from workbench.experiments.plan import StudyRun
 from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, terminable
 from workbench.study import PlannedJob
 from workbench.training.machine import Machine
-from workbench.training.run import Progress
+from workbench.training.record import Progress
+from workbench.training.run import check_ranks
 from workbench.training.run import run as train_job
 
 POLL = 0.3  # seconds between two reads of the queue
@@ -40,10 +41,13 @@ def run_study(run: StudyRun, *, machine: Machine, jobs: int | None = None, train
 
     Raises:
         Refused: rows that can not be told apart, a component that workers can not find, no data set where one is
-            needed, or a home that can not hold a queue.
+            needed, a batch that the machine's processes can not share, or a home that can not hold a queue.
     """
     planned = sequential.needed_jobs(run)
     _check_data(run, planned)
+    for one in planned:
+        if not run.complete(one.job.key):
+            check_ranks(one.job, machine.ranks)
     check_distinct(planned)
     check_queueable(planned)
     if (settings := sequential.settings_of(run)) is not None:
@@ -119,9 +123,9 @@ def replay(run: StudyRun) -> int:
 
 def _check_data(run: StudyRun, planned: Sequence[PlannedJob]) -> None:
     """At once, not job by job."""
-    name = planned[0].job.protocol.data
-    if run.data is None and not name.startswith("figures-"):
-        raise Refused(f"this protocol wants a data set ({name or 'COCO layout'}): add --data FOLDER")
+    wanted = planned[0].job.protocol
+    if run.data is None and not wanted.scenes:
+        raise Refused(f"this protocol wants a data set ({wanted.data or 'COCO layout'}): add --data FOLDER")
 
 
 def _tally(planned: Sequence[PlannedJob], entries: Mapping[str, QueueEntry]) -> str:

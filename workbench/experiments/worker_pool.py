@@ -21,7 +21,7 @@ from workbench.core.errors import Refused
 from workbench.experiments.job_queue import LIMIT, JobQueue
 from workbench.models.job import Job
 from workbench.training.machine import Machine
-from workbench.training.run import Progress, Result
+from workbench.training.record import Progress, Result
 
 TrainJob = Callable[[Job, Machine, Path, Path | None, Callable[[Progress], None]], Result]
 
@@ -41,8 +41,8 @@ class WorkerSettings:
     data: Path | None
     train: TrainJob
 
-    def train_job(self, job: Job, folder: Path, tell: Callable[[Progress], None]) -> Result:
-        return self.train(job, self.machine, folder, self.data, tell)
+    def train_job(self, job: Job, tell: Callable[[Progress], None]) -> Result:
+        return self.train(job, self.machine, self.home, self.data, tell)
 
 
 class WorkerPool:
