@@ -46,7 +46,7 @@ def network_cost(name: str) -> str:
     deployed = cost.flops(variant, size)
     lines = [f"{name} at {size[0]} x {size[1]}, {cost.PERSONS} persons found", ""]
     lines += [f"{'':10}{'parameters':>14}{'multiply-adds, millions':>36}", f"{'':24}{'published':>18}{'deployed':>18}"]
-    for part in (*cost.PARTS, "total"):
+    for part in (*cost.NETWORK_PARTS, "total"):
         both = (getattr(f, part) / 1e6 for f in (published, deployed))
         lines.append(f"{part:10}{counts[part]:>14,}" + "".join(f"{millions:>18,.1f}" for millions in both))
     return "\n".join([*lines, "", f"Inference does without {counts['train_only']:,} of the parameters."])
