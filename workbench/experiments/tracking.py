@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.files import locked
-from workbench.study import PlannedJob, Study, StudyProtocol
 
 # read when mlflow is imported
 QUIET = {
@@ -45,6 +44,8 @@ SHOWN = ("AP", "AP50", "AP75", "AR", "mOKS", "NME", "params", "gflops", "latency
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+
+    from workbench.study import PlannedJob, Study, StudyProtocol  # and with it torch, which takes seconds
 
 
 def _client(home: Path) -> MlflowClient:
