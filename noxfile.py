@@ -1,6 +1,7 @@
 """The commands of the workbench. One environment, made once, serves every session.
 
 nox -s study -- NAME [options]     nox -s tests     nox -s lint     nox -s report -- NAME     nox -s ui     nox -s bench
+nox -s docs
 """
 
 import hashlib
@@ -47,8 +48,8 @@ def python(session: nox.Session) -> str:
 
 
 def workbench(session: nox.Session, *words: str) -> None:
-    """`python -m workbench` with what stands behind `--`."""
-    session.run(python(session), "-m", "workbench", *words, *session.posargs, external=True)
+    """`python -m workbench` with what stands behind `--`. `-P`: no file of this folder hides a package."""
+    session.run(python(session), "-P", "-m", "workbench", *words, *session.posargs, external=True)
 
 
 @nox.session
@@ -90,6 +91,13 @@ def tests(session: nox.Session) -> None:
         external=True,
         env={"WORKBENCH_SCREENSHOTS": str(shots)},
     )
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Renew what README and docs take from the records and from the code: verdicts, measures and the drawing."""
+    session.run(python(session), "-m", "workbench.report.verdict_table", "README.md", external=True)
+    session.run(python(session), "-m", "docs.architecture", external=True)
 
 
 @nox.session

@@ -31,24 +31,23 @@ from numpy.typing import NDArray
 
 from workbench.core.provenance import commit
 from workbench.evaluation.bootstrap import (
-    Metric,
     Resampled,
-    ap_from_records,
     blocked_bootstrap,
     image_weights,
+    metric_from_records,
     paired_bootstrap,
     resample,
 )
-from workbench.evaluation.coco_ap import THRESHOLDS
 from workbench.evaluation.intervals import Interval
-from workbench.evaluation.records import MatchRecords
+from workbench.evaluation.records import OKS_THRESHOLDS, MatchRecords
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments.claims import ClaimResult, judge_claims
-from workbench.experiments.sequential import LEAST, LOOKS, SequentialSettings, follow_looks
+from workbench.experiments.plan import SequentialSettings, StudyRun
+from workbench.experiments.sequential import LEAST, LOOKS, follow_looks
 from workbench.models.job import Protocol
 from workbench.models.zoo import nano
 from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol
-from workbench.training.run import Result
+from workbench.training.record import Result
 
 Floats = NDArray[np.float64]
 OUT = Path("reports/data/coverage.csv")
@@ -112,7 +111,7 @@ def table() -> Iterator[tuple[str, str, int | str, int, str, str]]:
             name = f"{len(TRUNKS)} trunks: {noise.name}"
             for part, rate in trunk_coverage(noise, seeds, 1_000).items():
                 yield "coverage", name, seeds, 1_000, part, f"{rate:.4f}"
-            for what, rate in errors(noise, seeds, 1_000, PROBE).items():
+            for what, rate in errors(noise, seeds, 1_000, ON_PROBE).items():
                 yield "errors", name, seeds, 1_000, what, f"{rate:.4f}"
     for seeds in (2, 3, 5):
         for part, rate in ap_coverage(seeds, 300).items():
@@ -213,7 +212,9 @@ def ap_coverage(seeds: int, simulations: int) -> dict[str, float]:
 def _true_ap_difference() -> float:
     rng = np.random.default_rng(3)
     scenes = [_Scenes(rng, 2_000) for _ in range(30)]
-    return float(np.mean([ap_from_records(s.records(1, rng)) - ap_from_records(s.records(0, rng)) for s in scenes]))
+    return float(
+        np.mean([metric_from_records(s.records(1, rng)) - metric_from_records(s.records(0, rng)) for s in scenes])
+    )
 
 
 class _Scenes:
@@ -228,7 +229,7 @@ class _Scenes:
         logit = self.hard + 0.15 * row + self.suits[row] + rng.normal(0, 0.1) + rng.normal(0, 0.5, self.people)
         oks = np.concatenate([1 / (1 + np.exp(-logit)), np.zeros(self.images)])
         sure = np.concatenate([logit + rng.normal(0, 0.5, self.people), rng.normal(-1, 1, self.images)])
-        right = oks[:, None] > np.asarray(THRESHOLDS)
+        right = oks[:, None] > OKS_THRESHOLDS
         every, nothing = np.arange(self.images), np.zeros(self.images)
         return MatchRecords(
             image_ids=every,
@@ -262,16 +263,8 @@ TERMS = SequentialSettings(LEAST, budget=1_000)
 SEEDS = (2, 3, 5, 8, 12)  # of the looks
 
 
-@cache
-def plan(seeds: int) -> list[PlannedJob]:
-    """Every cell of the simulated study."""
-    return STUDY.cells(SETTING, seeds)
-
-
-@cache
-def probed(seeds: int) -> list[PlannedJob]:
-    """The same on every trunk."""
-    return STUDY.cells(PROBE, seeds)
+RUN = StudyRun(STUDY, SETTING, Path())  # nothing is read from or written to its home
+ON_PROBE = StudyRun(STUDY, PROBE, Path())
 
 
 @dataclass
@@ -289,11 +282,11 @@ class World:
         self._suits = {row: _per_image(rng, self.noise.shared / 2**0.5) for row in "abcde"}
         self._level = dict(zip("abcde", (0, *self.gains), strict=True))
 
-    def find(self, cell: PlannedJob) -> Result:
+    def find(self, one: PlannedJob) -> Result:
         """Every run is complete."""
-        return Result(f"{cell.row} {cell.seed} {cell.trunk}", {}, [], {}, Path())
+        return Result(f"{one.row} {one.seed} {one.trunk}", {}, [], {}, Path())
 
-    def read(self, result: Result, _: Metric) -> Resampled:
+    def read(self, result: Result, _: str) -> Resampled:
         """A row minus another one has the noise asked for, of which each has half the variance."""
         if result.key not in self._seen:
             row, seed, trunk = result.key.split(" ")
@@ -306,15 +299,15 @@ class World:
         return self._seen[result.key]
 
 
-def look(world: World, seeds: int, setting: StudyProtocol = SETTING) -> list[ClaimResult]:
+def look(world: World, seeds: int, run: StudyRun = RUN) -> list[ClaimResult]:
     """The verdicts on so many seeds of every row."""
-    cells = probed(seeds) if setting.trunks else plan(seeds)
-    return judge_claims(STUDY.claims, setting, [(c, world.find(c)) for c in cells], read=world.read)
+    results = [(one, world.find(one)) for one in run.jobs(seeds)]
+    return judge_claims(STUDY.claims, run.protocol, results, read=world.read)
 
 
-def errors(noise: Noise, seeds: int, simulations: int, setting: StudyProtocol = SETTING) -> dict[str, float]:
+def errors(noise: Noise, seeds: int, simulations: int, run: StudyRun = RUN) -> dict[str, float]:
     """How often one look decides a claim without truth: each of the four of a study, and any of them."""
-    wrong = np.asarray([[_decided(one) for one in look(World(noise, i), seeds, setting)] for i in range(simulations)])
+    wrong = np.asarray([[_decided(one) for one in look(World(noise, i), seeds, run)] for i in range(simulations)])
     return {"one look, each claim": float(wrong.mean()), "one look, any of four claims": float(wrong.any(1).mean())}
 
 
@@ -323,7 +316,7 @@ def errors_until_decided(noise: Noise, simulations: int) -> dict[str, float]:
     wrong, careless = [], []
     for i in range(simulations):
         world = World(noise, i)
-        followed = follow_looks(STUDY, SETTING, plan, world.find, TERMS, read=world.read)
+        followed = follow_looks(RUN, TERMS, find=world.find, read=world.read)
         wrong.append([_decided(one) for one in followed.claims])
         careless.append(any(_decided(one) for seeds in SEEDS for one in look(world, seeds)))
     rates = np.asarray(wrong)
@@ -339,10 +332,10 @@ def savings(gain: float, simulations: int) -> dict[str, float]:
     counts = np.zeros(5)
     for i in range(simulations):
         world = World(Noise("", 1, 0.2, 0.5), i, (gain, gain, 0, 0))
-        followed = follow_looks(STUDY, SETTING, plan, world.find, TERMS, read=world.read)
+        followed = follow_looks(RUN, TERMS, find=world.find, read=world.read)
         whole = look(world, SEEDS[-1])
         found, wrong = zip(*(map(partial(sum), _split(side)) for side in (followed.claims, whole)), strict=True)
-        counts += (followed.jobs / len(plan(SEEDS[-1])), found[0] / 2, found[1] / 2, sum(wrong[:1]), sum(wrong[1:]))
+        counts += (followed.jobs / len(RUN.jobs(SEEDS[-1])), found[0] / 2, found[1] / 2, sum(wrong[:1]), sum(wrong[1:]))
     names = ("share of the jobs", "true claims held, until decided", "true claims held, all seeds")
     wrongs = ("false claims decided, until decided", "false claims decided, all seeds")
     return dict(zip((*names, *wrongs), (counts / simulations).tolist(), strict=True))
@@ -350,8 +343,8 @@ def savings(gain: float, simulations: int) -> dict[str, float]:
 
 def _split(claims: Sequence[ClaimResult]) -> tuple[list[bool], list[bool]]:
     """Which true claims hold, which false ones are decided."""
-    return [one.decision.state is Verdict.HOLDS for one in claims[:2]], [_decided(one) for one in claims[2:]]
+    return [one.verdict is Verdict.HOLDS for one in claims[:2]], [_decided(one) for one in claims[2:]]
 
 
 def _decided(one: ClaimResult) -> bool:
-    return one.decision.state is not Verdict.OPEN
+    return one.verdict is not Verdict.OPEN

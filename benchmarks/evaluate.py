@@ -1,6 +1,6 @@
 """What the evaluation of 5,000 images costs, ours and pycocotools' side by side, and how far their numbers differ.
 
-Run:   workbench bench evaluate
+Run:   workbench bench evaluate [--data /data/coco]
 
 CPU seconds of one thread, from ground truth as read and detections as the network gives them to every number and the
 match records. With --data the ground truth is that of the folder's validation part in place of the synthetic one.
@@ -9,6 +9,7 @@ Detections are persons of the ground truth moved about, twice some of them, and 
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import time
@@ -33,8 +34,11 @@ TABLE = Path("reports/data/bench_evaluate.csv")
 Evaluate = Callable[[dict[str, Any], Sequence[Detections], Sequence[float]], Evaluation]
 
 
-def main(data: Path | None = None) -> int:
+def main(options: Sequence[str] = ()) -> int:
     """Prints the seconds and the largest difference and adds a line to the table."""
+    parser = argparse.ArgumentParser(prog="workbench bench evaluate")
+    parser.add_argument("--data", type=Path, help="folder in COCO or CrowdPose layout: its validation part")
+    data: Path | None = parser.parse_args(options).data
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     truth = people(IMAGES, rng) if data is None else json.loads(open_dataset(data, "val").file.read_text("utf-8"))

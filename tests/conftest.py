@@ -9,6 +9,9 @@ import pytest
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_variable] = "1"  # read when torch and numpy are imported, which comes later
 
+from tests.added import ADDED  # noqa: E402
+from workbench.evaluation.metrics import METRICS, Metric  # noqa: E402
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,3 +41,12 @@ def _home() -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="workbench-") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORKBENCH_HOME", folder)
         yield
+
+
+@pytest.fixture(params=ADDED, ids=lambda metric: metric.name)
+def added(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Metric:
+    """A metric that is not in the table, added to it for one test."""
+    metric: Metric = request.param
+    assert metric.name not in METRICS
+    monkeypatch.setitem(METRICS, metric.name, metric)
+    return metric

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ARROWS: Mapping[str, set[str]] = {
     "core": set(),
-    "tensors": set(),
+    "tensors": {"core"},
     "slots": {"core", "tensors"},
     "components": {"slots"},
     "models": {"components"},
@@ -51,6 +51,7 @@ FOREIGN = {
     "onnxruntime": "workbench.inference.onnx_export",
     "onnxscript": "workbench.inference.onnx_export",
     "timm": "workbench.components.backbones",
+    "typer": "workbench.cli",
 }
 
 

@@ -53,7 +53,7 @@ def test_a_study_is_one_short_file_named_after_it(name: str) -> None:
 def test_every_row_has_a_job_of_its_own_under_every_protocol(study: Study) -> None:
     assert PROTOCOLS[study.default] in allowed(study)
     for setting in allowed(study):
-        cells = study.cells(setting)
+        cells = study.planned_jobs(setting)
         assert len({cell.job.key for cell in cells}) == len(cells), setting.name
         assert {cell.row for cell in cells} == {row.label for row in study.rows}
         if setting.name == study.default:  # no verdict comes from one
@@ -84,13 +84,13 @@ def _cells(backbone: Backbone, neck: Neck, head: Head) -> tuple[int, int]:
 
 @pytest.mark.parametrize("study", DECLARED, ids=lambda study: study.name)
 def test_rows_differ_in_effect(study: Study) -> None:
-    check_distinct(study.cells(PROTOCOLS[study.default], 1))
+    check_distinct(study.planned_jobs(PROTOCOLS[study.default], 1))
 
 
 @pytest.mark.parametrize("study", [study for study in DECLARED if study.whole], ids=lambda study: study.name)
 def test_frozen_trunks_are_refused_where_they_can_not_serve(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(Refused, match=r"protocol probe trains on frozen trunks, and .*; use --protocol short"):
-        study.cells(PROTOCOLS["probe"])
+        study.planned_jobs(PROTOCOLS["probe"])
     assert command.main(["study", "status", study.name, "--protocol", "probe"]) == 2
     assert study.whole in capsys.readouterr().err
 
@@ -107,14 +107,14 @@ def test_a_change_may_follow_the_scaled_base() -> None:
 def test_seeds_of_a_study_are_those_of_its_default() -> None:
     study = Study("s", "", "", nano(), (Row("a"),), default="t", seeds=5)
     own, other = (StudyProtocol(name, "", Protocol(size=(96, 96)), seeds=2) for name in ("t", "u"))
-    assert [len(study.cells(own)), len(study.cells(own, 3)), len(study.cells(other))] == [5, 3, 2]
+    assert [len(study.planned_jobs(own)), len(study.planned_jobs(own, 3)), len(study.planned_jobs(other))] == [5, 3, 2]
 
 
 @pytest.mark.parametrize("study", DECLARED, ids=lambda study: study.name)
 def test_the_default_trains_every_loss_that_it_compares(study: Study) -> None:
     """A phase that no epoch begins in never comes, and a loss of that phase alone is never computed."""
-    protocol = study.cells(PROTOCOLS[study.default])[0].job.protocol
-    for cell in study.cells(PROTOCOLS[study.default], 1):
+    protocol = study.planned_jobs(PROTOCOLS[study.default])[0].job.protocol
+    for cell in study.planned_jobs(PROTOCOLS[study.default], 1):
         reached = {phase_at(cell.job, epoch / protocol.epochs) for epoch in range(protocol.epochs)}
         if not protocol.trunk:
             assert reached == set(range(len(cell.job.variant.phases)))
@@ -137,28 +137,13 @@ def test_what_is_declared_wrong_is_refused_when_it_is_read() -> None:
 
 def test_the_default_is_the_studys_own(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
+    monkeypatch.setattr("workbench.experiments.runner.status", lambda run: seen.append(run.protocol.name) or 0)
     monkeypatch.setattr(
-        "workbench.experiments.runner.status", lambda study, setting, **_: seen.append(setting.name) or 0
-    )
-    monkeypatch.setattr(
-        "workbench.experiments.profiling.print_measured", lambda profile, setting, _: seen.append(setting.name) or 0
+        "workbench.experiments.profiling.print_measured", lambda run: seen.append(run.protocol.name) or 0
     )
     for words in ("ablate_dcc", "ablate_levels", "profile_persons", "ablate_levels --protocol laptop"):
         assert command.main(["study", "status", *words.split()]) == 0
     assert seen == ["probe", "short", "cost", "laptop"]
-
-
-def test_the_readme_says_how_to_add_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its example, put into a file as it says, is found, planned and passes the manipulation check."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
-    (text,) = [block for block in blocks if "STUDY = Study(" in block]
-    (name,) = re.findall(r'name="(\w+)"', text)
-    (tmp_path / f"{name}.py").write_text(text, "utf-8")
-    monkeypatch.setattr(studies, "__path__", [*studies.__path__, str(tmp_path)])
-    study = find_study(name)
-    assert isinstance(study, Study) and name in known_studies()
-    check_distinct(study.cells(PROTOCOLS["smoke"]))
-    assert command.main(["study", "status", name]) == 1  # nothing is complete yet
 
 
 def test_a_study_without_rows_to_change_is_the_base() -> None:
@@ -170,3 +155,22 @@ def test_a_study_is_called_what_its_file_is_called(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("studies.ablate_dcc.STUDY", replace(find_study("ablate_dcc"), name="other"))
     with pytest.raises(Refused, match=r"studies/ablate_dcc\.py calls itself 'other'; expected name='ablate_dcc'"):
         find_study("ablate_dcc")
+
+
+@pytest.mark.parametrize(
+    "name", ["studies.ablate_dcc", "ablate_dcc.STUDY", "a.b", ".", "..", "", " ", "nothing", "a/b"]
+)
+def test_what_is_no_study_is_refused_with_those_that_are(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Refused, match=rf"no study is called {re.escape(repr(name))}; there are \['ablate_bins', "):
+        find_study(name)
+    assert command.main(["study", "status", name]) == 2
+    assert "no study is called" in capsys.readouterr().err
+
+
+def test_a_package_that_a_study_needs_is_not_taken_for_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "needy.py").write_text("import studies.nowhere\n")
+    monkeypatch.setattr(studies, "__path__", [*studies.__path__, str(tmp_path)])
+    with pytest.raises(ModuleNotFoundError, match=r"studies\.nowhere"):
+        find_study("needy")

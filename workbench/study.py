@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from workbench.core.errors import Refused
-from workbench.evaluation.coco_ap import COCO_STATS, CROWD_SPLITS, CROWD_STATS
+from workbench.evaluation.metrics import claimable
 from workbench.models.catalog import filled
 from workbench.models.job import Job, Protocol, Recipe
 from workbench.models.trunk import trunk_identity
@@ -17,7 +17,7 @@ from workbench.models.variant import Variant
 
 # Dotted paths and their new values; as a function, of the base after scaling.
 Changes = Mapping[str, Any] | Callable[[Variant], Mapping[str, Any]]
-METRICS = tuple(dict.fromkeys((*COCO_STATS, *CROWD_STATS, *CROWD_SPLITS, "mOKS", "NME")))
+_AUGMENT = "protocol.augment"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,10 @@ class Cited:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: a short unique label and what it changes of the base, as dotted paths."""
+    """One line of the table: a short unique label and what it changes of the base, as dotted paths.
+
+    Paths begin at the variant (`neck.channels`), or at the augmentation of training (`protocol.augment.main.Mosaic`).
+    """
 
     label: str
     changes: Changes = field(default_factory=dict)
@@ -40,7 +43,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Better:
-    """The claim that row `row` beats row `than` by more than `margin` of `metric`, one of `METRICS`.
+    """The claim that row `row` beats row `than` by more than `margin` of `metric`.
+
+    `metric`: one that the evaluation measures; `evaluation/metrics.py` holds them all.
 
     `from_scratch`: only whole networks trained under each row can decide it; frozen trunks leave it open.
     """
@@ -56,7 +61,7 @@ class Better:
 
 @dataclass(frozen=True)
 class Cheaper:
-    """The claim that line `row` of a profile costs at most `times` what line `than` costs.
+    """The claim that line `row` of a timing study costs at most `times` what line `than` costs.
 
     `metric`: "ms" is measured side by side, "gflops" is counted.
     """
@@ -95,6 +100,11 @@ class PlannedJob:
     trunk: str
     job: Job
 
+    @property
+    def title(self) -> str:
+        """The job as people call it."""
+        return f"{self.row}, seed {self.seed}" + f", trunk {self.trunk}" * bool(self.trunk)
+
 
 @dataclass(frozen=True)
 class Study:
@@ -132,37 +142,42 @@ class Study:
         lines = tuple(TimedRow(row.label, changes=row.changes) for row in self.rows if not row.seed_offset)
         return TimingStudy(self.name, self.question, self.source, self.base, lines, self.costs)
 
-    def cells(
-        self, setting: StudyProtocol, seeds: int | None = None, sets: Mapping[str, Any] | None = None
-    ) -> list[PlannedJob]:
-        """Every job of the study under a setting, seeds outermost so that an early stop leaves whole rounds.
+    def seeds_under(self, protocol: StudyProtocol) -> int:
+        """Seeds per row where none are asked for."""
+        return (self.seeds if protocol.name == self.default else 0) or protocol.seeds
 
-        `sets` are further changes of every job (`protocol.epochs`), components by name (`variant.neck`: `PAFPN`).
+    def planned_jobs(
+        self, protocol: StudyProtocol, seeds: int | None = None, changes: Mapping[str, Any] | None = None
+    ) -> list[PlannedJob]:
+        """Every job of the study under a protocol, seeds outermost so that an early stop leaves whole rounds.
+
+        `changes` are made on every job (`protocol.epochs`), components by name (`variant.neck`: `PAFPN`).
 
         Raises:
             Refused: frozen trunks can not serve this study.
+            KeyError: a path of `changes` leads nowhere.
         """
-        if setting.trunks and self.whole:
+        if protocol.trunks and self.whole:
             raise Refused(
-                f"study {self.name}: protocol {setting.name} trains on frozen trunks, and {self.whole}; "
+                f"study {self.name}: protocol {protocol.name} trains on frozen trunks, and {self.whole}; "
                 f"use --protocol {self.default} or another one that trains whole networks"
             )
-        sets = filled(sets or {})
-        own = self.seeds if setting.name == self.default else 0
+        made = filled(changes or {})
         return [
-            PlannedJob(row.label, seed, trunk, self._job(row, setting, seed, trunk).vary(sets))
-            for seed in range(seeds or own or setting.seeds)
-            for trunk in setting.trunks or ("",)
+            PlannedJob(row.label, seed, trunk, self._job(row, protocol, seed, trunk).vary(made))
+            for seed in range(seeds or self.seeds_under(protocol))
+            for trunk in protocol.trunks or ("",)
             for row in self.rows
         ]
 
-    def _job(self, row: Row, setting: StudyProtocol, seed: int, trunk: str) -> Job:
-        return Job(
-            variant=self.variant(row, setting.scale),
-            recipe=setting.recipe,
-            protocol=replace(setting.protocol, trunk=trunk_identity(trunk)),
+    def _job(self, row: Row, protocol: StudyProtocol, seed: int, trunk: str) -> Job:
+        job = Job(
+            variant=self.variant(row, protocol.scale),
+            recipe=protocol.recipe,
+            protocol=replace(protocol.protocol, trunk=trunk_identity(trunk)),
             seed=seed + row.seed_offset,
         )
+        return _augmented(job, self.base, row, protocol.scale)
 
 
 Way = Literal["kept", "every cell", "crops"]
@@ -170,7 +185,7 @@ Way = Literal["kept", "every cell", "crops"]
 
 @dataclass(frozen=True)
 class TimedRow:
-    """One line of a profile: a network, the persons in the image, and the way to their key points.
+    """One line of a timing study: a network, the persons in the image, and the way to their key points.
 
     `way`: "kept" decodes whom the non-maximum suppression keeps, as RTMO does; "every cell" decodes before it; "crops"
     stands for a top-down method: the backbone alone on one crop per person, all in one batch, no detector, no head.
@@ -204,7 +219,25 @@ class TimingStudy:
 
 def _changed(base: Variant, changes: Changes, scale: Mapping[str, Any] | None) -> Variant:
     scaled = base.vary(scale or {})
-    return scaled.vary(changes(scaled) if callable(changes) else changes)
+    made = changes(scaled) if callable(changes) else changes
+    return scaled.vary({path: value for path, value in made.items() if not _of_augmentation(path)})
+
+
+def _augmented(job: Job, base: Variant, row: Row | TimedRow, scale: Mapping[str, Any] | None) -> Job:
+    """The job with the row's changes of its augmentation.
+
+    Raises:
+        Refused: a path leads nowhere under the job's protocol.
+    """
+    made = row.changes(base.vary(scale or {})) if callable(row.changes) else row.changes
+    try:
+        return job.vary({path: value for path, value in made.items() if _of_augmentation(path)})
+    except KeyError as error:
+        raise Refused(f"row {row.label!r}: {error.args[0]}; set protocol.augment before, as to 'rtmo'") from None
+
+
+def _of_augmentation(path: str) -> bool:
+    return path == _AUGMENT or path.startswith(f"{_AUGMENT}.")
 
 
 def _check(name: str, base: Variant, rows: Sequence[Row | TimedRow], claims: Sequence[Better | Cheaper]) -> None:
@@ -216,14 +249,15 @@ def _check(name: str, base: Variant, rows: Sequence[Row | TimedRow], claims: Seq
         for label in (claim.row, claim.than):
             if label not in labels:
                 raise Refused(f"study {name}: claim {claim.id} speaks of row {label!r}; there are {labels}")
-        if isinstance(claim, Better) and claim.metric not in METRICS:
+        if isinstance(claim, Better) and claim.metric not in claimable():
             raise Refused(
                 f"study {name}: claim {claim.id} speaks of {claim.metric!r}; "
-                f"training decides {', '.join(METRICS)}, and what a row costs is claimed with Cheaper"
+                f"training decides {', '.join(claimable())}, and what a row costs is claimed with Cheaper"
             )
     for row in rows:
         try:
             _changed(base, row.changes, None)
+            _augmented(Job(variant=base, protocol=Protocol(augment="rtmo")), base, row, None)
         except KeyError as error:
             raise Refused(f"study {name}, row {row.label!r}: {error.args[0]}") from None
 
@@ -238,16 +272,13 @@ def find_study(name: str) -> Study | TimingStudy:
     Raises:
         Refused: there is no such study (the message lists those that there are), or its file defines none of that name.
     """
-    try:
-        module = importlib.import_module(f"studies.{name}")
-    except ModuleNotFoundError as error:
-        if error.name not in ("studies", f"studies.{name}"):
-            raise
+    if name not in known_studies():
         raise Refused(
             f"no study is called {name!r}; there are {known_studies()}. Run from the folder that holds studies/"
-        ) from None
+        )
+    module = importlib.import_module(f"studies.{name}")
     if not isinstance(found := getattr(module, "STUDY", None), Study | TimingStudy):
-        raise Refused(f"studies/{name}.py defines no STUDY; expected STUDY = Study(...) or Profile(...)")
+        raise Refused(f"studies/{name}.py defines no STUDY; expected STUDY = Study(...) or TimingStudy(...)")
     if found.name != name:
         raise Refused(f"studies/{name}.py calls itself {found.name!r}; expected name={name!r}, as the file is called")
     return found

@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 
 from workbench.experiments import tracking
+from workbench.experiments.plan import StudyRun
 from workbench.models.job import Protocol
 from workbench.models.zoo import nano
 from workbench.study import Row, Study, StudyProtocol
@@ -62,10 +63,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of MLflow's own imports
-        book = tracking.MlflowRecord(home, STUDY, SETTING)
+        book = tracking.MlflowRecord(StudyRun(STUDY, SETTING, home))
         picture = np.zeros((60, 80, 3), np.uint8)
         picture[:, :40] = (0, 200, 255)
-        for cell in STUDY.cells(SETTING):
+        for cell in STUDY.planned_jobs(SETTING):
             folder = home / "jobs" / cell.job.key
             folder.mkdir(parents=True)
             cv2.imwrite(str(folder / "predictions.png"), picture)

@@ -1,4 +1,4 @@
-"""Profiles: what is timed is what is claimed, and what is said of it is what was timed."""
+"""Timing studies: what is timed is what is claimed, and what is said of it is what was timed."""
 
 import csv
 from pathlib import Path
@@ -10,7 +10,15 @@ import torch
 from tests.small import SMALL, small_variant
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import profiling
-from workbench.experiments.profiling import Measurement, Reading, judge_costs, print_measured, run_profile, time_ratio
+from workbench.experiments.profiling import (
+    Measurement,
+    Reading,
+    TimingRun,
+    judge_costs,
+    print_measured,
+    run_timing,
+    time_ratio,
+)
 from workbench.experiments.protocols import PROTOCOLS
 from workbench.inference.timing import Call
 from workbench.models.job import Protocol
@@ -32,7 +40,7 @@ def profile(*claims: Cheaper, rows: tuple[TimedRow, ...] = (TimedRow("a", 1), Ti
 
 def judged(claim: Cheaper, *readings: Reading) -> Verdict:
     (judgement,) = judge_costs(profile(claim), Measurement(readings, {}, readings[0].ms))
-    return judgement.decision.state
+    return judgement.verdict
 
 
 def test_ratios_are_taken_within_a_round() -> None:
@@ -58,7 +66,7 @@ def test_what_the_instrument_is_wrong_by_widens_every_interval() -> None:
     states = []
     for twin in ([1.01] * 20, [1.03] * 20, [0.97] * 20):
         measured = Measurement((faster, slower), {}, tuple(twin))
-        states.append(judge_costs(profile(claim), measured)[0].decision.state)
+        states.append(judge_costs(profile(claim), measured)[0].verdict)
     assert states == [Verdict.HOLDS, Verdict.OPEN, Verdict.OPEN]
 
 
@@ -67,7 +75,7 @@ def test_of_several_claims_on_time_each_needs_a_wider_interval() -> None:
     claim, others = Cheaper("C", "", "a", "b", times=1.045), [Cheaper(f"D{i}", "", "b", "a") for i in range(3)]
     measured = Measurement((reading("b", [1.0] * 20), rising), {}, (1.0,) * 20)
     alone, among = (judge_costs(profile(*claims), measured)[0] for claims in ((claim,), (claim, *others)))
-    assert (alone.decision.state, among.decision.state) == (Verdict.HOLDS, Verdict.OPEN)
+    assert (alone.verdict, among.verdict) == (Verdict.HOLDS, Verdict.OPEN)
 
 
 def test_a_claim_on_counts_is_exact_and_one_without_numbers_is_open() -> None:
@@ -125,25 +133,27 @@ def test_a_profile_is_measured_once_recorded_and_read_again(
     booked: list[str] = []
     monkeypatch.setattr(
         "workbench.experiments.tracking.MlflowRecord.record",
-        lambda self, cell, *_: booked.append(f"{cell.row} {cell.seed}"),
+        lambda self, planned, *_: booked.append(f"{planned.row} {planned.seed}"),
     )
     asked = profile(
         Cheaper("C", "a is cheap", "a", "b", times=100), rows=(TimedRow("a", 1), TimedRow("b", 2), TimedRow("c", 21))
     )
-    assert print_measured(asked, SMALL_SETTING, tmp_path) == 1
-    assert run_profile(asked, SMALL_SETTING, tmp_path) == 0
+    run = TimingRun(asked, SMALL_SETTING, tmp_path)
+    assert print_measured(run) == 1
+    assert run_timing(run) == 0
     said = capsys.readouterr().out
     assert "left out, more persons than cells: c" in said and "C holds: a is cheap" in said and "64 x 64" in said
     monkeypatch.setattr(profiling, "measure_costs", lambda *_: pytest.fail("measured again"))
-    assert run_profile(asked, SMALL_SETTING, tmp_path) == print_measured(asked, SMALL_SETTING, tmp_path) == 0
+    assert run_timing(run) == print_measured(run) == 0
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
     assert booked == ["a 0", "b 0"]
     assert not (tmp_path / "reports").exists()  # not the published networks
 
     (path,) = (tmp_path / "profiles").iterdir()
-    found = profiling._read(path)
-    assert [len(one.ms) for one in found.readings] == [6, 6]
+    assert run.files() == [path]
+    found = run.last()
+    assert found is not None and [len(one.ms) for one in found.readings] == [6, 6]
     profiling.write_costs(asked, found, judge_costs(asked, found))
     with (tmp_path / "reports/data/p_cost.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
@@ -164,3 +174,54 @@ def test_a_study_is_profiled_without_its_twins() -> None:
 def test_published_networks_are_measured_at_published_size() -> None:
     setting = PROTOCOLS["cost"]
     assert not setting.trains and not setting.scale and setting.protocol.size == (640, 640)
+
+
+FOUND = Measurement((reading("a", [1.0] * 20), reading("b", [2.0] * 20)), {"machine": "box"}, twin=(1.0,) * 20)
+
+
+@pytest.fixture
+def timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TimingRun:
+    """A study whose measurement takes no time."""
+    monkeypatch.setattr(profiling, "measure_costs", lambda *_: FOUND)
+    monkeypatch.setattr("workbench.experiments.tracking.MlflowRecord.record", lambda *_: "")
+    return TimingRun(profile(), SMALL_SETTING, tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["cut short", "empty", "no JSON", "no readings", "a list", "an earlier version"])
+def test_a_measurement_that_can_not_be_read_is_said_and_made_again(
+    timed: TimingRun, damage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert timed.add(FOUND) == 0
+    (path,) = timed.files()
+    text = path.read_text()
+    path.write_text(
+        {
+            "cut short": text[: len(text) // 2],
+            "empty": "",
+            "no JSON": "\0" * 64,
+            "no readings": "{}",
+            "a list": "[]",
+            "an earlier version": text.replace("twin", "other"),
+        }[damage]
+    )
+    assert print_measured(timed) == 1
+    said = capsys.readouterr().out
+    assert f"not measured: {path} can not be read" in said and "the next run measures again" in said
+    assert run_timing(timed) == 0
+    assert f"{path} can not be read" in capsys.readouterr().out
+    assert print_measured(timed) == 0 and timed.last() == FOUND and len(timed.files()) == 2
+    assert run_timing(timed) == 0 and len(timed.files()) == 2
+
+
+def test_a_measurement_is_written_whole_or_not_at_all(timed: TimingRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(path: Path, text: str, **_: str) -> None:
+        path.write_bytes(text[:20].encode())
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            timed.add(FOUND)
+    assert timed.files() == [] and print_measured(timed) == 1
+    timed.add(FOUND)
+    assert timed.last() == FOUND

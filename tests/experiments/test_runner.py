@@ -1,6 +1,5 @@
-"""The plan and its ledger: nothing lost, nothing twice, whatever dies. Jobs are fakes that write a result."""
+"""The job queue and its workers: nothing lost, nothing twice, whatever dies. Jobs are fakes that write a result."""
 
-import json
 import multiprocessing
 import os
 import signal
@@ -8,28 +7,31 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import redirect_stdout
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import optuna
 import pytest
+from torch import Tensor
 
+import studies
 from workbench.core import processes
 from workbench.core.errors import Refused
-from workbench.experiments import claims, console, job_queue, runner, sequential, tracking, worker_pool
-from workbench.experiments.console import JobState
-from workbench.experiments.job_queue import JobQueue
+from workbench.experiments import claims, console, job_queue, runner, tracking, worker_pool
+from workbench.experiments.job_queue import JobQueue, JobState
 from workbench.experiments.plan import StudyRun, UntilDecided
 from workbench.experiments.runner import run_study
+from workbench.experiments.worker_pool import TrainJob, WorkerSettings
 from workbench.models.job import Job, Protocol
 from workbench.models.zoo import nano
-from workbench.study import Better, Row, Study, StudyProtocol
+from workbench.slots import Assigner
+from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol, find_study
+from workbench.tensors import Assignment, Dense, Targets
 from workbench.training.machine import Machine
-from workbench.training.run import Progress, Result, read_result
+from workbench.training.record import Progress, Result, job_folder, read_result, write_result
 
 # newer Pythons warn of forks beside threads; none of ours holds a lock then
 pytestmark = [
@@ -49,9 +51,9 @@ STUDY = Study(
 SETTING = StudyProtocol("test", "two seeds, nothing trained", Protocol(size=(96, 96), epochs=2), seeds=2)
 
 
-def finish(job: Job, folder: Path, tell: Callable[[Progress], None], seconds: float = 0.0) -> Result:
+def finish(job: Job, home: Path, tell: Callable[[Progress], None], seconds: float = 0.0) -> Result:
     """A job that says that it began, waits, and says that it ended."""
-    log = folder.parent.parent / "log"
+    folder, log = job_folder(home, job.key), home / "log"
     with log.open("a") as file:
         file.write(f"begin {job.key}\n")
     tell(Progress(1, 2, 0.5, 100.0, 1.0, {"loss_cls": 1.0}, {}))
@@ -59,51 +61,49 @@ def finish(job: Job, folder: Path, tell: Callable[[Progress], None], seconds: fl
     (folder / "curve.csv").write_text("epoch,AP\n1,0.1\n2,0.2\n")
     coords: Any = job.variant.coords
     metrics = {"AP": 0.2 + job.seed / 100, "AP_M": 0.3 + 0.1 * coords.dynamic_allocation, "gflops": 1.0}
-    part = folder / "result.part"
-    part.write_text(json.dumps({"key": job.key, "metrics": metrics, "tags": {"commit": "abc"}}))
-    part.replace(folder / "result.json")
+    write_result(folder, job.key, metrics, {"commit": "abc"})
     with log.open("a") as file:
         file.write(f"end {job.key}\n")
     return read_result(folder)
 
 
-def quick(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
-    return finish(job, folder, tell)
+def quick(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+    return finish(job, home, tell)
 
 
-def slow(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
-    return finish(job, folder, tell, SLOW)
+def slow(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+    return finish(job, home, tell, SLOW)
 
 
-def faulty(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def faulty(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
     """The static row raises, the row with another padding is refused."""
     coords: Any = job.variant.coords
     if not coords.dynamic_allocation:
-        finish_begin = folder.parent.parent / "log"
+        finish_begin = home / "log"
         with finish_begin.open("a") as file:
             file.write(f"begin {job.key}\n")
         raise RuntimeError("the gradient is not finite\nsecond line")
     if coords.padding != 1.25:
         raise Refused("the data set does not fit")
-    return finish(job, folder, tell)
+    return finish(job, home, tell)
 
 
-def deadly(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def deadly(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
     """The first attempt of the static row kills its own process."""
     coords: Any = job.variant.coords
-    mark = folder.parent.parent / f"killed {job.key}"
+    mark = home / f"killed {job.key}"
     if not coords.dynamic_allocation and not mark.exists():
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return finish(job, folder, tell)
+    return finish(job, home, tell)
 
 
-def broken(order: StudyRun) -> None:
+def broken(_: WorkerSettings) -> None:
     """A worker that can not even begin."""
     raise SystemExit(1)
 
 
-class Book:
+class NoRecord:
     """Stands for MLflow, which takes seconds to open."""
 
     def __init__(self, *_: Any) -> None: ...
@@ -121,13 +121,22 @@ def server(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _light(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "START", "fork")
-    monkeypatch.setattr(tracking, "MlflowRecord", Book)
-    monkeypatch.setattr(runner, "check_distinct", lambda cells: None)  # has its own tests
+    monkeypatch.setattr(tracking, "MlflowRecord", NoRecord)
+    monkeypatch.setattr(runner, "check_distinct", lambda planned: None)  # has its own tests
+
+
+def start(run: StudyRun, train: TrainJob, jobs: int = 2) -> int:
+    return run_study(run, machine=Machine(), jobs=jobs, train=train)
 
 
 @pytest.fixture
-def go(tmp_path: Path) -> Iterator[Callable[..., int]]:
-    yield partial(run_study, STUDY, SETTING, home=tmp_path, machine=Machine(), jobs=2)
+def go(tmp_path: Path) -> Callable[..., int]:
+    """Runs the study of this file, with options of its run."""
+
+    def started(train: TrainJob, **options: Any) -> int:
+        return start(StudyRun(STUDY, SETTING, tmp_path, **options), train)
+
+    return started
 
 
 def log(home: Path) -> Counter[str]:
@@ -136,11 +145,15 @@ def log(home: Path) -> Counter[str]:
 
 
 def keys(study: Study = STUDY) -> list[str]:
-    return [cell.job.key for cell in study.cells(SETTING)]
+    return [one.job.key for one in study.planned_jobs(SETTING)]
+
+
+def queue(home: Path) -> JobQueue:
+    return JobQueue(home, StudyRun(STUDY, SETTING, home).name)
 
 
 def trials(home: Path) -> list[optuna.trial.FrozenTrial]:
-    return JobQueue(StudyRun(STUDY, SETTING, home)).trials()
+    return queue(home).trials()
 
 
 def once_each(home: Path) -> None:
@@ -155,74 +168,85 @@ def once_each(home: Path) -> None:
 def test_all_is_done_once_and_the_second_time_nothing(
     server: None, go: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert go(train=quick) == 0
+    assert go(quick) == 0
     once_each(tmp_path)
     before = log(tmp_path)
     out = capsys.readouterr().out
     assert "6 of 6 complete" in out
     assert "F1 holds" in out
-    assert go(train=quick) == 0
+    assert go(quick) == 0
     assert log(tmp_path) == before
-    assert go(train=quick, seeds=3) == 0  # more seeds: only the new ones
+    assert go(quick, seeds=3) == 0  # more seeds: only the new ones
     assert sum(log(tmp_path).values()) == sum(before.values()) + 2 * len(STUDY.rows)
 
 
 def test_failures_are_tried_three_times_refusals_once_and_both_again_after_retry(
     go: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert go(train=faulty, seeds=1) == 1
+    assert go(faulty, seeds=1) == 1
     out = capsys.readouterr().out
     assert "1 of 3 complete" in out
     assert "RuntimeError: the gradient is not finite" in out and "second line" not in out
-    base, padding, static = (cell.job.key for cell in STUDY.cells(SETTING, 1))
-    entries = JobQueue(StudyRun(STUDY, SETTING, tmp_path)).entries({base, padding, static})
+    base, padding, static = (one.job.key for one in STUDY.planned_jobs(SETTING, 1))
+    entries = queue(tmp_path).entries({base, padding, static})
     assert [entries[key].state for key in (base, padding, static)] == [
         JobState.COMPLETE,
         JobState.INFEASIBLE,
         JobState.FAILED,
     ]
     assert log(tmp_path)[f"begin {static}"] == 3
-    assert Counter(t.user_attrs.get("key") for t in trials(tmp_path))[padding] == 1
+    tried = [t for t in trials(tmp_path) if t.user_attrs.get("key") == padding]
+    assert [(t.state.name, t.user_attrs.get("outcome")) for t in tried] == [("FAIL", "infeasible")]
     assert "second line" in (tmp_path / "jobs" / static / "error.txt").read_text()
 
-    assert go(train=faulty, seeds=1) == 1  # failed too often: left alone
+    assert go(faulty, seeds=1) == 1  # failed too often: left alone
     assert log(tmp_path)[f"begin {static}"] == 3
-    assert runner.retry(STUDY, SETTING, home=tmp_path, seeds=1) == 2
-    assert go(train=quick, seeds=1) == 0
-    assert runner.status(STUDY, SETTING, home=tmp_path, seeds=1) == 0
+    assert runner.retry(StudyRun(STUDY, SETTING, tmp_path, seeds=1)) == 2
+    assert go(quick, seeds=1) == 0
+    assert runner.status(StudyRun(STUDY, SETTING, tmp_path, seeds=1)) == 0
     assert not (tmp_path / "jobs" / static / "error.txt").exists()
 
 
 def test_a_killed_worker_is_no_failure(go: Callable[..., int], tmp_path: Path) -> None:
-    assert go(train=deadly) == 0
+    assert go(deadly) == 0
     once_each(tmp_path)
     killed = [t for t in trials(tmp_path) if t.state.name == "FAIL"]
     assert len(killed) == 2 and not any("outcome" in t.user_attrs for t in killed)
 
 
 def test_workers_that_can_not_begin_end_the_command(go: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_pool, "_serve", broken)
+    monkeypatch.setattr(worker_pool, "serve", broken)
     with pytest.raises(Refused, match="workers ended before they had done any work"):
-        go(train=quick)
+        go(quick)
     assert not multiprocessing.active_children()
+
+
+def test_a_batch_that_the_processes_of_a_job_can_not_share_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="batch 256 can not be shared evenly by 3 processes"):
+        run_study(StudyRun(STUDY, SETTING, tmp_path), machine=Machine(ranks=3), train=quick)
+    assert not list(tmp_path.iterdir())
+    for one in STUDY.planned_jobs(SETTING):
+        job_folder(tmp_path, one.job.key).mkdir(parents=True)
+        finish(one.job, tmp_path, lambda _: None)
+    assert run_study(StudyRun(STUDY, SETTING, tmp_path), machine=Machine(ranks=3), train=quick) == 0, "nothing to share"
 
 
 def test_a_finished_folder_is_believed_and_a_missing_one_is_not(go: Callable[..., int], tmp_path: Path) -> None:
     folder = tmp_path / "jobs" / keys()[0]
     folder.mkdir(parents=True)
-    finish(STUDY.cells(SETTING)[0].job, folder, lambda _: None)
-    assert go(train=quick) == 0
+    finish(STUDY.planned_jobs(SETTING)[0].job, tmp_path, lambda _: None)
+    assert go(quick) == 0
     once_each(tmp_path)
     (folder / "result.json").unlink()
-    assert go(train=quick) == 0
+    assert go(quick) == 0
     assert log(tmp_path)[f"end {keys()[0]}"] == 2
 
 
 def test_rows_that_share_a_job_share_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     twin = Study(name="twin", question="", source="", base=nano(), rows=(Row("a"), Row("b")))
     recorded: list[str] = []
-    monkeypatch.setattr(Book, "record", lambda self, cell, *_: recorded.append(f"{cell.row}{cell.seed}"))
-    assert run_study(twin, SETTING, home=tmp_path, machine=Machine(), jobs=2, train=quick) == 0
+    monkeypatch.setattr(NoRecord, "record", lambda self, one, *_: recorded.append(f"{one.row}{one.seed}"))
+    assert start(StudyRun(twin, SETTING, tmp_path), quick) == 0
     assert set(log(tmp_path).values()) == {1} and len(log(tmp_path)) == 4
     assert sorted(recorded) == ["a0", "a1", "b0", "b1"]
 
@@ -230,91 +254,78 @@ def test_rows_that_share_a_job_share_its_run(tmp_path: Path, monkeypatch: pytest
 UNTIL = replace(STUDY, claims=(*STUDY.claims, Better("F2", "more padding is better", "padding", "base", metric="AR")))
 
 
-def noisy(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def noisy(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
     """AR of two rows that differ by more with even seeds than with odd ones: it takes five of them to tell."""
-    done = finish(job, folder, tell)
+    done = finish(job, home, tell)
     better = bool(job.variant.coords.padding > 1.25)  # pyright: ignore[reportAttributeAccessIssue]
     values = {**done.metrics, "AR": 0.5 + 0.02 * better + 0.009 * better * (-1) ** job.seed}
-    (folder / "result.json").write_text(json.dumps({"key": job.key, "metrics": values, "tags": {}}))
-    return read_result(folder)
+    write_result(done.folder, job.key, values, {})
+    return read_result(done.folder)
 
 
 def seeds_of(home: Path, study: Study = UNTIL) -> Counter[str]:
     """How many seeds of each row are complete."""
-    order = StudyRun(study, SETTING, home)
-    return Counter(cell.row for cell in order.cells(20) if order.find(cell))
+    run = StudyRun(study, SETTING, home)
+    return Counter(one.row for one in run.jobs(20) if run.result(one))
 
 
 def test_until_decided_trains_only_what_is_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def go(**options: Any) -> int:
-        return run_study(UNTIL, SETTING, home=tmp_path, machine=Machine(), jobs=2, train=noisy, **options)
-
-    which: dict[str, Any] = {"home": tmp_path, "until": UntilDecided(40)}
-    assert runner.status(UNTIL, SETTING, **which) == 1
+    plain = StudyRun(UNTIL, SETTING, tmp_path)
+    until = replace(plain, until=UntilDecided(40))
+    assert runner.status(until) == 1
     assert "looks taken 0, jobs 6 of at most 40; 6 of 6 runs are missing" in capsys.readouterr().out
-    assert go() == 0  # the first round, as any study
+    assert start(plain, noisy) == 0  # the first round, as any study
     assert seeds_of(tmp_path) == {"base": 2, "padding": 2, "static": 2}
     capsys.readouterr()
-    assert runner.status(UNTIL, SETTING, **which) == 1
+    assert runner.status(until) == 1
     out = capsys.readouterr().out
     assert "looks taken 1, jobs 8 of at most 40; 2 of 8 runs are missing" in out and "6 of 8 complete" in out
-    assert go(until=UntilDecided(40)) == 0
+    assert start(until, noisy) == 0
     out = capsys.readouterr().out
     assert seeds_of(tmp_path)["static"] == 2 and seeds_of(tmp_path)["base"] == seeds_of(tmp_path)["padding"] == 5
     assert set(log(tmp_path).values()) == {1}  # nothing twice
     assert "every claim is decided" in out and "F2 holds" in out and "static one: look 1: difference" in out
     before = log(tmp_path)
-    assert go(until=UntilDecided(40)) == 0 and log(tmp_path) == before
-    assert runner.status(UNTIL, SETTING, **which) == 0
-    assert runner.retry(UNTIL, SETTING, **which) == 0
+    assert start(until, noisy) == 0 and log(tmp_path) == before
+    assert runner.status(until) == 0
+    assert runner.retry(until) == 0
 
 
-def near(job: Job, machine: Machine, folder: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def near(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
     """As `noisy`, of less spread: three seeds decide it in one look, not in one of five."""
-    done = finish(job, folder, tell)
+    done = finish(job, home, tell)
     better = bool(job.variant.coords.padding > 1.25)  # pyright: ignore[reportAttributeAccessIssue]
     values = {**done.metrics, "AR": 0.5 + 0.02 * better + 0.004 * better * (-1) ** job.seed}
-    (folder / "result.json").write_text(json.dumps({"key": job.key, "metrics": values, "tags": {}}))
-    return read_result(folder)
+    write_result(done.folder, job.key, values, {})
+    return read_result(done.folder)
 
 
 def test_terminal_and_record_agree_after_until_decided(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The record finds the third seed, too, and must not judge it as if nobody had looked at the first two."""
     from workbench.report import record  # pandas takes a second, which every worker that reads this file would pay
 
-    options: dict[str, Any] = {"home": tmp_path, "machine": Machine(), "jobs": 2, "train": near}
-    assert run_study(UNTIL, SETTING, until=UntilDecided(8), **options) == 0
+    run = StudyRun(UNTIL, SETTING, tmp_path)
+    assert start(replace(run, until=UntilDecided(8)), near) == 0
     said = capsys.readouterr().out
-    results = record.results_of(UNTIL, SETTING, tmp_path)
-    judged = record.judged_as_run(UNTIL, SETTING, tmp_path, results)
+    results = record.results_of(run)
+    judged = record.judged_as_run(run, results)
     lines = record.claims_frame(UNTIL.claims, judged).to_dict("records")
     assert [line["verdict"] for line in lines] == ["holds", "open"]
-    assert [one.decision.state for one in claims.judge_study(UNTIL, SETTING, results)] == [
+    assert [one.verdict for one in claims.judge_study(UNTIL, SETTING, results)] == [
         "holds",
         "holds",
     ]  # in one look
     for line in lines:
         assert f"{line['claim']} {line['verdict']}: {line['text']}: {line['reason']}" in " ".join(said.split())
     assert "another round is above the budget of 8 jobs" in said
-    assert run_study(UNTIL, SETTING, seeds=3, **options) == 0  # and so it stays
+    assert start(replace(run, seeds=3), near) == 0  # and so it stays
     assert "F2 open" in capsys.readouterr().out
 
 
-def test_until_decided_begins_with_the_seeds_of_the_study() -> None:
-    order, more = StudyRun(UNTIL, SETTING, Path()), StudyRun(replace(UNTIL, default="test", seeds=4), SETTING, Path())
-    one = StudyRun(UNTIL, replace(SETTING, seeds=1), Path())  # shows no spread
-    until = UntilDecided(99)
-    assert [o.terms(None, until) for o in (order, more, one)] == [
-        sequential.SequentialSettings(n, 99) for n in (2, 4, 2)
-    ]
-    assert more.terms(3, until) == sequential.SequentialSettings(3, 99) and more.terms(3, None) is None
-    assert len(more.asked(None, until)) == 4 * len(UNTIL.rows)
-
-
 def test_until_decided_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the second round, whose cells follow from the first one's results."""
-    until = UntilDecided(40)
-    run_study(UNTIL, SETTING, home=tmp_path, machine=Machine(), jobs=2, train=noisy)
+    """In the second round, whose jobs follow from the first one's results."""
+    run = StudyRun(UNTIL, SETTING, tmp_path)
+    start(run, noisy)
     fill, fills = JobQueue.fill, iter(range(100))
 
     def interrupted(self: JobQueue, plan: Any) -> Any:
@@ -323,30 +334,30 @@ def test_until_decided_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypa
         return fill(self, plan)
 
     monkeypatch.setattr(JobQueue, "fill", interrupted)
-    options: dict[str, Any] = {"home": tmp_path, "machine": Machine(), "jobs": 1, "train": noisy, "until": until}
-    assert run_study(UNTIL, SETTING, **options) == 130
+    until = replace(run, until=UntilDecided(40))
+    assert start(until, noisy, jobs=1) == 130
     assert sum(seeds_of(tmp_path).values()) < 12
-    assert run_study(UNTIL, SETTING, **options) == 0
+    assert start(until, noisy, jobs=1) == 0
     ended = [line for line in log(tmp_path).elements() if line.startswith("end")]
     assert len(ended) == len(set(ended)) == sum(seeds_of(tmp_path).values()) == 12
 
 
 def test_a_failed_row_stops_the_looks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options: dict[str, Any] = {"home": tmp_path, "machine": Machine(), "jobs": 2, "until": UntilDecided(40)}
-    assert run_study(UNTIL, SETTING, train=faulty, **options) == 1
+    assert start(StudyRun(UNTIL, SETTING, tmp_path, until=UntilDecided(40)), faulty) == 1
     out = capsys.readouterr().out
     assert "looks taken 0" in out and "4 of 6 runs are missing" in out and "workbench study retry fake" in out
 
 
 def test_a_replay_shows_what_would_have_been_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run_study(UNTIL, SETTING, home=tmp_path, machine=Machine(), jobs=2, train=noisy, seeds=6)
+    run = StudyRun(UNTIL, SETTING, tmp_path, seeds=6)
+    start(run, noisy)
     capsys.readouterr()
-    assert runner.replay(UNTIL, SETTING, home=tmp_path, seeds=6) == 0
+    assert runner.replay(run) == 0
     out = capsys.readouterr().out
     assert " of 18 jobs, " in out and "verdicts the same, 0 the opposite" in out
     assert "until decided: 12 of 18 jobs, 6 saved (33 %)" in out
     with pytest.raises(Refused, match="only a finished study can be replayed"):
-        runner.replay(UNTIL, SETTING, home=tmp_path, seeds=7)
+        runner.replay(replace(run, seeds=7))
 
 
 def command(home: Path) -> Any:
@@ -359,7 +370,7 @@ def command(home: Path) -> Any:
 def _command(home: Path) -> None:
     os.setsid()
     with (home / "said").open("w") as said, redirect_stdout(said):
-        sys.exit(run_study(STUDY, SETTING, home=home, machine=Machine(), jobs=2, train=slow))
+        sys.exit(start(StudyRun(STUDY, SETTING, home), slow))
 
 
 def until(begun: int, home: Path, process: Any, seconds: float = 240) -> None:
@@ -381,9 +392,13 @@ def test_sigkill_in_the_middle_loses_and_doubles_nothing(go: Callable[..., int],
     process.join()
     ended = sum(line.startswith("end") for line in log(tmp_path))
     assert 2 <= ended < 6
-    assert runner.status(STUDY, SETTING, home=tmp_path) == 1
-    assert go(train=quick) == 0
+    assert runner.status(StudyRun(STUDY, SETTING, tmp_path)) == 1
+    for folder in (tmp_path / "jobs").iterdir():
+        if not (folder / "result.json").exists():  # as if it had been killed while it saved
+            (folder / f"checkpoint.pt.{process.pid}.0a1b2c3d.part").write_bytes(b"half a training state")
+    assert go(quick) == 0
     once_each(tmp_path)
+    assert not list(tmp_path.glob("jobs/*/*.part"))
     killed = [t for t in trials(tmp_path) if t.state.name == "FAIL"]
     assert killed and not any("outcome" in t.user_attrs for t in killed)
 
@@ -396,17 +411,17 @@ def test_interrupt_stops_the_workers_and_says_how_to_go_on(go: Callable[..., int
     process.join(120)
     assert process.exitcode == 130
     assert "the same command goes on from there" in (tmp_path / "said").read_text()
-    entries = JobQueue(StudyRun(STUDY, SETTING, tmp_path)).entries(set(keys()))
+    entries = queue(tmp_path).entries(set(keys()))
     assert JobState.RUNNING not in {entry.state for entry in entries.values()}
     assert JobState.KILLED in {entry.state for entry in entries.values()}
-    assert go(train=quick) == 0
+    assert go(quick) == 0
     once_each(tmp_path)
 
 
 @pytest.mark.timeout(300)
 def test_two_commands_at_once_share_the_work(server: None, go: Callable[..., int], tmp_path: Path) -> None:
     codes: list[int] = []
-    threads = [threading.Thread(target=lambda: codes.append(go(train=slow))) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: codes.append(go(slow))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -416,22 +431,21 @@ def test_two_commands_at_once_share_the_work(server: None, go: Callable[..., int
     assert all(count == 1 for count in log(tmp_path).values())
 
 
-def claim(order: StudyRun, number: int) -> None:
+def take(home: Path, number: int) -> None:
     """Takes trials until none waits, and writes down which."""
-    study = JobQueue(order).study
+    study = queue(home).study
     taken = []
     while (trial := study._pop_waiting_trial_id()) is not None:  # what `optimize` does
         taken.append(str(trial))
-    (order.home / f"taken{number}").write_text(" ".join(taken))
+    (home / f"taken{number}").write_text(" ".join(taken))
 
 
-def test_a_trial_is_claimed_by_one_worker_only(tmp_path: Path) -> None:
-    order = StudyRun(STUDY, SETTING, tmp_path)
-    ledger = JobQueue(order)
+def test_a_job_is_taken_by_one_worker_only(tmp_path: Path) -> None:
+    study = queue(tmp_path).study
     for i in range(40):
-        ledger.study.enqueue_trial({}, user_attrs={"key": str(i)})
-    del ledger
-    workers = [multiprocessing.get_context("fork").Process(target=claim, args=(order, i)) for i in range(4)]
+        study.enqueue_trial({}, user_attrs={"key": str(i)})
+    del study
+    workers = [multiprocessing.get_context("fork").Process(target=take, args=(tmp_path, i)) for i in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -440,40 +454,144 @@ def test_a_trial_is_claimed_by_one_worker_only(tmp_path: Path) -> None:
     assert len(taken) == 40 and set(taken.values()) == {1}
 
 
-def test_the_ledger_is_refused_on_a_network_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_queue, "_file_system", lambda folder: "nfs4")
+def test_the_queue_is_refused_on_a_network_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_queue, "file_system", lambda folder: "nfs4")
     with pytest.raises(Refused, match="WORKBENCH_HOME"):
-        JobQueue(StudyRun(STUDY, SETTING, tmp_path))
+        queue(tmp_path)
 
 
-def test_wrong_changes_and_missing_data_are_refused_at_once(go: Callable[..., int], tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"--set 'variant.coords.paddin'.*padding"):
-        go(sets={"variant.coords.paddin": 1.0})
+def test_a_protocol_that_wants_a_data_set_is_refused_without_one(tmp_path: Path) -> None:
+    asked = replace(SETTING, protocol=replace(SETTING.protocol, data=""))
     with pytest.raises(Refused, match="add --data"):
-        go(sets={"protocol.data": ""})
-    with pytest.raises(Refused, match="frozen trunks of the embedded scenes"):
-        runner.status(STUDY, replace(SETTING, trunks=("a",)), home=tmp_path, data=tmp_path)
-    lost = replace(SETTING, scale={**SETTING.scale, "losses.Nothing.weights": (1.0,)})
-    with pytest.raises(Refused, match=r"under protocol .*: 'losses.Nothing"):
-        runner.status(STUDY, lost, home=tmp_path)
+        start(StudyRun(STUDY, asked, tmp_path), quick)
     assert not (tmp_path / "jobs").exists()
 
 
+# ------------------------------------------------------------------------------------------------- what a worker gets
+
+
+def test_a_worker_needs_neither_study_nor_plan(tmp_path: Path) -> None:
+    """The queue holds the jobs themselves: whoever knows its address does what was planned."""
+    planned = {one.job.key: one for one in StudyRun(STUDY, SETTING, tmp_path).jobs()}
+    JobQueue(tmp_path, "some/plan").fill(planned)
+    seen: list[Job] = []
+
+    def train(job: Job, tell: Callable[[Progress], None]) -> Result:
+        seen.append(job)
+        return finish(job, tmp_path, tell)
+
+    JobQueue(tmp_path, "some/plan").work(train)
+    assert {job.key: job for job in seen} == {key: one.job for key, one in planned.items()}
+    assert len(seen) == len(planned)
+
+
+def vanishing(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+    """The first job takes the study's file away."""
+    (home / "vanishing.py").unlink(missing_ok=True)
+    return finish(job, home, tell)
+
+
+@pytest.mark.timeout(300)
+def test_a_study_file_that_vanishes_while_its_jobs_run_changes_nothing(
+    server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has a change that no other process could make again: a function of its own."""
+    (tmp_path / "vanishing.py").write_text(
+        "from workbench.study import Row, Study\n"
+        "from workbench.presets import nano\n"
+        "more = lambda base: {'coords.padding': base.coords.padding + 0.5}\n"
+        "STUDY = Study('vanishing', '', '', nano(), (Row('base'), Row('more', more)))\n"
+    )
+    monkeypatch.setattr(studies, "__path__", [*studies.__path__, str(tmp_path)])
+    study = find_study("vanishing")
+    assert isinstance(study, Study)
+    assert start(StudyRun(study, SETTING, tmp_path), vanishing) == 0
+    assert not (tmp_path / "vanishing.py").exists()
+    assert log(tmp_path) == Counter(f"{word} {key}" for word in ("begin", "end") for key in keys(study))
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Homeless(Assigner):
+    """A component that lives in a file of its user."""
+
+    def assign(self, dense: Dense, targets: Targets, sigmas: Tensor) -> Assignment:
+        raise NotImplementedError
+
+
+def namesake() -> Assigner:
+    """A component that bears the name of another: its key would be that one's."""
+
+    @final
+    @dataclass(frozen=True, kw_only=True)
+    class SimOTA(Assigner):
+        def assign(self, dense: Dense, targets: Targets, sigmas: Tensor) -> Assignment:
+            raise NotImplementedError
+
+    return SimOTA()
+
+
+@pytest.mark.parametrize("local", [Homeless(), namesake()])
+def test_a_component_that_workers_can_not_find_is_refused_before_any_job(tmp_path: Path, local: Assigner) -> None:
+    study = replace(STUDY, rows=(Row("base"), Row("other", {"assigner": local})), claims=())
+    where = f"{__name__}.{type(local).__qualname__}"
+    said = f"other, seed 0: workers can not find {where}; .*workbench/components"
+    with pytest.raises(Refused, match=said):
+        start(StudyRun(study, SETTING, tmp_path), quick)
+    assert not (tmp_path / "jobs").exists()
+
+
+def test_a_queued_job_of_another_version_is_refused_not_trained_under_a_wrong_key(tmp_path: Path) -> None:
+    one = STUDY.planned_jobs(SETTING)[0]
+    there = queue(tmp_path)
+    words = [one.job.to_dict() | {"seed": 7}, one.job.to_dict() | {"gone": 1}]
+    for number, changed in enumerate(words):
+        there.study.enqueue_trial({}, user_attrs={"key": f"key{number}", "job": changed})
+    there.work(lambda *_: pytest.fail("trained"))
+    entries = queue(tmp_path).entries(["key0", "key1"])
+    assert [entry.state for entry in entries.values()] == [JobState.INFEASIBLE] * 2
+    assert "queued by another version" in entries["key0"].note and "no field" in entries["key1"].note
+
+
+def test_trials_of_earlier_versions_are_passed_over_and_their_results_count(
+    go: Callable[..., int], tmp_path: Path
+) -> None:
+    """They hold the address of a job, not the job: complete ones, failed ones and ones that wait."""
+    planned = STUDY.planned_jobs(SETTING)
+    complete, failed, *waiting = planned
+    there = queue(tmp_path)
+
+    def address(one: PlannedJob) -> dict[str, Any]:
+        return {"key": one.job.key, "row": one.row, "seed": one.seed, "trunk": one.trunk}
+
+    done = optuna.trial.TrialState.COMPLETE
+    attributes = address(complete) | {"outcome": "complete"}
+    there.study.add_trial(optuna.trial.create_trial(state=done, value=0.2, user_attrs=attributes))
+    folder = tmp_path / "jobs" / complete.job.key
+    folder.mkdir(parents=True)
+    finish(complete.job, folder, lambda _: None)
+    attributes = address(failed) | {"outcome": "failed", "note": "once"}
+    there.study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL, user_attrs=attributes))
+    for one in waiting:
+        there.study.enqueue_trial({}, user_attrs=address(one))
+    assert runner.status(StudyRun(STUDY, SETTING, tmp_path)) == 1
+    assert go(quick) == 0
+    once_each(tmp_path)
+
+
 def test_a_dead_owner_is_seen_and_a_living_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    me = job_queue._owner_id()
-    assert job_queue._alive(me)
+    me = job_queue.owner_id()
+    assert job_queue.alive(me)
     host, pid, born = me.rsplit(" ", 2)
-    assert not job_queue._alive(f"{host} {pid} {float(born) - 100:.2f}")  # the number was given away again
-    assert job_queue._alive(f"elsewhere {pid} {born}")  # only the heartbeat knows
+    assert not job_queue.alive(f"{host} {pid} {float(born) - 100:.2f}")  # the number was given away again
+    assert job_queue.alive(f"elsewhere {pid} {born}")  # only the heartbeat knows
 
 
 def test_the_table_has_differences_and_their_spread(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = []
-    for cell in STUDY.cells(SETTING):
-        ap = {"base": 0.30, "padding": 0.32, "static": 0.20}[cell.row] + (
-            0.02 if cell.row == "static" else 0
-        ) * cell.seed
-        results.append((cell, Result(cell.job.key, {"AP": ap, "params": 2e6, "gflops": 1.5}, [], {}, tmp_path)))
-    console.print_table(STUDY, SETTING, results)
+    for one in STUDY.planned_jobs(SETTING):
+        ap = {"base": 0.30, "padding": 0.32, "static": 0.20}[one.row] + (0.02 if one.row == "static" else 0) * one.seed
+        results.append((one, Result(one.job.key, {"AP": ap, "params": 2e6, "gflops": 1.5}, [], {}, tmp_path)))
+    console.print_table(StudyRun(STUDY, SETTING, tmp_path), results)
     out = capsys.readouterr().out
     assert "+2.0 ± 0.0" in out and "-9.0 ± 1.4" in out and "2.00" in out

@@ -1,13 +1,18 @@
 """The record in MLflow: complete, once, and quiet."""
 
+import base64
 import json
 import warnings
+import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from workbench.evaluation.metrics import Metric
 from workbench.experiments import tracking
+from workbench.experiments.plan import StudyRun
 from workbench.models.job import Protocol
 from workbench.models.zoo import nano
 from workbench.study import Row, Study, StudyProtocol
@@ -49,10 +54,12 @@ def runs(home: Path, role: str) -> list[Any]:
 def test_a_cell_is_recorded_once_with_everything(home: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of MLflow's own imports
-        first, second = STUDY.cells(SETTING)
-        book = tracking.MlflowRecord(home, STUDY, SETTING)
+        first, second = STUDY.planned_jobs(SETTING)
+        book = tracking.MlflowRecord(StudyRun(STUDY, SETTING, home))
         ids = [book.record(c, METRICS, CURVE, {"commit": "abc"}, folder) for c in (first, second, first)]
-        again = tracking.MlflowRecord(home, STUDY, SETTING).record(second, METRICS, CURVE, {"commit": "abc"}, folder)
+        again = tracking.MlflowRecord(StudyRun(STUDY, SETTING, home)).record(
+            second, METRICS, CURVE, {"commit": "abc"}, folder
+        )
     assert ids[0] == ids[2] != ids[1] == again
     assert "".join(capfd.readouterr()) == ""  # quiet
 
@@ -81,10 +88,10 @@ def test_a_cell_is_recorded_once_with_everything(home: Path, folder: Path, capfd
 
 
 def test_a_run_that_a_kill_left_open_is_made_again(home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (cell, _) = STUDY.cells(SETTING)
+    (cell, _) = STUDY.planned_jobs(SETTING)
     other = cell.job.vary({"protocol.epochs": 7})
     killed = type(cell)(cell.row, cell.seed, cell.trunk, other)
-    book = tracking.MlflowRecord(home, STUDY, SETTING)
+    book = tracking.MlflowRecord(StudyRun(STUDY, SETTING, home))
 
     def die(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -101,8 +108,8 @@ def test_a_run_that_a_kill_left_open_is_made_again(home: Path, folder: Path, mon
 
 
 def test_without_its_file_the_job_is_written_from_the_cell(home: Path, tmp_path: Path) -> None:
-    cell = STUDY.cells(SETTING, 2)[-1]
-    run_id = tracking.MlflowRecord(home, STUDY, SETTING).record(cell, METRICS, [], {}, tmp_path)
+    cell = STUDY.planned_jobs(SETTING, 2)[-1]
+    run_id = tracking.MlflowRecord(StudyRun(STUDY, SETTING, home)).record(cell, METRICS, [], {}, tmp_path)
     client = tracking._client(home)
     text = Path(client.download_artifacts(run_id, "job.json", str(tmp_path))).read_text()
     assert json.loads(text)["seed"] == 1
@@ -113,7 +120,20 @@ def test_only_factors_that_vary_are_parameters() -> None:
 
 
 def test_changes_of_every_job_have_a_page_and_a_tag_of_their_own(home: Path) -> None:
-    for sets in (None, {"recipe.lr": 2e-3}, {"recipe.lr": 2e-3}):
-        tracking.MlflowRecord(home, STUDY, SETTING, sets).summarise(f"with {sets}")
+    for changes in ({}, {"recipe.lr": 2e-3}, {"recipe.lr": 2e-3}):
+        tracking.MlflowRecord(StudyRun(STUDY, SETTING, home, changes=changes)).summarise(f"with {changes}")
     said = {run.data.tags["changes"]: run.data.tags["mlflow.note.content"] for run in runs(home, "setting")}
-    assert said == {"none": "with None", "recipe.lr=0.002": "with {'recipe.lr': 0.002}"}
+    assert said == {"none": "with {}", "recipe.lr=0.002": "with {'recipe.lr': 0.002}"}
+
+
+@pytest.mark.filterwarnings("ignore")  # of MLflow's own imports
+def test_a_metric_that_is_added_to_the_table_is_recorded_described_and_in_the_view(home: Path, added: Metric) -> None:
+    study = replace(STUDY, name=f"tracked {added.name}")
+    record = tracking.MlflowRecord(StudyRun(study, SETTING, home))
+    run_id = record.record(study.planned_jobs(SETTING)[0], {**METRICS, added.name: 0.25}, [], {}, home)
+    client = tracking._client(home)
+    run, experiment = client.get_run(run_id), client.get_experiment_by_name(study.name)
+    assert run.data.metrics[added.name] == 0.25 and f"| {added.name} |" in run.data.tags["mlflow.note.content"]
+    assert experiment is not None
+    saved = json.loads(experiment.tags[f"mlflow.sharedViewState.{tracking.VIEW}"])["state"].removeprefix("deflate;")
+    assert f"metrics.`{added.name}`" in json.loads(zlib.decompress(base64.b64decode(saved)))["selectedColumns"]

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +13,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tests.models.test_golden_tiny import TINY, tiny
+from tests.served import served
 from workbench.core.errors import Refused
 from workbench.models.network import Network
-from workbench.models.published import SIGMAS, fetched, load_published, published_name, published_state
+from workbench.models.published import SIGMAS, load_published, published_name, published_state
 from workbench.models.zoo import rtmo
 
 
@@ -157,86 +155,11 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, capsys: pytest.CaptureF
     assert "harm" not in capsys.readouterr().out
 
 
-# --- downloads
-
-
-class Files(BaseHTTPRequestHandler):
-    content = b"x" * 3000
-    asked = 0
-
-    def do_GET(self) -> None:
-        Files.asked += 1
-        if self.path == "/missing.pth":
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(self.content) + (9 if "short" in self.path else 0)))
-        self.end_headers()
-        self.wfile.write(self.content)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def test_loading_from_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with HTTPServer(("127.0.0.1", 0), Files) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-def cached(tmp_path: Path) -> list[Path]:
-    return list((tmp_path / "cache").iterdir()) if (tmp_path / "cache").exists() else []
-
-
-def test_a_download_is_kept(address: str, tmp_path: Path) -> None:
-    digest = hashlib.sha256(Files.content).hexdigest()
-    before = Files.asked
-    for _ in range(2):
-        path = fetched(f"{address}/a.pth", digest)
-        assert path.read_bytes() == Files.content and path.suffix == ".pth"
-    assert Files.asked == before + 1
-    assert cached(tmp_path) == [path]
-
-
-@pytest.mark.parametrize(
-    ("name", "digest", "message"),
-    [
-        ("a.pth", "0" * 64, "its sha256 is"),
-        ("missing.pth", "", "could not be downloaded"),
-        ("short.pth", "", "could not be downloaded"),
-    ],
-)
-def test_a_failed_download_leaves_nothing(address: str, tmp_path: Path, name: str, digest: str, message: str) -> None:
-    with pytest.raises(Refused, match=message) as refused:
-        fetched(f"{address}/{name}", digest)
-    assert "\n" not in str(refused.value)
-    assert cached(tmp_path) == []
-
-
-def test_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path))
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with pytest.raises(Refused, match="download it and pass its path"):
-        fetched("http://127.0.0.1:9/a.pth")
-
-
-def test_a_local_file_is_checked_too(tmp_path: Path) -> None:
-    (tmp_path / "a.pth").write_bytes(b"abc")
-    assert fetched(str(tmp_path / "a.pth"), hashlib.sha256(b"abc").hexdigest()) == tmp_path / "a.pth"
-    with pytest.raises(Refused, match="its sha256 is"):
-        fetched(str(tmp_path / "a.pth"), "f" * 64)
-
-
-def test_loading_from_an_address(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "a.pth"
     torch.save({"state_dict": stored()}, file)
-    monkeypatch.setattr(Files, "content", file.read_bytes())
     network = Network(tiny(), seed=1)
-    load_published(network, f"{address}/a.pth", hashlib.sha256(file.read_bytes()).hexdigest())
+    with served({"a.pth": file.read_bytes()}) as server:
+        load_published(network, f"{server.address}/a.pth", hashlib.sha256(file.read_bytes()).hexdigest())
     assert same(published_state(network), stored())

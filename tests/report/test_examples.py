@@ -9,6 +9,7 @@ import pytest
 
 from tests.small import SMALL, SMALL_PROTOCOL
 from workbench.evaluation.records import MatchRecords
+from workbench.experiments.plan import StudyRun
 from workbench.experiments.protocols import NANO_RECIPE
 from workbench.experiments.trunks import REGRESSION
 from workbench.models.decode import detect
@@ -29,16 +30,17 @@ SETTING = StudyProtocol(
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
-    for cell in STUDY.cells(SETTING):
-        run(cell.job, Machine(), home / "jobs" / cell.job.key)
+    for cell in STUDY.planned_jobs(SETTING):
+        run(cell.job, Machine(), home)
     return home
 
 
 @pytest.fixture
 def record(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Record:
     monkeypatch.chdir(tmp_path)
-    write_record(STUDY, SETTING, trained)
-    return load_record(STUDY, SETTING, trained)
+    there = StudyRun(STUDY, SETTING, trained)
+    write_record(there)
+    return load_record(there)
 
 
 @pytest.fixture
@@ -70,8 +72,8 @@ def test_images_come_by_how_far_the_rows_are_apart(chosen: examples.Panel) -> No
 def test_a_network_from_a_folder_says_what_it_said(chosen: examples.Panel) -> None:
     """The mean OKS in the record is that of the rebuilt network's detections."""
     job, network = examples.network_of(chosen.folders["bins"])
-    from workbench.training.run import evaluate_network
     from workbench.training.source import open_source
+    from workbench.training.validate import evaluate_network
 
     source = open_source(job, 0, chosen.folders["bins"].parents[1])
     evaluation, _ = evaluate_network(job, network, source, Machine())

@@ -1,4 +1,4 @@
-"""Notebooks are executed cell by cell: parameters are replaced, the last value is shown, a refusal names the notebook."""
+"""A notebook is executed cell by cell: parameters are replaced, last values shown, and refusals name the notebook."""
 
 from pathlib import Path
 

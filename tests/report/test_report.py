@@ -19,19 +19,23 @@ from workbench import __main__ as command
 from workbench import study
 from workbench.core.errors import Refused
 from workbench.data.synthetic.dataset import SyntheticScenes
+from workbench.evaluation.bootstrap import metric_from_records
+from workbench.evaluation.metrics import Metric
+from workbench.evaluation.records import MatchRecords
 from workbench.experiments import console, profiling, protocols
 from workbench.experiments.claims import noise_floor
+from workbench.experiments.plan import StudyRun
 from workbench.experiments.profiling import Measurement, Reading
 from workbench.models.job import Protocol
 from workbench.models.zoo import nano
 from workbench.report import figures as drawn
 from workbench.report import findings, page, tables
 from workbench.report.page import Picture, Text
-from workbench.report.record import Record, base_row, load_record, results_of, rows_frame, stem_of, write_record
+from workbench.report.record import Record, base_row, load_record, results_of, rows_frame, write_record
 from workbench.report.render import write_profile
 from workbench.report.slices import images_frame, slices_of
 from workbench.study import Better, Cheaper, Cited, Row, Study, StudyProtocol, TimingStudy
-from workbench.training.run import FLAT, last_gain
+from workbench.training.record import FLAT, last_gain
 
 ROOT = Path(__file__).parents[2]
 STUDY = Study(
@@ -51,9 +55,18 @@ FOUND = {"base": 20, "more": 26, "A/A": 21}  # of 40 images, those in which the 
 FIGURES = (page.forest, page.quality, page.fronts, page.curves, page.slices)
 
 
+def run_in(home: Path, **options: Any) -> StudyRun:
+    return StudyRun(STUDY, SETTING, home, **options)
+
+
+def with_study(record: Record, study: Study) -> Record:
+    """The record, read by another version of its study."""
+    return replace(record, run=replace(record.run, study=study))
+
+
 def complete(home: Path, study: Study, setting: StudyProtocol, found: Callable[[str], int]) -> None:
     """Folders of complete jobs with known numbers; the images are the embedded validation scenes."""
-    for cell in study.cells(setting):
+    for cell in study.planned_jobs(setting):
         folder = home / "jobs" / cell.job.key
         folder.mkdir(parents=True)
         ap, match = found(cell.row) / 40 + cell.seed / 1000, records(found(cell.row))
@@ -73,7 +86,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr("workbench.report.slices.FEWEST", 3)  # of 40 images
-        write_record(STUDY, SETTING, folder)
+        write_record(run_in(folder))
     return folder
 
 
@@ -89,7 +102,7 @@ def home(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 @pytest.fixture
 def record(written: Path, home: Path) -> Record:
     shutil.copytree(written / "reports", home / "reports")
-    return load_record(STUDY, SETTING, home)
+    return load_record(run_in(home))
 
 
 def text(piece: Any) -> str:
@@ -101,7 +114,7 @@ def text(piece: Any) -> str:
 
 
 def test_every_run_and_every_claim_is_in_the_files(home: Path) -> None:
-    paths = write_record(STUDY, SETTING, home)
+    paths = write_record(run_in(home))
     assert len(paths) == 6 and all(path.stat().st_size for path in paths)
     runs = pd.read_csv("reports/data/padding_small.csv")
     assert len(runs) == 9 and set(runs["seed"]) == {0, 1, 2, 100, 101, 102}
@@ -114,7 +127,7 @@ def test_every_run_and_every_claim_is_in_the_files(home: Path) -> None:
 
 
 def test_a_row_has_an_interval_over_images_and_one_over_seeds(home: Path) -> None:
-    write_record(STUDY, SETTING, home)
+    write_record(run_in(home))
     rows = pd.read_csv("reports/data/padding_small_rows.csv").set_index(["row", "metric"])
     base: Any = rows.loc["base", "mOKS"]
     # half of the persons are found: the mean of 40 draws of 0 or 1 has a standard deviation of 0.079
@@ -129,7 +142,7 @@ def test_under_a_probe_a_row_is_as_uncertain_as_its_trunks(home: Path) -> None:
     """Trunks that find 10, 20 and 30 of 40: Student's interval over three, however sure each one is of its images."""
     results = [
         (replace(cell, trunk=trunk, seed=0), result)
-        for (cell, result), trunk in zip(results_of(STUDY, SETTING, home)[::4], ("a", "b", "c"), strict=False)
+        for (cell, result), trunk in zip(results_of(run_in(home))[::4], ("a", "b", "c"), strict=False)
     ]
     for (_, result), found in zip(results, (10, 20, 30), strict=True):
         records(found).save(result.folder / "records.npz")
@@ -162,26 +175,22 @@ def test_rows_are_compared_with_the_published_one_or_the_unchanged_one() -> None
         assert base_row(replace(STUDY, rows=rows, claims=())).label == base
 
 
-def test_files_of_other_changes_have_other_names() -> None:
-    assert stem_of(STUDY, SETTING, {"recipe.lr": 0.1}) == "padding_small_recipe.lr-0.1"
-
-
 def test_further_seeds_count_where_every_row_has_them_and_no_number_is_given(home: Path) -> None:
     """One of them alone may belong to another study."""
-    known, further = ([c for c in STUDY.cells(SETTING, 4) if c.seed == seed] for seed in (0, 3))
+    known, further = ([c for c in STUDY.planned_jobs(SETTING, 4) if c.seed == seed] for seed in (0, 3))
     for number, (old, new) in enumerate(zip(known, further, strict=True), 1):
         shutil.copytree(home / "jobs" / old.job.key, home / "jobs" / new.job.key)
-        seeds = [cell.seed for cell, _ in results_of(STUDY, SETTING, home)]
+        seeds = [cell.seed for cell, _ in results_of(run_in(home))]
         assert seeds.count(3) == (3 if number == 3 else 0) and len(seeds) == 9 + seeds.count(3)
-    assert len(results_of(STUDY, SETTING, home, seeds=2)) == 6
+    assert len(results_of(run_in(home, seeds=2))) == 6
 
 
 def test_a_study_that_was_not_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(Refused, match="nothing of padding, small is complete"):
-        write_record(STUDY, SETTING, tmp_path)
+        write_record(run_in(tmp_path))
     with pytest.raises(Refused, match="there is no"):
-        load_record(STUDY, SETTING, tmp_path)
+        load_record(run_in(tmp_path))
 
 
 # --------------------------------------------------------------------------------------------------------- slices
@@ -222,7 +231,7 @@ def test_a_slice_has_the_numbers_of_its_images(record: Record) -> None:
 def test_the_csv_files_are_enough_for_all_but_the_networks(record: Record, home: Path) -> None:
     with_jobs = [figure(record) for figure in FIGURES]
     (home / "jobs").rename(home / "elsewhere")
-    alone = load_record(STUDY, SETTING, home)
+    alone = load_record(run_in(home))
     assert not alone.folders and text(page.head(alone)) == text(page.head(record))
     assert "records.npz" in text(page.head(alone)) and "at commit abc" in text(page.head(alone))
     for figure, before in zip(FIGURES, with_jobs, strict=True):
@@ -239,14 +248,14 @@ def test_a_picture_that_was_drawn_before_is_shown_again(record: Record, home: Pa
     kept = home / "reports/rendered/padding_small_examples.png"
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"a picture")
-    again = page.examples(load_record(STUDY, SETTING, home))
+    again = page.examples(load_record(run_in(home)))
     assert isinstance(again, Picture) and again.png == b"a picture"
 
 
 def test_old_files_leave_figures_out_and_say_why(record: Record, home: Path) -> None:
     for part in ("pairs", "rows", "slices", "curves", "claims"):
         (home / f"reports/data/padding_small_{part}.csv").unlink()
-    old = load_record(STUDY, SETTING, home)
+    old = load_record(run_in(home))
     for figure in (page.forest, page.curves, page.slices):
         assert "left out" in text(figure(old))
     assert isinstance(page.quality(old), Picture) and isinstance(page.fronts(old), Picture)
@@ -258,17 +267,17 @@ def test_a_page_says_the_same_with_and_without_jobs(home: Path) -> None:
     """Fewer or more seeds than the protocol has are neither lost nor taken for those of another version."""
 
     def said() -> list[str]:
-        record = load_record(STUDY, SETTING, home)
+        record = load_record(run_in(home))
         return [text(page.head(record)), text(page.again(record))]
 
-    known, further = ([c for c in STUDY.cells(SETTING, 4) if c.seed == seed] for seed in (0, 3))
+    known, further = ([c for c in STUDY.planned_jobs(SETTING, 4) if c.seed == seed] for seed in (0, 3))
     for old, new in zip(known, further, strict=True):
         shutil.copytree(home / "jobs" / old.job.key, home / "jobs" / new.job.key)
     for seeds, done, asked in (
         (2, "6 of 6 runs", "padding --protocol small --seeds 2`"),
         (None, "12 of 12 runs", "4`"),
     ):
-        write_record(STUDY, SETTING, home, seeds)
+        write_record(run_in(home, seeds=seeds))
         here = said()
         (home / "jobs").rename(home / "elsewhere")
         assert said() == here
@@ -279,8 +288,8 @@ def test_a_page_says_the_same_with_and_without_jobs(home: Path) -> None:
 
 def test_the_commands_of_a_page_say_all_that_was_changed(record: Record) -> None:
     assert "`nox -s study -- padding --protocol small`" in text(page.again(record))
-    sets = {"recipe.lr": 0.1, "protocol.data": "coco@abc"}
-    changed = text(page.again(replace(record, sets=sets, study=STUDY)))
+    run = replace(record.run, changes={"recipe.lr": 0.1}, fingerprint="coco@abc")
+    changed = text(page.again(replace(record, run=run)))
     assert "`nox -s report -- padding --protocol small --data FOLDER --set recipe.lr=0.1`" in changed
 
 
@@ -289,7 +298,7 @@ def test_the_head_says_what_is_missing_and_what_is_old(record: Record) -> None:
     rows = (*STUDY.rows, Row("less", {"coords.padding": 1.1}))
     newer = Study("padding", "?", "a test", nano(), rows, STUDY.claims)
     runs = record.runs.assign(job=["gone", *record.runs["job"][1:]])
-    head = text(page.head(replace(record, study=newer, cells=tuple(newer.cells(SETTING)), runs=runs)))
+    head = text(page.head(replace(with_study(record, newer), jobs=tuple(newer.planned_jobs(SETTING)), runs=runs)))
     assert (
         "8 of 12 runs" in head and "lacks “less”" in head and "1 of 9 recorded runs are of an earlier version" in head
     )
@@ -298,14 +307,14 @@ def test_the_head_says_what_is_missing_and_what_is_old(record: Record) -> None:
 def test_a_claim_recorded_of_other_rows_is_not_taken_over(record: Record) -> None:
     assert "P1" in text(page.verdicts(record))
     other = replace(STUDY, claims=(Better("P1", "more is better", "more", "A/A"),))
-    (line,) = tables.verdicts_frame(replace(record, study=other)).to_dict("records")
+    (line,) = tables.verdicts_frame(with_study(record, other)).to_dict("records")
     assert line["verdict"] == "open" and "not judged" in line["reason"]
 
 
 def test_a_claim_recorded_with_another_margin_is_not_taken_over(record: Record) -> None:
     for margin, verdict in ((0.0, "holds"), (0.02, "open")):
         other = replace(STUDY, claims=(replace(STUDY.claims[0], margin=margin),))
-        (line,) = tables.verdicts_frame(replace(record, study=other)).to_dict("records")
+        (line,) = tables.verdicts_frame(with_study(record, other)).to_dict("records")
         assert line["verdict"] == verdict
     assert "margin 0.02" in line["reason"]
 
@@ -315,7 +324,7 @@ def test_a_cost_claim_recorded_otherwise_is_not_taken_over(record: Record, field
     claim = Cheaper("K1", "base is cheaper", "base", "more", "ms", 1.1)
     line = {"claim": "K1", "text": "base is cheaper", "row": "base", "than": "more", "metric": "ms", "times": 1.1}
     line |= {"verdict": "holds", "reason": "0.8 times"}
-    asked = replace(record, study=replace(STUDY, costs=(claim,)))
+    asked = with_study(record, replace(STUDY, costs=(claim,)))
 
     def judged(recorded: dict[str, Any]) -> str:
         (_, cost) = tables.verdicts_frame(replace(asked, cost_claims=pd.DataFrame([recorded]))).to_dict("records")
@@ -348,7 +357,7 @@ def test_a_latency_says_under_what_conditions(record: Record) -> None:
 def test_the_noise_floor_is_the_base_with_other_seeds(record: Record) -> None:
     """20 against 21 persons of 40: within chance, so a claim of it is open."""
     ((pair, verdict),) = tables.seed_counts(record)
-    floor = noise_floor(STUDY, results_of(STUDY, SETTING, record.home))
+    floor = noise_floor(STUDY, results_of(record.run))
     assert pair["row"] == "A/A" and pair["mean"] == pytest.approx(np.mean(floor), abs=0.01) and verdict == "open"
     assert "differ by +2.0 AP" in text(page.flatness(record)) and ">open</b>, as it" in text(page.flatness(record))
     pairs = record.pairs.assign(low=0.01)
@@ -356,12 +365,12 @@ def test_the_noise_floor_is_the_base_with_other_seeds(record: Record) -> None:
     assert tables.seed_counts(replace(record, pairs=pairs.assign(count=1)))[0][1] == "open", "one seed decides nothing"
     trunks = [pairs.assign(trunk=trunk, mean=mean) for trunk, mean in (("a", 0.1), ("b", -0.1))]
     assert tables.seed_counts(replace(record, pairs=pd.concat([pairs, *trunks])))[0][1] == "open", "trunks disagree"
-    none = replace(record, study=replace(STUDY, rows=STUDY.rows[:2]))
+    none = with_study(record, replace(STUDY, rows=STUDY.rows[:2]))
     assert "Noise floor" not in text(page.flatness(none))
 
 
 def test_a_curve_that_still_rises_is_not_flat(record: Record, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    results = results_of(STUDY, SETTING, home)
+    results = results_of(run_in(home))
     assert all((last_gain(result.curve) or 0) > FLAT for _, result in results)
     console.print_warnings(results)
     assert "9 of 9 curves still move" in capsys.readouterr().out
@@ -444,7 +453,7 @@ def test_a_best_row_is_named_only_as_far_as_chance_allows(record: Record) -> Non
     assert "not above base" in said(-0.3, **turned), "the difference the other way round reaches to 0.2"
     third = replace(record.study, rows=(*STUDY.rows[:2], Row("third", {"coords.padding": 1.1})))
     runs = pd.concat([record.runs, record.runs[record.runs["row"] == "base"].assign(row="third", AP=0.6)])
-    distant = replace(record, study=third, runs=runs, pairs=pd.DataFrame([pair | {"low": 0.1, "high": 0.2}]))
+    distant = replace(with_study(record, third), runs=runs, pairs=pd.DataFrame([pair | {"low": 0.1, "high": 0.2}]))
     assert "by the means, 65.1 %, above base by more than chance explains" in findings.quality_finding(distant)
 
 
@@ -540,10 +549,10 @@ def test_costs_of_the_study_stand_beside_its_claims(record: Record, home: Path) 
     profile = asked.profile()
     judged = [one for one in profiling.judge_costs(profile, measured) if one.claim.id == "K1"]
     profiling.write_costs(profile, measured, judged)
-    timed = load_record(asked, SETTING, home)
+    timed = load_record(StudyRun(asked, SETTING, home))
     lines = text(page.costs(timed)).splitlines()
-    assert lines[2].startswith("| base | 2.00 M | 15.500 | 90.0 | 80.0 to 100.0 | 1.000 (1.000 to 1.000) |")
-    assert lines[3].startswith("| more | 2.00 M | 15.500 | 135.0 | 120.0 to 150.0 | 1.500 (1.500 to 1.500) |")
+    assert lines[2].startswith("| base | 2.00 | 15.500 | 90.0 | 80.0 to 100.0 | 1.000 (1.000 to 1.000) |")
+    assert lines[3].startswith("| more | 2.00 | 15.500 | 135.0 | 120.0 to 150.0 | 1.500 (1.500 to 1.500) |")
     assert "1 thread" in lines[-1] and "box" in lines[-1] and "other processes on 1.1 cores" in lines[-1]
     assert "the same network timed twice differs by up to 2.0 %" in lines[-1]
     older = replace(timed, cost=timed.cost.rename(columns={"others": "load"}))
@@ -608,3 +617,33 @@ def test_the_page_of_persons_is_written(tmp_path: Path, monkeypatch: pytest.Monk
     said = Path("reports/rendered/profile_persons.md").read_text()
     assert "RTMO: 330 ms with 16 persons" in said and "256 x 192 px per person" in said
     assert "| RTMO: kept persons only | 300.0 (0) | 330.0 (16) | 1.10 |" in said
+
+
+# --------------------------------------------------------------------------------------------------------- metrics
+
+
+def test_a_metric_that_is_added_to_the_table_is_in_every_part_of_a_report(
+    home: Path, added: Metric, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in home.glob("jobs/*/result.json"):
+        result = json.loads(file.read_text())
+        result["metrics"][added.name] = metric_from_records(
+            MatchRecords.load(file.with_name("records.npz")), metric=added.name
+        )
+        file.write_text(json.dumps(result))
+    asked = replace(STUDY, claims=(Better("P1", "more is better", "more", "base", added.name),))
+    run = replace(run_in(home), study=asked)
+    write_record(run)
+    found = load_record(run)
+    base, more = ((v if added.better == "higher" else 1 - v) for v in (20 / 40, 26 / 40))  # of the persons
+    assert found.rows.set_index(["row", "metric"]).loc[("base", added.name), "mean"] == pytest.approx(base, abs=0.02)
+    assert added.name in found.slices and found.slices[added.name].notna().all()
+    assert tables.table_frame(found)[added.name]["more"] == pytest.approx(more, abs=0.02)
+    assert tables.verdicts_frame(found)["verdict"].tolist() == ["holds"]
+    shown = text(page.table(found))
+    assert f"| {added.name} |" in shown and f"| {added.text(tables.table_frame(found)[added.name]['base'])} |" in shown
+    assert (f"{added.name}, in percent, is {added.meaning}." in shown) == bool(added.meaning)
+    labels = [axis.get_xlabel() for axis in drawn.quality_figure(found.runs, found.rows, ["base", "more"], "t").axes]
+    assert labels[-1] == added.label and len(labels) == 4
+    console.print_table(run, results_of(run))
+    assert added.name in capsys.readouterr().out

@@ -1,6 +1,8 @@
 """One job end to end: what it leaves behind, that it is not done twice, that it survives being killed."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,18 +13,20 @@ from safetensors.torch import load_file
 
 from tests.small import small_job
 from workbench.core import distributed, processes
+from workbench.core.errors import Refused
 from workbench.core.spec import from_dict
 from workbench.evaluation.records import MatchRecords
 from workbench.models.catalog import spec_types
 from workbench.training.loop import TrainingState
 from workbench.training.machine import Machine
-from workbench.training.run import Progress, run
+from workbench.training.record import Progress, job_folder, read_result
+from workbench.training.run import check_ranks, run
 
 
 def test_a_job_leaves_its_whole_record(tmp_path: Path) -> None:
     job, told = small_job(epochs=2), []
-    folder = tmp_path / "jobs" / job.key
-    result = run(job, Machine(), folder, tell=told.append)
+    folder = job_folder(tmp_path, job.key)
+    result = run(job, Machine(), tmp_path, tell=told.append)
     names = {"job.json", "curve.csv", "records.npz", "predictions.png", "weights.safetensors", "result.json"}
     assert {p.name for p in folder.iterdir()} == names
     assert from_dict(json.loads((folder / "job.json").read_text()), spec_types()) == job
@@ -38,13 +42,13 @@ def test_a_job_leaves_its_whole_record(tmp_path: Path) -> None:
     assert {"commit", "machine", "threads", "precision"} <= set(result.tags)
 
     before = (folder / "result.json").stat().st_mtime_ns
-    assert run(job, Machine(), folder).metrics == result.metrics
+    assert run(job, Machine(), tmp_path).metrics == result.metrics
     assert (folder / "result.json").stat().st_mtime_ns == before, "a complete job is only read"
 
 
 def test_a_killed_job_ends_with_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = small_job(epochs=3)
-    whole = run(job, Machine(), tmp_path / "a" / "jobs" / job.key)
+    whole = run(job, Machine(), tmp_path / "a")
 
     class Killed(Exception):
         pass
@@ -56,12 +60,11 @@ def test_a_killed_job_ends_with_the_same_numbers(tmp_path: Path, monkeypatch: py
         if self.epoch == 2:
             raise Killed
 
-    folder = tmp_path / "b" / "jobs" / job.key
     monkeypatch.setattr(TrainingState, "save", save_and_die)
     with pytest.raises(Killed):
-        run(job, Machine(), folder)
+        run(job, Machine(), tmp_path / "b")
     monkeypatch.undo()
-    resumed = run(job, Machine(), folder)
+    resumed = run(job, Machine(), tmp_path / "b")
     timing = ("latency", "train_images")
     assert {k: v for k, v in whole.metrics.items() if not k.startswith(timing)} == {
         k: v for k, v in resumed.metrics.items() if not k.startswith(timing)
@@ -85,10 +88,62 @@ def test_two_ranks_share_a_job_and_agree(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(distributed, "START", "forkserver")  # the job is pickled as for `spawn`, the imports are done
     processes.prepare()
     job = small_job(epochs=1)
-    result = run(job, Machine(ranks=2), tmp_path / "jobs" / job.key)
+    result = run(job, Machine(ranks=2), tmp_path)
     assert result.tags["ranks"] == "2" and len(result.curve) == 1
-    alone = run(job, Machine(), tmp_path / "alone" / "jobs" / job.key)
+    alone = run(job, Machine(), tmp_path / "alone")
     mine, theirs = (load_file(r.folder / "weights.safetensors") for r in (result, alone))
     moved = "head.out_cls.0.bias"
     assert not torch.equal(mine[moved], theirs[moved]), "statistics are of half a batch: close, not equal"
     torch.testing.assert_close(mine[moved], theirs[moved], rtol=0, atol=1e-2)
+
+
+class Started(Exception):
+    pass
+
+
+@pytest.mark.parametrize("ranks", range(1, 9))
+@pytest.mark.parametrize(("batch", "accumulate"), [(8, 1), (8, 2), (12, 1), (12, 3), (16, 1), (16, 4), (7, 1)])
+def test_processes_train_with_the_batch_that_the_key_says_or_not_at_all(
+    batch: int, accumulate: int, ranks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = small_job(batch=batch, accumulate=accumulate, epoch_images=48, images=48)
+
+    def started(*_: object) -> None:
+        raise Started
+
+    monkeypatch.setattr(distributed, "start", started)
+    monkeypatch.setattr("workbench.training.run._train_and_record", started)
+    monkeypatch.setattr("workbench.training.run.open_source", lambda *_: None)
+    shared = batch // accumulate // ranks * accumulate * ranks  # as the loaders cut it
+    if shared == batch:
+        check_ranks(job, ranks)
+        with pytest.raises(Started):
+            run(job, Machine(ranks=ranks), tmp_path)
+    else:
+        with pytest.raises(Refused, match=rf"batch {batch} .* by {ranks} processes.*multiple of {ranks * accumulate} "):
+            run(job, Machine(ranks=ranks), tmp_path)
+        assert not list(tmp_path.iterdir()), "nothing was begun"
+
+
+def test_a_complete_job_is_read_on_any_machine(tmp_path: Path) -> None:
+    job = small_job(epochs=1)
+    folder = job_folder(tmp_path, job.key)
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text(json.dumps({"key": job.key, "metrics": {"AP": 0.5}, "tags": {}}))
+    assert run(job, Machine(ranks=3), tmp_path) == read_result(folder)
+    assert [p.name for p in folder.iterdir()] == ["result.json"]
+
+
+READ = """
+import sys
+from pathlib import Path
+from workbench.training.record import read_result
+assert read_result(Path(sys.argv[1])).metrics == {"AP": 0.5}
+print(sorted({"torch", "workbench.training.run"} & set(sys.modules)))
+"""
+
+
+def test_a_record_is_read_without_torch_and_the_trainer(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text(json.dumps({"key": "k", "metrics": {"AP": 0.5}, "tags": {}}))
+    found = subprocess.run([sys.executable, "-c", READ, str(tmp_path)], capture_output=True, text=True)
+    assert (found.stdout.strip(), found.stderr) == ("[]", "")

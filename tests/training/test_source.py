@@ -1,5 +1,6 @@
 """What a job trains and is judged on: scenes, features, real data; the same batches each time they are asked for."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,9 +31,9 @@ def test_scenes_are_the_same_each_time_and_validation_is_apart(tmp_path: Path) -
     assert len(judged) == 8 == len(source.truth["images"]) and not trained & set(judged)
 
 
-def test_oblong_scenes_are_refused(tmp_path: Path) -> None:
+def test_oblong_scenes_are_refused_when_declared() -> None:
     with pytest.raises(Refused, match="scenes are square"):
-        open_source(small_job(size=(64, 96)), 0, tmp_path)
+        small_job(size=(64, 96))
 
 
 def test_a_folder_must_be_given_and_be_the_declared_one(tmp_path: Path) -> None:
@@ -75,7 +76,7 @@ def test_another_folder_than_the_declared_is_refused(tmp_path: Path) -> None:
 @real
 def test_key_points_of_the_data_and_of_the_variant_must_agree(tmp_path: Path) -> None:
     job = replace(small_job(data=dataset_fingerprint(COCO)), variant=small_variant(num_keypoints=14))
-    with pytest.raises(Refused, match="17 key points, the variant 14"):
+    with pytest.raises(Refused, match=r"17 key points .coco., the variant 14 .crowdpose.: add --set variant.num_key"):
         open_source(job, 0, tmp_path, COCO)
 
 
@@ -102,12 +103,34 @@ def test_a_probe_sees_the_features_of_its_trunk(stored: Network, tmp_path: Path)
     assert torch.equal(next(iter(again.train(0))).images.cls[0], batch.images.cls[0])
 
 
+def test_of_many_jobs_that_ask_one_computes_the_features(
+    stored: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of a probe's workers opens the same data at the same time; a file lock holds between threads, too."""
+    computed: list[int] = []
+    towers = Network.towers
+
+    def counted(self: Network, images: torch.Tensor) -> Towers:
+        computed.append(len(images))
+        return towers(self, images)
+
+    monkeypatch.setattr(Network, "towers", counted)
+    job = small_job(trunk="tiny")
+    with ThreadPoolExecutor(3) as pool:
+        sources = list(pool.map(lambda _: open_source(job, 0, tmp_path), range(3)))
+    assert sum(computed) == job.protocol.images + job.protocol.eval_images
+    one, *others = (next(iter(source.train(0))).images.pose[0] for source in sources)
+    assert all(torch.equal(one, other) for other in others)
+    assert not list(tmp_path.rglob("*.part"))
+
+
 def test_only_what_reads_the_trunk_is_trained(stored: Network, tmp_path: Path) -> None:
     network = trunk.on_trunk(small_job(trunk="tiny"))
+    anew = trunk.probed(network.variant)
     free = {name for name, p in network.named_parameters() if p.requires_grad}
-    assert free and all(name.startswith(trunk.PROBED) for name in free)
+    assert free and all(name.startswith(anew) for name in free)
     kept = stored.state_dict()
-    assert all(torch.equal(v, kept[k]) for k, v in network.state_dict().items() if not k.startswith(trunk.PROBED))
+    assert all(torch.equal(v, kept[k]) for k, v in network.state_dict().items() if not k.startswith(anew))
     assert not torch.equal(network.state_dict()["head.out_pose.0.weight"], kept["head.out_pose.0.weight"])
 
 

@@ -11,7 +11,7 @@ import os
 from multiprocessing import forkserver
 from typing import Any
 
-START = "forkserver"
+START = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"  # Windows has none
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 
 

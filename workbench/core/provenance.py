@@ -5,22 +5,34 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 
 import torch
 
+DISTRIBUTION = "rtmo-workbench"
+
 
 def commit() -> str:
-    """The commit of this checkout, with "+" where files differ from it; "unknown" outside a repository.
+    """The commit of this package in a checkout, with "+" where files differ from it; elsewhere its installed version.
 
-    What a study or a report has written counts as no difference: the next one would be marked for it.
+    A repository counts only where it holds this very file: an environment inside a user's repository is not part of
+    that. What a study or a report has written counts as no difference, or every second run would be marked for it.
+    "unknown" for a copy that is neither in a repository nor installed.
     """
     try:
-        head = _git("rev-parse", "--short=12", "HEAD")
-        dirty = _git("status", "--porcelain", "-uno", "--", ":/", ":(top,exclude)reports")
+        if _git("ls-files", "--error-unmatch", Path(__file__).name).returncode == 0:
+            head = _git("rev-parse", "--short=12", "HEAD")
+            differs = _git("status", "--porcelain", "-uno", "--", ":/", ":(top,exclude)reports").stdout.strip()
+            if head.returncode == 0:  # 1 before the first commit
+                return head.stdout.strip() + ("+" if differs else "")
     except OSError:
+        pass  # there is no git
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
         return "unknown"
-    return head.stdout.strip() + ("+" if dirty.stdout.strip() else "") if head.returncode == 0 else "unknown"
 
 
 def _git(*words: str) -> subprocess.CompletedProcess[str]:
@@ -37,3 +49,21 @@ def machine_name(device: str = "cpu") -> str:
     except OSError:
         names = set()
     return f"{', '.join(sorted(names)) or platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+
+
+def result_tags(machine: str, threads: int, precision: str, ranks: int = 0) -> dict[str, str]:
+    """What is written beside every number: the code, the machine, how it was used, and when it was finished.
+
+    Args:
+        machine: as `machine_name` gives it; threads: of one process; precision: "float32" or "bf16".
+        ranks: processes that shared the work; 0 leaves that out, where there is nothing to share.
+    """
+    return {
+        "commit": commit(),
+        "machine": machine,
+        "threads": str(threads),
+        "precision": precision,
+        **({"ranks": str(ranks)} if ranks else {}),
+        "torch": torch.__version__,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

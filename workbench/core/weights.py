@@ -1,16 +1,23 @@
-"""Weights of a backbone from a file or an address: by name, and all of them."""
+"""Weights from a file or an address: downloaded once, read safely, matched by name, and all of them."""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from workbench.core.errors import Refused
+from workbench.core.errors import Refused, one_line
+from workbench.core.files import make_once
 
 Weights = dict[str, Tensor]
 # Released checkpoints carry numpy arrays next to their weights; these four build arrays and nothing else.
@@ -27,7 +34,7 @@ _NUMPY: list[Any] = [
 
 
 def load_into(module: nn.Module, data: Any, source: str, prefix: str = "") -> None:
-    """Loads `data`, a checkpoint as it was read from `source`, into `module`; see `named`."""
+    """Loads `data`, a checkpoint as it was read from `source`, into `module`; see `fitting`."""
     module.load_state_dict(fitting(data, module, source, prefix))
 
 
@@ -65,46 +72,89 @@ def as_tensors(data: Any, source: str) -> Weights:
     return found
 
 
-def read_weights(path: str, option: str = "use_pretrained") -> Any:
+def read_weights(source: str, option: str = "use_pretrained", sha256: str = "") -> Any:
     """A checkpoint: .npz, .safetensors, or whatever torch.load reads with weights_only.
 
+    Args:
+        source: a path or an address, see `fetched`; sha256: as there.
+        option: what the message says was given.
+
     Raises:
-        Refused: no such file, or not a checkpoint; `option` is what the message says was given.
+        Refused: no such file, or not a checkpoint, or as `fetched`.
     """
-    if not Path(path).is_file():
-        raise Refused(f"{option}={path!r}: no such file; pass the path of a checkpoint")
+    path = fetched(source, sha256)
+    if not path.is_file():
+        raise Refused(f"{option}={source!r}: no such file; pass the path of a checkpoint")
     try:
-        if path.endswith(".npz"):
+        if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as arrays:
                 return {k: torch.from_numpy(arrays[k]) for k in arrays.files}
-        if path.endswith(".safetensors"):
+        if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
             return load_file(path)
         with torch.serialization.safe_globals(_NUMPY):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # readers raise whatever they met; to the user it is one thing
-        raise Refused(f"{option}={path!r}: not a checkpoint that can be read safely ({brief(error)})") from error
+        raise Refused(f"{option}={source!r}: not a checkpoint that can be read safely ({one_line(error)})") from error
 
 
-def download_weights(address: str) -> Any:
-    """A checkpoint from the network, kept in torch's cache.
+def fetched(source: str, sha256: str = "") -> Path:
+    """The file at a path or an http(s) address.
+
+    A download is kept below `$WORKBENCH_CACHE` (`~/.cache/workbench`), written whole or not at all. Of several
+    processes that ask at once, one downloads.
+
+    Args:
+        sha256: expected digest of the file or its first digits, hexadecimal; "" does not check.
 
     Raises:
-        Refused: it could not be had.
+        Refused: it could not be had, or its digest is another.
     """
+    if not source.lower().startswith(("http://", "https://")):
+        path = Path(source)
+    else:
+        try:
+            path = _cached(source)
+            make_once(path, lambda part: _download(source, part, sha256))
+        except Refused:
+            raise
+        except (OSError, ValueError, HTTPException) as error:  # of the network, the address or the disk
+            raise Refused(
+                f"{source}: could not be downloaded ({one_line(error)}); download it elsewhere and pass its path"
+            ) from error
+    if sha256 and path.is_file():
+        _check_digest(path, sha256, source, f"delete {path} and get it again")
+    return path
+
+
+def _cached(address: str) -> Path:
+    """Where the download of an address is kept."""
+    folder = Path(os.environ.get("WORKBENCH_CACHE", Path.home() / ".cache" / "workbench"))
+    tag = hashlib.sha256(address.encode()).hexdigest()[:8]  # two addresses may end in the same name
+    return folder / f"{tag}-{Path(urlsplit(address).path).name}"
+
+
+def _download(address: str, path: Path, sha256: str) -> None:
     try:
-        return torch.hub.load_state_dict_from_url(address, map_location="cpu", weights_only=True, progress=False)
-    except Exception as error:  # whatever the network, the cache or the unpickler raised
-        raise Refused(
-            f"use_pretrained=True: {address} could not be downloaded ({brief(error)}); "
-            "download it elsewhere and pass use_pretrained=<path of the file>"
-        ) from error
+        with path.open("wb") as file, urllib.request.urlopen(address, timeout=60) as answer:
+            while block := answer.read(1 << 20):
+                file.write(block)
+            expected = answer.headers.get("Content-Length")
+            if expected is not None and file.tell() != int(expected):
+                raise OSError(f"{file.tell()} of {expected} bytes arrived")
+    except HTTPError as error:
+        error.close()
+        raise
+    if sha256:
+        _check_digest(path, sha256, address, "get it elsewhere and pass its path")
 
 
-def brief(error: Exception) -> str:
-    """The first line of an error, cut to what fits a message."""
-    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]:.120}"
+def _check_digest(path: Path, sha256: str, source: str, remedy: str) -> None:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if not found.startswith(sha256.lower()):
+        raise Refused(f"{source}: its sha256 is {found}, expected {sha256}: damaged, or another file; {remedy}")
 
 
 def _shape(state: Mapping[str, Tensor], name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -10,6 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.core.errors import Refused
+from workbench.core.files import write_whole
+from workbench.tensors import Floats
+
+OKS_THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)  # 0.9 is one bit lower, and pycocotools has it so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +20,7 @@ class MatchRecords:
     """What was matched, image by image: enough for AP, mean OKS and mean error of any resampling of the images.
 
     Legend: I images in ascending order of their number, D detections (those that count: at most 20 per image), ordered
-    by class, image and descending score, C classes, T = 10 OKS thresholds. All sizes of persons together.
+    by class, image and descending score, C classes, T OKS thresholds. All sizes of persons together.
     """
 
     image_ids: NDArray[np.int64]  # (I,)
@@ -34,11 +37,8 @@ class MatchRecords:
 
     def save(self, path: Path | str) -> None:
         """Write one compressed .npz, whole or not at all."""
-        target = Path(path)
-        part = target.with_name(f"{target.name}.{os.getpid()}.part")
-        with part.open("wb") as file:
+        with write_whole(Path(path)) as part, part.open("wb") as file:
             np.savez_compressed(file, **{f.name: getattr(self, f.name) for f in fields(self)})
-        part.replace(target)
 
     @classmethod
     def load(cls, path: Path | str) -> MatchRecords:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import cast, get_args
+from typing import cast
 
 from workbench.core.errors import Refused
-from workbench.evaluation.bootstrap import Metric, Resampled, blocked_bootstrap, paired_bootstrap, resample
+from workbench.evaluation.bootstrap import Resampled, blocked_bootstrap, paired_bootstrap, resample
 from workbench.evaluation.intervals import (
     MOST,
     Interval,
@@ -27,21 +27,25 @@ from workbench.evaluation.intervals import (
     seeds_needed,
     t_interval,
 )
+from workbench.evaluation.metrics import METRICS, UNDEFINED
 from workbench.evaluation.records import MatchRecords
-from workbench.evaluation.verdicts import FEW, Decision, Verdict, block_verdict, bound_of, by_trunk, verdict
+from workbench.evaluation.verdicts import FEW, Verdict, block_verdict, bound_of, by_trunk, interval_verdict
 from workbench.study import Better, Cheaper, PlannedJob, Study, StudyProtocol
-from workbench.training.run import Result
+from workbench.training.record import Result
 
 Results = Sequence[tuple[PlannedJob, Result]]
-Read = Callable[[Result, Metric], Resampled]
+Read = Callable[[Result, str], Resampled]
 ALPHA = 0.05  # chance of a wrong verdict among all claims of a study
 
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """A claim, what the numbers say of it, and the interval behind that (None where nothing could be compared).
+    """A claim, what the numbers say of it, and why.
 
     Fields:
+        reason: a sentence with the numbers behind the verdict.
+        interval: of the difference; None where nothing could be compared.
+        per_trunk: the same on each trunk.
         p: of the margin, from this claim's interval alone; None where no statistic applies.
         adjusted: the same, corrected for all claims of the study and all looks; it must be below `ALPHA`.
         wanted: seeds per row (and trunk) that would decide it at the seen difference and spread; None: no number of
@@ -49,7 +53,8 @@ class ClaimResult:
     """
 
     claim: Better | Cheaper
-    decision: Decision
+    verdict: Verdict
+    reason: str
     interval: Interval | None = None
     per_trunk: dict[str, Interval] | None = None
     p: float | None = None
@@ -67,35 +72,45 @@ class Pair:
     than: Result
 
 
-def pairs(claim: Better, results: Results) -> list[Pair]:
-    """The complete pairs of a claim's two rows, trunk by trunk."""
-    found = {(cell.row, cell.seed, cell.trunk): result for cell, result in results}
-    spots = sorted({(cell.trunk, cell.seed) for cell, _ in results})
+def pairs(row: str, than: str, results: Results) -> list[Pair]:
+    """The complete pairs of two rows, trunk by trunk.
+
+    An A/A row is paired by the number of its seed, too: its seeds differ, their count does not.
+    """
+    found = {(job.row, job.seed, job.trunk): result for job, result in results}
+    spots = sorted({(job.trunk, job.seed) for job, _ in results})
     return [
-        Pair(trunk, seed, found[claim.row, seed, trunk], found[claim.than, seed, trunk])
+        Pair(trunk, seed, found[row, seed, trunk], found[than, seed, trunk])
         for trunk, seed in spots
-        if (claim.row, seed, trunk) in found and (claim.than, seed, trunk) in found
+        if (row, seed, trunk) in found and (than, seed, trunk) in found
     ]
+
+
+def differences(found: Sequence[Pair], metric: str) -> list[float]:
+    """Row minus than of each pair."""
+    return [pair.row.metrics[metric] - pair.than.metrics[metric] for pair in found]
+
+
+def block_differences(found: Sequence[Pair], metric: str) -> list[float]:
+    """Row minus than: one per seed, or with trunks one per trunk, its seeds averaged."""
+    by_block: dict[str | int, list[float]] = {}
+    for pair, value in zip(found, differences(found, metric), strict=True):
+        by_block.setdefault(pair.trunk or pair.seed, []).append(value)
+    return [sum(values) / len(values) for values in by_block.values()]
 
 
 def noise_floor(study: Study, results: Results, metric: str = "AP") -> list[float]:
     """What other seeds alone change: each A/A row minus the row that it repeats, per seed and trunk."""
-    found = {(cell.row, cell.seed, cell.trunk): result.metrics[metric] for cell, result in results}
     twins = [
         (again.label, row.label)
         for again in study.rows
         for row in study.rows
         if again.seed_offset and not row.seed_offset and again.changes == row.changes
     ]
-    return [
-        found[again, seed, trunk] - found[row, seed, trunk]
-        for again, row in twins
-        for label, seed, trunk in found
-        if label == again and (row, seed, trunk) in found
-    ]
+    return [value for again, row in twins for value in differences(pairs(again, row, results), metric)]
 
 
-def resampled_run(result: Result, metric: Metric) -> Resampled:
+def resampled_run(result: Result, metric: str) -> Resampled:
     """The resampled metric of a run, from its match records. Computed once per process."""
     path = result.folder / "records.npz"
     if not path.exists():
@@ -104,25 +119,25 @@ def resampled_run(result: Result, metric: Metric) -> Resampled:
 
 
 @lru_cache(maxsize=4096)
-def _recorded(path: Path, _: int, metric: Metric) -> Resampled:
+def _recorded(path: Path, _: int, metric: str) -> Resampled:
     return resample(MatchRecords.load(path), metric)
 
 
 def judge_study(study: Study, setting: StudyProtocol, results: Results) -> list[ClaimResult]:
-    """One judgement per claim, in the order of the study, from one look at its results."""
+    """One result per claim, in the order of the study, from one look at its results."""
     return judge_claims(study.claims, setting, results)
 
 
 def judge_claims(
     claims: Sequence[Better], setting: StudyProtocol, results: Results, looks: int = 1, read: Read = resampled_run
 ) -> list[ClaimResult]:
-    """One judgement per claim, corrected for all of them.
+    """One result per claim, corrected for all of them.
 
     Args:
         looks: how often the claims are judged at most while seeds are added; each look gets an equal part of `ALPHA`.
         read: gives the resampled metric of a run.
     """
-    found = [_uncorrected(claim, setting, pairs(claim, results), read) for claim in claims]
+    found = [_uncorrected(claim, setting, pairs(claim.row, claim.than, results), read) for claim in claims]
     family = [i for i, one in enumerate(found) if one.p is not None]
     values = [cast(float, found[i].p) for i in family]
     level = 1 - ALPHA / (max(1, len(family)) * looks)  # of forecasts: Holm's smaller factors come after other verdicts
@@ -141,38 +156,37 @@ def _uncorrected(claim: Better, setting: StudyProtocol, found: list[Pair], read:
     per_trunk, overall = _intervals(claim.metric, found, read)
     p = pvalue(overall, _bound(claim))
     if not setting.trunks:
-        return ClaimResult(claim, verdict(overall, claim.margin, claim.metric), overall, p=p)
+        return ClaimResult(claim, *interval_verdict(overall, claim.margin, claim.metric), overall, p=p)
     if claim.from_scratch:
         numbers = by_trunk(per_trunk, claim.metric)
         reason = f"only networks trained whole can decide it, here the trunk was frozen ({numbers})"
-        return ClaimResult(claim, _open(reason), overall, per_trunk)
+        return ClaimResult(claim, Verdict.OPEN, reason, overall, per_trunk)
     if missing := [trunk for trunk in setting.trunks if trunk not in per_trunk]:
         return replace(
             _unmeasured(claim, setting, f"no complete pair on trunk {', '.join(missing)}"),
             interval=overall,
             per_trunk=per_trunk,
         )
-    return ClaimResult(claim, block_verdict(per_trunk, overall, claim.margin, claim.metric), overall, per_trunk, p=p)
+    return ClaimResult(claim, *block_verdict(per_trunk, overall, claim.margin, claim.metric), overall, per_trunk, p)
 
 
 def _unmeasured(claim: Better, setting: StudyProtocol, reason: str) -> ClaimResult:
     """Still one of the claims that are corrected for, if it will be one when it is measured."""
     frozen = claim.from_scratch and bool(setting.trunks)
-    return ClaimResult(claim, _open(reason), p=None if frozen else 1.0)
+    return ClaimResult(claim, Verdict.OPEN, reason, p=None if frozen else 1.0)
 
 
 def _corrected(one: ClaimResult, family: int, looks: int) -> ClaimResult:
     """Open unless the verdict stands after the correction; the reason says both p-values."""
     assert one.p is not None and one.adjusted is not None
-    state, reason = one.decision.state, one.decision.reason
     if one.p == 1:
         return one
     counted = " and ".join([f"{family} claims"] * (family > 1) + [f"{looks} looks"] * (looks > 1))
     both = f"p {_p(one.p)}" + f", corrected for {counted} {_p(one.adjusted)}" * bool(counted)
-    if state is Verdict.OPEN or one.adjusted < ALPHA:
-        return replace(one, decision=Decision(state, f"{reason}; {both}"))
-    alone = f"alone it {state}, corrected it does not: {both}, not below {ALPHA:g}; {reason}"
-    return replace(one, decision=_open(alone))
+    if one.verdict is Verdict.OPEN or one.adjusted < ALPHA:
+        return _with_reason(one, both)
+    alone = f"alone it {one.verdict}, corrected it does not: {both}, not below {ALPHA:g}; {one.reason}"
+    return replace(one, verdict=Verdict.OPEN, reason=alone)
 
 
 def _p(value: float) -> str:
@@ -182,7 +196,7 @@ def _p(value: float) -> str:
 def _with_forecast(one: ClaimResult, setting: StudyProtocol, level: float) -> ClaimResult:
     """An open claim with what it would take to decide it, at the difference and the spread seen so far."""
     interval = one.interval
-    if one.decision.state is not Verdict.OPEN or interval is None or len(interval.differences) < 2:
+    if one.verdict is not Verdict.OPEN or interval is None or len(interval.differences) < 2:
         return one
     assert isinstance(one.claim, Better)
     bound = _bound(one.claim)
@@ -228,7 +242,7 @@ def _outlook(seeds: int | None, images: float | None) -> str:
 
 
 def _with_reason(one: ClaimResult, more: str) -> ClaimResult:
-    return replace(one, decision=Decision(one.decision.state, f"{one.decision.reason}; {more}"))
+    return replace(one, reason=f"{one.reason}; {more}")
 
 
 def _bound(claim: Better) -> float:
@@ -238,29 +252,23 @@ def _bound(claim: Better) -> float:
 def _known(metric: str, run: Result) -> bool:
     """Whether a run tells it. COCO's -1 says that no person counts."""
     value = run.metrics.get(metric, math.nan)
-    return metric in get_args(Metric) or (math.isfinite(value) and value != -1)
-
-
-def _open(reason: str) -> Decision:
-    return Decision(Verdict.OPEN, reason)
+    return METRICS[metric].resample is not None or (math.isfinite(value) and value != UNDEFINED)
 
 
 def _intervals(metric: str, found: list[Pair], read: Read) -> tuple[dict[str, Interval], Interval]:
     """The difference row - than on each trunk and overall; image by image where match records hold the metric."""
     trunks = [pair.trunk for pair in found]
     blocked = any(trunks)
-    if metric in get_args(Metric):
-        than, row = ([read(run, cast(Metric, metric)) for run in side] for side in _sides(found))
+    if METRICS[metric].resample is not None:
+        than, row = ([read(run, metric) for run in side] for side in _sides(found))
         if blocked:
             return blocked_bootstrap(than, row, trunks)
         return {}, paired_bootstrap(than, row)
-    differences = [pair.row.metrics[metric] - pair.than.metrics[metric] for pair in found]
     if not blocked:
-        return {}, _over(differences)
-    members = {
-        name: [d for d, t in zip(differences, trunks, strict=True) if t == name] for name in dict.fromkeys(trunks)
-    }
-    return {k: _over(v) for k, v in members.items()}, _over([sum(v) / len(v) for v in members.values()])
+        return {}, _over(differences(found, metric))
+    members = {name: [pair for pair in found if pair.trunk == name] for name in dict.fromkeys(trunks)}
+    per_trunk = {name: _over(differences(mine, metric)) for name, mine in members.items()}
+    return per_trunk, _over(block_differences(found, metric))
 
 
 def _sides(found: list[Pair]) -> tuple[list[Result], list[Result]]:

@@ -7,9 +7,6 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -17,30 +14,16 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from workbench.study import PlannedJob, Study, StudyProtocol
-from workbench.training.run import FLAT, Progress, Result, last_gain
-
-if TYPE_CHECKING:
-    from workbench.experiments.claims import ClaimResult
-    from workbench.experiments.sequential import Replay, SequentialState
+from workbench.evaluation.metrics import METRICS, Place, metrics_at
+from workbench.experiments.claims import ClaimResult, Results, block_differences, pairs
+from workbench.experiments.job_queue import JobState, QueueEntry
+from workbench.experiments.plan import StudyRun
+from workbench.experiments.sequential import Replay, SequentialState
+from workbench.study import PlannedJob
+from workbench.training.record import FLAT, Progress, last_gain
 
 PLAIN_EVERY = 15.0  # seconds between two lines where no display can be drawn
 WIDE = 160  # columns of a table that goes into a file
-QUALITY = ("AP", "AP50", "AP75", "AR", "mOKS")
-COST = ("params, M", "gflops")
-
-
-class JobState(StrEnum):
-    """Where a job stands. Failed: it raised. Killed: its process ended. Infeasible: it was refused."""
-
-    PLANNED = "planned"
-    RUNNING = "running"
-    COMPLETE = "complete"
-    FAILED = "failed"
-    KILLED = "killed"
-    INFEASIBLE = "infeasible"
-
-
 STATE_COLOURS = {
     JobState.PLANNED: "dim",
     JobState.RUNNING: "yellow",
@@ -49,26 +32,6 @@ STATE_COLOURS = {
     JobState.KILLED: "magenta",
     JobState.INFEASIBLE: "red",
 }
-
-
-@dataclass(frozen=True)
-class QueueEntry:
-    """What the ledger says of a job.
-
-    Fields:
-        failures: that count towards the limit; killed: how often its process was killed since this command began;
-            ended: attempts that ended without a result, one way or another.
-        note: the last error in one line; owner: host, process and start of the process at work on it.
-        queued: it waits for a worker.
-    """
-
-    state: JobState
-    failures: int = 0
-    killed: int = 0
-    ended: int = 0
-    note: str = ""
-    owner: str = ""
-    queued: bool = False
 
 
 def console() -> Console:
@@ -101,13 +64,13 @@ class Display:
         self._console.print(Text(text))
 
     def update(
-        self, cells: Sequence[PlannedJob], entries: Mapping[str, QueueEntry], running: Mapping[str, Progress | None]
+        self, planned: Sequence[PlannedJob], entries: Mapping[str, QueueEntry], running: Mapping[str, Progress | None]
     ) -> None:
-        """Where the study stands. `running` has what each running job last said, by key."""
+        """Shows where the study stands. `running` has what each running job last said, by key."""
         states = Counter(entry.state for entry in entries.values())
         done = states[JobState.COMPLETE] + sum(p.fraction for p in running.values() if p)
         left = self._left(done, len(entries))
-        named = {cell.job.key: cell for cell in reversed(cells)}
+        named = {one.job.key: one for one in reversed(planned)}
         if self._console.is_terminal:
             bar = ProgressBar(total=len(entries), completed=done, width=40)
             self._live.update(Group(self._head(states, left), bar, _running(named, running)))
@@ -115,7 +78,7 @@ class Display:
             self._last = time.monotonic()
             self.say(f"{self._head(states, left)}")
             for key, progress in running.items():
-                self.say(f"  {job_title(named[key])}: {_sentence(progress)}")
+                self.say(f"  {named[key].title}: {_sentence(progress)}")
 
     def _head(self, states: Counter[JobState], left: float | None) -> Text:
         parts = ", ".join(f"{count} {state}" for state, count in states.items())
@@ -132,21 +95,16 @@ class Display:
 def _running(named: Mapping[str, PlannedJob], running: Mapping[str, Progress | None]) -> Table:
     table = Table("row", "seed", "trunk", "epoch", "images/s", "AP", "losses", "left", box=None, header_style="dim")
     for key, progress in running.items():
-        cell = named[key]
+        one = named[key]
         if progress is None:
-            table.add_row(cell.row, str(cell.seed), cell.trunk, "starting")
+            table.add_row(one.row, str(one.seed), one.trunk, "starting")
         else:
             table.add_row(
-                *(cell.row, str(cell.seed), cell.trunk, f"{progress.epoch}/{progress.epochs}"),
-                *(f"{progress.images_per_s:.0f}", _number(progress.metrics.get("AP"), 100, 1)),
+                *(one.row, str(one.seed), one.trunk, f"{progress.epoch}/{progress.epochs}"),
+                *(f"{progress.images_per_s:.0f}", METRICS["AP"].text(progress.metrics.get("AP", math.nan))),
                 *(_losses(progress.terms), _clock(progress.seconds_left)),
             )
     return table
-
-
-def job_title(cell: PlannedJob) -> str:
-    """A cell for people."""
-    return f"{cell.row}, seed {cell.seed}" + f", trunk {cell.trunk}" * bool(cell.trunk)
 
 
 def _sentence(progress: Progress | None) -> str:
@@ -168,21 +126,21 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def print_states(cells: Sequence[PlannedJob], entries: Mapping[str, QueueEntry]) -> None:
-    """The state of every cell: a line per row and trunk, a column per seed; below it the errors."""
-    seeds = sorted({cell.seed for cell in cells})
-    trunks = any(cell.trunk for cell in cells)
+def print_states(planned: Sequence[PlannedJob], entries: Mapping[str, QueueEntry]) -> None:
+    """The state of every job: a line per row and trunk, a column per seed; below it the errors."""
+    seeds = sorted({one.seed for one in planned})
+    trunks = any(one.trunk for one in planned)
     table = Table("row", *(["trunk"] if trunks else []), *(f"seed {seed}" for seed in seeds), header_style="dim")
-    by_spot = {(cell.row, cell.trunk, cell.seed): entries[cell.job.key] for cell in cells}
-    for row, trunk in dict.fromkeys((cell.row, cell.trunk) for cell in cells):
+    by_spot = {(one.row, one.trunk, one.seed): entries[one.job.key] for one in planned}
+    for row, trunk in dict.fromkeys((one.row, one.trunk) for one in planned):
         found = [by_spot.get((row, trunk, seed)) for seed in seeds]
         table.add_row(Text(row), *([trunk] if trunks else []), *(_state(entry) for entry in found))
     screen = console()
     screen.print(table)
-    for cell in cells:
-        entry = entries[cell.job.key]
+    for one in planned:
+        entry = entries[one.job.key]
         if entry.note and entry.state is not JobState.COMPLETE:
-            screen.print(Text(f"{job_title(cell)} ({cell.job.key}): {entry.note}"))
+            screen.print(Text(f"{one.title} ({one.job.key}): {entry.note}"))
 
 
 def _state(entry: QueueEntry | None) -> Text:
@@ -192,78 +150,53 @@ def _state(entry: QueueEntry | None) -> Text:
     return Text(f"{entry.state}{times}", STATE_COLOURS[entry.state])
 
 
-def print_table(study: Study, setting: StudyProtocol, results: Sequence[tuple[PlannedJob, Result]]) -> None:
+def print_table(run: StudyRun, results: Results) -> None:
     """Means over seeds (and trunks), the difference to the first row with its spread, and AP per trunk."""
     if not results:
         return
-    trunks = [trunk for trunk in setting.trunks if trunk]
+    trunks = [trunk for trunk in run.protocol.trunks if trunk]
     spread = "AP - first, ± sd over " + ("trunks" if trunks else "seeds")
-    cited = any(row.cited for row in study.rows)
-    heads = [
-        "row",
-        "n",
-        *QUALITY,
-        *COST,
-        spread,
-        *(f"AP {trunk}" for trunk in trunks),
-        *(["published"] if cited else []),
-    ]
-    out = Table(*heads, title=f"{study.name}, {setting.name}", header_style="dim", title_justify="left")
-    first = study.rows[0].label
-    for row in study.rows:
-        mine = {(c.seed, c.trunk): r.metrics for c, r in results if c.row == row.label}
-        base = {(c.seed, c.trunk): r.metrics for c, r in results if c.row == first}
+    cited, shown = any(row.cited for row in run.study.rows), metrics_at(Place.TERMINAL)
+    per_trunk, published = (f"AP {trunk}" for trunk in trunks), ["published"] if cited else []
+    heads = ["row", "n", *(metric.column for metric in shown), spread, *per_trunk, *published]
+    title = f"{run.study.name}, {run.protocol.name}"
+    out = Table(*heads, title=title, header_style="dim", title_justify="left")
+    first = run.study.rows[0].label
+    for row in run.study.rows:
+        mine = {(one.seed, one.trunk): result.metrics for one, result in results if one.row == row.label}
+        than_first = block_differences(pairs(row.label, first, results), "AP")
         out.add_row(
             Text(row.label),
             str(len(mine)),
-            *(_number(_mean(m.get(name) for m in mine.values()), 100, 1) for name in QUALITY),
-            _number(_mean(m.get("params") for m in mine.values()), 1e-6, 2),
-            _number(_mean(m.get("gflops") for m in mine.values()), 1, 2),
-            "" if row.label == first else _difference(differences_to_first(mine, base)),
-            *(_number(_mean(m.get("AP") for (_, t), m in mine.items() if t == trunk), 100, 1) for trunk in trunks),
+            *(metric.text(_mean(m.get(metric.name) for m in mine.values())) for metric in shown),
+            "" if row.label == first else _difference(than_first),
+            *(METRICS["AP"].text(_mean(m.get("AP") for (_, t), m in mine.items() if t == trunk)) for trunk in trunks),
             *([f"{row.cited.value:g} ({row.cited.source})" if row.cited else ""] if cited else []),
         )
     console().print(out)
 
 
-def differences_to_first(
-    row: Mapping[tuple[int, str], Mapping[str, float]], first: Mapping[tuple[int, str], Mapping[str, float]]
-) -> list[float]:
-    """AP of a row minus that of the first one: one per seed, or with trunks one per trunk, its seeds averaged.
-
-    An A/A row is paired with the first row by the number of its seed, too: seeds differ, the count does not.
-    """
-    by_block: dict[object, list[float]] = {}
-    for (seed, trunk), metrics in row.items():
-        if (seed, trunk) in first:
-            by_block.setdefault(trunk or seed, []).append(metrics["AP"] - first[seed, trunk]["AP"])
-    return [statistics.fmean(values) for values in by_block.values()]
-
-
 def _difference(values: Sequence[float]) -> str:
     if not values:
         return ""
-    spread = f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else " (one)"
-    return f"{100 * statistics.fmean(values):+.1f}{spread}"
+    spread = f" ± {METRICS['AP'].text(statistics.stdev(values))}" if len(values) > 1 else " (one)"
+    return f"{METRICS['AP'].difference(statistics.fmean(values))}{spread}"
 
 
-def _mean(values: Iterable[float | None]) -> float | None:
+def _mean(values: Iterable[float | None]) -> float:
+    """Of the values that there are; nan where there is none."""
     known = [value for value in values if value is not None and math.isfinite(value)]
-    return statistics.fmean(known) if known else None
-
-
-def _number(value: float | None, factor: float, digits: int) -> str:
-    return "" if value is None else f"{value * factor:.{digits}f}"
+    return statistics.fmean(known) if known else math.nan
 
 
 def print_noise_floor(differences: Sequence[float]) -> None:
     """What an A/A row says."""
     if differences:
-        each = ", ".join(f"{100 * d:+.1f}" for d in differences)
+        each = ", ".join(map(METRICS["AP"].difference, differences))
         console().print(f"noise floor: the same row with other seeds differs by {each} AP")
 
 
-def print_warnings(results: Sequence[tuple[PlannedJob, Result]]) -> None:
+def print_warnings(results: Results) -> None:
     """What a reader of the table must know: images that could not be read, curves that still rise."""
     lost = max((result.metrics.get("unreadable_images", 0) for _, result in results), default=0)
     if lost:
@@ -272,8 +205,8 @@ def print_warnings(results: Sequence[tuple[PlannedJob, Result]]) -> None:
     rising = sum(abs(gain) >= FLAT for gain in gains)
     if rising:
         console().print(
-            f"{rising} of {len(gains)} curves still move by {100 * FLAT:.1f} AP or more in the last quarter, "
-            f"at most {100 * max(gains, key=abs):+.1f}: longer runs may order these rows otherwise"
+            f"{rising} of {len(gains)} curves still move by {METRICS['AP'].text(FLAT)} AP or more in the last quarter, "
+            f"at most {METRICS['AP'].difference(max(gains, key=abs))}: longer runs may order these rows otherwise"
         )
 
 
@@ -284,28 +217,26 @@ def print_verdicts(judged: Sequence[ClaimResult]) -> None:
     """One line per claim."""
     screen = console()
     for judgement in judged:
-        claim, decision = judgement.claim, judgement.decision
-        screen.print(Text.assemble(f"{claim.id} ", _verdict(judgement), f": {claim.text}: {decision.reason}"))
+        claim = judgement.claim
+        screen.print(Text.assemble(f"{claim.id} ", _verdict(judgement), f": {claim.text}: {judgement.reason}"))
 
 
 def _verdict(judgement: ClaimResult) -> Text:
-    state = str(judgement.decision.state)
+    state = str(judgement.verdict)
     return Text(state, VERDICT_COLOURS[state])
 
 
-def summary_text(
-    study: Study, setting: StudyProtocol, results: Sequence[tuple[PlannedJob, Result]], judged: Sequence[ClaimResult]
-) -> str:
-    """Question, means per row and verdicts in Markdown: what the record says of a study under a setting."""
-    names = (*QUALITY, "NME", "gflops")
+def summary_text(run: StudyRun, results: Results, judged: Sequence[ClaimResult]) -> str:
+    """Question, means per row and verdicts in Markdown: what the record says of a study under a protocol."""
+    names = [metric.name for metric in metrics_at(Place.MLFLOW)]
     lines = [["row", "n", *names], ["---"] * (2 + len(names))]
-    for row in study.rows:
-        mine = [result.metrics for cell, result in results if cell.row == row.label]
+    for row in run.study.rows:
+        mine = [result.metrics for one, result in results if one.row == row.label]
         means = [_mean(metrics.get(name) for metrics in mine) for name in names]
-        lines.append([row.label, str(len(mine)), *("" if mean is None else f"{mean:.4g}" for mean in means)])
-    claims = [f"- {j.claim.id} **{j.decision.state}**: {j.claim.text}: {j.decision.reason}" for j in judged]
+        lines.append([row.label, str(len(mine)), *("" if math.isnan(mean) else f"{mean:.4g}" for mean in means)])
+    claims = [f"- {j.claim.id} **{j.verdict}**: {j.claim.text}: {j.reason}" for j in judged]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n\n".join([study.question, f"`{setting.name}`: {setting.about}.", table, "\n".join(claims)])
+    return "\n\n".join([run.study.question, f"`{run.protocol.name}`: {run.protocol.about}.", table, "\n".join(claims)])
 
 
 def print_looks(found: SequentialState) -> None:
@@ -315,20 +246,20 @@ def print_looks(found: SequentialState) -> None:
 
 def print_replay(found: Replay) -> None:
     """A finished study beside the same one until decided."""
-    runs = Counter(cell.row for cell in found.course.cells)
+    runs = Counter(one.row for one in found.shorter.planned)
     out = Table("claim", "all seeds, one look", "until decided", "runs of its rows", header_style="dim")
-    for whole, shorter in zip(found.claims, found.course.claims, strict=True):
+    for whole, shorter in zip(found.claims, found.shorter.claims, strict=True):
         claim = whole.claim
         used = f"{runs[claim.row]} and {runs[claim.than]}"
         out.add_row(Text(f"{claim.id} {claim.text}"), _verdict(whole), _verdict(shorter), used)
     console().print(out)
-    pairs = [(a.decision.state, b.decision.state) for a, b in zip(found.claims, found.course.claims, strict=True)]
+    pairs = [(a.verdict, b.verdict) for a, b in zip(found.claims, found.shorter.claims, strict=True)]
     same = sum(a is b for a, b in pairs)
     turned = sum(a is not b and "open" not in (a, b) for a, b in pairs)
-    saved = found.jobs - found.course.jobs
+    saved = found.jobs - found.shorter.jobs
     say(
-        f"until decided: {found.course.jobs} of {found.jobs} jobs, {saved} saved ({100 * saved / found.jobs:.0f} %); "
-        f"{same} of {len(pairs)} verdicts the same, {turned} the opposite; {found.course.ends}"
+        f"until decided: {found.shorter.jobs} of {found.jobs} jobs, {saved} saved ({100 * saved / found.jobs:.0f} %); "
+        f"{same} of {len(pairs)} verdicts the same, {turned} the opposite; {found.shorter.ends}"
     )
 
 

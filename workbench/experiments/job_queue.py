@@ -1,8 +1,10 @@
-"""The ledger: which job of a plan has been claimed, by whom, and how it ended. The only file that knows Optuna.
+"""The job queue: which jobs wait, who runs which, and how they ended. The only file that knows Optuna.
 
-HOME/optuna.db            one Optuna study per study and setting
-HOME/plan.lock            held while the plan is put in
-HOME/jobs/KEY/            the job's folder (see `run`), and here also
+A queued job is the job itself, as JSON: whoever takes it needs neither the study nor the plan that it came from.
+
+HOME/optuna.db            one Optuna study per plan
+HOME/plan.lock            held while jobs are put in
+HOME/jobs/KEY/            the job's folder (see `training.run`), and here also
     progress.json         what the running job last said
     error.txt             the traceback of the last failure
 """
@@ -11,15 +13,15 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import socket
 import sqlite3
 import traceback
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,32 +32,70 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy import event
 
 from workbench.core.errors import Refused, one_line
-from workbench.core.files import locked
-from workbench.experiments.console import JobState, QueueEntry
-from workbench.experiments.plan import StudyRun
+from workbench.core.files import locked, locked_folder, write_whole
+from workbench.core.spec import Spec, from_dict
+from workbench.models.catalog import spec_types
+from workbench.models.job import Job
 from workbench.study import PlannedJob
-from workbench.training.run import Progress, Result
+from workbench.training.record import Progress, Result, is_complete, job_folder, read_result
 
 LIMIT = 3  # failures after which a key is left alone until `retry`
 GRACE = 10.0  # seconds in which a worker that has claimed a trial says who it is
 HEARTBEAT = 60  # seconds; silence of four of them ends a trial whose owner can not be seen from here
+RESET = "forgiven"  # what stores of old call the failures that count no more
 NETWORK = {"nfs", "nfs4", "cifs", "smbfs", "smb3", "afs", "ncpfs", "9p", "lustre", "ceph", "glusterfs", "beegfs"}
 
 
-class JobQueue:
-    """The trials of one plan. A trial carries its job's key, its owner and its outcome as user attributes.
+# How a worker trains a job and tells of its progress.
+Train = Callable[[Job, Callable[[Progress], None]], Result]
 
-    Optuna's states are fewer than ours: a failed trial without the outcome "failed" or "infeasible" was killed.
+
+class JobState(StrEnum):
+    """Where a job stands. Failed: it raised. Killed: its process ended. Infeasible: it was refused."""
+
+    PLANNED = "planned"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    KILLED = "killed"
+    INFEASIBLE = "infeasible"
+
+
+@dataclass(frozen=True)
+class QueueEntry:
+    """What the queue says of a job.
+
+    Fields:
+        failures: that count towards the limit; killed: how often its process was killed since this command began;
+            ended: attempts that ended without a result, one way or another.
+        note: the last error in one line; owner: host, process and start of the process at work on it.
+        queued: it waits for a worker.
     """
 
-    def __init__(self, order: StudyRun) -> None:
-        self.order = order
-        self.home = order.home
+    state: JobState
+    failures: int = 0
+    killed: int = 0
+    ended: int = 0
+    note: str = ""
+    owner: str = ""
+    queued: bool = False
+
+
+class JobQueue:
+    """The queue of one plan. Each attempt at a job is a trial: job, key, owner and outcome are its user attributes.
+
+    Optuna's states are fewer than ours: a failed trial without the outcome "failed" or "infeasible" was killed.
+    Earlier versions queued the address of a job in its study; such trials are passed over, their results count.
+    """
+
+    def __init__(self, home: Path, name: str) -> None:
+        """`name` is that of the plan; a queue that is not there is made."""
+        self.home = home
         optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-        with locked(self.home / "plan.lock"):
+        with locked(home / "plan.lock"):
             self.study = optuna.create_study(
-                storage=_storage(self.home / "optuna.db"),
-                study_name=order.name,
+                storage=_storage(home / "optuna.db"),
+                study_name=name,
                 direction="maximize",
                 sampler=optuna.samplers.RandomSampler(),
                 load_if_exists=True,
@@ -68,11 +108,11 @@ class JobQueue:
     def waiting(self) -> bool:
         return bool(self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
-    def work(self) -> None:
-        """Does what waits, one job after the other, until nothing does."""
+    def work(self, train: Train) -> None:
+        """Does the jobs that wait, one after the other, until none does."""
         while self.waiting():
             # in `optimize`, not ask and tell: only there does a trial send heartbeats
-            self.study.optimize(partial(_run_trial, self.order), n_trials=1, catch=(Exception,))
+            self.study.optimize(partial(_run_trial, self.home, train), n_trials=1, catch=(Exception,))
 
     def entries(self, keys: Iterable[str]) -> dict[str, QueueEntry]:
         """Where each key stands. Reads only."""
@@ -82,18 +122,18 @@ class JobQueue:
         found: dict[str, list[FrozenTrial]] = defaultdict(list)
         for trial in trials:
             found[trial.user_attrs.get("key", "")].append(trial)
-        forgiven = self.study.user_attrs.get("forgiven", {})
-        return {key: self._entry(key, found[key], forgiven.get(key, -1)) for key in keys}
+        reset = self.study.user_attrs.get(RESET, {})
+        return {key: self._entry(key, found[key], reset.get(key, -1)) for key in keys}
 
-    def _entry(self, key: str, trials: list[FrozenTrial], forgiven: int) -> QueueEntry:
+    def _entry(self, key: str, trials: list[FrozenTrial], reset: int) -> QueueEntry:
         running = [t for t in trials if self._runs(t)]
         owner = running[0].user_attrs.get("owner", "") if running else ""
-        ended = [t for t in trials if t.state is TrialState.FAIL and t.number > forgiven]
+        ended = [t for t in trials if t.state is TrialState.FAIL and t.number > reset]
         outcomes = [t.user_attrs.get("outcome", "killed") for t in ended]
         killed = sum(t.number >= self._first and "outcome" not in t.user_attrs for t in ended)
         note = str(ended[-1].user_attrs.get("note", "its process was killed")) if ended else ""
-        queued = any(t.state is TrialState.WAITING for t in trials)
-        if (self.order.folder(key) / "result.json").exists():
+        queued = any(t.state is TrialState.WAITING and "job" in t.user_attrs for t in trials)
+        if self._complete(key):
             state, queued = JobState.COMPLETE, False
         elif running:
             state = JobState.RUNNING
@@ -102,7 +142,7 @@ class JobQueue:
         elif ended and not queued:
             state = JobState(outcomes[-1])
         elif any(t.state is TrialState.RUNNING for t in trials):
-            state = JobState.KILLED  # its owner is dead, the ledger does not know yet
+            state = JobState.KILLED  # its owner is dead, the queue does not know yet
         else:
             state = JobState.PLANNED
         return QueueEntry(state, outcomes.count("failed"), killed, len(ended), note, owner, queued)
@@ -111,23 +151,28 @@ class JobQueue:
         """Also when the heartbeat was missed (a suspended laptop) but the owner is at work on this very job."""
         owner = trial.user_attrs.get("owner")
         if trial.state is TrialState.RUNNING:
-            return _alive(owner) if owner else _just_started(trial)
+            return alive(owner) if owner else _just_started(trial)
         lost = trial.state is TrialState.FAIL and "outcome" not in trial.user_attrs
-        return lost and owner is not None and _alive(owner) and self._current(trial, owner)
+        return lost and owner is not None and alive(owner) and self._current(trial, owner)
 
     def _current(self, trial: FrozenTrial, owner: str) -> bool:
         try:
-            return (self.order.folder(trial.user_attrs["key"]) / "owner").read_text(
-                "utf-8"
-            ) == f"{owner} {trial.number}"
+            file = job_folder(self.home, trial.user_attrs["key"]) / "owner"
+            return file.read_text("utf-8") == f"{owner} {trial.number}"
         except OSError:
             return False
 
+    def _complete(self, key: str) -> bool:
+        return is_complete(job_folder(self.home, key))
+
     def fill(self, plan: Mapping[str, PlannedJob]) -> dict[str, QueueEntry]:
-        """Buries the dead and puts in what is due. One process at a time, so that no key stands in the ledger twice."""
+        """Marks jobs whose worker died, then queues every job that is due. `plan` has the planned jobs by key.
+
+        One process at a time, so that no job is queued twice.
+        """
         with locked(self.home / "plan.lock"):
             trials = self.trials()
-            if self._bury(trials):
+            if self._mark_dead(trials):
                 trials = self.trials()
             entries = self._entries(plan, trials)
             due = [key for key, entry in entries.items() if _due(entry)]
@@ -136,35 +181,35 @@ class JobQueue:
             self._note_complete([plan[k] for k, e in entries.items() if e.state is JobState.COMPLETE], trials)
             return self.entries(plan) if due else entries
 
-    def settle(self, cells: Sequence[PlannedJob]) -> dict[str, QueueEntry]:
-        """The entries after the workers have gone."""
+    def final_entries(self, keys: Iterable[str]) -> dict[str, QueueEntry]:
+        """Where each key stands after the workers have gone."""
         with locked(self.home / "plan.lock"):
-            self._bury(self.trials())
-        return self.entries({cell.job.key for cell in cells})
+            self._mark_dead(self.trials())
+        return self.entries(keys)
 
-    def forgive(self, keys: set[str]) -> int:
+    def reset_failures(self, keys: Iterable[str]) -> int:
         """Failures so far count no more. Gives the number of keys that had any."""
         entries = self.entries(keys)
         stuck = {key for key, entry in entries.items() if entry.state in (JobState.FAILED, JobState.INFEASIBLE)}
         last = len(self.trials())
-        self.study.set_user_attr("forgiven", self.study.user_attrs.get("forgiven", {}) | dict.fromkeys(stuck, last))
+        self.study.set_user_attr(RESET, self.study.user_attrs.get(RESET, {}) | dict.fromkeys(stuck, last))
         return len(stuck)
 
-    def _bury(self, trials: Iterable[FrozenTrial]) -> bool:
+    def _mark_dead(self, trials: Iterable[FrozenTrial]) -> bool:
         """Marks the running trials of dead owners. Whether there were any."""
         dead = [t for t in trials if t.state is TrialState.RUNNING and not self._runs(t)]
         for trial in dead:
             self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
         return bool(dead)
 
-    def _note_complete(self, cells: Sequence[PlannedJob], trials: Iterable[FrozenTrial]) -> None:
-        """Jobs whose folder is complete and of which the ledger knows nothing, or only that they were killed."""
+    def _note_complete(self, planned: Iterable[PlannedJob], trials: Iterable[FrozenTrial]) -> None:
+        """Notes jobs whose folder is complete and of which the queue knows nothing, or only that they were killed."""
         done = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING)
         known = {t.user_attrs.get("key") for t in trials if t.state in done}
-        for cell in cells:
-            if cell.job.key not in known:
-                value = _value(self.order.result(cell.job.key))
-                attributes = _attributes(cell) | {"outcome": "complete", "note": "found"}
+        for one in planned:
+            if one.job.key not in known:
+                value = _value(read_result(job_folder(self.home, one.job.key)))
+                attributes = _attributes(one) | {"outcome": "complete", "note": "found"}
                 state = TrialState.COMPLETE
                 self.study.add_trial(optuna.trial.create_trial(state=state, value=value, user_attrs=attributes))
 
@@ -174,12 +219,13 @@ def _due(entry: QueueEntry) -> bool:
     return open_ and entry.failures < LIMIT and entry.killed < LIMIT
 
 
-def _attributes(cell: PlannedJob) -> dict[str, Any]:
-    return {"key": cell.job.key, "row": cell.row, "seed": cell.seed, "trunk": cell.trunk}
+def _attributes(one: PlannedJob) -> dict[str, Any]:
+    """The job itself; row, seed and trunk are for people who read the store."""
+    return {"key": one.job.key, "row": one.row, "seed": one.seed, "trunk": one.trunk, "job": one.job.to_dict()}
 
 
 def _value(result: Result) -> float:
-    """What the ledger maximises; Optuna takes no nan."""
+    """What Optuna records as the trial's value; it takes no nan."""
     ap = float(result.metrics.get("AP", 0.0))
     return ap if math.isfinite(ap) else 0.0
 
@@ -190,7 +236,7 @@ def _storage(path: Path) -> optuna.storages.RDBStorage:
     Raises:
         Refused: the folder is on a network file system, where SQLite's locks do not hold.
     """
-    if (kind := _file_system(path.parent)) in NETWORK:
+    if (kind := file_system(path.parent)) in NETWORK:
         raise Refused(
             f"WORKBENCH_HOME {path.parent} is on {kind}, a network file system, where SQLite loses data: "
             "set WORKBENCH_HOME to a folder on a local disk"
@@ -218,25 +264,25 @@ def _connected(connection: Any, _: Any) -> None:
 
 
 def _begin(connection: Any) -> None:
-    """Looking and claiming are one step: by default SQLite locks at the first write, after the look, and two workers
-    that look at the same time both take the trial."""
+    """Reading and taking are one step: by default SQLite locks at the first write, after the read, and two workers
+    that read at the same time both take the trial."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _file_system(folder: Path) -> str:
+def file_system(folder: Path) -> str:
     """Type of the file system that holds a folder."""
     folder = folder.resolve()
     mounts = [p for p in psutil.disk_partitions(all=True) if folder.is_relative_to(p.mountpoint)]
     return max(mounts, key=lambda p: len(p.mountpoint)).fstype.lower() if mounts else ""
 
 
-def _owner_id() -> str:
+def owner_id() -> str:
     """Host, process and its start: a number that the system gives away again is not mistaken for its last bearer."""
     process = psutil.Process()
     return f"{socket.gethostname()} {process.pid} {process.create_time():.2f}"
 
 
-def _alive(owner: str) -> bool:
+def alive(owner: str) -> bool:
     """Whether a process still is. Of other hosts only the heartbeat knows."""
     host, pid, born = owner.rsplit(" ", 2)
     if host != socket.gethostname():
@@ -256,18 +302,17 @@ def _just_started(trial: FrozenTrial) -> bool:
 # ------------------------------------------------------------------------------------------------------------ trials
 
 
-def _run_trial(order: StudyRun, trial: Trial) -> float:
+def _run_trial(home: Path, train: Train, trial: Trial) -> float:
     """One job, and how it ended."""
-    cell = _cell(order, trial.user_attrs)
-    if cell is None:
-        raise optuna.TrialPruned("the plan has changed, or another worker was faster")
-    folder, owner = order.folder(cell.job.key), _owner_id()
-    folder.mkdir(parents=True, exist_ok=True)
+    key = trial.user_attrs.get("key")
+    if key is None or "job" not in trial.user_attrs:
+        raise optuna.TrialPruned("no job: another worker was faster, or an earlier version queued it")
+    folder, owner = job_folder(home, key), owner_id()
     trial.set_user_attr("owner", owner)
-    with locked(folder / "lock"):  # the same job may stand in the plan of another study
+    with locked_folder(folder):  # the same job may be in the queue of another plan
         (folder / "owner").write_text(f"{owner} {trial.number}", "utf-8")
         try:
-            result = order.train(cell.job, order.machine, folder, order.data, partial(_tell, folder))
+            result = train(_queued_job(trial.user_attrs), partial(_write_progress, folder))
         except Exception as error:
             (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
             trial.set_user_attr("note", one_line(error))
@@ -281,15 +326,48 @@ def _run_trial(order: StudyRun, trial: Trial) -> float:
     return _value(result)
 
 
-def _cell(order: StudyRun, attributes: Mapping[str, Any]) -> PlannedJob | None:
-    """The cell that a trial stands for. None: it stands for none, or the study's file has changed since."""
-    if "key" not in attributes:
-        return None
-    cells = order.cells(attributes["seed"] + 1)
-    return next((cell for cell in cells if cell.job.key == attributes["key"]), None)
+def _queued_job(attributes: Mapping[str, Any]) -> Job:
+    """The job that a trial carries.
+
+    Raises:
+        Refused: it was queued by a version that has other components.
+    """
+    job = from_dict(attributes["job"], spec_types())
+    if not isinstance(job, Job) or job.key != attributes["key"]:
+        raise Refused(
+            f"job {attributes['key']} was queued by another version of the workbench, in which it is {job.key}; "
+            "workbench study retry NAME queues it again"
+        )
+    return job
 
 
-def _tell(folder: Path, progress: Progress) -> None:
-    part = folder / f"progress.{os.getpid()}.part"
-    part.write_text(json.dumps(asdict(progress)), "utf-8")
-    os.replace(part, folder / "progress.json")
+def check_queueable(planned: Iterable[PlannedJob]) -> None:
+    """Refuses jobs that a worker can not read from the queue, before any is started.
+
+    Raises:
+        Refused: a component is not one that `workbench components` lists.
+    """
+    known = spec_types()
+    for one in planned:
+        if missing := [cls for cls in _classes(one.job) if known.get(cls.__name__) is not cls]:
+            where = f"{missing[0].__module__}.{missing[0].__qualname__}"
+            raise Refused(
+                f"{one.title}: workers can not find {where}; a component lives in a module of its own below "
+                "workbench/components, or in an installed package that names it in its entry-point group "
+                "workbench.components"
+            )
+
+
+def _classes(spec: Spec) -> Iterator[type[Spec]]:
+    """The class of a spec and of every spec in it."""
+    yield type(spec)
+    for each in fields(spec):
+        value = getattr(spec, each.name)
+        for inner in value if isinstance(value, tuple) else (value,):
+            if isinstance(inner, Spec):
+                yield from _classes(inner)
+
+
+def _write_progress(folder: Path, progress: Progress) -> None:
+    with write_whole(folder / "progress.json", durable=False) as part:
+        part.write_text(json.dumps(asdict(progress)), "utf-8")

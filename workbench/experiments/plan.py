@@ -1,71 +1,178 @@
-"""Order: what a worker process is told. The plan of a study under a setting, and how its jobs are run."""
+"""The run of a study: what is planned, where it lies and what it is called. Made and checked once, handed on whole.
+
+HOME/jobs/KEY/            the folder of a job
+HOME/until/NAME.json      how seeds are added, where the study was last run until decided
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from workbench.experiments import sequential
-from workbench.models.job import Job
+from workbench.core.errors import Refused
+from workbench.core.files import write_whole
+from workbench.data.datasets.folder import dataset_fingerprint
 from workbench.study import PlannedJob, Study, StudyProtocol
-from workbench.training.machine import CPU, Machine
-from workbench.training.run import Progress, Result, read_result, run
+from workbench.training.record import Result, is_complete, job_folder, read_result
 
-TrainJob = Callable[[Job, Machine, Path, Path | None, Callable[[Progress], None]], Result]
+DATA_SET = "protocol.data"
+RESERVED = {"seed": "--seeds N", "protocol.trunk": "--protocol NAME", DATA_SET: "--data FOLDER"}
+READABLE = 80  # characters of the changes that a file's name shows; a digest of all of them follows
 
 
 @dataclass(frozen=True)
 class UntilDecided:
-    """`--until decided`: seeds only for what is open (see `looks`), with at most so many jobs; None is its default."""
+    """`--until decided`: seeds are added while a claim is open, with at most so many jobs; None is twice the first."""
 
     budget: int | None = None
 
 
 @dataclass(frozen=True)
+class SequentialSettings:
+    """Of a study until decided: seeds per row of the first round, and jobs at most (None: twice those of it)."""
+
+    seeds: int
+    budget: int | None = None
+
+
+@dataclass(frozen=True)
 class StudyRun:
-    """What a worker process is told: the plan, and how its jobs are run."""
+    """A study under a protocol, with everything else that a command may say of it.
+
+    Fields:
+        home: the folder that holds jobs, queue and records.
+        data: the folder of the data set; None for the embedded scenes.
+        fingerprint: what jobs call that data set. It is computed from `data`; given alone, it stands for a folder that
+            is not at hand, which is enough to read a record.
+        changes: of every job, by dotted path, components by name.
+        seeds: per row, until decided of the first round; None is the study's own.
+        until: when to stop adding seeds; None adds none.
+
+    Raises:
+        Refused: a change that leads nowhere, has an option of its own, or makes one job of two; frozen trunks that can
+            not serve the study or the data.
+    """
 
     study: Study
-    setting: StudyProtocol
+    protocol: StudyProtocol
     home: Path
-    machine: Machine = CPU
+    _: KW_ONLY
     data: Path | None = None
-    sets: Mapping[str, Any] | None = None
-    train: TrainJob = run
+    fingerprint: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    seeds: int | None = None
+    until: UntilDecided | None = None
+    _planned: dict[int, list[PlannedJob]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        _check_options(self.changes)
+        if self.data is not None and self.protocol.trunks:
+            raise Refused(
+                f"--data {self.data}: protocol {self.protocol.name} stands on frozen trunks of the embedded scenes; "
+                "add a protocol that trains from scratch, such as --protocol smoke or laptop"
+            )
+        if self.data is not None and not self.fingerprint:
+            object.__setattr__(self, "fingerprint", dataset_fingerprint(self.data))
+        plain = self._plan(self.seed_count, {}, f"study {self.study.name} under protocol {self.protocol.name}:")
+        self._planned[self.seed_count] = self._plan(self.seed_count, self.job_changes, "--set")
+        _check_keys(plain, self._planned[self.seed_count], self.changes)
 
     @property
-    def name(self) -> str:
-        """The name of the ledger: other changes by `sets` are another plan."""
-        return sequential.plan_name(self.study, self.setting, self.sets)
+    def seed_count(self) -> int:
+        """Seeds per row, until decided of the first round."""
+        return self.seeds or self.study.seeds_under(self.protocol)
 
-    def cells(self, seeds: int | None = None) -> list[PlannedJob]:
-        return self.study.cells(self.setting, seeds, self.sets)
+    @property
+    def job_changes(self) -> dict[str, Any]:
+        """What is changed of every job: `changes` and the data set."""
+        return {**self.changes, **({DATA_SET: self.fingerprint} if self.fingerprint else {})}
+
+    @cached_property
+    def name(self) -> str:
+        """The plan's name where its queue and its settings are kept. Other changes are another plan."""
+        return "/".join([self.study.name, self.protocol.name, *self._digest()])
+
+    @cached_property
+    def stem(self) -> str:
+        """How the files of its report begin: shorter than 120 characters, the names of study and protocol aside."""
+        said = "_".join(f"{path}={value}" for path, value in sorted(self.job_changes.items()))
+        readable = re.sub(r"[^\w.]+", "-", said, flags=re.ASCII)[:READABLE]
+        return "_".join([self.study.name, self.protocol.name, *([readable] if said else []), *self._digest()])
+
+    def _digest(self) -> list[str]:
+        """Of all changes, in whatever order they are given; empty without any."""
+        changes = sorted(self.job_changes.items())
+        return [hashlib.sha256(repr(changes).encode()).hexdigest()[:8]] if changes else []
+
+    def jobs(self, seeds: int | None = None) -> list[PlannedJob]:
+        """Every job with so many seeds per row; None: as many as were asked for."""
+        count = seeds or self.seed_count
+        if count not in self._planned:
+            self._planned[count] = self._plan(count, self.job_changes, "--set")
+        return list(self._planned[count])
+
+    def _plan(self, seeds: int, changes: Mapping[str, Any], blamed: str) -> list[PlannedJob]:
+        try:
+            return self.study.planned_jobs(self.protocol, seeds, changes)
+        except KeyError as error:
+            raise Refused(f"{blamed} {error.args[0]}") from None
 
     def folder(self, key: str) -> Path:
-        return self.home / "jobs" / key
+        return job_folder(self.home, key)
 
-    def result(self, key: str) -> Result:
-        """Of a complete job."""
-        return read_result(self.folder(key))
+    def complete(self, key: str) -> bool:
+        """Whether the job of this key is done, by this plan or another one."""
+        return is_complete(self.folder(key))
 
-    def find(self, cell: PlannedJob) -> Result | None:
-        """The result of a cell; None: its job is not complete."""
-        key = cell.job.key
-        return self.result(key) if (self.folder(key) / "result.json").exists() else None
+    def result(self, planned: PlannedJob) -> Result | None:
+        """The result of a job; None: it is not complete."""
+        key = planned.job.key
+        return read_result(self.folder(key)) if self.complete(key) else None
 
-    def terms(self, seeds: int | None, until: UntilDecided | None) -> sequential.SequentialSettings | None:
-        """Of a study until decided; it begins with the study's own number of seeds where none is given."""
-        if until is None:
-            return None
-        own = 1 + max(cell.seed for cell in self.cells())
-        return sequential.SequentialSettings(max(sequential.LEAST, own) if seeds is None else seeds, until.budget)
+    @property
+    def _settings_file(self) -> Path:
+        return self.home / "until" / f"{self.name}.json"
 
-    def course(self, terms: sequential.SequentialSettings) -> sequential.SequentialState:
-        return sequential.follow_looks(self.study, self.setting, self.cells, self.find, terms)
+    def write_settings(self, settings: SequentialSettings) -> None:
+        """Keeps how seeds are added, so that whoever reads the results later judges them in the same looks."""
+        with write_whole(self._settings_file) as part:
+            part.write_text(json.dumps(asdict(settings)))
 
-    def asked(self, seeds: int | None, until: UntilDecided | None) -> list[PlannedJob]:
-        """Every cell of the plan; until decided, as far as it follows from what is complete."""
-        terms = self.terms(seeds, until)
-        return self.cells(seeds) if terms is None else self.course(terms).cells
+    def read_settings(self) -> SequentialSettings | None:
+        """How seeds were added; None if the study was never run until decided."""
+        path = self._settings_file
+        return SequentialSettings(**json.loads(path.read_text())) if path.exists() else None
+
+
+def _check_options(changes: Mapping[str, Any]) -> None:
+    """What tells two planned jobs apart can not be changed of all of them."""
+    for path in changes:
+        for taken, option in RESERVED.items():
+            if taken == path or taken.startswith(f"{path}."):
+                raise Refused(f"--set {path}={changes[path]}: {taken} has an option of its own; use {option}")
+
+
+def _check_keys(plain: list[PlannedJob], planned: list[PlannedJob], changes: Mapping[str, Any]) -> None:
+    """Each seed and trunk of a row has a job of its own. Rows share one only where the study declares them equal.
+
+    One run that counts as several would be seeds, trunks or rows that agree because they are the same.
+
+    Args:
+        plain: the jobs without changes, in the same order.
+    """
+    first: dict[str, int] = {}
+    for i, one in enumerate(planned):
+        j = first.setdefault(one.job.key, i)
+        other = planned[j]
+        if j != i and (other.row == one.row or plain[i].job.key != plain[j].job.key):
+            said = ", ".join(f"--set {path}={value}" for path, value in changes.items())
+            raise Refused(
+                f"{said or 'the study'}: {other.title!r} and {one.title!r} would be one job, counted twice; "
+                + ("leave out what makes them equal" if said else "give them something that differs")
+            )

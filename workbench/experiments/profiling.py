@@ -1,4 +1,4 @@
-"""Profiles: the rows of a study counted and timed side by side. Nothing is trained.
+"""Timing studies: the rows of a study counted and timed side by side. Nothing is trained.
 
 HOME/profiles/STUDY_PROTOCOL_N.json     the N-th measurement, from 0, with every round; the last one counts
 reports/data/STUDY_cost.csv             one line per row, at published size; STUDY_cost_claims.csv: what it says
@@ -11,7 +11,6 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
@@ -25,11 +24,14 @@ from torch import Tensor, nn
 from workbench.components.blocks import fused
 from workbench.components.coords.regression import Regression
 from workbench.core.errors import Refused
-from workbench.core.provenance import commit
+from workbench.core.files import write_whole
+from workbench.core.provenance import result_tags
 from workbench.evaluation.intervals import Interval
-from workbench.evaluation.verdicts import Decision, Verdict
+from workbench.evaluation.metrics import METRICS
+from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import console, tracking
 from workbench.experiments.claims import ClaimResult
+from workbench.experiments.plan import StudyRun
 from workbench.inference import cost, timing
 from workbench.inference.latency import TimingTask, as_call, with_batch_statistics, with_persons
 from workbench.inference.timing import Comparison, Patience, paired
@@ -48,7 +50,7 @@ DATA = Path("reports/data")
 
 @dataclass(frozen=True)
 class Reading:
-    """What one line of a profile costs: gflops are 10^9 multiply-adds of one image, ms of every round."""
+    """What one line of a timing study costs: gflops are 10^9 multiply-adds of one image, ms of every round."""
 
     row: str
     persons: int
@@ -60,7 +62,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Measurement:
-    """The readings of a profile, the same index of `ms` being the same round, and the conditions they were made in.
+    """The readings of a timing study, the same index of `ms` being the same round, and their conditions.
 
     `twin` has the times of the first line's network built and timed once more: what they differ by is the instrument's.
     """
@@ -79,53 +81,88 @@ class Measurement:
         return next((reading for reading in self.readings if reading.row == row), None)
 
 
-def run_profile(profile: TimingStudy, setting: StudyProtocol, home: Path, again: bool = False) -> int:
-    """Measures unless that is done, shows the table and the verdicts, and records them. `again`: measures even so."""
-    known = _known(profile, setting, home)
-    if known and not again:
-        found = _read(known[-1])
-    else:
-        found = measure_costs(profile, setting)
-        path = home / "profiles" / f"{profile.name}_{setting.name}_{len(known):03}.json"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(asdict(found), indent=1), encoding="utf-8")
-        _record(profile, setting, home, found, len(known))
-    judged = judge_costs(profile, found)
-    console.console().print(cost_table(profile, found), ", ".join(f"{k} {v}" for k, v in found.conditions.items()))
+@dataclass(frozen=True)
+class TimingRun:
+    """A timing study under a protocol, and the folder that holds its measurements."""
+
+    study: TimingStudy
+    protocol: StudyProtocol
+    home: Path
+
+    def files(self) -> list[Path]:
+        """The measurements so far, oldest first."""
+        name = f"{self.study.name}_{self.protocol.name}"
+        return sorted((self.home / "profiles").glob(f"{name}_[0-9][0-9][0-9].json"))
+
+    def last(self) -> Measurement | None:
+        """The last measurement; None if there is none.
+
+        Raises:
+            Refused: its file can not be read.
+        """
+        files = self.files()
+        return _read(files[-1]) if files else None
+
+    def add(self, found: Measurement) -> int:
+        """Keeps a measurement, its file whole or not at all. Gives its number."""
+        number = len(self.files())
+        path = self.home / "profiles" / f"{self.study.name}_{self.protocol.name}_{number:03}.json"
+        with write_whole(path) as part:
+            part.write_text(json.dumps(asdict(found), indent=1), encoding="utf-8")
+        return number
+
+
+def run_timing(run: TimingRun, again: bool = False) -> int:
+    """Measures unless that is done, shows the table and the verdicts, and records them. `again`: measures even so.
+
+    A measurement that can not be read is said, and made again.
+    """
+    found = None
+    try:
+        found = None if again else run.last()
+    except Refused as error:
+        print(f"{error}; measured again")
+    if found is None:
+        found = measure_costs(run.study, run.protocol)
+        _record(run, found, run.add(found))
+    judged = judge_costs(run.study, found)
+    console.console().print(cost_table(run.study, found), ", ".join(f"{k} {v}" for k, v in found.conditions.items()))
     twice = paired(found.twin, found.readings[0].ms)
     print(f"{TWIN}: {twice.shown(3)} times; by so much may this instrument be wrong")
     console.print_verdicts(judged)
-    if not setting.scale:  # the published networks
-        write_costs(profile, found, judged)
+    if not run.protocol.scale:  # the published networks
+        write_costs(run.study, found, judged)
     return 0
 
 
-def print_measured(profile: TimingStudy, setting: StudyProtocol, home: Path) -> int:
+def print_measured(run: TimingRun) -> int:
     """Says whether there is a measurement: 0 if so, else 1."""
-    known = _known(profile, setting, home)
-    print(f"measured: {known[-1]}" if known else "not measured")
-    return 0 if known else 1
-
-
-def _known(profile: TimingStudy, setting: StudyProtocol, home: Path) -> list[Path]:
-    return sorted((home / "profiles").glob(f"{profile.name}_{setting.name}_[0-9][0-9][0-9].json"))
+    try:
+        found = run.last()
+    except Refused as error:
+        print(f"not measured: {error}; the next run measures again")
+        return 1
+    print(f"measured: {run.files()[-1]}" if found else "not measured")
+    return 0 if found else 1
 
 
 def _read(path: Path) -> Measurement:
-    data = json.loads(path.read_text("utf-8"))
-    if "twin" not in data:
-        raise Refused(f"{path} was measured by an earlier version, without a twin: workbench study retry NAME")
-    readings = (Reading(**{**line, "ms": tuple(line["ms"])}) for line in data["readings"])
-    return Measurement(tuple(readings), data["conditions"], tuple(data["twin"]))
+    """Raises Refused for a file that is cut short, or of a version that did not time the first line twice."""
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        readings = (Reading(**{**line, "ms": tuple(line["ms"])}) for line in data["readings"])
+        return Measurement(tuple(readings), data["conditions"], tuple(data["twin"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise Refused(f"{path} can not be read ({type(error).__name__}: {error})") from None
 
 
 # ------------------------------------------------------------------------------------------------------- measurement
 
 
-def measure_costs(profile: TimingStudy, setting: StudyProtocol) -> Measurement:
+def measure_costs(study: TimingStudy, protocol: StudyProtocol) -> Measurement:
     """Every line. One of more persons than its network has cells is left out, which is said."""
-    size = setting.protocol.size
-    every = [(line, profile.variant(line, setting.scale)) for line in profile.rows]
+    size = protocol.protocol.size
+    every = [(line, study.variant(line, protocol.scale)) for line in study.rows]
     lines = [(line, variant) for line, variant in every if line.persons <= _cells(variant, size)]
     if len(lines) < len(every):
         left_out = [line.label for line, variant in every if line.persons > _cells(variant, size)]
@@ -155,13 +192,8 @@ def _conditions(size: tuple[int, int], found: Comparison) -> dict[str, str]:
     return {
         "size": f"{size[0]} x {size[1]}",
         "rounds": str(found.rounds),
-        "threads": str(found.threads),
-        "precision": "float32",
-        "machine": found.machine,
         "others": f"{found.others:.1f}",  # cores that other processes took
-        "commit": commit(),
-        "torch": torch.__version__,
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        **result_tags(found.machine, found.threads, "float32"),
     }
 
 
@@ -228,28 +260,28 @@ def time_ratio(row: Reading, than: Reading, slack: float = 0.0, level: float = t
     return Interval(mean=found.value, low=found.low / (1 + slack), high=found.high * (1 + slack))
 
 
-def judge_costs(profile: TimingStudy, found: Measurement) -> list[ClaimResult]:
-    """One judgement per claim; its interval is of the ratio, as wide as all timed claims together need it."""
-    timed = sum(claim.metric != "gflops" for claim in profile.claims)
-    return [_judged(claim, found, 1 - (1 - timing.LEVEL) / max(timed, 1)) for claim in profile.claims]
+def judge_costs(study: TimingStudy, found: Measurement) -> list[ClaimResult]:
+    """One result per claim; its interval is of the ratio, as wide as all timed claims together need it."""
+    timed = sum(claim.metric != "gflops" for claim in study.claims)
+    return [_judged(claim, found, 1 - (1 - timing.LEVEL) / max(timed, 1)) for claim in study.claims]
 
 
 def _judged(claim: Cheaper, measured: Measurement, level: float) -> ClaimResult:
     row, than = measured.of(claim.row), measured.of(claim.than)
     limit = f"claimed: at most {claim.times:g} times"
     if row is None or than is None:
-        return ClaimResult(claim, Decision(Verdict.OPEN, f"not measured; {limit}"))
+        return ClaimResult(claim, Verdict.OPEN, f"not measured; {limit}")
     if claim.metric == "gflops":
         counted = row.gflops / than.gflops
         state = Verdict.HOLDS if counted <= claim.times else Verdict.FAILS
-        return ClaimResult(claim, Decision(state, f"counted {counted:.3f} times; {limit}"))
+        return ClaimResult(claim, state, f"counted {counted:.3f} times; {limit}")
     found = time_ratio(row, than, measured.slack, level)
     state = Verdict.HOLDS if found.high <= claim.times else Verdict.FAILS if found.low > claim.times else Verdict.OPEN
     reason = (
         f"{found.mean:.3f} times, {100 * level:.3g} % interval {found.low:.3f} to {found.high:.3f}, {len(row.ms)} "
         f"rounds; {100 * measured.slack:.1f} % to either side is the instrument's own; {limit}"
     )
-    return ClaimResult(claim, Decision(state, reason), found)
+    return ClaimResult(claim, state, reason, found)
 
 
 # ------------------------------------------------------------------------------------------------------------ record
@@ -262,52 +294,53 @@ def _summary(one: Reading, first: Reading) -> dict[str, float]:
     return {**counts, **times, "latency_ratio": against.mean, "ratio_low": against.low, "ratio_high": against.high}
 
 
-def cost_table(profile: TimingStudy, found: Measurement) -> Table:
+def cost_table(study: TimingStudy, found: Measurement) -> Table:
     """Cost of each line."""
-    heads = ("row", "persons", "params, M", "gflops", "ms, median", "p10 to p90", "times the first, 95 % interval")
-    out = Table(*heads, title=f"{profile.name}: cost", header_style="dim", title_justify="left")
+    counted = [METRICS[name] for name in ("params", "gflops", "latency_ms_p50")]
+    costs = [metric.column for metric in counted]
+    heads = ("row", "persons", *costs, "p10 to p90", "times the first, 95 % interval")
+    out = Table(*heads, title=f"{study.name}: cost", header_style="dim", title_justify="left")
     for one in found.readings:
         s = _summary(one, found.readings[0])
         out.add_row(
             Text(one.row),
             f"{one.persons}",
-            f"{s['params'] / 1e6:.2f}",
-            f"{s['gflops']:.3f}",
-            f"{s['latency_ms_p50']:.1f}",
+            *(metric.text(s[metric.name]) for metric in counted),
             f"{s['latency_ms_p10']:.1f} to {s['latency_ms_p90']:.1f}",
             f"{s['latency_ratio']:.3f} [{s['ratio_low']:.3f}, {s['ratio_high']:.3f}]",
         )
     return out
 
 
-def _record(profile: TimingStudy, setting: StudyProtocol, home: Path, found: Measurement, number: int) -> None:
+def _record(run: TimingRun, found: Measurement, number: int) -> None:
     """Into MLflow: one run per line, with the number of the measurement in place of a seed."""
-    rows = {line.label: Row(line.label, line.changes) for line in profile.rows}
-    study = Study(profile.name, profile.question, profile.source, profile.base, tuple(rows.values()))
-    book = tracking.MlflowRecord(home, study, setting)
+    timed, protocol = run.study, run.protocol
+    rows = {line.label: Row(line.label, line.changes) for line in timed.rows}
+    study = Study(timed.name, timed.question, timed.source, timed.base, tuple(rows.values()))
+    record = tracking.MlflowRecord(StudyRun(study, protocol, run.home))
     for one in found.readings:
-        job = Job(variant=study.variant(rows[one.row], setting.scale), protocol=setting.protocol)
+        job = Job(variant=study.variant(rows[one.row], protocol.scale), protocol=protocol.protocol)
         metrics, tags = _summary(one, found.readings[0]), {"way": one.way, **found.conditions}
-        book.record(PlannedJob(one.row, number, "", job), metrics, [], tags, home / "profiles")
+        record.record(PlannedJob(one.row, number, "", job), metrics, [], tags, run.home / "profiles")
 
 
-def write_costs(profile: TimingStudy, found: Measurement, judged: Sequence[ClaimResult]) -> None:
+def write_costs(study: TimingStudy, found: Measurement, judged: Sequence[ClaimResult]) -> None:
     """The files below `reports/data`."""
     DATA.mkdir(parents=True, exist_ok=True)
     more = {"slack": found.slack, **found.conditions}
     lines = (
-        {"study": profile.name, "row": one.row, "way": one.way, **_summary(one, found.readings[0]), **more}
+        {"study": study.name, "row": one.row, "way": one.way, **_summary(one, found.readings[0]), **more}
         for one in found.readings
     )
-    _csv(DATA / f"{profile.name}_cost.csv", lines)
+    _csv(DATA / f"{study.name}_cost.csv", lines)
     claims = (
         {"claim": j.claim.id, "text": j.claim.text, "row": j.claim.row, "than": j.claim.than}
         | {"metric": j.claim.metric, "times": cast(Cheaper, j.claim).times}
-        | {"verdict": str(j.decision.state), "reason": j.decision.reason}
+        | {"verdict": str(j.verdict), "reason": j.reason}
         | {name: None if j.interval is None else getattr(j.interval, name) for name in ("mean", "low", "high")}
         for j in judged
     )
-    _csv(DATA / f"{profile.name}_cost_claims.csv", claims)
+    _csv(DATA / f"{study.name}_cost_claims.csv", claims)
 
 
 def _csv(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:

@@ -1,74 +1,49 @@
-"""Until decided: seeds for the rows that a claim is still open on, in place of as many seeds for all.
+"""Sequential testing: seeds are added until a claim is decided, and only to its rows.
 
-All rows run with the first seeds, at least two. Then comes a look: the claims are judged. Those that are open, and that
-more seeds can decide, get them on both of their rows, and when these have run comes the next look. A claim that has
-been decided stays so.
+All rows run with the first seeds, at least two. Then the claims are judged: that is a look. Those that are open, and
+that more seeds can decide, get them on both of their rows, and when these have run comes the next look. A claim that
+has been decided stays so.
 
-Who looks again and again at numbers with no truth in them, and stops at the first that pleases, is wrong far more often
-than one time in twenty. So there are at most `LOOKS` looks, each at that part of the level: by Bonferroni's inequality
-all of them together are wrong no more often than one look at the whole level. Within a look Holm's correction goes over
+Whoever judges chance numbers again and again, and stops at the first verdict that pleases, is wrong far more often than
+one time in twenty. So there are at most `LOOKS` looks, each at that part of the level: by Bonferroni's inequality all
+of them together are wrong no more often than one look at the whole level. Within a look Holm's correction goes over
 all claims that are not yet decided: as long as none was decided wrongly, every claim without truth is among them.
 
-What has been asked for follows from the results and the terms, which are seeds and jobs. The terms alone are stored, so
-that who reads the results later judges them as they were come by:
-
-    HOME/until/NAME.json      the terms of the last command until decided; NAME: study, setting, digest of changes
+Which jobs are needed follows from the results and the settings alone, so only the settings are stored (see `StudyRun`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import cast
 
 from workbench.core.errors import Refused
-from workbench.evaluation.verdicts import Decision, Verdict
+from workbench.evaluation.verdicts import Verdict
 from workbench.experiments.claims import ClaimResult, Read, Results, judge_claims, resampled_run
-from workbench.study import Better, PlannedJob, Study, StudyProtocol
-from workbench.training.run import Result
+from workbench.experiments.plan import SequentialSettings, StudyRun
+from workbench.study import Better, PlannedJob, StudyProtocol
+from workbench.training.record import Result
 
 LOOKS = 5
 GROWTH = 1.5  # seeds of a look by those of the look before, rounded up: 2, 3, 5, 8, 12
 LEAST = 2  # seeds of the first look: one shows no spread
 
-Plan = Callable[[int], list[PlannedJob]]
 Find = Callable[[PlannedJob], Result | None]
 
 
-@dataclass(frozen=True)
-class SequentialSettings:
-    """Of a study until decided: seeds per row of the first round, and jobs at most (None: twice those of it)."""
-
-    seeds: int
-    budget: int | None = None
-
-
-def plan_name(study: Study, setting: StudyProtocol, sets: Mapping[str, Any] | None = None) -> str:
-    """What a study under a setting is called where results are kept: other changes by `sets` are another plan."""
-    name = f"{study.name}/{setting.name}"
-    if not sets:
-        return name
-    return f"{name}/{hashlib.sha256(repr(sorted(sets.items(), key=lambda pair: pair[0])).encode()).hexdigest()[:8]}"
+def settings_of(run: StudyRun) -> SequentialSettings | None:
+    """How a run adds seeds; None if it adds none. It begins with at least `LEAST` where no number is given."""
+    if run.until is None:
+        return None
+    return SequentialSettings(max(LEAST, run.seed_count) if run.seeds is None else run.seeds, run.until.budget)
 
 
-def write_settings(home: Path, name: str, terms: SequentialSettings) -> None:
-    """Writes down that a study (see `name_of`) is run until decided."""
-    path = home / "until" / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}")
-    part.write_text(json.dumps(asdict(terms)))
-    part.replace(path)
-
-
-def read_settings(home: Path, name: str) -> SequentialSettings | None:
-    """The terms of a study that was run until decided; None if it never was."""
-    path = home / "until" / f"{name}.json"
-    return SequentialSettings(**json.loads(path.read_text())) if path.exists() else None
+def needed_jobs(run: StudyRun) -> list[PlannedJob]:
+    """Every job of a run; until decided, those that follow from what is complete."""
+    settings = settings_of(run)
+    return run.jobs() if settings is None else follow_looks(run, settings).planned
 
 
 @dataclass(frozen=True)
@@ -76,13 +51,13 @@ class SequentialState:
     """How far a study until decided has come.
 
     Fields:
-        cells: every cell asked for so far, round by round; jobs: how many different jobs that is, of `budget`.
-        claims: the judgements in the order of the study, each as its last look left it.
+        planned: every job asked for so far, round by round; jobs: how many different ones that is, of `budget`.
+        claims: a result per claim, in the order of the study, each as its last look left it.
         looks: taken so far.
-        ends: why no more cells are asked for.
+        ends: why no more jobs are asked for.
     """
 
-    cells: list[PlannedJob]
+    planned: list[PlannedJob]
     jobs: int
     budget: int
     claims: list[ClaimResult]
@@ -91,44 +66,41 @@ class SequentialState:
 
 
 def follow_looks(
-    study: Study,
-    setting: StudyProtocol,
-    plan: Plan,
-    find: Find,
-    terms: SequentialSettings,
+    run: StudyRun,
+    settings: SequentialSettings,
     *,
+    find: Find | None = None,
     most: int | None = None,
     read: Read = resampled_run,
 ) -> SequentialState:
-    """Follows the looks as far as there are results for them.
+    """Takes the looks as far as there are results for them.
 
     Args:
-        plan: every cell of the study with so many seeds per row; find: the result of a cell, None if there is none yet.
-        terms: its jobs include those of the first round.
+        settings: its jobs include those of the first round.
+        find: the result of a job, None if there is none yet; without it results are those of the run's folders.
         most: seeds per row at most; None is no limit.
-        read: as `judge.verdicts`.
+        read: as in `judge_claims`.
 
     Raises:
         Refused: a first round of one seed, or one that is above the budget.
     """
-    count = terms.seeds
-    cells = plan(count)
-    room = 2 * _jobs(cells) if terms.budget is None else terms.budget
-    _check(count, _jobs(cells), room)
-    claims = [ClaimResult(claim, Decision(Verdict.OPEN, "no look yet")) for claim in study.claims]
+    count, find = settings.seeds, find or run.result
+    planned = run.jobs(count)
+    budget = 2 * _different(planned) if settings.budget is None else settings.budget
+    _check(count, _different(planned), budget)
+    claims = [ClaimResult(claim, Verdict.OPEN, "no look yet") for claim in run.study.claims]
     for look in range(1, LOOKS + 1):
-        results = [(cell, result) for cell in cells if (result := find(cell)) is not None]
-        if missing := len(cells) - len(results):
-            return SequentialState(
-                cells, _jobs(cells), room, claims, look - 1, f"{missing} of {len(cells)} runs are missing"
-            )
-        claims = _look(claims, setting, results, look, read)
+        results = [(job, result) for job in planned if (result := find(job)) is not None]
+        if missing := len(planned) - len(results):
+            ends = f"{missing} of {len(planned)} runs are missing"
+            return SequentialState(planned, _different(planned), budget, claims, look - 1, ends)
+        claims = _look(claims, run.protocol, results, look, read)
         count = min(math.ceil(GROWTH * count), most or math.inf)
-        more, ends = _next(claims, cells, plan(int(count)), room)
+        more, ends = _next(claims, planned, run.jobs(int(count)), budget)
         if look == LOOKS or not more:
             ends = "the last look has been taken" if more else ends
-            return SequentialState(cells, _jobs(cells), room, claims, look, ends)
-        cells = cells + more
+            return SequentialState(planned, _different(planned), budget, claims, look, ends)
+        planned = planned + more
     raise AssertionError("the last look returns")
 
 
@@ -140,43 +112,43 @@ def _check(seeds: int, jobs: int, budget: int) -> None:
 
 
 def _look(
-    claims: Sequence[ClaimResult], setting: StudyProtocol, results: Results, look: int, read: Read
+    claims: Sequence[ClaimResult], protocol: StudyProtocol, results: Results, look: int, read: Read
 ) -> list[ClaimResult]:
     """The claims after a look. Decided ones are not judged again."""
-    undecided = [cast(Better, one.claim) for one in claims if one.decision.state is Verdict.OPEN]
-    fresh = iter(judge_claims(undecided, setting, results, LOOKS, read))
-    return [_dated(next(fresh), look) if one.decision.state is Verdict.OPEN else one for one in claims]
+    undecided = [cast(Better, one.claim) for one in claims if one.verdict is Verdict.OPEN]
+    fresh = iter(judge_claims(undecided, protocol, results, LOOKS, read))
+    return [_dated(next(fresh), look) if one.verdict is Verdict.OPEN else one for one in claims]
 
 
 def _dated(one: ClaimResult, look: int) -> ClaimResult:
-    return replace(one, decision=Decision(one.decision.state, f"look {look}: {one.decision.reason}"))
+    return replace(one, reason=f"look {look}: {one.reason}")
 
 
 def _next(
-    claims: Sequence[ClaimResult], cells: Sequence[PlannedJob], wish: Sequence[PlannedJob], budget: int
+    claims: Sequence[ClaimResult], planned: Sequence[PlannedJob], wish: Sequence[PlannedJob], budget: int
 ) -> tuple[list[PlannedJob], str]:
-    """The cells of the next round, or none and why. The claim that needs the fewest seeds is served first."""
-    if all(one.decision.state is not Verdict.OPEN for one in claims):
+    """The jobs of the next round, or none and why. The claim that needs the fewest seeds is served first."""
+    if all(one.verdict is not Verdict.OPEN for one in claims):
         return [], "every claim is decided"
     helped = sorted((one for one in claims if one.wanted is not None), key=lambda one: one.wanted or 0)
     if not helped:
         return [], "more seeds do not decide what is open"
-    have = {(cell.row, cell.seed, cell.trunk) for cell in cells}
-    new = [cell for cell in wish if (cell.row, cell.seed, cell.trunk) not in have]
+    have = {(job.row, job.seed, job.trunk) for job in planned}
+    new = [job for job in wish if (job.row, job.seed, job.trunk) not in have]
     rows: set[str] = set()
     for one in helped:
         wider = rows | {one.claim.row, one.claim.than}
-        if _jobs([*cells, *(cell for cell in new if cell.row in wider)]) <= budget:
+        if _different([*planned, *(job for job in new if job.row in wider)]) <= budget:
             rows = wider
-    more = [cell for cell in new if cell.row in rows]
+    more = [job for job in new if job.row in rows]
     if rows or not new:
         return more, "no more seeds are on record"
     return [], f"another round is above the budget of {budget} jobs"
 
 
-def _jobs(cells: Sequence[PlannedJob]) -> int:
-    """Different ones: rows may share a job."""
-    return len({cell.job.key for cell in cells})
+def _different(planned: Sequence[PlannedJob]) -> int:
+    """How many different ones: rows may share a job."""
+    return len({one.job.key for one in planned})
 
 
 @dataclass(frozen=True)
@@ -185,31 +157,33 @@ class Replay:
 
     Fields:
         jobs, claims: of the study as it was run, judged in one look.
-        course: the same until decided, from `LEAST` seeds on and on nothing but the recorded runs.
+        shorter: the same until decided, from `LEAST` seeds on and on nothing but the recorded runs.
     """
 
     jobs: int
     claims: list[ClaimResult]
-    course: SequentialState
+    shorter: SequentialState
 
 
-def replay_looks(
-    study: Study, setting: StudyProtocol, plan: Plan, find: Find, seeds: int, read: Read = resampled_run
-) -> Replay:
-    """What until decided would have saved of a study that has been run with so many seeds.
+def replay_looks(run: StudyRun, *, find: Find | None = None, read: Read = resampled_run) -> Replay:
+    """What until decided would have saved of a study that has been run with all its seeds.
+
+    Args:
+        find, read: as in `follow_looks`.
 
     Raises:
         Refused: there are no seeds to save, or runs are missing.
     """
+    seeds = run.seed_count
     if seeds <= LEAST:
         raise Refused(
             f"{seeds} seeds per row: until decided begins with {LEAST}, so nothing can be saved; "
             f"run the study with --seeds {LEAST + 1} or more and replay that"
         )
-    cells = plan(seeds)
-    results = [(cell, result) for cell in cells if (result := find(cell)) is not None]
-    if len(results) < len(cells):
-        raise Refused(f"{len(results)} of {len(cells)} runs are complete: only a finished study can be replayed")
-    whole = judge_claims(study.claims, setting, results, 1, read)
-    shorter = follow_looks(study, setting, plan, find, SequentialSettings(LEAST, _jobs(cells)), most=seeds, read=read)
-    return Replay(_jobs(cells), whole, shorter)
+    planned, find = run.jobs(), find or run.result
+    results = [(job, result) for job in planned if (result := find(job)) is not None]
+    if len(results) < len(planned):
+        raise Refused(f"{len(results)} of {len(planned)} runs are complete: only a finished study can be replayed")
+    whole = judge_claims(run.study.claims, run.protocol, results, 1, read)
+    settings = SequentialSettings(LEAST, _different(planned))
+    return Replay(_different(planned), whole, follow_looks(run, settings, find=find, most=seeds, read=read))

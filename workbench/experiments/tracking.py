@@ -1,4 +1,4 @@
-"""The record in MLflow: one experiment per study, one parent run per setting, one child run per row, seed and trunk.
+"""The record in MLflow: one experiment per study, one parent run per protocol, one child run per row, seed and trunk.
 
 Written by the process that runs the study, after a job is complete, from the job's folder. What is recorded already is
 found by its identity and left as it is, so recording again does nothing.
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.files import locked
+from workbench.evaluation.metrics import Place, metrics_at
 
 # read when mlflow is imported
 QUIET = {
@@ -37,15 +38,14 @@ ARTIFACTS = (
 CHUNK = 1_000  # metrics in a batch: MLflow's limit
 VALUE = 500  # characters of a parameter
 VIEW = "workbench"  # the key of the saved view
-COLUMNS = ("AP", "mOKS", "NME", "gflops", "latency_ms_p50", "params")
 NOTE = 8_000  # characters of a description: MLflow's limit for a tag
-SHOWN = ("AP", "AP50", "AP75", "AR", "mOKS", "NME", "params", "gflops", "latency_ms_p50", "latency_ms_p90")
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-    from workbench.study import PlannedJob, Study, StudyProtocol  # and with it torch, which takes seconds
+    from workbench.experiments.plan import StudyRun  # and with it torch, which takes seconds
+    from workbench.study import PlannedJob, Study, StudyProtocol
 
 
 def _client(home: Path) -> MlflowClient:
@@ -61,18 +61,17 @@ def _client(home: Path) -> MlflowClient:
 
 
 class MlflowRecord:
-    """The record of a study under a setting. Opened with the first entry."""
+    """The record of a run of a study; other changes have a page of their own. Opened with the first entry."""
 
-    def __init__(self, home: Path, study: Study, setting: StudyProtocol, sets: Mapping[str, Any] | None = None) -> None:
-        """`sets` are changes of every job, as `Study.cells` takes them; they have a page of their own."""
-        self._home, self._study, self._setting = home, study, setting
-        self._changes = ", ".join(f"{path}={value}" for path, value in sorted((sets or {}).items())) or "none"
-        self._factors = varying(study, setting)
+    def __init__(self, run: StudyRun) -> None:
+        self._home, self._study, self._protocol = run.home, run.study, run.protocol
+        self._changes = ", ".join(f"{path}={value}" for path, value in sorted(run.job_changes.items())) or "none"
+        self._factors = varying(run.study, run.protocol)
         self._opened: tuple[MlflowClient, str, str] | None = None
 
     def record(
         self,
-        cell: PlannedJob,
+        planned: PlannedJob,
         metrics: Mapping[str, float],
         curve: Sequence[Mapping[str, float]],
         tags: Mapping[str, str],
@@ -80,7 +79,7 @@ class MlflowRecord:
     ) -> str:
         """Records a complete job once, and gives the run's id.
 
-        A run of the same cell and job that a killed process left unfinished is thrown away and made again.
+        A run of the same row, seed, trunk and job that a killed process left unfinished is thrown away and made again.
 
         Args:
             metrics: final numbers.
@@ -90,19 +89,19 @@ class MlflowRecord:
         """
         with locked(self._home / "mlflow.lock"):
             client, experiment, parent = self._open()
-            identity = self._identity(cell)
+            identity = self._identity(planned)
             for run in _find(client, experiment, identity):
                 if run.info.status == "FINISHED":
                     return run.info.run_id
                 client.delete_run(run.info.run_id)
-            name = f"{cell.row} #{cell.seed}" + f" {cell.trunk}" * bool(cell.trunk)
-            parameters = self._parameters(cell)
+            name = f"{planned.row} #{planned.seed}" + f" {planned.trunk}" * bool(planned.trunk)
+            parameters = self._parameters(planned)
             labels = {
                 "mlflow.parentRunId": parent,
-                "mlflow.note.content": self._note(cell, parameters, metrics),
+                "mlflow.note.content": self._note(planned, parameters, metrics),
                 **tags,
             }
-            labels |= {"row": cell.row, "seed": str(cell.seed), "trunk": cell.trunk or "none"}
+            labels |= {"row": planned.row, "seed": str(planned.seed), "trunk": planned.trunk or "none"}
             labels |= {**self._about(), **identity}
             run_id = client.create_run(experiment, tags=labels, run_name=name).info.run_id
             _log(client, run_id, parameters, metrics, curve)
@@ -110,18 +109,18 @@ class MlflowRecord:
                 if (folder / file).exists():
                     client.log_artifact(run_id, str(folder / file))
             if not (folder / "job.json").exists():
-                client.log_text(run_id, json.dumps(cell.job.to_dict(defaults=True), indent=1), "job.json")
+                client.log_text(run_id, json.dumps(planned.job.to_dict(defaults=True), indent=1), "job.json")
             client.set_terminated(run_id)
             return run_id
 
     def summarise(self, text: str) -> None:
-        """What the setting's own page says, in Markdown."""
+        """Writes the text of the protocol's own page, in Markdown."""
         with locked(self._home / "mlflow.lock"):
             client, _, parent = self._open()
             client.set_tag(parent, "mlflow.note.content", text[:NOTE])
 
     def attach(self, files: Sequence[Path]) -> None:
-        """Files of a report, to the setting's own page."""
+        """Adds files of a report to the protocol's own page."""
         with locked(self._home / "mlflow.lock"):
             client, _, parent = self._open()
             for file in files:
@@ -135,11 +134,11 @@ class MlflowRecord:
         return self._opened
 
     def _parent(self, client: MlflowClient, experiment: str) -> str:
-        identity = {"workbench.role": "setting", "protocol": self._setting.name, "changes": self._changes}
+        identity = {"workbench.role": "setting", "protocol": self._protocol.name, "changes": self._changes}
         for run in _find(client, experiment, identity):
             return run.info.run_id
-        about = {"mlflow.note.content": self._setting.about, "question": self._study.question}
-        name = self._setting.name + (f", {self._changes}" if self._changes != "none" else "")
+        about = {"mlflow.note.content": self._protocol.about, "question": self._study.question}
+        name = self._protocol.name + (f", {self._changes}" if self._changes != "none" else "")
         run = client.create_run(experiment, tags={**about, **self._about(), **identity}, run_name=name)
         # It holds nothing that could be half written: ended at once, no kill can leave it running.
         client.set_terminated(run.info.run_id)
@@ -147,35 +146,36 @@ class MlflowRecord:
 
     def _about(self) -> dict[str, str]:
         """Repeated on every run, because a filter hides parents."""
-        about = {"study": self._study.name, "protocol": self._setting.name, "source": self._study.source}
+        about = {"study": self._study.name, "protocol": self._protocol.name, "source": self._study.source}
         return {**about, "changes": self._changes}
 
-    def _identity(self, cell: PlannedJob) -> dict[str, str]:
+    def _identity(self, planned: PlannedJob) -> dict[str, str]:
+        """By what a run is found again. The names of the tags are those that stores of old have."""
         return {
             "workbench.role": "job",
-            "workbench.cell": f"{cell.row}|{cell.seed}|{cell.trunk}",
-            "protocol": self._setting.name,
-            "job": cell.job.key,
+            "workbench.cell": f"{planned.row}|{planned.seed}|{planned.trunk}",
+            "protocol": self._protocol.name,
+            "job": planned.job.key,
         }
 
-    def _note(self, cell: PlannedJob, parameters: Mapping[str, str], metrics: Mapping[str, float]) -> str:
+    def _note(self, planned: PlannedJob, parameters: Mapping[str, str], metrics: Mapping[str, float]) -> str:
         """The description of a run: what was asked, what this run is, and what came out."""
-        where = f", on trunk {cell.trunk}" if cell.trunk else ""
+        where = f", on trunk {planned.trunk}" if planned.trunk else ""
         factors = {path: value for path, value in parameters.items() if path not in ("row", "seed", "trunk")}
         lines = [
             self._study.question,
-            f"**{cell.row}**, seed {cell.seed}{where}. Protocol `{self._setting.name}`: {self._setting.about}.",
-            _columns({name: metrics[name] for name in SHOWN if name in metrics}),
+            f"**{planned.row}**, seed {planned.seed}{where}. Protocol `{self._protocol.name}`: {self._protocol.about}.",
+            _columns({m.name: metrics[m.name] for m in metrics_at(Place.MLFLOW) if m.name in metrics}),
             "What the rows differ in, and what it is here:",
             "\n".join(["| | |", "|---|---|", *(f"| {path} | {value} |" for path, value in factors.items())]),
         ]
         return "\n\n".join(lines)[:NOTE]
 
-    def _parameters(self, cell: PlannedJob) -> dict[str, str]:
+    def _parameters(self, planned: PlannedJob) -> dict[str, str]:
         """The row's name and every factor in which the rows differ."""
-        values = dict(cell.job.variant.flat())
+        values = dict(planned.job.variant.flat())
         factors = {path: _short(values[path]) if path in values else "none" for path in self._factors}
-        return {"row": cell.row, "seed": str(cell.seed), "trunk": cell.trunk or "none", **factors}
+        return {"row": planned.row, "seed": str(planned.seed), "trunk": planned.trunk or "none", **factors}
 
 
 def _columns(numbers: Mapping[str, float]) -> str:
@@ -184,15 +184,15 @@ def _columns(numbers: Mapping[str, float]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in (list(numbers), ["---"] * len(cells), cells))
 
 
-def varying(study: Study, setting: StudyProtocol) -> list[str]:
+def varying(study: Study, protocol: StudyProtocol) -> list[str]:
     """Dotted paths of the variant that are not the same in every row."""
-    rows = [dict(study.variant(row, setting.scale).flat()) for row in study.rows]
+    rows = [dict(study.variant(row, protocol.scale).flat()) for row in study.rows]
     paths = list(dict.fromkeys(path for row in rows for path in row))
     return [path for path in paths if len({repr(row.get(path, ...)) for row in rows}) > 1]
 
 
 def _short(value: Any) -> str:
-    """Plots cut labels at ten characters; numbers stay what they are."""
+    """A parameter as MLflow takes it: at most `VALUE` characters, numbers in six digits."""
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
     return text[:VALUE]
 
@@ -212,6 +212,8 @@ def _view() -> str:
 
     Its form is what MLflow 3.17 writes when a view is saved in the browser; the browser test opens it.
     """
+    columns = [f"params.`{name}`" for name in ("row", "seed", "trunk")]
+    columns += [f"metrics.`{metric.name}`" for metric in metrics_at(Place.MLFLOW)]
     state = {
         "searchFilter": "tags.`workbench.role` = 'job'",
         "orderByKey": "metrics.`AP`",
@@ -220,7 +222,7 @@ def _view() -> str:
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
-        "selectedColumns": [*(f"params.`{p}`" for p in ("row", "seed", "trunk")), *(f"metrics.`{m}`" for m in COLUMNS)],
+        "selectedColumns": columns,
         "columnOrder": [],
         "columnWidths": {},
         "runsHiddenMode": "FIRST_20_RUNS",

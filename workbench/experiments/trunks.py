@@ -1,8 +1,8 @@
-"""Makes the stored trunks: `workbench trunk`. Hours on a CPU each; resumable."""
+"""Makes the stored trunks: `workbench trunk`. Each takes hours on a CPU; the same command goes on where one stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from workbench.components.coords.box_heatmap import BoxHeatmap
 from workbench.components.coords.regression import Regression
 from workbench.components.losses.heatmap import Heatmap
 from workbench.core.errors import Refused
+from workbench.core.files import locked_folder
 from workbench.experiments.protocols import NANO_RECIPE, SCENES
 from workbench.models import trunk
 from workbench.models.job import Job
 from workbench.models.zoo import nano
 from workbench.training.machine import Machine
-from workbench.training.run import Progress, Result, run
+from workbench.training.record import Progress, Result, job_folder
+from workbench.training.run import run
 
 
 def train_trunks(names: Sequence[str], home: Path, machine: Machine) -> int:
@@ -31,7 +33,8 @@ def train_trunks(names: Sequence[str], home: Path, machine: Machine) -> int:
     if unknown := sorted(set(names) - set(jobs)):
         raise Refused(f"no trunk {unknown}; there are {list(jobs)}")
     for name in names or jobs:
-        result = run(jobs[name], machine, home / "jobs" / jobs[name].key, tell=_teller(name))
+        with locked_folder(job_folder(home, jobs[name].key)):
+            result = run(jobs[name], machine, home, tell=_printer(name))
         keep_trunk(name, jobs[name], result)
     return 0
 
@@ -50,13 +53,14 @@ def keep_trunk(name: str, job: Job, result: Result) -> None:
     trunk.store_trunk(name, job, load_file(result.folder / "weights.safetensors"), record)
 
 
-def _teller(name: str):
-    said = -1
+def _printer(name: str) -> Callable[[Progress], None]:
+    """Prints one line per epoch."""
+    printed = -1
 
     def tell(progress: Progress) -> None:
-        nonlocal said
-        if progress.epoch > said:
-            said = progress.epoch
+        nonlocal printed
+        if progress.epoch > printed:
+            printed = progress.epoch
             numbers = " ".join(f"{k} {v:.3f}" for k, v in progress.metrics.items() if k in ("AP", "mOKS"))
             print(
                 f"{name}: epoch {progress.epoch} of {progress.epochs}, {progress.images_per_s:.0f} images/s {numbers}"

@@ -1,4 +1,4 @@
-"""The crew: worker processes that take jobs from the ledger, one thread each, and how they end."""
+"""The worker pool: processes that take jobs from the queue, one thread each, and how they end."""
 
 from __future__ import annotations
 
@@ -8,23 +8,48 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.connection import wait
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from workbench.core import processes
 from workbench.core.errors import Refused
 from workbench.experiments.job_queue import LIMIT, JobQueue
-from workbench.experiments.plan import StudyRun
+from workbench.models.job import Job
+from workbench.training.machine import Machine
+from workbench.training.record import Progress, Result
+
+TrainJob = Callable[[Job, Machine, Path, Path | None, Callable[[Progress], None]], Result]
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """All that a worker is told: where its queue is, and how to do a job that it takes from there.
+
+    Fields:
+        home, queue: the address of the queue, its folder and its name.
+        data: the folder of the data set; None for the embedded scenes.
+    """
+
+    home: Path
+    queue: str
+    machine: Machine
+    data: Path | None
+    train: TrainJob
+
+    def train_job(self, job: Job, tell: Callable[[Progress], None]) -> Result:
+        return self.train(job, self.machine, self.home, self.data, tell)
 
 
 class WorkerPool:
     """Worker processes, each with one thread."""
 
-    def __init__(self, order: StudyRun, size: int) -> None:
-        self._order, self._size = order, size
+    def __init__(self, settings: WorkerSettings, size: int) -> None:
+        self._settings, self._size = settings, size
         processes.prepare()
         self._workers: list[Any] = []
         self._faults = 0  # workers that ended by an error of their own, not of a job
@@ -42,23 +67,23 @@ class WorkerPool:
             worker.join()
 
     def staff(self, queued: int, owners: Sequence[str]) -> None:
-        """As many workers as there is work, up to the size of the crew."""
+        """Starts as many workers as there is work for, up to the size of the pool."""
         self._faults += sum(worker.exitcode == 1 for worker in self._workers)
         if self._faults >= LIMIT:
             raise Refused(
                 f"{self._faults} workers ended before they had done any work; their errors stand above. Put that right "
-                "(often a study's file that has changed, a package or memory that is missing) and run the same command "
+                "(often a package or memory that is missing) and run the same command "
                 "again: what is complete is kept"
             )
         self._workers = [worker for worker in self._workers if worker.is_alive()]
         busy = sum(_pid(owner) in {worker.pid for worker in self._workers} for owner in owners)
         while len(self._workers) < min(self._size, queued + busy):
-            worker = processes.context().Process(target=_serve, args=(self._order,), name="worker")
+            worker = processes.context().Process(target=serve, args=(self._settings,), name="worker")
             worker.start()
             self._workers.append(worker)
 
     def rest(self, seconds: float) -> None:
-        """Until a worker ends, at most so long."""
+        """Waits until a worker ends, at most so long."""
         if not wait([worker.sentinel for worker in self._workers], seconds):
             return
         time.sleep(seconds / 10)  # its server has to notice too
@@ -69,7 +94,7 @@ def _pid(owner: str) -> int:
 
 
 def _interrupt_once(_: int, __: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the first one is being obeyed
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the first one is being answered
     raise KeyboardInterrupt
 
 
@@ -90,14 +115,14 @@ def terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _serve(order: StudyRun) -> None:
-    """A worker: trials from the ledger until none waits. Ctrl-C reaches it through its parent only."""
+def serve(settings: WorkerSettings) -> None:
+    """A worker: jobs from the queue until none waits. Ctrl-C reaches it through its parent only."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupt_once)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     logging.captureWarnings(True)
     try:
-        JobQueue(order).work()
+        JobQueue(settings.home, settings.queue).work(settings.train_job)
     except KeyboardInterrupt:
         os._exit(130)  # at once: a heartbeat that was not told to stop would hold the process for a minute
 

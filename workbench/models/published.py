@@ -6,30 +6,22 @@ that is no part of ours, the constants of OKS in the loss; it is compared with t
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
-import urllib.request
-from collections.abc import Iterator, Mapping
-from http.client import HTTPException
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from urllib.error import HTTPError
-from urllib.parse import urlsplit
 
 import torch
 from torch import Tensor
 
 from workbench.core.errors import Refused
-from workbench.core.skeletons import skeleton
-from workbench.core.weights import as_tensors, brief, read_weights
+from workbench.core.skeletons import RELEASED_SKELETONS
+from workbench.core.weights import Weights, as_tensors, read_weights
 from workbench.models.network import Network
 from workbench.models.zoo import rtmo
 
 CONSTANTS = ("dim_t", "x_bins", "y_bins")  # last words of the buffers that training does not change
 PREFIXES = (("head.head_module.", "head."), ("head.dcc.", "coords."))  # published, ours; all other names are equal
 SIGMAS = "head.loss_oks.sigmas"
-PRESETS = tuple((size, keypoints) for keypoints in (17, 14) for size in "tsml")
-State = dict[str, Tensor]
+PRESETS = tuple((size, keypoints) for keypoints in RELEASED_SKELETONS for size in "tsml")
 
 
 def published_name(name: str) -> str:
@@ -40,10 +32,10 @@ def published_name(name: str) -> str:
     return name
 
 
-def published_state(network: Network) -> State:
+def published_state(network: Network) -> Weights:
     """Weights and buffers under their published names, the constants of OKS included. Tensors share memory."""
     state = {published_name(name): value for name, value in network.state_dict().items()}
-    return state | {SIGMAS: torch.tensor(skeleton(network.variant.num_keypoints).sigmas)}
+    return state | {SIGMAS: torch.tensor(network.variant.skeleton.sigmas)}
 
 
 def load_published(network: Network, source: str | Path, sha256: str = "") -> None:
@@ -51,15 +43,14 @@ def load_published(network: Network, source: str | Path, sha256: str = "") -> No
 
     Args:
         source: .pth (with `state_dict`, as it is written when an average is kept: the averaged weights), .safetensors
-            or .npz; a path, or an address that `fetched` downloads. Names as mmpose's or Focoos'.
+            or .npz; a path, or an address, see `core.weights.fetched`. Names as mmpose's or Focoos'.
         sha256: expected digest of the file or its first digits, hexadecimal; "" does not check.
 
     Raises:
         Refused: no such file, not a checkpoint, or not this network's: the message names the first differences and
             the preset that fits.
     """
-    path = fetched(str(source), sha256)
-    given = _without_wrapper(as_tensors(read_weights(str(path), "weights"), str(source)))
+    given = _read(source, sha256)
     network.load_state_dict(_matched(given, network, str(source)))
 
 
@@ -69,7 +60,7 @@ def open_published(source: str | Path) -> Network:
     Raises:
         Refused: see `load_published`.
     """
-    given = _without_wrapper(as_tensors(read_weights(str(fetched(str(source))), "weights"), str(source)))
+    given = _read(source)
     for size, keypoints in PRESETS:
         if _fits(given, size, keypoints):
             network = Network(rtmo(size, keypoints))
@@ -78,7 +69,11 @@ def open_published(source: str | Path) -> Network:
     raise Refused(f"{source}: not the weights of a released model. {_advice(given)}")
 
 
-def _without_wrapper(state: State) -> State:
+def _read(source: str | Path, sha256: str = "") -> Weights:
+    return _without_wrapper(as_tensors(read_weights(str(source), "weights", sha256), str(source)))
+
+
+def _without_wrapper(state: Weights) -> Weights:
     """The names without what a parallel or averaging wrapper puts before all of them; its counter of steps goes."""
     for wrapper in ("ema_model.", "module.", "model."):
         bare = [name for name, value in state.items() if not name.startswith(wrapper)]
@@ -87,29 +82,30 @@ def _without_wrapper(state: State) -> State:
     return state
 
 
-def _matched(given: State, network: Network, source: str) -> State:
+def _matched(given: Weights, network: Network, source: str) -> Weights:
     """`given` under our names.
 
     Raises:
         Refused: names, shapes or constants differ.
     """
     wanted = {published_name(name): (name, value) for name, value in network.state_dict().items()}
-    given = _with_constants(given, {name: value for name, (_, value) in wanted.items()}, network.variant.num_keypoints)
-    faults = list(_differences({name: value for name, (_, value) in wanted.items()}, given))
+    values = {name: value for name, (_, value) in wanted.items()}
+    given = _with_constants(given, values, network.variant.skeleton.sigmas)
+    faults = list(_differences(values, given))
     if faults:
         more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
         raise Refused(f"{source}: not this network's weights: {'; '.join(faults[:3])}{more}. {_advice(given)}")
     return {name: given[published] for published, (name, _) in wanted.items()}
 
 
-def _with_constants(given: State, wanted: Mapping[str, Tensor], keypoints: int) -> State:
+def _with_constants(given: Weights, wanted: Mapping[str, Tensor], constants: Sequence[float]) -> Weights:
     """`given` without the constants that our networks do not hold, and with the others under their published names.
 
     Releases differ in where a constant buffer stands. Under whatever name, it must have the value that it should
     have; one with another value stays and is reported as unexpected.
     """
     state = dict(given)
-    sigmas = torch.tensor(skeleton(keypoints).sigmas)
+    sigmas = torch.tensor(constants)
     for name in [name for name in given if name not in wanted]:
         last = name.rpartition(".")[2]
         homes = [home for home in wanted if home.rpartition(".")[2] == last and home not in state]
@@ -131,7 +127,7 @@ def _neutral(last: str, value: Tensor) -> bool:
     return expected is not None and value.numel() == 3 and bool((value == expected).all())
 
 
-def _differences(wanted: Mapping[str, Tensor], given: State) -> Iterator[str]:
+def _differences(wanted: Mapping[str, Tensor], given: Weights) -> Iterator[str]:
     for name, value in wanted.items():
         if name not in given:
             yield f"{name} missing"
@@ -142,70 +138,14 @@ def _differences(wanted: Mapping[str, Tensor], given: State) -> Iterator[str]:
     yield from (f"{name} unexpected" for name in given if name not in wanted)
 
 
-def _advice(given: State) -> str:
+def _advice(given: Weights) -> str:
     fits = [f"rtmo({size!r}, {keypoints})" for size, keypoints in PRESETS if _fits(given, size, keypoints)]
     return f"It fits the preset {fits[0]}" if fits else "It fits no preset t, s, m or l with 17 or 14 key points"
 
 
-def _fits(given: State, size: str, keypoints: int) -> bool:
+def _fits(given: Weights, size: str, keypoints: int) -> bool:
     with torch.device("meta"):
         network = Network(rtmo(size, keypoints))
     shapes = {published_name(name): value.shape for name, value in network.state_dict().items()}
     constant = {name for name in shapes if name.rpartition(".")[2] in CONSTANTS}
     return all(name in given and given[name].shape == shape for name, shape in shapes.items() if name not in constant)
-
-
-def fetched(source: str, sha256: str = "") -> Path:
-    """The file at a path or an http(s) address. A download is kept under `$WORKBENCH_CACHE` (`~/.cache/workbench`)
-    and written whole or not at all.
-
-    Raises:
-        Refused: it could not be had, or its digest is another.
-    """
-    if urlsplit(source).scheme not in ("http", "https"):
-        path = Path(source)
-        if sha256 and path.is_file():
-            _check_digest(path, sha256, source)
-        return path
-    folder = Path(os.environ.get("WORKBENCH_CACHE", Path.home() / ".cache" / "workbench"))
-    tag = hashlib.sha256(source.encode()).hexdigest()[:8]  # two addresses may end in the same name
-    path = folder / f"{tag}-{Path(urlsplit(source).path).name}"
-    if not path.is_file():
-        _download(source, path, sha256)
-    elif sha256:
-        _check_digest(path, sha256, source)
-    return path
-
-
-def _download(address: str, path: Path, sha256: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file, urllib.request.urlopen(address, timeout=60) as answer:
-            while block := answer.read(1 << 20):
-                file.write(block)
-            expected = answer.headers.get("Content-Length")
-            if expected is not None and file.tell() != int(expected):
-                raise OSError(f"{file.tell()} of {expected} bytes arrived")
-        if sha256:
-            _check_digest(part, sha256, address)
-        os.replace(part, path)
-    except Refused:
-        raise
-    except (OSError, ValueError, HTTPException) as error:
-        if isinstance(error, HTTPError):
-            error.close()
-        raise Refused(f"{address}: could not be downloaded ({brief(error)}); download it and pass its path") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _check_digest(path: Path, sha256: str, source: str) -> None:
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if not found.startswith(sha256.lower()):
-        raise Refused(
-            f"{source}: its sha256 is {found}, expected {sha256}: the file is damaged or another one; delete {path} "
-            "and get it again"
-        )

@@ -7,16 +7,15 @@
     reports/data/STEM_slices.csv   one line per run and kind of image (size of persons, crowding): AP, mOKS, NME
     reports/data/STEM_curves.csv   one line per run and evaluation
 
-STEM is study, protocol and whatever else was changed. Beside them lie STUDY_cost.csv and STUDY_cost_claims.csv, which
-the study itself writes (see `profiles`): what its rows cost, timed side by side. Pages are drawn from these files
-alone; only example pictures need the folders.
+STEM is study, protocol and whatever else was changed (see `StudyRun`). Beside them lie STUDY_cost.csv and
+STUDY_cost_claims.csv, which the study itself writes (see `profiling`): what its rows cost, timed side by side. Pages
+are drawn from these files alone; only example pictures need the folders.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +26,15 @@ from workbench import study as studies
 from workbench.core.errors import Refused
 from workbench.evaluation.bootstrap import Resampled, blocked_bootstrap, paired_bootstrap
 from workbench.evaluation.intervals import Interval
+from workbench.evaluation.metrics import with_intervals
 from workbench.experiments import protocols, sequential
 from workbench.experiments.claims import ClaimResult, Results, judge_study
 from workbench.experiments.claims import resampled_run as resampled
-from workbench.report.frames import INTERVAL_OF, Frame
+from workbench.experiments.plan import StudyRun
+from workbench.report.frames import Frame
 from workbench.report.slices import slices_frame
 from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol
-from workbench.training.run import Result, read_result
+from workbench.training.record import Result
 
 DATA = Path("reports/data")
 PARTS = ("rows", "claims", "pairs", "slices", "curves")
@@ -41,19 +42,16 @@ PARTS = ("rows", "claims", "pairs", "slices", "curves")
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a study under a setting.
+    """What is known of a run of a study.
 
     Fields:
+        jobs: every planned job, see `recorded_plan`; folders: by job key, of those that are complete in its home.
         runs, rows, claims, pairs, slices, curves, cost, cost_claims: the files above; empty where there is none.
-        cells: every planned job, see `planned`; folders: by job key, of those that are complete in `home`.
-        sets: what else was changed of every job.
-        home, data: where jobs lie, and the data set on disk, where the study was given one.
     """
 
-    study: Study
-    setting: StudyProtocol
-    stem: str
-    cells: tuple[PlannedJob, ...]
+    run: StudyRun
+    jobs: tuple[PlannedJob, ...]
+    folders: Mapping[str, Path]
     runs: Frame
     rows: Frame
     claims: Frame
@@ -62,15 +60,23 @@ class Record:
     curves: Frame
     cost: Frame
     cost_claims: Frame
-    folders: Mapping[str, Path]
-    home: Path
-    data: Path | None = None
-    sets: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def study(self) -> Study:
+        return self.run.study
+
+    @property
+    def protocol(self) -> StudyProtocol:
+        return self.run.protocol
+
+    @property
+    def stem(self) -> str:
+        return self.run.stem
 
     @property
     def seeds(self) -> int:
         """How many seeds per row are planned."""
-        return 1 + max(cell.seed for cell in self.cells)
+        return 1 + max(one.seed for one in self.jobs)
 
 
 def open_record(
@@ -78,9 +84,13 @@ def open_record(
     protocol: str,
     home: Path | str = "runs",
     data: Path | str | None = None,
-    sets: Mapping[str, Any] | None = None,
+    fingerprint: str = "",
+    changes: Mapping[str, Any] | None = None,
 ) -> Record:
     """Reads the record of `studies/STUDY.py` under a protocol from its CSV files.
+
+    Args:
+        home: where jobs lie. data, fingerprint, changes: what else the study was given, as in `StudyRun`.
 
     Raises:
         Refused: no such study or protocol, or no record of it.
@@ -88,42 +98,38 @@ def open_record(
     asked = studies.find_study(study)
     if not isinstance(asked, Study):
         raise Refused(f"study {study} trains nothing: reports/persons.ipynb shows it")
-    return load_record(asked, protocols.protocol_named(protocol), Path(home), Path(data) if data else None, sets)
+    folder = Path(data) if data else None
+    protocol_of_study = protocols.protocol_named(protocol)
+    return load_record(
+        StudyRun(asked, protocol_of_study, Path(home), data=folder, fingerprint=fingerprint, changes=changes or {})
+    )
 
 
-def load_record(
-    study: Study,
-    setting: StudyProtocol,
-    home: Path,
-    data: Path | None = None,
-    sets: Mapping[str, Any] | None = None,
-) -> Record:
-    """As `open_record`, of a study and a setting that are no files."""
-    stem = stem_of(study, setting, sets)
-    if not (DATA / f"{stem}.csv").exists():
-        raise Refused(f"there is no {DATA / stem}.csv; write it with: nox -s report -- {study.name}")
-    runs = read_csv(stem)
-    cells = planned(study, setting, runs, sets)
-    folders = {key: home / "jobs" / key for key in runs["job"] if complete(home, key)}
-    frames = {part: read_csv(f"{stem}_{part}") for part in PARTS}
-    frames |= {part: read_csv(f"{study.name}_{part}") for part in ("cost", "cost_claims")}
-    about = {"folders": folders, "home": home, "data": data, "sets": dict(sets or {})}
-    return Record(study, setting, stem, tuple(cells), runs, **frames, **about)
+def load_record(run: StudyRun) -> Record:
+    """Reads the record of a run of a study from its CSV files.
 
-
-def planned(
-    study: Study, setting: StudyProtocol, runs: Frame, sets: Mapping[str, Any] | None = None
-) -> list[PlannedJob]:
-    """The cells of every seed up to the highest recorded one. They follow from the record, wherever it is read.
-
-    Of seeds that the setting does not have itself only the recorded cells count: not every row needs to have them.
+    Raises:
+        Refused: there is none.
     """
-    first = {row.label: row.seed_offset for row in study.rows}
+    if not (DATA / f"{run.stem}.csv").exists():
+        raise Refused(f"there is no {DATA / run.stem}.csv; write it with: nox -s report -- {run.study.name}")
+    runs = read_csv(run.stem)
+    folders = {key: run.folder(key) for key in runs["job"] if run.complete(key)}
+    frames = {part: read_csv(f"{run.stem}_{part}") for part in PARTS}
+    frames |= {part: read_csv(f"{run.study.name}_{part}") for part in ("cost", "cost_claims")}
+    return Record(run, tuple(recorded_plan(run, runs)), folders, runs, **frames)
+
+
+def recorded_plan(run: StudyRun, runs: Frame) -> list[PlannedJob]:
+    """The jobs of every seed up to the highest recorded one. They follow from the record, wherever it is read.
+
+    Of seeds that the study does not have itself only the recorded jobs count: not every row needs to have them.
+    """
+    first = {row.label: row.seed_offset for row in run.study.rows}
     seeds = [seed - first[row] for row, seed in zip(runs["row"], runs["seed"], strict=True) if row in first]
-    own = {cell.seed for cell in study.cells(setting, None, sets)}
-    cells = study.cells(setting, 1 + max(seeds) if seeds else None, sets)
+    own = run.study.seeds_under(run.protocol)
     there = set(runs["job"])
-    return [cell for cell in cells if cell.seed in own or cell.job.key in there]
+    return [one for one in run.jobs(1 + max(seeds, default=own - 1)) if one.seed < own or one.job.key in there]
 
 
 def read_csv(name: str) -> Frame:
@@ -138,32 +144,25 @@ def read_csv(name: str) -> Frame:
         return pd.DataFrame()
 
 
-def write_record(
-    study: Study,
-    setting: StudyProtocol,
-    home: Path,
-    seeds: int | None = None,
-    data: Path | None = None,
-    sets: Mapping[str, Any] | None = None,
-) -> list[Path]:
-    """Writes the CSV files of a study from the folders of its complete jobs. Other `sets`, other files.
+def write_record(run: StudyRun) -> list[Path]:
+    """Writes the CSV files of a study from the folders of its complete jobs. Other changes, other files.
 
     Raises:
         Refused: no job is complete.
     """
-    results = results_of(study, setting, home, seeds, sets)
-    judged, stem = judged_as_run(study, setting, home, results, sets), stem_of(study, setting, sets)
-    others = against_base(study)
-    compared = judge_study(others, setting, results)
+    results = results_of(run)
+    judged = judged_as_run(run, results)
+    others = against_base(run.study)
+    compared = judge_study(others, run.protocol, results)
     frames = {
-        stem: runs_frame(study, setting, results),
-        f"{stem}_rows": rows_frame(study, results),
-        f"{stem}_claims": claims_frame(study.claims, judged),
-        f"{stem}_pairs": pd.concat(
-            [pairs_frame(study.claims, judged), pairs_frame(others.claims, compared, named=False)]
+        run.stem: runs_frame(run, results),
+        f"{run.stem}_rows": rows_frame(run.study, results),
+        f"{run.stem}_claims": claims_frame(run.study.claims, judged),
+        f"{run.stem}_pairs": pd.concat(
+            [pairs_frame(run.study.claims, judged), pairs_frame(others.claims, compared, named=False)]
         ),
-        f"{stem}_slices": slices_frame(results, home, data),
-        f"{stem}_curves": curves_frame(results),
+        f"{run.stem}_slices": slices_frame(results, run.home, run.data),
+        f"{run.stem}_curves": curves_frame(results),
     }
     DATA.mkdir(parents=True, exist_ok=True)
     paths = {DATA / f"{name}.csv": frame for name, frame in frames.items()}
@@ -172,71 +171,55 @@ def write_record(
     return list(paths)
 
 
-def stem_of(study: Study, setting: StudyProtocol, sets: Mapping[str, Any] | None = None) -> str:
-    """How the files of a study under a setting begin."""
-    return "_".join([study.name, setting.name, *(re.sub(r"[^\w.]+", "-", f"{k}={v}") for k, v in (sets or {}).items())])
-
-
-def complete(home: Path, key: str) -> bool:
-    """Whether the job of this key is done."""
-    return (home / "jobs" / key / "result.json").exists()
-
-
-def recorded_jobs(
-    study: Study, setting: StudyProtocol, home: Path, seeds: int | None = None, sets: Mapping[str, Any] | None = None
-) -> list[PlannedJob]:
-    """The planned cells; with `seeds` None those of the setting and the complete ones of any further seed.
+def recorded_jobs(run: StudyRun) -> list[PlannedJob]:
+    """The planned jobs; where no number of seeds was given, also the complete ones of any further seed.
 
     A further seed counts where every row has it, unless the study was run until decided: single jobs of it may be
     complete because another study has them, too, and would give one row more runs than it is compared with.
     """
-    cells, more = study.cells(setting, seeds, sets), True
-    count = 1 + max(cell.seed for cell in cells)
-    some = sequential.read_settings(home, sequential.plan_name(study, setting, sets)) is not None
-    while seeds is None and more:
+    planned, count, more = run.jobs(), run.seed_count, run.seeds is None
+    some = run.read_settings() is not None
+    while more:
         count += 1
-        asked = [cell for cell in study.cells(setting, count, sets) if cell.seed == count - 1]
-        last = [cell for cell in asked if complete(home, cell.job.key)]
+        asked = [one for one in run.jobs(count) if one.seed == count - 1]
+        last = [one for one in asked if run.complete(one.job.key)]
         more = bool(last) and (some or len(last) == len(asked))
-        cells = [*cells, *last] if more else cells
-    return cells
+        planned = [*planned, *last] if more else planned
+    return planned
 
 
-def results_of(
-    study: Study, setting: StudyProtocol, home: Path, seeds: int | None = None, sets: Mapping[str, Any] | None = None
-) -> Results:
-    """The complete cells of a study under a setting, of jobs changed by `sets` as the study was run.
+def results_of(run: StudyRun) -> Results:
+    """The complete jobs of a study with their results.
 
     Raises:
         Refused: none is complete.
     """
-    cells = recorded_jobs(study, setting, home, seeds, sets)
-    found = [(cell, read_result(home / "jobs" / cell.job.key)) for cell in cells if complete(home, cell.job.key)]
+    found = [(one, result) for one in recorded_jobs(run) if (result := run.result(one)) is not None]
     if not found:
-        raise Refused(f"nothing of {study.name}, {setting.name} is complete in {home}; run the study first")
+        what = f"{run.study.name}, {run.protocol.name}"
+        raise Refused(f"nothing of {what} is complete in {run.home}; run the study first")
     return found
 
 
-def judged_as_run(
-    study: Study, setting: StudyProtocol, home: Path, results: Results, sets: Mapping[str, Any] | None = None
-) -> list[ClaimResult]:
+def judged_as_run(run: StudyRun, results: Results) -> list[ClaimResult]:
     """The claims as the study says them: in one look, or look by look where it was run until decided."""
-    if (terms := sequential.read_settings(home, sequential.plan_name(study, setting, sets))) is None:
-        return judge_study(study, setting, results)
-    found = {(cell.row, cell.seed, cell.trunk): result for cell, result in results}
+    if (settings := run.read_settings()) is None:
+        return judge_study(run.study, run.protocol, results)
+    found = {(one.row, one.seed, one.trunk): result for one, result in results}
 
-    def find(cell: PlannedJob) -> Result | None:
-        return found.get((cell.row, cell.seed, cell.trunk))
+    def find(one: PlannedJob) -> Result | None:
+        return found.get((one.row, one.seed, one.trunk))
 
-    return sequential.follow_looks(study, setting, lambda seeds: study.cells(setting, seeds, sets), find, terms).claims
+    return sequential.follow_looks(run, settings, find=find).claims
 
 
-def runs_frame(study: Study, setting: StudyProtocol, results: Results) -> Frame:
+def runs_frame(run: StudyRun, results: Results) -> Frame:
     """One line per run: what was run, its numbers, where and from which commit."""
+    names = {"study": run.study.name, "protocol": run.protocol.name}
     lines = [
-        {"study": study.name, "protocol": setting.name, "row": cell.row, "seed": cell.job.seed, "trunk": cell.trunk}
-        | {"job": cell.job.key, **result.metrics, **result.tags}
-        for cell, result in results
+        {**names, "row": one.row, "seed": one.job.seed, "trunk": one.trunk}
+        | {"job": one.job.key, **result.metrics, **result.tags}
+        for one, result in results
     ]
     return pd.DataFrame(lines)
 
@@ -245,8 +228,8 @@ def curves_frame(results: Results) -> Frame:
     """One line per evaluation of each run."""
     return pd.DataFrame(
         [
-            {"row": cell.row, "seed": cell.job.seed, "trunk": cell.trunk, "job": cell.job.key, **line}
-            for cell, result in results
+            {"row": one.row, "seed": one.job.seed, "trunk": one.trunk, "job": one.job.key, **line}
+            for one, result in results
             for line in result.curve
         ]
     )
@@ -263,11 +246,12 @@ def rows_frame(study: Study, results: Results) -> Frame:
     """
     lines: list[dict[str, Any]] = []
     for row in study.rows:
-        mine = [(cell, result) for cell, result in results if cell.row == row.label]
-        seeds = len({cell.seed for cell, _ in mine})
-        for metric in INTERVAL_OF if mine else ():
+        mine = [(one, result) for one, result in results if one.row == row.label]
+        seeds = len({one.seed for one, _ in mine})
+        for metric in (m.name for m in with_intervals() if mine):
             about = {"row": row.label, "metric": metric, "runs": len(mine), "seeds": seeds}
-            lines.append(about | _ends(_of_row([resampled(r, metric) for _, r in mine], [c.trunk for c, _ in mine])))
+            trunks = [one.trunk for one, _ in mine]
+            lines.append(about | _ends(_of_row([resampled(r, metric) for _, r in mine], trunks)))
     return pd.DataFrame(lines)
 
 
@@ -282,7 +266,7 @@ def claims_frame(claims: Sequence[Better], judged: Sequence[ClaimResult]) -> Fra
         [
             {"claim": claim.id, "text": claim.text, "row": claim.row, "than": claim.than}
             | {"metric": claim.metric, "margin": claim.margin}
-            | {"verdict": str(j.decision.state), "reason": j.decision.reason}
+            | {"verdict": str(j.verdict), "reason": j.reason}
             | ({} if j.interval is None else {"mean": j.interval.mean, "low": j.interval.low, "high": j.interval.high})
             for claim, j in zip(claims, judged, strict=True)
         ]
@@ -308,7 +292,7 @@ def pairs_frame(claims: Sequence[Better], judged: Sequence[ClaimResult], named: 
     lines: list[dict[str, Any]] = []
     for claim, judgement in zip(claims, judged, strict=True):
         about = {"claim": claim.id if named else "", "row": claim.row, "than": claim.than, "metric": claim.metric}
-        about |= {"margin": claim.margin, "verdict": str(judgement.decision.state) if named else ""}
+        about |= {"margin": claim.margin, "verdict": str(judgement.verdict) if named else ""}
         scopes = {"": judgement.interval, **(judgement.per_trunk or {})}
         lines += [{**about, "trunk": trunk, **_ends(i)} for trunk, i in scopes.items() if i is not None]
     return pd.DataFrame(lines)

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import Refused
+from workbench.experiments.plan import StudyRun
 from workbench.experiments.tracking import MlflowRecord
 from workbench.report import tables
 from workbench.report.page import RENDERED, Piece, Text
-from workbench.report.record import DATA, Record, load_record, stem_of, write_record
-from workbench.study import Study, StudyProtocol, TimingStudy
+from workbench.report.record import DATA, Record, load_record, write_record
+from workbench.study import TimingStudy
 
 NOTEBOOKS = Path("reports")
 PARAMETERS = "parameters"  # tag of the cell that is replaced
@@ -37,48 +38,40 @@ b.holds { background: #0072B2; } b.fails { background: #D55E00; } b.open { backg
 """
 
 
-def write_report(
-    study: Study,
-    setting: StudyProtocol,
-    home: Path,
-    seeds: int | None = None,
-    data: Path | None = None,
-    sets: Mapping[str, Any] | None = None,
-) -> list[Path]:
+def write_report(run: StudyRun) -> list[Path]:
     """Writes the CSV files of a study where jobs of it are complete, and the pages that apply to it; gives all paths.
 
-    Where runs are recorded in MLflow, the pictures stand there too.
+    Where runs are recorded in MLflow, the pictures are added there, too.
 
     Raises:
         Refused: neither a complete job nor a record of the study; a package of the extra `report` is missing.
     """
     _needed()
-    stem = stem_of(study, setting, sets)
     try:
-        paths = write_record(study, setting, home, seeds, data, sets)
+        paths = write_record(run)
     except Refused as error:
-        if not (DATA / f"{stem}.csv").exists():
-            raise Refused(f"{error}; there is no {DATA / stem}.csv either") from None
+        if not (DATA / f"{run.stem}.csv").exists():
+            raise Refused(f"{error}; there is no {DATA / run.stem}.csv either") from None
         paths = []
-    values = {"STUDY": study.name, "PROTOCOL": setting.name, "HOME": str(home)}
-    values |= {"DATA": data and str(data), "SETS": dict(sets or {})}
-    paths += render_notebook("ablation", stem, values)
-    if applies(load_record(study, setting, home, data, sets)):
-        paths += render_notebook("pareto", f"{stem}_pareto", values)
-    if (home / "mlflow.db").exists():
-        MlflowRecord(home, study, setting, sets).attach([path for path in paths if path.suffix == ".png"])
+    values = {"STUDY": run.study.name, "PROTOCOL": run.protocol.name, "HOME": str(run.home)}
+    values |= {"DATA": run.data and str(run.data), "FINGERPRINT": run.fingerprint, "CHANGES": dict(run.changes)}
+    paths += render_notebook("ablation", run.stem, values)
+    if applies(load_record(run)):
+        paths += render_notebook("pareto", f"{run.stem}_pareto", values)
+    if (run.home / "mlflow.db").exists():
+        MlflowRecord(run).attach([path for path in paths if path.suffix == ".png"])
     return paths
 
 
-def write_profile(profile: TimingStudy) -> list[Path]:
+def write_profile(study: TimingStudy) -> list[Path]:
     """Writes the page of a study that trains nothing, from what it has recorded.
 
     Raises:
         Refused: it was not run, or is not about persons; a package of the extra `report` is missing.
     """
     _needed()
-    tables.persons_frame(profile.name)
-    return render_notebook("persons", profile.name, {"STUDY": profile.name})
+    tables.persons_frame(study.name)
+    return render_notebook("persons", study.name, {"STUDY": study.name})
 
 
 def applies(record: Record) -> bool:

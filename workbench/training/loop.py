@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +12,14 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from workbench.core.distributed import average_gradients
+from workbench.core.files import write_whole
 from workbench.models.criterion import losses
 from workbench.models.job import Job, phase_at
 from workbench.models.network import Network
+from workbench.models.schedule import learning_rate
 from workbench.tensors import Batch, Dense
 from workbench.training.machine import CPU, Machine
-from workbench.training.optim import MovingAverage, learning_rate, parameter_groups
+from workbench.training.optim import MovingAverage, parameter_groups
 
 
 class TrainingState:
@@ -47,9 +47,8 @@ class TrainingState:
             "epoch": self.epoch,
             "random": torch.get_rng_state(),
         }
-        part = path.with_suffix(f".{os.getpid()}.{random.getrandbits(32):08x}.part")
-        torch.save(data, part)
-        os.replace(part, path)
+        with write_whole(path) as part:
+            torch.save(data, part)
 
     def load(self, path: Path) -> None:
         data = torch.load(path, map_location="cpu", weights_only=True)

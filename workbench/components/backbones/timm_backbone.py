@@ -13,12 +13,12 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from workbench.core.errors import Refused
-from workbench.core.weights import as_tensors, brief, read_weights
+from workbench.core.errors import Refused, one_line
+from workbench.core.weights import as_tensors, fetched, read_weights
 from workbench.slots import Backbone, Pyramid
 from workbench.tensors import Level, Levels
 
-STRIDES = (8, 16, 32)
+_STRIDES = (8, 16, 32)
 
 
 @final
@@ -78,15 +78,17 @@ def _taps(name: str) -> tuple[tuple[int, ...], Levels]:
         with torch.device("meta"):
             net: Any = timm.create_model(name, features_only=True)
     except Exception as error:  # each network has its own way to say that it gives no maps
-        raise Refused(f"TimmBackbone.name: {name!r} cannot give feature maps ({brief(error)}); use another") from error
+        raise Refused(
+            f"TimmBackbone.name: {name!r} cannot give feature maps ({one_line(error)}); use another"
+        ) from error
     last = {stride: i for i, stride in enumerate(net.feature_info.reduction())}
     channels_last = str(getattr(net, "output_fmt", "NCHW")).endswith("NHWC")
-    if channels_last or not set(STRIDES) <= set(last):
+    if channels_last or not set(_STRIDES) <= set(last):
         what = "channels last" if channels_last else f"strides {sorted(last)}"
-        raise Refused(f"TimmBackbone.name: {name!r} gives {what}; expected a convolutional network with {STRIDES}")
-    indices = tuple(last[s] for s in STRIDES)
+        raise Refused(f"TimmBackbone.name: {name!r} gives {what}; expected a convolutional network with {_STRIDES}")
+    indices = tuple(last[s] for s in _STRIDES)
     channels = net.feature_info.channels()
-    return indices, tuple(Level(channels[i], s) for i, s in zip(indices, STRIDES, strict=True))
+    return indices, tuple(Level(channels[i], s) for i, s in zip(indices, _STRIDES, strict=True))
 
 
 def _created(name: str, indices: tuple[int, ...], use_pretrained: bool | str) -> nn.Module:
@@ -96,19 +98,19 @@ def _created(name: str, indices: tuple[int, ...], use_pretrained: bool | str) ->
         return timm.create_model(name, pretrained=use_pretrained, features_only=True, out_indices=indices)
     except Exception as error:  # whatever the network or the hub's cache raised
         raise Refused(
-            f"TimmBackbone.use_pretrained=True: the weights of {name!r} could not be downloaded ({brief(error)}); "
+            f"TimmBackbone.use_pretrained=True: the weights of {name!r} could not be downloaded ({one_line(error)}); "
             "download them elsewhere and pass use_pretrained=<path of the file>"
         ) from error
 
 
 def _from_file(name: str, indices: tuple[int, ...], path: str) -> nn.Module:
-    found = as_tensors(read_weights(path), path)
+    found, file = as_tensors(read_weights(path), path), {"file": str(fetched(path))}
     try:
         net = timm.create_model(
-            name, pretrained=True, pretrained_cfg_overlay={"file": path}, features_only=True, out_indices=indices
+            name, pretrained=True, pretrained_cfg_overlay=file, features_only=True, out_indices=indices
         )
     except Exception as error:  # timm's loader names the first shapes that differ
-        raise Refused(f"TimmBackbone.use_pretrained: {path} does not fit {name!r} ({brief(error)})") from error
+        raise Refused(f"TimmBackbone.use_pretrained: {path} does not fit {name!r} ({one_line(error)})") from error
     # timm loads what it finds and is silent on the rest; a features network joins some names by "_".
     there = {k.replace(".", "_") for k in found}
     missing = [k for k, _ in net.named_parameters() if k.replace(".", "_") not in there]

@@ -1,0 +1,161 @@
+"""The command line as a whole: exit codes, help, completion, and what it says to a mistake."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+from typer.core import TyperCommand
+
+from tests.cli.commands import all_commands
+from workbench.__main__ import main
+from workbench.core.errors import Refused
+
+COMMANDS = list(all_commands())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("", "Missing command; there are study, report, "),
+        ("stud", "No such command 'stud'. Did you mean 'study'? there are study, report, "),
+        ("--nope", "No such option: --nope"),
+        ("study", "study: Missing argument 'NAME'; expected workbench study [OPTIONS] {NAME}"),
+        ("study resume", "study resume: Missing argument 'NAME'; expected workbench study resume "),
+        ("study again x", "study again x: expected NAME, or one of resume, retry, status, replay and NAME"),
+        ("study x --sedes 3", "study: No such option: --sedes (Possible options: --seeds, --set); it has --protocol, "),
+        ("study x --seeds", "'--seeds' requires an argument"),
+        ("study x --seeds 0", "study: --seeds '0': expected a whole number of 1 or more"),
+        ("study x --until never", "study: --until 'never': expected decided"),
+        ("study x --set lr", "study: --set 'lr': expected PATH=VALUE, as in recipe.lr=0.002"),
+        ("study status x --jobs 2", "study status: No such option: --jobs; it has --protocol, --data, --seeds, "),
+        ("components x", "components: Got unexpected extra argument(s) (x); expected workbench components [OPTIONS]"),
+        ("latency", "latency: Missing argument 'NAME'; expected workbench latency [OPTIONS] {NAME}..."),
+        ("deploy nano", "deploy: Missing option '-o' / '--out'; expected workbench deploy "),
+    ],
+)
+def test_a_wrong_command_line_is_said_in_one_line(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and err.startswith("workbench: ")
+    assert said in err
+
+
+def test_what_is_refused_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> str:
+        raise Refused("this is given, that is expected")
+
+    monkeypatch.setattr("workbench.models.catalog.listing", refuse)
+    assert main(["components"]) == 2
+    assert capsys.readouterr().err == "workbench: this is given, that is expected\n"
+
+
+def test_an_interrupted_command_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("workbench.models.catalog.listing", interrupt)
+    assert main(["components"]) == 130
+
+
+def test_an_error_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> str:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("workbench.models.catalog.listing", fail)
+    with pytest.raises(ZeroDivisionError):
+        main(["components"])
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    script = (
+        "import sys, types; from workbench.__main__ import main; "
+        "sys.modules['workbench.models.catalog'] = types.SimpleNamespace(listing=lambda: 'backbone\\n' * 100_000); "
+        "sys.exit(main(['components']))"
+    )
+    words = f'set -o pipefail; "{sys.executable}" -c "{script}" | head -1'
+    done = subprocess.run(["bash", "-c", words], capture_output=True, text=True)
+    assert (done.returncode, done.stderr, done.stdout) == (141, "", "backbone\n")
+
+
+@pytest.mark.parametrize("words", ["--help", "bench nothing"], ids=["help", "refusal"])
+def test_where_nobody_reads_the_exit_code_says_so(words: str) -> None:
+    """Standard output is a pipe whose reader is gone before anything is written."""
+    script = (
+        "import os, sys; from workbench.__main__ import main; read, write = os.pipe(); os.close(read); "
+        "os.dup2(write, 1); sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *words.split()], stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, "Traceback" in done.stderr) == (141 if words == "--help" else 2, False)
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["study", "x", "--seeds", "0"], ["stud"], ["bench", "nothing"]], ids=" ".join
+)
+def test_help_and_mistakes_come_without_torch(words: Sequence[str]) -> None:
+    script = (
+        "import sys; from workbench.__main__ import main; main(sys.argv[1:]); "
+        "sys.exit(sum(name in sys.modules for name in ('torch', 'numpy', 'cv2')))"
+    )
+    assert subprocess.run([sys.executable, "-c", script, *words], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize(("words", "command"), COMMANDS, ids=[" ".join(words) for words, _ in COMMANDS])
+def test_every_command_has_help_with_an_example_that_it_accepts(
+    words: tuple[str, ...], command: TyperCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*words, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert f"Usage: workbench {' '.join(words)} [OPTIONS]" in text
+    assert not re.search(r"\{[a-z_]+\}", text), "a list is not filled in"
+    (example,) = re.findall(r"Example: workbench (.*)", text)
+    given = shlex.split(example)
+    assert tuple(given[: len(words)]) == words
+    command.make_context(words[-1], given[len(words) :])  # refuses what it does not take
+
+
+def test_every_command_and_option_is_described() -> None:
+    for words, command in COMMANDS:
+        assert command.help, words
+        for parameter in command.params:
+            assert getattr(parameter, "help", ""), f"{' '.join(words)}: {parameter.name}"
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("workbench la", ["latency"]),
+        ("workbench study ablate_l", ["ablate_levels", "ablate_loss"]),
+        ("workbench study re", ["resume", "retry", "replay"]),
+        ("workbench study status profile", ["profile_persons"]),
+        ("workbench study x --pro", ["--protocol"]),
+        ("workbench study x y --pro", ["--protocol"]),
+        ("workbench study x --protocol s", ["smoke", "short"]),
+        ("workbench study x --until d", ["decided"]),
+        ("workbench report profile", ["profile_persons"]),
+        ("workbench cost na", ["nano"]),
+        ("workbench latency nano --runtime eager,to", ["eager,torch"]),
+        ("workbench bench deploy_", ["deploy_accuracy", "deploy_gpu"]),
+        ("workbench trunk j", ["joint"]),
+        ("workbench sheet --level h", ["hard"]),
+        ("workbench deploy rtmo-t", ["rtmo-t"]),
+    ],
+)
+def test_names_complete_in_the_shell(
+    words: str, offered: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_WORKBENCH_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    assert main([]) == 0
+    assert capsys.readouterr().out.split() == offered
+
+
+def test_the_shell_is_told_how_to_complete(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("_WORKBENCH_COMPLETE", "source_bash")
+    assert main([]) == 0
+    assert "complete -o default -F _workbench_completion workbench" in capsys.readouterr().out

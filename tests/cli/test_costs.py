@@ -1,0 +1,115 @@
+"""Commands on networks: what there is, what it costs, how long it takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.commands import options_of, watch
+from workbench.__main__ import main
+from workbench.cli.costs import network_cost
+from workbench.core.errors import Refused
+from workbench.models import catalog
+
+LATENCY: dict[str, tuple[str, ...]] = {
+    "--runtime": ("eager,onnx",),
+    "--precision": ("bf16,fp16",),
+    "--size": ("64",),
+    "--persons": ("0",),
+    "--threads": ("1",),
+    "--device": ("cuda",),
+    "--reference": ("nano",),
+    "--seconds": ("7",),
+    "--anyway": (),
+}
+
+
+def test_the_text_names_every_part() -> None:
+    text = network_cost("nano")
+    for word in (
+        "nano at 96 x 96",
+        "backbone",
+        "neck",
+        "head",
+        "coords",
+        "total",
+        "published",
+        "deployed",
+        "10 persons",
+    ):
+        assert word in text
+    with pytest.raises(Refused, match="rtmo-s"):
+        network_cost("rtmo-x")
+
+
+def test_the_cost_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", "nano"]) == 0
+    assert capsys.readouterr().out == network_cost("nano") + "\n"
+
+
+def test_components_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["components"]) == 0
+    assert capsys.readouterr().out == catalog.listing() + "\n"
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    names = ("compare", "latency_table")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    return watch(monkeypatch, {f"workbench.inference.runtimes.{name}": name for name in names})
+
+
+@pytest.mark.parametrize("option", sorted(options_of("latency")))
+def test_every_option_of_latency_is_used(option: str, calls: list[tuple[Any, ...]]) -> None:
+    assert main(["latency", "nano", "rtmo-s"]) == 0
+    plain = calls.copy()
+    calls.clear()
+    assert main(["latency", "nano", "rtmo-s", option, *LATENCY[option]]) == 0
+    assert calls != plain and len(calls) == len(plain) == 2
+
+
+def test_runtimes_and_precisions_come_with_commas(calls: list[tuple[Any, ...]]) -> None:
+    assert main(["latency", "nano", "--runtime", "eager,onnx", "--precision", "float32,int8"]) == 0
+    (_, (names, *_), named), _ = calls
+    assert (names, named["runtimes"], named["precisions"]) == (["nano"], ["eager", "onnx"], ["float32", "int8"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--runtime eager,tvm", "no runtime 'tvm'; there are eager, torch, cudagraph, onnx"),
+        ("--runtime eager,", "no runtime ''; there are eager, torch, cudagraph, onnx"),
+        ("--precision int4", "runtime torch has no precision 'int4'; it has float32, bf16, fp16"),
+        ("--device tpu", "--device 'tpu': expected cpu or cuda"),
+        ("--size 0", "--size '0': expected a whole number of 1 or more"),
+        ("--persons -1", "--persons '-1': expected a whole number of 0 or more"),
+    ],
+)
+def test_what_can_not_be_timed_is_refused(options: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["latency", "nano", *options.split()]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_benchmark_gets_its_own_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("benchmarks.data.main", lambda options: print(options) or 0)
+    assert main(["bench", "data", "--rounds", "2", "--help", "word"]) == 0
+    assert capsys.readouterr().out == "['--rounds', '2', '--help', 'word']\n"
+    assert main(["bench", "data"]) == 0
+    assert capsys.readouterr().out == "[]\n"
+
+
+def test_an_exit_of_a_benchmark_is_the_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    def leave(options: list[str]) -> int:
+        raise SystemExit(3)
+
+    monkeypatch.setattr("benchmarks.data.main", leave)
+    assert main(["bench", "data"]) == 3
+
+
+def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "nothing"]) == 2
+    assert "bench nothing: no such file in ./benchmarks; it has ['beside', " in capsys.readouterr().err

@@ -1,0 +1,71 @@
+"""The command that writes a network to a file; what is in the file is tested with the export."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.commands import options_of, watch
+from workbench.__main__ import main
+from workbench.inference.deployed import PRECISIONS
+
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "--out": ("other.onnx",),
+    "--precision": ("int8",),
+    "--calibrate": ("some/folder",),
+    "--score-threshold": ("0.3",),
+    "--nms-threshold": ("0.5",),
+    "--max-persons": ("5",),
+    "--random-weights": (),
+}
+PLAIN = ["deploy", "rtmo-t", "-o", "x.onnx"]
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    pytest.importorskip("onnx")
+    names = ("load.load_trained", "load.load_untrained", "onnx_export.deploy")
+    return watch(monkeypatch, {f"workbench.inference.{name}": name for name in names})
+
+
+@pytest.mark.parametrize("option", sorted(options_of("deploy")))
+def test_every_option_is_used(option: str, calls: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(PLAIN) == 0
+    plain = calls.copy()
+    calls.clear()
+    assert main([*PLAIN, option, *OPTIONS[option]]) == 0
+    assert calls != plain and len(calls) == len(plain) == 2
+    assert capsys.readouterr().out == "onnx_export.deploy\n" * 2
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_every_precision_is_taken(precision: str, calls: list[tuple[Any, ...]]) -> None:
+    assert main([*PLAIN, "--precision", precision]) == 0
+    assert calls[-1][1][1:3] == (Path("x.onnx"), precision)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--precision int4", "deploy: --precision 'int4': expected float32 or fp16 or int8"),
+        ("--score-threshold high", "deploy: --score-threshold 'high': expected a number"),
+        ("--score-threshold 2", "score threshold 2.0"),
+        ("--max-persons 0", "deploy: --max-persons '0': expected a whole number of 1 or more"),
+    ],
+)
+def test_values_are_checked(options: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*PLAIN, *options.split()]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_without_the_extra_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "workbench.inference.onnx_export", raising=False)
+    monkeypatch.delattr("workbench.inference.onnx_export", raising=False)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert main(PLAIN) == 2
+    assert capsys.readouterr().err == "workbench: deploy: onnx is missing; install rtmo-workbench[onnx]\n"

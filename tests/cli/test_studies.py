@@ -1,0 +1,178 @@
+"""Commands on studies: no option is ignored, and each reaches what it is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.commands import options_of, watch
+from workbench.__main__ import main
+
+VERBS = {
+    "study": ("study",),
+    "resume": ("study", "resume"),
+    "retry": ("study", "retry"),
+    "status": ("study", "status"),
+    "replay": ("study", "replay"),
+    "report": ("report",),
+}
+# A value of each option that is not its default.
+VALUES: dict[str, tuple[str, ...]] = {
+    "--protocol": ("--protocol", "laptop"),
+    "--data": ("--data", "some/folder"),
+    "--seeds": ("--seeds", "7"),
+    "--jobs": ("--jobs", "7"),
+    "--until": ("--until", "decided"),
+    "--budget": ("--budget", "7"),
+    "--set": ("--set", "recipe.lr=0.5"),
+}
+WITH = {"--budget": ("--until", "decided")}  # what has to be given, too
+EVERY = sorted(options_of("study"))
+STUDIES = {"training": "ablate_levels", "timing": "profile_persons"}
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What the commands on studies call; nothing is run."""
+    answers: dict[str, Any] = {
+        "workbench.core.processes.prepare": None,
+        "workbench.experiments.runner.run_study": 1,
+        "workbench.experiments.runner.retry": 0,
+        "workbench.experiments.runner.status": 1,
+        "workbench.experiments.runner.replay": 0,
+        "workbench.experiments.profiling.run_timing": 0,
+        "workbench.experiments.profiling.print_measured": 1,
+        "workbench.report.render.write_report": [Path("page.html")],
+        "workbench.report.render.write_profile": [Path("page.html")],
+        "workbench.experiments.plan.dataset_fingerprint": "folder@1",
+    }
+    return watch(monkeypatch, answers)
+
+
+def test_every_option_is_tried() -> None:
+    assert set(VALUES) == set(EVERY).union(*(options_of(*words) for words in VERBS.values()))
+
+
+@pytest.mark.parametrize("option", EVERY)
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("kind", STUDIES)
+def test_an_option_is_used_or_refused(
+    kind: str, verb: str, option: str, calls: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words, more = [*VERBS[verb], STUDIES[kind]], WITH.get(option, ())
+    main([*words, *more])
+    plain = calls.copy()
+    calls.clear()
+    capsys.readouterr()
+    code, said = main([*words, *VALUES[option], *more]), capsys.readouterr().err
+    if code == 2:
+        assert said.count("\n") == 1 and (option in said or "no seeds could be saved" in said)
+        assert [call for call in calls if "prepare" not in call[0]] == []
+    else:
+        assert calls != plain and len(calls) >= len(plain) > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "verb", "used"),
+    [
+        ("training", "study", {"--protocol", "--data", "--seeds", "--jobs", "--until", "--budget", "--set"}),
+        ("training", "resume", {"--protocol", "--data", "--seeds", "--jobs", "--until", "--budget", "--set"}),
+        ("training", "retry", {"--protocol", "--data", "--seeds", "--jobs", "--until", "--budget", "--set"}),
+        ("training", "status", {"--protocol", "--data", "--seeds", "--until", "--budget", "--set"}),
+        ("training", "replay", {"--protocol", "--data", "--seeds", "--set"}),
+        ("training", "report", {"--protocol", "--data", "--seeds", "--set"}),
+        ("timing", "study", {"--protocol"}),
+        ("timing", "resume", {"--protocol"}),
+        ("timing", "retry", {"--protocol"}),
+        ("timing", "status", {"--protocol"}),
+        ("timing", "replay", set()),
+        ("timing", "report", set()),
+    ],
+)
+def test_which_options_are_used(kind: str, verb: str, used: set[str], calls: list[tuple[Any, ...]]) -> None:
+    words = [*VERBS[verb], STUDIES[kind]]
+    assert {option for option in EVERY if main([*words, *VALUES[option], *WITH.get(option, ())]) != 2} == used
+
+
+def test_a_study_under_cost_is_timed(calls: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["study", "ablate_levels", "--protocol", "cost"]) == 0
+    assert calls[-1][0].endswith("run_timing") and calls[-1][1][0].study.name == "ablate_levels"
+    assert main(["study", "ablate_levels", "--protocol", "cost", "--jobs", "2", "--seeds", "3"]) == 2
+    assert "ablate_levels, cost: nothing is trained; leave out --seeds, --jobs" in capsys.readouterr().err
+    assert main(["report", "ablate_levels", "--protocol", "cost"]) == 2
+    assert "costs have no page of their own" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("verb", "called"),
+    [
+        ("study", ["run_study"]),
+        ("resume", ["run_study"]),
+        ("retry", ["retry", "run_study"]),
+        ("status", ["status"]),
+        ("replay", ["replay"]),
+        ("report", ["write_report"]),
+    ],
+)
+def test_a_verb_does_what_it_says(verb: str, called: list[str], calls: list[tuple[Any, ...]]) -> None:
+    main([*VERBS[verb], "ablate_levels", "--seeds", "2", "--set", "recipe.lr=0.5"])
+    assert [name.rpartition(".")[2] for name, *_ in calls if "prepare" not in name] == called
+
+
+def test_options_may_stand_before_the_name(calls: list[tuple[Any, ...]]) -> None:
+    assert main(["study", "status", "--protocol", "laptop", "ablate_levels"]) == 1
+    before = calls.pop()
+    assert main(["study", "status", "ablate_levels", "--protocol", "laptop"]) == 1
+    assert calls.pop() == before
+    assert main(["study", "--protocol", "laptop", "ablate_levels"]) == 1
+
+
+def test_costs_that_are_claimed_are_measured_when_the_runs_are_complete(
+    calls: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = watch(monkeypatch, {"workbench.experiments.runner.run_study": 0})
+    assert main(["study", "ablate_levels"]) == 0
+    assert calls[-1][0].endswith("run_timing") and calls[-1][1][0].protocol.name == "cost"
+    calls.clear()
+    assert main(["study", "ablate_levels", "--set", "recipe.lr=0.5"]) == 0
+    assert len(more) == 2 and not any("run_timing" in name for name, *_ in calls)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("study ablate_dcc --budget 9", "--budget 9: it limits the jobs of --until decided; add that"),
+        ("study status ablate_dcc --budget 9", "--budget 9: it limits the jobs of --until decided; add that"),
+        ("study replay profile_persons", "study replay profile_persons: nothing is trained under cost"),
+        ("study nobody", "no study is called 'nobody'; there are ['ablate_bins', "),
+        ("report ablate_dcc --protocol nothing", "no protocol 'nothing'; there are ['smoke', "),
+        ("study ablate_dcc --set recipe.lr=1 --set recipe.lr=2", "--set recipe.lr: it is set 2 times"),
+    ],
+)
+def test_words_that_do_not_go_together(
+    words: str, said: str, calls: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words.split()) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_report_says_where_its_pages_are(calls: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]) -> None:
+    for name in STUDIES.values():
+        assert main(["report", name]) == 0
+        assert capsys.readouterr().out == "page.html\n"
+
+
+def test_trunks_are_trained_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = watch(monkeypatch, {"workbench.experiments.trunks.train_trunks": 0})
+    assert main(["trunk", "joint", "heatmap"]) == 0 and main(["trunk"]) == 0
+    assert [call[1][0] for call in calls] == [["joint", "heatmap"], []]
+
+
+def test_the_record_is_shown_at_a_port(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    calls = watch(monkeypatch, {"workbench.experiments.tracking.ui": 0})
+    assert main(["ui"]) == 0 and main(["ui", "--port", "5001"]) == 0
+    assert [call[1][1] for call in calls] == [5000, 5001]
+    assert main(["ui", "--port", "0"]) == 2
+    assert "ui: --port '0': expected a whole number from 1 to 65535" in capsys.readouterr().err

@@ -1,0 +1,115 @@
+"""Weights from a file or an address: one download, kept and checked, and every failure is said in one line."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save
+
+from tests.served import Server, served
+from workbench.core.errors import Refused
+from workbench.core.weights import as_tensors, fetched, read_weights
+
+CONTENT = b"x" * 3000
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+TENSORS = {"a": torch.arange(3.0)}
+
+
+def _torch() -> bytes:
+    file = io.BytesIO()
+    torch.save({"state_dict": TENSORS}, file)
+    return file.getvalue()
+
+
+def _numpy() -> bytes:
+    file = io.BytesIO()
+    np.savez(file, a=TENSORS["a"].numpy())
+    return file.getvalue()
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
+    files = {
+        "a.pth": CONTENT,
+        "short.pth": CONTENT,
+        "t.pth": _torch(),
+        "t.npz": _numpy(),
+        "t.safetensors": save(TENSORS),
+    }
+    with served(files, short=frozenset({"short.pth"})) as server:
+        yield server
+
+
+def cached(tmp_path: Path) -> list[Path]:
+    return [p for p in (tmp_path / "cache").glob("*") if p.suffix != ".lock"]
+
+
+@pytest.mark.parametrize("digest", ["", DIGEST, DIGEST[:8].upper()])
+def test_a_download_is_kept(server: Server, tmp_path: Path, digest: str) -> None:
+    with ThreadPoolExecutor(3) as pool:  # as the jobs of a study do
+        paths = list(pool.map(lambda _: fetched(f"{server.address}/a.pth", digest), range(3)))
+    assert len(set(paths)) == 1 and paths[0].read_bytes() == CONTENT and paths[0].suffix == ".pth"
+    assert fetched(f"{server.address}/a.pth", digest) == paths[0]
+    assert server.asked == ["a.pth"]
+    assert cached(tmp_path) == [paths[0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "digest", "message"),
+    [
+        ("a.pth", "0" * 64, "its sha256 is"),
+        ("missing.pth", "", "could not be downloaded"),
+        ("short.pth", "", "could not be downloaded .*3000 of 3009 bytes arrived"),
+    ],
+)
+def test_a_failed_download_leaves_nothing(server: Server, tmp_path: Path, name: str, digest: str, message: str) -> None:
+    with pytest.raises(Refused, match=message) as refused:
+        fetched(f"{server.address}/{name}", digest)
+    assert "\n" not in str(refused.value) and "pass its path" in str(refused.value)
+    assert cached(tmp_path) == []
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/a.pth", "http://[a/a.pth", f"http://{'a' * 80}/a.pth"])
+def test_nobody_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path))
+    monkeypatch.setenv("no_proxy", "*")
+    with pytest.raises(Refused, match="download it elsewhere and pass its path"):
+        fetched(address)
+
+
+def test_a_cache_that_can_not_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(Refused, match=r"could not be downloaded \(.*file/cache"):
+        fetched("http://127.0.0.1:9/a.pth")
+
+
+def test_a_file_that_is_there_is_checked_too(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "a.pth").write_bytes(CONTENT)
+    assert fetched(str(tmp_path / "a.pth"), DIGEST) == tmp_path / "a.pth"
+    kept = fetched(f"{server.address}/a.pth")
+    for source in (str(tmp_path / "a.pth"), f"{server.address}/a.pth"):
+        with pytest.raises(Refused, match=r"its sha256 is .* delete .*a\.pth and get it again"):
+            fetched(source, "f" * 64)
+    assert kept.exists()
+
+
+@pytest.mark.parametrize("name", ["t.pth", "t.npz", "t.safetensors"])
+def test_each_format_is_read_from_a_file_and_from_an_address(server: Server, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(server.files[name])
+    for source in (str(tmp_path / name), f"{server.address}/{name}"):
+        assert torch.equal(as_tensors(read_weights(source), source)["a"], TENSORS["a"])
+
+
+@pytest.mark.parametrize("source", ["", "none.pth", "ftp://host/a.pth", "//[a"])
+def test_what_is_no_file_is_refused_under_the_name_of_the_option(source: str) -> None:
+    with pytest.raises(Refused, match=r"weights='.*': no such file; pass the path"):
+        read_weights(source, "weights")

@@ -1,0 +1,87 @@
+"""All commands as one command line, and what it answers with: an exit code and, to a mistake, one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+from typer.core import TyperGroup, TyperOption
+from typer.main import get_command
+
+from workbench.cli.costs import cost_commands
+from workbench.cli.data import data_commands
+from workbench.cli.deploy import deploy_commands
+from workbench.cli.studies import study_commands, study_verbs
+from workbench.core.errors import Refused
+
+PROGRAM = "workbench"
+MISSING, WRONG, INTERRUPTED, UNREAD = 1, 2, 130, 141  # exit codes; 0 is done
+STDOUT = 1  # its file descriptor
+
+commands = typer.Typer(
+    help="RTMO as a workbench: ablate, search, compare. Every command has a --help of its own.",
+    epilog="Example: workbench study ablate_dcc --protocol smoke",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+commands.add_typer(study_verbs, name="study")
+for group in (study_commands, cost_commands, deploy_commands, data_commands):
+    commands.add_typer(group)
+
+
+def run_command_line(words: Sequence[str] | None) -> int:
+    """Runs the command that the words ask for, those of the process where None.
+
+    Returns:
+        0 done, 1 something is missing at the end, 2 refused or a wrong command line, 130 interrupted, 141 nobody reads
+        what is printed.
+    """
+    try:
+        done = get_command(commands).main(words, prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+        return done
+    except Refused as error:
+        return _say(str(error))
+    except typer.TyperException as error:
+        return _say(explain(error))
+    except BrokenPipeError:
+        return _unread()
+    except SystemExit as end:  # of the shell's completion, of a benchmark's own options, or where nobody reads
+        if isinstance(end.__context__, BrokenPipeError):
+            return _unread()
+        if isinstance(end.code, str):
+            raise
+        return end.code or 0
+
+
+def _say(mistake: str) -> int:
+    print(f"{PROGRAM}: {mistake}", file=sys.stderr)
+    return WRONG
+
+
+def _unread() -> int:
+    """The reader, such as `head`, has seen enough: what is still in the buffer goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+    return UNREAD
+
+
+def explain(error: typer.TyperException) -> str:
+    """One line on a wrong command line: where, what was given, what was expected."""
+    ctx = getattr(error, "ctx", None)
+    if ctx is None:
+        return error.format_message()
+    where = ctx.command_path.removeprefix(PROGRAM).strip()
+    command, said = ctx.command, error.format_message().rstrip(".")
+    said += "" if said.endswith("?") else ";"
+    if isinstance(error, typer.BadParameter) and isinstance(error.param, TyperOption) and error.message:
+        said = f"{error.param.opts[-1]} {error.message}"
+    elif hasattr(error, "possibilities"):
+        said += f" it has {', '.join(p.opts[-1] for p in command.params if isinstance(p, TyperOption))}"
+    elif isinstance(command, TyperGroup):
+        said += f" there are {', '.join(command.commands)}"
+    else:
+        said += f" expected {' '.join(command.get_usage(ctx).split()).removeprefix('Usage: ')}"
+    return " ".join(f"{where}: {said}".removeprefix(": ").split())

@@ -1,0 +1,147 @@
+"""`workbench components`, `cost`, `latency` and `bench`: what there is to choose from, and what it costs."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Annotated
+
+import typer
+
+from workbench.cli.options import COUNT, Command, completing, files_in, one_of, whole_number
+from workbench.core.errors import Refused
+
+cost_commands = typer.Typer()
+_NETWORK = "{networks}; or BACKBONE-rtmo, as in stdc1-rtmo and resnet50-rtmo"
+
+
+@cost_commands.command("components", cls=Command, epilog="Example: workbench components")
+def components_command() -> int:
+    """List what can fill each slot of a network. Every knob is shown with its default."""
+    from workbench.models import catalog
+
+    print(catalog.listing())
+    return 0
+
+
+@cost_commands.command("cost", cls=Command, epilog="Example: workbench cost rtmo-s")
+def cost_command(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=_NETWORK, autocompletion=completing("networks"))],
+) -> int:
+    """Count parameters and multiply-adds of a network, by part."""
+    print(network_cost(name))
+    return 0
+
+
+def network_cost(name: str) -> str:
+    """Parameters and multiply-adds of a named network at the size that it is made for.
+
+    Raises:
+        Refused: no such network.
+    """
+    from workbench.inference import cost
+    from workbench.models import zoo
+
+    variant, size = zoo.network_named(name), cost.native_size(name)
+    counts, published = cost.parameters(variant), cost.flops(variant, size, form="published")
+    deployed = cost.flops(variant, size)
+    lines = [f"{name} at {size[0]} x {size[1]}, {cost.PERSONS} persons found", ""]
+    lines += [f"{'':10}{'parameters':>14}{'multiply-adds, millions':>36}", f"{'':24}{'published':>18}{'deployed':>18}"]
+    for part in (*cost.PARTS, "total"):
+        both = (getattr(f, part) / 1e6 for f in (published, deployed))
+        lines.append(f"{part:10}{counts[part]:>14,}" + "".join(f"{millions:>18,.1f}" for millions in both))
+    return "\n".join([*lines, "", f"Inference does without {counts['train_only']:,} of the parameters."])
+
+
+@cost_commands.command("latency", cls=Command, epilog="Example: workbench latency rtmo-s stdc1-rtmo --threads 1")
+def latency_command(
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help=_NETWORK, autocompletion=completing("networks"))],
+    runtime: Annotated[
+        str,
+        typer.Option(
+            "--runtime",
+            metavar="NAME,...",
+            help="{runtimes}, or several with commas",
+            autocompletion=completing("runtimes"),
+        ),
+    ] = "torch",
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision",
+            metavar="NAME,...",
+            help="{precisions}, or several with commas",
+            autocompletion=completing("precisions"),
+        ),
+    ] = "float32",
+    size: Annotated[int, typer.Option("--size", metavar="N", parser=COUNT, help="Pixels of a side")] = 640,
+    persons: Annotated[
+        int, typer.Option("--persons", metavar="N", parser=whole_number(0), help="How many are found in the image")
+    ] = 10,
+    threads: Annotated[int, typer.Option("--threads", metavar="N", parser=COUNT, help="Of the CPU")] = 2,
+    device: Annotated[
+        str,
+        typer.Option(
+            "--device",
+            metavar="NAME",
+            parser=one_of("devices"),
+            help="One of {devices}",
+            autocompletion=completing("devices"),
+        ),
+    ] = "cpu",
+    reference: Annotated[
+        str,
+        typer.Option(
+            "--reference",
+            metavar="NAME",
+            help="The network that ratios are to, eager in float32",
+            autocompletion=completing("networks"),
+        ),
+    ] = "rtmo-s",
+    seconds: Annotated[
+        int,
+        typer.Option("--seconds", metavar="N", parser=COUNT, help="At most, if the ratios are not known before"),
+    ] = 60,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Measure on a busy machine, too")] = False,
+) -> int:
+    """Time networks side by side. One image at a time, with random weights."""
+    from workbench.inference import runtimes
+    from workbench.inference.latency import TimingTask
+    from workbench.inference.timing import Patience
+
+    task = TimingTask((size, size), persons, threads, device)
+    found = runtimes.compare(
+        names,
+        task,
+        Patience(seconds=seconds),
+        runtimes=runtime.split(","),
+        precisions=precision.split(","),
+        reference=reference,
+        anyway=anyway,
+    )
+    print(runtimes.latency_table(found, task))
+    return 0
+
+
+@cost_commands.command(
+    "bench",
+    cls=Command,
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    epilog="Example: workbench bench data",
+)
+def bench_command(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHAT",
+            help="A file in benchmarks/, without .py: {benchmarks}",
+            autocompletion=completing("benchmarks"),
+        ),
+    ],
+    options: Annotated[
+        list[str] | None, typer.Argument(metavar="OPTIONS", help="Its own options; see workbench bench WHAT --help")
+    ] = None,
+) -> int:
+    """Measure a part of the workbench alone."""
+    if what not in (known := files_in("benchmarks")):
+        raise Refused(f"bench {what}: no such file in ./benchmarks; it has {known}")
+    return importlib.import_module(f"benchmarks.{what}").main(options or [])

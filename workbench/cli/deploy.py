@@ -1,0 +1,71 @@
+"""`workbench deploy`: a trained network as a file that runs elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from workbench.cli.options import COUNT, Command, any_number, completing, one_of
+from workbench.core.errors import Refused
+
+deploy_commands = typer.Typer()
+
+
+@deploy_commands.command("deploy", cls=Command, epilog="Example: workbench deploy rtmo-s-coco -o rtmo-s.onnx")
+def deploy_command(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="A released model ({released}), a checkpoint file, or the folder of a job",
+            autocompletion=completing("released"),
+        ),
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE.onnx", help="The file to write")],
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision",
+            metavar="NAME",
+            parser=one_of("file_precisions"),
+            help="One of {file_precisions}",
+            autocompletion=completing("file_precisions"),
+        ),
+    ] = "float32",
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibrate", metavar="FOLDER", help="Images like those to come: to compare the two, and int8 needs them"
+        ),
+    ] = None,
+    score_threshold: Annotated[
+        float, typer.Option("--score-threshold", metavar="SCORE", parser=any_number, help="Persons score above it")
+    ] = 0.1,
+    nms_threshold: Annotated[
+        float,
+        typer.Option("--nms-threshold", metavar="IOU", parser=any_number, help="Above it the better box stays"),
+    ] = 0.65,
+    max_persons: Annotated[
+        int, typer.Option("--max-persons", metavar="N", parser=COUNT, help="Per image, the best ones")
+    ] = 100,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="Read no weights: to try sizes and times")
+    ] = False,
+) -> int:
+    """Write a trained network as an ONNX file, and compare the two."""
+    import torch
+
+    from workbench.inference import load
+    from workbench.inference.deployed import Precision, Selection
+
+    torch.set_num_threads(1)
+    selection = Selection(score_threshold=score_threshold, nms_threshold=nms_threshold, max_persons=max_persons)
+    try:
+        from workbench.inference import onnx_export
+    except ImportError as error:
+        raise Refused(f"deploy: {error.name} is missing; install rtmo-workbench[onnx]") from error
+    trained = load.load_untrained(source) if random_weights else load.load_trained(source)
+    print(onnx_export.deploy(trained, out, cast(Precision, precision), selection, calibrate))
+    return 0

@@ -1,0 +1,254 @@
+"""What several commands share: their options, how a value is read, and the lists of names in help texts.
+
+A list of names comes from the table that the code itself reads. Most of these tables import torch, which takes seconds,
+so a list is made only where it is shown, completed or checked.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.core import TyperArgument, TyperCommand, TyperOption
+
+from workbench.core.errors import Refused
+
+# Lists of names
+
+
+def _protocols() -> Iterable[str]:
+    from workbench.experiments.protocols import PROTOCOLS
+
+    return PROTOCOLS
+
+
+def _networks() -> Iterable[str]:
+    from workbench.models.zoo import NETWORKS
+
+    return NETWORKS
+
+
+def _released() -> Iterable[str]:
+    from workbench.rtmo import RELEASED
+
+    return RELEASED
+
+
+def _trunks() -> Iterable[str]:
+    from workbench.experiments.trunks import trunk_jobs
+
+    return trunk_jobs()
+
+
+def _runtimes() -> Iterable[str]:
+    from workbench.inference.runtimes import RUNTIMES
+
+    return RUNTIMES
+
+
+def _devices() -> Iterable[str]:
+    from workbench.inference.runtimes import RUNTIMES
+
+    return dict.fromkeys(device for runtime in RUNTIMES.values() for device in runtime.devices)
+
+
+def _precisions() -> Iterable[str]:
+    from workbench.inference.runtimes import RUNTIMES
+
+    return dict.fromkeys(precision for runtime in RUNTIMES.values() for precision in runtime.precisions)
+
+
+def _file_precisions() -> Iterable[str]:
+    from workbench.inference.deployed import PRECISIONS
+
+    return PRECISIONS
+
+
+def _levels() -> Iterable[str]:
+    from workbench.data.synthetic.scene import LEVELS
+
+    return LEVELS
+
+
+def files_in(folder: str) -> list[str]:
+    """The names of the Python files in a folder of the current one, without `.py` and without private ones."""
+    return sorted(file.stem for file in Path(folder).glob("[!_]*.py"))
+
+
+LISTS: Mapping[str, Callable[[], Iterable[str]]] = {
+    "studies": lambda: files_in("studies"),
+    "benchmarks": lambda: files_in("benchmarks"),
+    "protocols": _protocols,
+    "networks": _networks,
+    "released": _released,
+    "trunks": _trunks,
+    "runtimes": _runtimes,
+    "devices": _devices,
+    "precisions": _precisions,
+    "file_precisions": _file_precisions,
+    "levels": _levels,
+    "until": lambda: ("decided",),
+}
+
+
+def with_lists(text: str) -> str:
+    """A help text with the names of a list in place of "{list}"."""
+    return re.sub(r"\{(\w+)\}", lambda found: ", ".join(LISTS[found[1]]()), text)
+
+
+class Command(TyperCommand):
+    """A command whose help texts may hold "{list}", the name of one of `LISTS`: it is made when the help is shown."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        for parameter in self.params:
+            if isinstance(parameter, TyperArgument | TyperOption):
+                parameter.help = with_lists(parameter.help or "")
+        super().format_help(ctx, formatter)
+
+
+def completing(name: str) -> Callable[[str], list[str]]:
+    """For `autocompletion`: the names of a list, also behind a comma."""
+
+    def complete(incomplete: str) -> list[str]:
+        before, comma, _ = incomplete.rpartition(",")
+        return [before + comma + word for word in LISTS[name]()]
+
+    return complete
+
+
+# Values
+
+
+def whole_number(least: int, most: int | None = None) -> Callable[[Any], int]:
+    """Reads a whole number, `least` or more, and `most` or less where that is given."""
+    limits = f"of {least} or more" if most is None else f"from {least} to {most}"
+
+    def read(given: Any) -> int:
+        text = str(given)
+        if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
+            raise typer.BadParameter(f"{text!r}: expected a whole number {limits}")
+        return int(text)
+
+    return read
+
+
+def any_number(given: Any) -> float:
+    """Reads a number."""
+    try:
+        return float(given)
+    except ValueError:
+        raise typer.BadParameter(f"{given!r}: expected a number, as in 0.5") from None
+
+
+def one_of(name: str) -> Callable[[Any], str]:
+    """Reads a word of a list."""
+
+    def read(given: Any) -> str:
+        if given not in (known := list(LISTS[name]())):
+            raise typer.BadParameter(f"{given!r}: expected {' or '.join(known)}")
+        return given
+
+    return read
+
+
+class Change(NamedTuple):
+    """One `--set`: a dotted path of a job and its new value."""
+
+    path: str
+    value: Any
+
+
+def change(text: str) -> Change:
+    """`a.b=0.1` as path and value; a value that is no Python literal is a word."""
+    path, equals, value = text.partition("=")
+    if not (path and equals):
+        raise typer.BadParameter(f"{text!r}: expected PATH=VALUE, as in recipe.lr=0.002")
+    try:
+        return Change(path, ast.literal_eval(value))
+    except (ValueError, SyntaxError):
+        return Change(path, value)
+
+
+def changes_of(sets: Sequence[Change] | None) -> dict[str, Any]:
+    """All `--set` of a command line, by their paths.
+
+    Raises:
+        Refused: a path is set twice.
+    """
+    paths = [path for path, _ in sets or ()]
+    if twice := sorted({path for path in paths if paths.count(path) > 1}):
+        raise Refused(f"--set {twice[0]}: it is set {paths.count(twice[0])} times; set it once")
+    return dict(sets or ())
+
+
+# Options
+
+
+COUNT = whole_number(1)
+StudyName = Annotated[
+    str, typer.Argument(metavar="NAME", help="A file in studies/, without .py", autocompletion=completing("studies"))
+]
+ProtocolName = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol",
+        metavar="NAME",
+        help="One of {protocols} (default: the study's own)",
+        autocompletion=completing("protocols"),
+    ),
+]
+DataFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", metavar="FOLDER", help="Images in COCO or CrowdPose layout (default: the scenes that are drawn here)"
+    ),
+]
+Seeds = Annotated[
+    int | None, typer.Option("--seeds", metavar="N", parser=COUNT, help="Seeds per row (default: the protocol's)")
+]
+Sets = Annotated[
+    list[Change] | None,
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        parser=change,
+        help="Change every job, as in recipe.lr=0.002; may be given several times",
+    ),
+]
+
+
+def refuse_options_but(ctx: typer.Context, used: Collection[str], why: str) -> None:
+    """For what is known only after the command line is read, such as the kind of a study.
+
+    Args:
+        used: names of parameters that the command goes on to use.
+
+    Raises:
+        Refused: another option was typed; the command would ignore it.
+    """
+    options = [parameter for parameter in ctx.command.params if isinstance(parameter, TyperOption)]
+    typed = [o for o in options if (source := ctx.get_parameter_source(o.name)) and source.name == "COMMANDLINE"]
+    if ignored := [o.opts[-1] for o in typed if o.name not in used]:
+        raise Refused(f"{why}; leave out {', '.join(ignored)}")
+
+
+# Where runs are recorded
+
+
+def runs_folder() -> Path:
+    """The folder where runs are recorded: `WORKBENCH_HOME`, or `runs` in the current folder. It is made if need be.
+
+    Raises:
+        Refused: it cannot be made.
+    """
+    folder = Path(os.environ.get("WORKBENCH_HOME", "runs"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"WORKBENCH_HOME {folder}: {error.strerror}; name a folder that can be written to") from None
+    return folder.resolve()

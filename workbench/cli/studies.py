@@ -1,0 +1,286 @@
+"""`workbench study`, `report`, `trunk` and `ui`: from the jobs of a study to its pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from workbench.cli.options import (
+    COUNT,
+    Change,
+    Command,
+    DataFolder,
+    ProtocolName,
+    Seeds,
+    Sets,
+    StudyName,
+    changes_of,
+    completing,
+    files_in,
+    one_of,
+    refuse_options_but,
+    runs_folder,
+    whole_number,
+)
+from workbench.core.errors import Refused
+
+if TYPE_CHECKING:
+    from workbench.experiments.plan import StudyRun, UntilDecided
+    from workbench.experiments.profiling import TimingRun
+    from workbench.study import Study, StudyProtocol, TimingStudy
+
+RUN = "NAME"  # the command that a study's name stands for
+
+
+class _StudyGroup(TyperGroup):
+    """`study NAME` runs a study; `study VERB NAME` does something else with it."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """The context of the verb, or of the run where a name stands in its place."""
+        if args and args[0] in self.commands:
+            return super().make_context(info_name, args, parent, **extra)
+        bare = [word for word in args[:2] if not word.startswith("-")]
+        if len(bare) == 2 and not extra.get("resilient_parsing"):  # which is how the shell asks
+            verbs = ", ".join(name for name in self.commands if name != RUN)
+            raise Refused(f"study {args[0]} {args[1]}: expected NAME, or one of {verbs} and NAME")
+        return self.commands[RUN].make_context(info_name, args, parent, **extra)
+
+
+study_verbs = typer.Typer(cls=_StudyGroup, help="Run a study; or study status|resume|retry|replay NAME.")
+study_commands = typer.Typer()
+
+
+Until = Annotated[
+    str | None,
+    typer.Option(
+        "--until",
+        metavar="decided",
+        parser=one_of("until"),
+        help="Then add seeds, only to rows with an open claim",
+        autocompletion=completing("until"),
+    ),
+]
+Budget = Annotated[
+    int | None,
+    typer.Option(
+        "--budget", metavar="JOBS", parser=COUNT, help="Of --until: at most so many (default: twice the first round)"
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", metavar="N", parser=COUNT, help="Jobs at a time (default: by the machine's cores)"),
+]
+RunName = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="A file in studies/, without .py",
+        autocompletion=lambda: [*files_in("studies"), "status", "resume", "retry", "replay"],
+    ),
+]
+
+
+# Studies
+
+
+@study_verbs.command(
+    "retry",
+    cls=Command,
+    help="Run a study, and try again the jobs that have failed or were refused. A timing study is measured anew.",
+    epilog="Example: workbench study retry ablate_dcc",
+)
+@study_verbs.command(
+    "resume",
+    cls=Command,
+    help="Go on with a study that was stopped; the same as: study NAME.",
+    epilog="Example: workbench study resume ablate_dcc",
+)
+@study_verbs.command(
+    RUN,
+    cls=Command,
+    hidden=True,
+    help="Run a study. Jobs that are complete are found and not run again; a job that was cut off goes on.",
+    epilog="Also: workbench study status|resume|retry|replay NAME; see workbench study status --help, and so on.\n\n"
+    "Example: workbench study ablate_dcc --protocol smoke --jobs 2",
+)
+def run_command(
+    ctx: typer.Context,
+    name: RunName,
+    protocol: ProtocolName = None,
+    data: DataFolder = None,
+    seeds: Seeds = None,
+    jobs: Jobs = None,
+    until: Until = None,
+    budget: Budget = None,
+    sets: Sets = None,
+) -> int:
+    """Runs a study, as `study NAME`, `study resume NAME` and `study retry NAME`."""
+    _check_budget(until, budget)
+    from workbench.core import processes
+
+    processes.prepare()  # imports while we do
+    from workbench.experiments import profiling, runner
+    from workbench.experiments.protocols import protocol_named
+    from workbench.study import Study
+    from workbench.training.machine import this_machine
+
+    again = ctx.info_name == "retry"
+    asked, under = _found(name, protocol)
+    if not isinstance(asked, Study) or not under.trains:
+        return profiling.run_timing(_timing(ctx, asked, under), again)
+    run = _planned(asked, under, data, sets, seeds, _decided(until, budget))
+    if again:
+        print(f"{runner.retry(run)} jobs are tried again")
+    code = runner.run_study(run, jobs=jobs, machine=this_machine())
+    if code == 0 and asked.costs and not sets:  # when no job runs any more
+        costs = under if under.name == "smoke" else protocol_named("cost")
+        profiling.run_timing(profiling.TimingRun(asked.profile(), costs, run.home))
+    return code
+
+
+@study_verbs.command("status", cls=Command, epilog="Example: workbench study status ablate_dcc --protocol laptop")
+def status_command(
+    ctx: typer.Context,
+    name: StudyName,
+    protocol: ProtocolName = None,
+    data: DataFolder = None,
+    seeds: Seeds = None,
+    until: Until = None,
+    budget: Budget = None,
+    sets: Sets = None,
+) -> int:
+    """Show what is planned, running, complete and failed. Exit code 0: all complete, 1: something is missing."""
+    _check_budget(until, budget)
+    from workbench.experiments import profiling, runner
+    from workbench.study import Study
+
+    asked, under = _found(name, protocol)
+    if not isinstance(asked, Study) or not under.trains:
+        return profiling.print_measured(_timing(ctx, asked, under))
+    return runner.status(_planned(asked, under, data, sets, seeds, _decided(until, budget)))
+
+
+@study_verbs.command("replay", cls=Command, epilog="Example: workbench study replay ablate_dcc --protocol laptop")
+def replay_command(
+    name: StudyName,
+    protocol: ProtocolName = None,
+    data: DataFolder = None,
+    seeds: Seeds = None,
+    sets: Sets = None,
+) -> int:
+    """Show what --until decided would have saved of a finished study."""
+    from workbench.experiments import runner
+    from workbench.study import Study
+
+    asked, under = _found(name, protocol)
+    if not isinstance(asked, Study) or not under.trains:
+        raise Refused(f"study replay {name}: nothing is trained under {under.name}, so no seeds could be saved")
+    return runner.replay(_planned(asked, under, data, sets, seeds))
+
+
+def _found(name: str, protocol: str | None) -> tuple[Study | TimingStudy, StudyProtocol]:
+    """The study of that name and the protocol that is asked for."""
+    from workbench.experiments.protocols import protocol_named
+    from workbench.study import find_study
+
+    asked = find_study(name)
+    return asked, protocol_named(protocol or asked.default)
+
+
+def _timing(ctx: typer.Context, asked: Study | TimingStudy, under: StudyProtocol) -> TimingRun:
+    """The run of a study where nothing is trained.
+
+    Raises:
+        Refused: an option was given that only training has.
+    """
+    from workbench.experiments.profiling import TimingRun
+    from workbench.study import TimingStudy
+
+    refuse_options_but(ctx, ("protocol",), f"{asked.name}, {under.name}: nothing is trained")
+    return TimingRun(asked if isinstance(asked, TimingStudy) else asked.profile(), under, runs_folder())
+
+
+def _planned(
+    asked: Study,
+    under: StudyProtocol,
+    data: Path | None,
+    sets: list[Change] | None,
+    seeds: int | None,
+    until: UntilDecided | None = None,
+) -> StudyRun:
+    """The run of a study where jobs are trained."""
+    from workbench.experiments.plan import StudyRun
+
+    return StudyRun(asked, under, runs_folder(), data=data, changes=changes_of(sets), seeds=seeds, until=until)
+
+
+def _check_budget(until: str | None, budget: int | None) -> None:
+    if budget is not None and until is None:
+        raise Refused(f"--budget {budget}: it limits the jobs of --until decided; add that")
+
+
+def _decided(until: str | None, budget: int | None) -> UntilDecided | None:
+    from workbench.experiments.plan import UntilDecided
+
+    return None if until is None else UntilDecided(budget)
+
+
+# Their pages, their trunks, their record
+
+
+@study_commands.command("report", cls=Command, epilog="Example: workbench report ablate_dcc --protocol laptop")
+def report_command(
+    ctx: typer.Context,
+    name: StudyName,
+    protocol: ProtocolName = None,
+    data: DataFolder = None,
+    seeds: Seeds = None,
+    sets: Sets = None,
+) -> int:
+    """Write a study's report from its recorded numbers. It takes --data and --set as the study was given them."""
+    from workbench.report.render import write_profile, write_report
+    from workbench.study import TimingStudy
+
+    asked, under = _found(name, protocol)
+    if isinstance(asked, TimingStudy):
+        refuse_options_but(ctx, (), f"report {name}: its numbers are those of its last measurement")
+        paths = write_profile(asked)
+    elif not under.trains:
+        raise Refused(
+            f"report {name}, {under.name}: costs have no page of their own, they stand in those of protocols that "
+            f"train; use --protocol {asked.default}"
+        )
+    else:
+        paths = write_report(_planned(asked, under, data, sets, seeds))
+    for path in paths:
+        print(path)
+    return 0
+
+
+@study_commands.command("trunk", cls=Command, epilog="Example: workbench trunk joint")
+def trunk_command(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="Of {trunks} (default: all)", autocompletion=completing("trunks")),
+    ] = None,
+) -> int:
+    """Train the frozen trunks of the probe protocol. Hours on a CPU each; one that was cut off goes on."""
+    from workbench.experiments.trunks import train_trunks
+    from workbench.training.machine import this_machine
+
+    return train_trunks(names or [], runs_folder(), this_machine())
+
+
+@study_commands.command("ui", cls=Command, epilog="Example: workbench ui --port 5001")
+def ui_command(
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", parser=whole_number(1, 65535), help="Of the address in the browser")
+    ] = 5000,
+) -> int:
+    """Show the recorded runs in a browser. Only this machine can see it; Ctrl+C ends it."""
+    from workbench.experiments import tracking
+
+    return tracking.ui(runs_folder(), port)

@@ -1,0 +1,92 @@
+"""The record of a job: what lies in its folder, and how it is written and read. It needs neither torch nor the trainer.
+
+HOME/jobs/KEY/
+    job.json             the whole job
+    checkpoint.pt        the state after the last complete epoch; gone when the job is complete
+    curve.csv            one line per evaluation: epoch, metrics, mean losses, images per second
+    records.npz          per-image match records of the last evaluation
+    predictions.png      validation images with the persons found
+    weights.safetensors  the averaged weights
+    result.json          final numbers, written last: its presence means that the job is complete
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.core.files import write_whole
+
+FLAT = 0.005  # AP over the last quarter of training below which a curve counts as flat
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a running job says of itself, about once a second."""
+
+    epoch: int
+    epochs: int
+    fraction: float
+    images_per_s: float
+    seconds_left: float
+    terms: Mapping[str, float]
+    metrics: Mapping[str, float]  # of the last evaluation, empty before it
+
+
+@dataclass(frozen=True)
+class Result:
+    """The numbers of a complete job. `curve` has one mapping per evaluation."""
+
+    key: str
+    metrics: Mapping[str, float]  # AP, AP50, AP75, AR, mOKS, NME, params, gflops, train_images_per_s, losses ...
+    curve: list[dict[str, float]]
+    tags: Mapping[str, str]  # commit, machine, threads, precision, ranks, torch, finished
+    folder: Path
+
+
+def job_folder(home: Path, key: str) -> Path:
+    """Where the record of a job lies."""
+    return home / "jobs" / key
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a job has been trained, evaluated and recorded."""
+    return (folder / "result.json").exists()
+
+
+def read_result(folder: Path) -> Result:
+    """The record of a complete job."""
+    data = json.loads((folder / "result.json").read_text())
+    return Result(data["key"], data["metrics"], read_curve(folder), data["tags"], folder)
+
+
+def write_result(folder: Path, key: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
+    """Makes the job complete: all its other files are there by now."""
+    with write_whole(folder / "result.json") as part:
+        part.write_text(json.dumps({"key": key, "metrics": metrics, "tags": tags}, indent=1))
+
+
+def read_curve(folder: Path) -> list[dict[str, float]]:
+    """One mapping per evaluation so far, the oldest first."""
+    path = folder / "curve.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [{k: float(v) for k, v in line.items() if v} for line in csv.DictReader(file)]
+
+
+def write_curve(folder: Path, curve: Sequence[Mapping[str, float]]) -> None:
+    """The whole curve anew; what an evaluation did not measure stays empty."""
+    names = list(dict.fromkeys(name for line in curve for name in line))
+    text = [",".join(names)] + [",".join(str(line.get(n, "")) for n in names) for line in curve]
+    with write_whole(folder / "curve.csv") as part:
+        part.write_text("\n".join(text) + "\n")
+
+
+def last_gain(curve: Sequence[Mapping[str, float]]) -> float | None:
+    """AP gained over the last quarter of training: how far from flat a curve ends. None for a single point."""
+    early = [line for line in curve if line["epoch"] <= 0.75 * curve[-1]["epoch"]]
+    return curve[-1]["AP"] - early[-1]["AP"] if early else None
