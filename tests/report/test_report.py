@@ -2,10 +2,7 @@
 
 import ast
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +15,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from tests.experiments.test_claims import records
+from workbench import __main__ as command
 from workbench import study
 from workbench.core.errors import Refused
 from workbench.data.synthetic.dataset import SyntheticScenes
@@ -80,18 +78,30 @@ def complete(home: Path, study: Study, setting: StudyProtocol, found: Callable[[
         (folder / "result.json").write_text(json.dumps({"key": cell.job.key, "metrics": metrics, "tags": tags}))
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Complete jobs with known numbers, and their record. It takes a second: tests work on copies."""
+    folder = tmp_path_factory.mktemp("written")
+    complete(folder, STUDY, SETTING, FOUND.__getitem__)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("workbench.report.slices.FEWEST", 3)  # of 40 images
+        write_record(run_in(folder))
+    return folder
+
+
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Complete jobs with known numbers; files are written below the test's own folder."""
+def home(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The jobs alone; files are written below the test's own folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("workbench.report.slices.FEWEST", 3)  # of 40 images
-    complete(tmp_path, STUDY, SETTING, FOUND.__getitem__)
+    monkeypatch.setattr("workbench.report.slices.FEWEST", 3)
+    shutil.copytree(written / "jobs", tmp_path / "jobs")
     return tmp_path
 
 
 @pytest.fixture
-def record(home: Path) -> Record:
-    write_record(run_in(home))
+def record(written: Path, home: Path) -> Record:
+    shutil.copytree(written / "reports", home / "reports")
     return load_record(run_in(home))
 
 
@@ -568,20 +578,21 @@ def test_notebooks_have_no_logic_and_no_outputs() -> None:
                     assert isinstance(line.value, ast.Call) and ast.unparse(line.value.func).startswith("page."), path
 
 
-@pytest.mark.timeout(300)  # two kernels that import torch
-def test_the_command_writes_pages_that_need_nothing_else(tmp_path: Path) -> None:
+def test_the_command_writes_pages_that_need_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     asked, setting = study.find_study("ablate_dcc"), protocols.protocol_named("smoke")
     assert isinstance(asked, Study)
     complete(tmp_path, asked, setting, lambda row: 10 + 2 * len(row))
     (tmp_path / "reports").mkdir()
     for path in (ROOT / "reports").glob("*.ipynb"):
         (tmp_path / "reports" / path.name).write_bytes(path.read_bytes())
-    command = [sys.executable, "-m", "workbench", "report", "ablate_dcc", "--protocol", "smoke"]
-    env = {**os.environ, "WORKBENCH_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+    assert command.main(["report", "ablate_dcc", "--protocol", "smoke"]) == 0
     rendered = tmp_path / "reports/rendered"
-    assert all((tmp_path / line).is_file() for line in done.stdout.splitlines())
+    written = capsys.readouterr().out.splitlines()
+    assert len(written) > 6 and all((tmp_path / line).is_file() for line in written)
     html = (rendered / "ablate_dcc_smoke.html").read_text()
     assert "regression" in html and html.count("data:image/png;base64,") == 4
     assert "<script" not in html and 'src="http' not in html and "page.head" not in html and len(html) < 2e6
@@ -593,7 +604,6 @@ def test_the_command_writes_pages_that_need_nothing_else(tmp_path: Path) -> None
     assert (rendered / "ablate_dcc_smoke_pareto.md").exists()
 
 
-@pytest.mark.timeout(300)  # a kernel that imports torch
 def test_the_page_of_persons_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     asked = study.find_study("profile_persons")
