@@ -1,4 +1,4 @@
-"""Frozen trunks: what a probe stands on. A trunk is a trained job whose backbone, neck and towers are kept.
+"""Frozen trunks: the trained part of a network that all rows of a probe share: backbone, neck and head's towers.
 
 Under a probe every row trains anew only what `PROBED` names; the rest computes its features once per data set.
 """
@@ -26,7 +26,7 @@ PROBED = ("coords.", "head.out_pose.", "head.out_kpt_reg.")
 
 
 def store_trunk(name: str, job: Job, weights: dict[str, Tensor], record: dict[str, Any]) -> None:
-    """Keeps a trained network as a trunk, in half precision, without what a probe trains anew."""
+    """Stores a trained network as a trunk: in half precision, without what a probe trains anew."""
     kept = {k: v.half() if v.is_floating_point() else v for k, v in weights.items() if not k.startswith(PROBED)}
     with write_whole(STORED / f"{name}.safetensors") as part:
         part.write_bytes(save({k: v.contiguous() for k, v in kept.items()}))
@@ -40,7 +40,7 @@ def stored_trunks() -> list[str]:
 
 
 def trunk_digest(name: str) -> str:
-    """Of a stored trunk: features of another one under the same name are not mistaken for its own."""
+    """The first digits of a stored trunk's sha256. They tell it from an earlier trunk of the same name."""
     return hashlib.sha256((STORED / f"{name}.safetensors").read_bytes()).hexdigest()[:8]
 
 
