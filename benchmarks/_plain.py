@@ -14,14 +14,15 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from workbench.components.assigners.simota import HOPELESS, OFF_CENTRE, SimOTA
+from workbench.components.assigners.simota import NOT_FINITE, OFF_CENTRE, SimOTA
 from workbench.components.similarity import box_iou, keypoint_similarity
 from workbench.models.criterion import losses
 from workbench.models.job import Job, phase_at
 from workbench.models.network import Network
+from workbench.models.schedule import learning_rate
 from workbench.slots import Assigner
 from workbench.tensors import Assignment, Batch, Dense, Targets
-from workbench.training.optim import ema_momentum, learning_rate, parameter_groups
+from workbench.training.optim import ema_momentum, parameter_groups
 
 
 class PlainTraining:
@@ -97,7 +98,7 @@ def _one_image(dense: Dense, targets: Targets, sigmas: Tensor, spec: SimOTA, b: 
         score = dense.cls[b, :, targets.labels[b, g]].sigmoid().sqrt()
         cost[:, g] = -spec.cls_weight * score.log().clamp(min=-100) + (~(inside & central)).float() * OFF_CENTRE
         cost[:, g] -= spec.iou_weight * (iou[:, g] + 1e-7).log() + spec.oks_weight * (oks[:, g] + 1e-7).log()
-    cost = cost.nan_to_num(nan=HOPELESS, posinf=HOPELESS)
+    cost = cost.nan_to_num(nan=NOT_FINITE, posinf=NOT_FINITE)
 
     taken = torch.zeros_like(cost, dtype=torch.bool)
     quality = oks if spec.dynamic_k == "oks" else iou

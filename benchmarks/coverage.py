@@ -31,17 +31,15 @@ from numpy.typing import NDArray
 
 from workbench.core.provenance import commit
 from workbench.evaluation.bootstrap import (
-    Metric,
     Resampled,
-    ap_from_records,
     blocked_bootstrap,
     image_weights,
+    metric_from_records,
     paired_bootstrap,
     resample,
 )
-from workbench.evaluation.coco_ap import THRESHOLDS
 from workbench.evaluation.intervals import Interval
-from workbench.evaluation.records import MatchRecords
+from workbench.evaluation.records import OKS_THRESHOLDS, MatchRecords
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments.claims import ClaimResult, judge_claims
 from workbench.experiments.plan import SequentialSettings, StudyRun
@@ -214,7 +212,9 @@ def ap_coverage(seeds: int, simulations: int) -> dict[str, float]:
 def _true_ap_difference() -> float:
     rng = np.random.default_rng(3)
     scenes = [_Scenes(rng, 2_000) for _ in range(30)]
-    return float(np.mean([ap_from_records(s.records(1, rng)) - ap_from_records(s.records(0, rng)) for s in scenes]))
+    return float(
+        np.mean([metric_from_records(s.records(1, rng)) - metric_from_records(s.records(0, rng)) for s in scenes])
+    )
 
 
 class _Scenes:
@@ -229,7 +229,7 @@ class _Scenes:
         logit = self.hard + 0.15 * row + self.suits[row] + rng.normal(0, 0.1) + rng.normal(0, 0.5, self.people)
         oks = np.concatenate([1 / (1 + np.exp(-logit)), np.zeros(self.images)])
         sure = np.concatenate([logit + rng.normal(0, 0.5, self.people), rng.normal(-1, 1, self.images)])
-        right = oks[:, None] > np.asarray(THRESHOLDS)
+        right = oks[:, None] > OKS_THRESHOLDS
         every, nothing = np.arange(self.images), np.zeros(self.images)
         return MatchRecords(
             image_ids=every,
@@ -286,7 +286,7 @@ class World:
         """Every run is complete."""
         return Result(f"{one.row} {one.seed} {one.trunk}", {}, [], {}, Path())
 
-    def read(self, result: Result, _: Metric) -> Resampled:
+    def read(self, result: Result, _: str) -> Resampled:
         """A row minus another one has the noise asked for, of which each has half the variance."""
         if result.key not in self._seen:
             row, seed, trunk = result.key.split(" ")
@@ -343,8 +343,8 @@ def savings(gain: float, simulations: int) -> dict[str, float]:
 
 def _split(claims: Sequence[ClaimResult]) -> tuple[list[bool], list[bool]]:
     """Which true claims hold, which false ones are decided."""
-    return [one.decision.state is Verdict.HOLDS for one in claims[:2]], [_decided(one) for one in claims[2:]]
+    return [one.verdict is Verdict.HOLDS for one in claims[:2]], [_decided(one) for one in claims[2:]]
 
 
 def _decided(one: ClaimResult) -> bool:
-    return one.decision.state is not Verdict.OPEN
+    return one.verdict is not Verdict.OPEN

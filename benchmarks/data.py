@@ -16,11 +16,12 @@ from typing import Any
 import cv2
 import torch
 
+from workbench.core.augmentation import AUGMENTATIONS
 from workbench.core.provenance import machine_name
 from workbench.data.datasets.folder import open_dataset
 from workbench.data.loader import Loader
 from workbench.data.synthetic.dataset import SyntheticScenes, cached
-from workbench.data.transforms import pipelines
+from workbench.data.transforms.pipelines import Pipeline
 
 BATCH, IMAGES = 32, 640
 
@@ -40,13 +41,18 @@ def main(options: Sequence[str] = ()) -> int:
             _measure(f"render {level}, {size} px", 0, lambda s=scenes: (s[i] for i in range(IMAGES)), 1)
     with tempfile.TemporaryDirectory() as folder:
         stored: Any = cached(SyntheticScenes("easy", 96, count=IMAGES), Path(folder))
-        for name, transform in (("as they are", None), ("light", pipelines.light((96, 96)))):
+        for name, transform in (
+            ("as they are", None),
+            ("light", Pipeline(size=(96, 96), steps=AUGMENTATIONS["light"].main)),
+        ):
             for workers in (0, 2):
                 loader = Loader(stored, BATCH, seed=0, transform=transform, workers=workers)
                 _measure(f"cached scenes, 96 px, {name}", workers, lambda n=loader: n(1), BATCH, lambda n=loader: n(0))
     if data is not None:
         real = open_dataset(data, "train")
-        for name, transform in (("mosaic and mix-up", pipelines.coco_main()), ("last epochs", pipelines.coco_final())):
+        rtmo = AUGMENTATIONS["rtmo"]
+        last = Pipeline(steps=rtmo.final, ignore=rtmo.ignore)
+        for name, transform in (("mosaic and mix-up", Pipeline(steps=rtmo.main)), ("last epochs", last)):
             for workers in (0, 2):
                 loader = Loader(real, 8, seed=0, transform=transform, workers=workers, images=160)
                 _measure(f"{data.name}, 640 px, {name}", workers, lambda n=loader: n(1), 8, lambda n=loader: n(0))

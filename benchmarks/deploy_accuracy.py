@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from benchmarks._record import append
 from workbench.core.errors import Refused
 from workbench.core.provenance import commit
-from workbench.core.skeletons import skeleton
 from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.evaluation.coco_ap import evaluate_coco
 from workbench.inference import onnx_export
@@ -55,10 +54,10 @@ def measured(source: Trained, count: int) -> list[dict[str, object]]:
     Raises:
         Refused: the job was not on embedded scenes.
     """
-    if source.job is None or not source.job.protocol.data.startswith("figures-"):
+    if source.job is None or not source.job.protocol.scenes:
         raise Refused(f"{source.source}: expected a job on embedded scenes")
     job, lines = source.job, []
-    scenes = SyntheticScenes(job.protocol.data.removeprefix("figures-"), source.size[0], count=count, start=VALIDATION)
+    scenes = SyntheticScenes(job.protocol.scenes, source.size[0], count=count, start=VALIDATION)
     truth, ids = scenes.coco(), [scenes.start + i for i in range(count)]
     images = np.concatenate([onnx_export.as_input(scene.image) for scene in scenes])
     chosen = Selection(score_threshold=job.protocol.score_threshold, nms_threshold=job.protocol.nms_threshold)
@@ -66,7 +65,7 @@ def measured(source: Trained, count: int) -> list[dict[str, object]]:
         base, theirs = {}, []
         for name, find in forms(source, chosen, Path(folder)).items():
             found = _everywhere(find, images, ids)
-            values = dict(evaluate_coco(truth, found, skeleton(job.variant.num_keypoints).sigmas))
+            values = dict(evaluate_coco(truth, found, job.variant.skeleton.sigmas))
             base, theirs = base or values, theirs or found
             seen = agreement(found, theirs)
             gain = values["AP"] - base["AP"]

@@ -31,16 +31,15 @@ from benchmarks import _floors
 from benchmarks._plain import PlainTraining
 from benchmarks._record import append, conditions
 from workbench.core.distributed import average_gradients
-from workbench.core.skeletons import skeleton
 from workbench.experiments import protocols
 from workbench.inference.timing import Call, Comparison, Patience, measure, paired
 from workbench.models import zoo
 from workbench.models.criterion import losses
 from workbench.models.job import Job, Protocol, phase_at
+from workbench.models.schedule import learning_rate
 from workbench.tensors import Batch
 from workbench.training.loop import TrainingState, forward_of, train
 from workbench.training.machine import Machine, this_machine
-from workbench.training.optim import learning_rate
 from workbench.training.source import open_source
 
 PARTS = ("data", "forward", "assignment and losses", "backward", "optimiser and EMA")
@@ -214,7 +213,7 @@ class Costed:
 def positives(state: TrainingState, batch: Batch) -> int:
     """Cells of a batch that learn a person, under the weights as they are."""
     variant = state.model.variant
-    sigmas = torch.tensor(skeleton(variant.num_keypoints).sigmas, device=batch.targets.boxes.device)
+    sigmas = torch.tensor(variant.skeleton.sigmas, device=batch.targets.boxes.device)
     with torch.no_grad():
         return len(variant.assigner.assign(state.model(batch.images), batch.targets, sigmas).cell)
 

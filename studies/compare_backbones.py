@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from workbench.components.backbones.csp_darknet import SIZES, CSPDarknet
+from workbench.components.backbones.csp_darknet import CSP_SIZES, CSPDarknet
 from workbench.components.backbones.stdc import STDC
 from workbench.components.backbones.timm_backbone import TimmBackbone
 from workbench.presets import RTMO_S, rtmo
@@ -26,7 +26,7 @@ STEPS = (("t", "s"), ("s", "m"), ("m", "l"))
 def csp(size: str, base: Variant) -> Mapping[str, Any]:
     """As much larger or smaller than the base's as `size` is than s."""
     assert isinstance(base.backbone, CSPDarknet)
-    width, depth = (a / b for a, b in zip(SIZES[size], SIZES["s"], strict=True))
+    width, depth = (a / b for a, b in zip(CSP_SIZES[size], CSP_SIZES["s"], strict=True))
     return {"backbone.width": base.backbone.width * width, "backbone.depth": round(base.backbone.depth * depth, 6)}
 
 
@@ -41,7 +41,7 @@ STUDY = Study(
     source="RTMO, arXiv 2312.07526: the authors' model zoo, where t, m and l differ in neck and head as well",
     base=rtmo("s"),
     rows=(
-        *(Row(f"CSPDarknet {size}", partial(csp, size), RTMO_S if size == "s" else None) for size in SIZES),
+        *(Row(f"CSPDarknet {size}", partial(csp, size), RTMO_S if size == "s" else None) for size in CSP_SIZES),
         Row("STDC", partial(other, STDC(size="1"), STDC(size="nano"))),
         Row("ResNet", partial(other, TimmBackbone(name="resnet18"), TimmBackbone(name="test_resnet"))),
         *(Row(name, {"backbone": TimmBackbone(name=name)}) for name in ("mobilenetv4_conv_small", "ghostnetv2_100")),

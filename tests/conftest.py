@@ -11,6 +11,9 @@ for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 import torch  # noqa: E402
 
+from tests.added import ADDED  # noqa: E402
+from workbench.evaluation.metrics import METRICS, Metric  # noqa: E402
+
 torch.set_num_threads(1)
 
 
@@ -20,3 +23,12 @@ def _home() -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="workbench-") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORKBENCH_HOME", folder)
         yield
+
+
+@pytest.fixture(params=ADDED, ids=lambda metric: metric.name)
+def added(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Metric:
+    """A metric that is not in the table, added to it for one test."""
+    metric: Metric = request.param
+    assert metric.name not in METRICS
+    monkeypatch.setitem(METRICS, metric.name, metric)
+    return metric

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ARROWS: Mapping[str, set[str]] = {
     "core": set(),
-    "tensors": set(),
+    "tensors": {"core"},
     "slots": {"core", "tensors"},
     "components": {"slots"},
     "models": {"components"},

@@ -13,6 +13,7 @@ from workbench.experiments import protocols, trunks
 from workbench.models import zoo
 from workbench.models.catalog import spec_types
 from workbench.models.job import Job
+from workbench.models.schedule import CROWDPOSE_SCHEDULE
 from workbench.models.trunk import trunk_identity
 from workbench.report import tables
 from workbench.report.record import open_record
@@ -52,7 +53,7 @@ def test_keys_of_all_jobs_are_the_golden_ones() -> None:
     assert {name: trunk_identity(name) for name in trunks.trunk_jobs()} == golden["stored"]
     assert Job().key == golden["defaults"]
     assert {word: Job().vary({"protocol.augment": word}).key for word in golden["augment"]} == golden["augment"]
-    crowdpose = Job().vary({"recipe.schedule": zoo.CROWDPOSE_SCHEDULE})
+    crowdpose = Job().vary({"recipe.schedule": CROWDPOSE_SCHEDULE})
     assert crowdpose.key == golden["crowdpose schedule"]
 
 

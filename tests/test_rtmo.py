@@ -17,7 +17,7 @@ from PIL import Image
 from tests.models.test_golden_tiny import TINY, golden, tiny
 from workbench import rtmo as face
 from workbench.core.errors import Refused
-from workbench.data.transforms.geometry import letterbox, unletterbox
+from workbench.data.transforms.geometry import Letterbox
 from workbench.models import published
 from workbench.models.decode import detect
 from workbench.models.network import Network
@@ -110,11 +110,11 @@ def test_default_is_the_released_small_model() -> None:
 def test_released_models(name: str) -> None:
     size, keypoints, _, file = RELEASED[name]
     variant = ModelManager.config(name).variant()
-    assert variant == rtmo(size[0], keypoints)
+    assert variant == rtmo(size, keypoints)
     with torch.device("meta"):
         network = Network(variant)
     count = sum(p.numel() for p in network.parameters())
-    assert count == (COUNTS if keypoints == 17 else CROWD)[size[0]]
+    assert count == (COUNTS if keypoints == 17 else CROWD)[size]
     assert ("crowdpose" in file) == (keypoints == 14)
 
 
@@ -268,18 +268,16 @@ def test_infer_maps_back_to_the_image(tmp_path: Path) -> None:
     model, image = like_golden(), scene()
     found = model.infer(image).detections
     assert found
-    boxed, center, scale = letterbox(image, (128, 160))
-    (raw,) = detect(model.network, torch.from_numpy(boxed).permute(2, 0, 1)[None].float())
+    placed = Letterbox.of((200, 320), (128, 160))
+    (raw,) = detect(model.network, torch.from_numpy(placed.image(image)).permute(2, 0, 1)[None].float())
     assert len(raw) == len(found)
     np.testing.assert_allclose(
         [[p[:2] for p in one.keypoints] for one in found],
-        unletterbox(raw.keypoints, (128, 160), center, scale),
+        placed.back(raw.keypoints),
         atol=1e-2,
     )
     np.testing.assert_allclose([[p[2] for p in one.keypoints] for one in found], raw.keypoint_scores, atol=1e-5)
-    np.testing.assert_allclose(
-        [one.bbox[:2] for one in found], unletterbox(raw.boxes[:, :2], (128, 160), center, scale), atol=1e-2
-    )
+    np.testing.assert_allclose([one.bbox[:2] for one in found], placed.back(raw.boxes[:, :2]), atol=1e-2)
     first = found[0]
     assert (first.cls_id, first.label) == (0, "person")
     assert isinstance(first.bbox[0], float) and isinstance(first.conf, float) and isinstance(first.cls_id, int)

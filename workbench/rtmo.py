@@ -37,13 +37,14 @@ from workbench.components.necks.hybrid_encoder import HybridEncoder
 from workbench.core.errors import Refused
 from workbench.core.spec import Spec
 from workbench.data.datasets.images import Unreadable, read_image
-from workbench.data.transforms.geometry import letterbox, unletterbox
+from workbench.data.transforms.geometry import Letterbox
 from workbench.models.criterion import losses
-from workbench.models.decode import detect, keep
-from workbench.models.network import Network, gather
+from workbench.models.decode import detect, keep, poses
+from workbench.models.network import Network
 from workbench.models.published import load_published, published_state
 from workbench.models.variant import Variant
-from workbench.models.zoo import rtmo
+from workbench.models.zoo import RELEASED as RELEASED
+from workbench.models.zoo import SIZES, rtmo
 from workbench.slots import Backbone
 from workbench.tensors import Dense, Targets
 
@@ -62,7 +63,8 @@ class BackboneConfig(Spec, ABC):
         """The component."""
 
 
-_CSP = {"tiny": (0.375, 0.33), "small": (0.5, 0.33), "medium": (0.75, 0.67), "large": (1.0, 1.0)}  # width, depth
+_Word = Literal["tiny", "small", "medium", "large"]
+_WORDS: Mapping[str, _Word] = {"t": "tiny", "s": "small", "m": "medium", "l": "large"}
 
 
 @final
@@ -71,7 +73,7 @@ class CSPConfig(BackboneConfig):
     """CSP-Darknet, the published backbone. `use_pretrained`: True downloads the YOLOX weights with which RTMO starts,
     a path reads a checkpoint."""
 
-    size: Literal["tiny", "small", "medium", "large"] = "small"
+    size: _Word = "small"
     use_pretrained: bool | str = False
 
     @property
@@ -79,8 +81,8 @@ class CSPConfig(BackboneConfig):
         return self.size[0]
 
     def backbone(self) -> Backbone:
-        width, depth = _CSP[self.size]
-        return CSPDarknet(width=width, depth=depth, use_pretrained=self.use_pretrained)
+        size = SIZES[self.preset]
+        return CSPDarknet(width=size.width, depth=size.depth, use_pretrained=self.use_pretrained)
 
 
 @final
@@ -313,25 +315,24 @@ class RTMO(nn.Module):
 
     @torch.no_grad()
     def _found(self, dense: Dense, score_threshold: float, nms_threshold: float) -> KeypointOutput:
-        image, cell, score, label = keep(dense, score_threshold, nms_threshold, 100_000)
-        cells, coords = gather(dense, image, cell), self.network.coords
+        kept = keep(dense, score_threshold, nms_threshold)
+        coords = self.network.coords
         training = coords.training
-        keypoints = coords.eval().decode(cells)  # in training mode the statistics of its norms would change
+        coords.eval()  # in training mode the statistics of its norms would change
+        found = poses(self.network, dense, kept.image, kept.cell)
         coords.train(training)
-        height, width = dense.canvas
-        boxes = torch.minimum(cells.boxes.clamp(min=0), cells.boxes.new_tensor([width, height, width, height]))
-        counts = torch.bincount(image, minlength=len(dense.cls)).tolist()
+        counts = torch.bincount(kept.image, minlength=len(dense.cls)).tolist()
 
         def padded(rows: Tensor, value: float = 0.0) -> Tensor:
             return pad_sequence(list(rows.split(counts)), batch_first=True, padding_value=value)
 
-        scores, seen = padded(score), padded(dense.vis[image, cell].sigmoid())
+        scores, seen = padded(kept.score), padded(found.visible)
         return KeypointOutput(
             scores=scores,
-            labels=padded(label, -1),
-            pred_bboxes=padded(boxes),
+            labels=padded(kept.label, -1),
+            pred_bboxes=padded(found.boxes),
             bbox_scores=scores,
-            pred_keypoints=padded(keypoints),
+            pred_keypoints=padded(found.keypoints),
             keypoint_scores=seen,
             keypoints_visible=seen,
         )
@@ -346,18 +347,18 @@ class RTMO(nn.Module):
         Raises:
             Refused: no image.
         """
-        pixels, center, scale = letterbox(_pixels(image), self.size)
+        given = _pixels(image)
+        placed = Letterbox.of((given.shape[0], given.shape[1]), self.size)
+        pixels = placed.image(given)
         device = next(self.network.parameters()).device
         batch = torch.from_numpy(pixels).to(device).permute(2, 0, 1)[None].float()
         training = self.network.training
         self.network.eval()
         (found,) = detect(self.network, batch, score_threshold=score_threshold, nms_threshold=nms_threshold)
         self.network.train(training)
-        boxes = unletterbox(found.boxes.reshape(-1, 2, 2), self.size, center, scale).reshape(-1, 4)
-        points = np.concatenate(
-            [unletterbox(found.keypoints, self.size, center, scale), found.keypoint_scores[..., None]], -1
-        )
-        rows = zip(boxes.tolist(), found.scores.tolist(), found.labels.tolist(), points.tolist(), strict=True)
+        found = placed.detections_back(found)
+        points = np.concatenate([found.keypoints, found.keypoint_scores[..., None]], -1)
+        rows = zip(found.boxes.tolist(), found.scores.tolist(), found.labels.tolist(), points.tolist(), strict=True)
         return Inferred(
             detections=[
                 Detection(bbox=box, conf=conf, cls_id=label, label=self._named(label), keypoints=keypoints)
@@ -451,17 +452,6 @@ def _pixels(image: Picture) -> NDArray[np.uint8]:
 
 
 _RELEASE = "https://download.openmmlab.com/mmpose/v1/projects/rtmo/"
-# size, key points, side of the input, released file; the eight digits before its date begin the file's sha256
-RELEASED: Mapping[str, tuple[str, int, int, str]] = {
-    "rtmo-t": ("tiny", 17, 416, "rtmo-t_8xb32-600e_body7-416x416-f48f75cb_20231219.pth"),
-    "rtmo-s-coco": ("small", 17, 640, "rtmo-s_8xb32-600e_coco-640x640-8db55a59_20231211.pth"),
-    "rtmo-m-coco": ("medium", 17, 640, "rtmo-m_16xb16-600e_coco-640x640-6f4e0306_20231211.pth"),
-    "rtmo-l-coco": ("large", 17, 640, "rtmo-l_16xb16-600e_coco-640x640-516a421f_20231211.pth"),
-    "rtmo-s-crowdpose": ("small", 14, 640, "rtmo-s_8xb32-700e_crowdpose-640x640-79f81c0d_20231211.pth"),
-    "rtmo-m-crowdpose": ("medium", 14, 640, "rrtmo-m_16xb16-700e_crowdpose-640x640-0eaf670d_20231211.pth"),
-    "rtmo-l-crowdpose": ("large", 14, 640, "rtmo-l_16xb16-700e_crowdpose-640x640-1008211f_20231211.pth"),
-}
-_POSE = {"tiny": 192, "small": 256, "medium": 384, "large": 512}
 
 
 class ModelManager:
@@ -476,11 +466,11 @@ class ModelManager:
         """
         if name not in RELEASED:
             raise Refused(f"no model {name!r}; there are {', '.join(RELEASED)}")
-        size, keypoints, _, _ = RELEASED[name]
+        release = RELEASED[name]
         return RTMOConfig(
-            backbone_config=CSPConfig(size=size),  # pyright: ignore[reportArgumentType]
-            num_keypoints=keypoints,
-            pose_vec_channels=_POSE[size],
+            backbone_config=CSPConfig(size=_WORDS[release.size]),
+            num_keypoints=release.keypoints,
+            pose_vec_channels=SIZES[release.size].pose,
         )
 
     @staticmethod
@@ -494,13 +484,13 @@ class ModelManager:
             Refused: no such model, the weights could not be had, or they are of another model.
         """
         config = ModelManager.config(name)
-        _, _, side, file = RELEASED[name]
-        model = RTMO(config, (side, side))
+        release = RELEASED[name]
+        model = RTMO(config, (release.side, release.side))
         if weights is not None:
             model.load(weights)
             return model.eval()
         try:
-            model.load(_RELEASE + file, sha256=file.rpartition("_")[0].rpartition("-")[2])
+            model.load(_RELEASE + release.file, sha256=release.file.rpartition("_")[0].rpartition("-")[2])
         except Refused as error:
             raise Refused(f"{name}: no weights given and none found: {error}; or pass weights=PATH") from error
         return model.eval()

@@ -1,7 +1,8 @@
-"""The six places of a pose estimator that a component can fill: abstract specs with one method each.
+"""The places that a component can fill, six of a pose estimator and the segments of its learning-rate schedule:
+abstract specs with one method each.
 
-A component is a final spec and the module that its method builds. It learns of its neighbours only through `Levels`
-and the records of `tensors.py`.
+A component is a final spec and, in most slots, the module that its method builds. It learns of its neighbours only
+through `Levels` and the records of `tensors.py`. Bad values are refused with `Refused`, which this file hands on.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from workbench.core.errors import Refused as Refused
 from workbench.core.spec import Spec
 from workbench.tensors import Assignment, Cells, Coordinates, Dense, Levels, Targets
 
@@ -36,7 +38,12 @@ class Backbone(Spec, ABC):
 
 
 class Neck(Spec, ABC):
-    """Feature maps to feature maps."""
+    """Feature maps to feature maps.
+
+    `slow` names the children of its module whose learning rate is multiplied by the recipe's `encoder_lr_scale`.
+    """
+
+    slow: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def build(self, levels: Levels) -> Pyramid:
@@ -85,7 +92,12 @@ class DenseHead(nn.Module):
 
 
 class Head(Spec, ABC):
-    """Feature maps to scores, boxes, visibilities, regressed key points and pose vectors of every cell."""
+    """Feature maps to scores, boxes, visibilities, regressed key points and pose vectors of every cell.
+
+    `probed` names the children of its module that are trained anew on a frozen trunk; all others stay as they are.
+    """
+
+    probed: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def build(self, levels: Levels, classes: int, keypoints: int) -> DenseHead:
@@ -119,9 +131,19 @@ class Coords(Spec, ABC):
     def build(self, pose_channels: int, keypoints: int) -> CoordinateStage:
         """A module as described by `CoordinateStage`."""
 
+    def published_extra(self, keypoints: int) -> int:
+        """Multiply-adds per person that the published order of computation takes more than `decode` does."""
+        return 0
+
 
 class Assigner(Spec, ABC):
-    """Which cells learn which persons."""
+    """Which cells learn which persons.
+
+    `without_effect_on_frozen_trunk` names the fields that shape the class target alone: where scores are frozen, a row
+    that changes nothing else trains the same.
+    """
+
+    without_effect_on_frozen_trunk: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def assign(self, dense: Dense, targets: Targets, sigmas: Tensor) -> Assignment:
@@ -172,6 +194,11 @@ class Loss(Spec, ABC):
 
     weights: tuple[float, ...] = field(default=(1.0, 1.0, 1.0))
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if any(weight < 0 for weight in self.weights):
+            raise Refused(f"{type(self).__name__}.weights {self.weights}: must be 0 or more; 0 switches the term off")
+
     @abstractmethod
     def __call__(self, matched: Matched) -> Tensor:
         """The term without its phase weight, a 0-d tensor with a gradient path also for P = 0."""
@@ -180,3 +207,21 @@ class Loss(Spec, ABC):
 def no_term(*reads: Tensor) -> Tensor:
     """A zero that still depends on `reads`, so that no parameter is left without a gradient when nothing matched."""
     return torch.stack([r.float().sum() * 0 for r in reads]).sum()
+
+
+class Segment(Spec, ABC):
+    """One part of a learning-rate schedule. Fractions in its fields are of the whole training."""
+
+    @abstractmethod
+    def rate(self, value: float, base: float, step: int, total: int) -> float:
+        """The rate at `step` (from 0) of `total`.
+
+        Args:
+            value: what the segments before this one give, `base` for the first one.
+            base: the rate that the parameter group starts from.
+        """
+
+
+def steps_of(fraction: float, total: int) -> int:
+    """How many of `total` steps a fraction of training is."""
+    return round(fraction * total)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from workbench.core.errors import Refused
-from workbench.evaluation.coco_ap import COCO_STATS, CROWD_SPLITS, CROWD_STATS
+from workbench.evaluation.metrics import claimable
 from workbench.models.catalog import filled
 from workbench.models.job import Job, Protocol, Recipe
 from workbench.models.trunk import trunk_identity
@@ -17,7 +17,7 @@ from workbench.models.variant import Variant
 
 # Dotted paths and their new values; as a function, of the base after scaling.
 Changes = Mapping[str, Any] | Callable[[Variant], Mapping[str, Any]]
-METRICS = tuple(dict.fromkeys((*COCO_STATS, *CROWD_STATS, *CROWD_SPLITS, "mOKS", "NME")))
+_AUGMENT = "protocol.augment"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,10 @@ class Cited:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: a short unique label and what it changes of the base, as dotted paths."""
+    """One line of the table: a short unique label and what it changes of the base, as dotted paths.
+
+    Paths begin at the variant (`neck.channels`), or at the augmentation of training (`protocol.augment.main.Mosaic`).
+    """
 
     label: str
     changes: Changes = field(default_factory=dict)
@@ -40,7 +43,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Better:
-    """The claim that row `row` beats row `than` by more than `margin` of `metric`, one of `METRICS`.
+    """The claim that row `row` beats row `than` by more than `margin` of `metric`.
+
+    `metric`: one that the evaluation measures; `evaluation/metrics.py` holds them all.
 
     `from_scratch`: only whole networks trained under each row can decide it; frozen trunks leave it open.
     """
@@ -166,12 +171,13 @@ class Study:
         ]
 
     def _job(self, row: Row, protocol: StudyProtocol, seed: int, trunk: str) -> Job:
-        return Job(
+        job = Job(
             variant=self.variant(row, protocol.scale),
             recipe=protocol.recipe,
             protocol=replace(protocol.protocol, trunk=trunk_identity(trunk)),
             seed=seed + row.seed_offset,
         )
+        return _augmented(job, self.base, row, protocol.scale)
 
 
 Way = Literal["kept", "every cell", "crops"]
@@ -213,7 +219,25 @@ class TimingStudy:
 
 def _changed(base: Variant, changes: Changes, scale: Mapping[str, Any] | None) -> Variant:
     scaled = base.vary(scale or {})
-    return scaled.vary(changes(scaled) if callable(changes) else changes)
+    made = changes(scaled) if callable(changes) else changes
+    return scaled.vary({path: value for path, value in made.items() if not _of_augmentation(path)})
+
+
+def _augmented(job: Job, base: Variant, row: Row | TimedRow, scale: Mapping[str, Any] | None) -> Job:
+    """The job with the row's changes of its augmentation.
+
+    Raises:
+        Refused: a path leads nowhere under the job's protocol.
+    """
+    made = row.changes(base.vary(scale or {})) if callable(row.changes) else row.changes
+    try:
+        return job.vary({path: value for path, value in made.items() if _of_augmentation(path)})
+    except KeyError as error:
+        raise Refused(f"row {row.label!r}: {error.args[0]}; set protocol.augment before, as to 'rtmo'") from None
+
+
+def _of_augmentation(path: str) -> bool:
+    return path == _AUGMENT or path.startswith(f"{_AUGMENT}.")
 
 
 def _check(name: str, base: Variant, rows: Sequence[Row | TimedRow], claims: Sequence[Better | Cheaper]) -> None:
@@ -225,14 +249,15 @@ def _check(name: str, base: Variant, rows: Sequence[Row | TimedRow], claims: Seq
         for label in (claim.row, claim.than):
             if label not in labels:
                 raise Refused(f"study {name}: claim {claim.id} speaks of row {label!r}; there are {labels}")
-        if isinstance(claim, Better) and claim.metric not in METRICS:
+        if isinstance(claim, Better) and claim.metric not in claimable():
             raise Refused(
                 f"study {name}: claim {claim.id} speaks of {claim.metric!r}; "
-                f"training decides {', '.join(METRICS)}, and what a row costs is claimed with Cheaper"
+                f"training decides {', '.join(claimable())}, and what a row costs is claimed with Cheaper"
             )
     for row in rows:
         try:
             _changed(base, row.changes, None)
+            _augmented(Job(variant=base, protocol=Protocol(augment="rtmo")), base, row, None)
         except KeyError as error:
             raise Refused(f"study {name}, row {row.label!r}: {error.args[0]}") from None
 

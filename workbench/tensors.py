@@ -7,14 +7,20 @@ Lengths are pixels of the network input, boxes are x1, y1, x2, y2, key points ar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from workbench.core.skeletons import Skeleton
+
 Array = NDArray[np.float32]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
 class Level(NamedTuple):
@@ -28,22 +34,48 @@ Levels = tuple[Level, ...]
 
 
 @dataclass(slots=True, kw_only=True)
-class Sample:
-    """One image and its persons, as a data set gives it and the augmentations change it."""
+class Persons:
+    """The labelled persons of an image, one row each. A new field of theirs is one line here and one in `Targets`."""
 
-    image: Any  # (H, W, 3) uint8, BGR; or a `data.pixels.Sketch` of that
     boxes: Array  # (G, 4)
     keypoints: Array  # (G, K, 2)
     visible: Array  # (G, K): 2 visible, 1 occluded, 0 not labelled or outside; augmentations keep the value or set 0
     areas: Array  # (G,), square pixels
     labels: NDArray[np.int64]  # (G,), class index from 0
-    keypoint_weights: Array  # (G, K): 0 where the source data set does not have this key point, else 1
+    # (G, K): 0 where the source data set does not have this key point, else 1; the visibility loss leaves out the
+    # former. All are 1 until data sets with different key points are trained on together.
+    keypoint_weights: Array
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Every field by its name."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def take(self, rows: NDArray[Any] | Sequence[int] | slice) -> Self:
+        """Those persons at `rows`, which may be a mask (G,)."""
+        return replace(self, **{name: array[rows] for name, array in self.arrays().items()})
+
+    @classmethod
+    def concatenated(cls, parts: Sequence[Self]) -> Self:
+        """The persons of all parts, in order."""
+        return cls(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)})
+
+
+@dataclass(slots=True, kw_only=True)
+class Sample:
+    """One image and its persons, as a data set gives it and the augmentations change it."""
+
+    image: Any  # (H, W, 3) uint8, BGR; or a `data.transforms.pixels.Sketch` of that
+    persons: Persons
+    skeleton: Skeleton  # what the K key points are
     ignore: NDArray[np.uint8] | None = None  # (H, W): 1 where persons are not labelled; None is nowhere
     image_id: int = 0
     crowd_index: float = 0.0
 
     def __len__(self) -> int:
-        return len(self.boxes)
+        return len(self.persons)
 
 
 @dataclass(slots=True, kw_only=True)

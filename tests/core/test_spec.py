@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
-from dataclasses import dataclass
-from typing import Literal, final
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, final
 
 import pytest
 
@@ -11,6 +12,7 @@ from workbench.components.coords.regression import Regression
 from workbench.components.losses.kld import KLD
 from workbench.core.errors import Refused
 from workbench.core.spec import Spec, from_dict
+from workbench.models.catalog import spec_types
 from workbench.models.job import Job, Protocol
 from workbench.models.variant import Phase, Variant
 
@@ -129,3 +131,55 @@ def test_a_job_that_learns_nothing_in_a_phase_is_refused() -> None:
     silent = {f"losses.{n}.weights": (1.0, 0.0, 1.0) for n in ("VariFocal", "IoU", "Visibility", "OKS", "MLE")}
     with pytest.raises(Refused, match="phase 1 has no loss"):
         Job(variant=Variant().vary(silent))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), 10**400])
+@pytest.mark.parametrize("cls", spec_types().values(), ids=spec_types())
+def test_no_field_holds_what_is_not_finite(cls: type[Spec], value: float) -> None:
+    for field in fields(cls):
+        held = getattr(cls(), field.name)
+        several = isinstance(held, tuple) and held and isinstance(held[-1], float)
+        if isinstance(held, float) or several:
+            with pytest.raises(Refused, match=rf"{cls.__name__}.{field.name}.*is no finite number"):
+                cls(**{field.name: (*held[:-1], value) if isinstance(held, tuple) else value})
+
+
+def test_zero_has_one_key() -> None:
+    assert Knob(ratio=-0.0).key == Knob(ratio=0.0).key
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Trimmed(Spec):
+    removed: ClassVar[Mapping[str, Any]] = {"beta": 1.0, "sides": (2, 3), "inner": Knob()}
+
+    ratio: float = 1.0
+
+
+def test_a_removed_field_is_passed_over_at_its_old_default_alone() -> None:
+    known: dict[str, type[Spec]] = {"Trimmed": Trimmed, "Knob": Knob}
+    old = {"type": "Trimmed", "ratio": 2, "beta": 1, "sides": [2, 3], "inner": {"type": "Knob"}}
+    assert from_dict(old, known) == Trimmed(ratio=2.0)
+    assert "beta" not in Trimmed(ratio=2.0).to_dict(defaults=True)
+    for name, value in (("beta", 2.0), ("sides", [2, 4]), ("inner", {"type": "Knob", "ratio": 2.0})):
+        with pytest.raises(Refused, match=rf"Trimmed.{name}: .* given, but the field was removed and only"):
+            from_dict(old | {name: value}, known)
+    with pytest.raises(TypeError):
+        Trimmed(beta=1.0)  # pyright: ignore[reportCallIssue]
+
+
+def test_no_removed_field_is_still_there() -> None:
+    for cls in spec_types().values():
+        assert not set(cls.removed) & {f.name for f in fields(cls)}
+
+
+def test_an_old_file_of_a_loss_with_options_is_read() -> None:
+    old = KLD(width=3.0).to_dict(defaults=True) | {
+        "beta": 1.0,
+        "label_softmax": False,
+        "label_beta": 10.0,
+        "reduce": "sum",
+    }
+    assert from_dict(old, spec_types()) == KLD(width=3.0)
+    with pytest.raises(Refused, match=r"KLD.reduce: 'mean' given, but the field was removed"):
+        from_dict(old | {"reduce": "mean"}, spec_types())

@@ -9,21 +9,25 @@ import pytest
 import torch
 
 from workbench.core.errors import Refused
+from workbench.core.skeletons import COCO
 from workbench.data.datasets.images import Unreadable, broken, read_image
-from workbench.data.loader import SIDE, Loader, collate, generator, random_resize
-from workbench.tensors import Batch, Sample
+from workbench.data.loader import RESIZE, Loader, collate, generator, random_resize
+from workbench.tensors import Batch, Persons, Sample
 
 
 def person(count: int, size: tuple[int, int] = (32, 64), image_id: int = 0, ignore: bool = False) -> Sample:
     rng = np.random.default_rng(image_id)
     return Sample(
         image=np.full((*size, 3), image_id % 250 + 1, np.uint8),
-        boxes=rng.uniform(1, 30, (count, 4)).astype(np.float32),
-        keypoints=rng.uniform(1, 30, (count, 17, 2)).astype(np.float32),
-        visible=rng.integers(0, 3, (count, 17)).astype(np.float32),
-        areas=rng.uniform(1, 30, count).astype(np.float32),
-        labels=np.zeros(count, np.int64),
-        keypoint_weights=np.ones((count, 17), np.float32),
+        persons=Persons(
+            boxes=rng.uniform(1, 30, (count, 4)).astype(np.float32),
+            keypoints=rng.uniform(1, 30, (count, 17, 2)).astype(np.float32),
+            visible=rng.integers(0, 3, (count, 17)).astype(np.float32),
+            areas=rng.uniform(1, 30, count).astype(np.float32),
+            labels=np.zeros(count, np.int64),
+            keypoint_weights=np.ones((count, 17), np.float32),
+        ),
+        skeleton=COCO,
         ignore=np.ones(size, np.uint8) if ignore else None,
         image_id=image_id,
     )
@@ -63,9 +67,9 @@ def test_collate_pads_images_persons_and_mask() -> None:
     assert (batch.images[0, :, :33, :40] == 4).all() and batch.images[0].sum() == 4 * 3 * 33 * 40
     t = batch.targets
     assert t.present.tolist() == [[False, False], [True, True], [True, False]]
-    assert torch.equal(t.boxes[1], torch.from_numpy(samples[1].boxes))
-    assert torch.equal(t.keypoints[2, 0], torch.from_numpy(samples[2].keypoints[0]))
-    assert torch.equal(t.visible[1], torch.from_numpy((samples[1].visible > 0).astype(np.float32)))
+    assert torch.equal(t.boxes[1], torch.from_numpy(samples[1].persons.boxes))
+    assert torch.equal(t.keypoints[2, 0], torch.from_numpy(samples[2].persons.keypoints[0]))
+    assert torch.equal(t.visible[1], torch.from_numpy((samples[1].persons.visible > 0).astype(np.float32)))
     assert t.labels.dtype == torch.int64 and t.boxes[0].abs().sum() == 0 and t.keypoint_weights[2, 1].sum() == 0
     assert t.ignore is not None and t.ignore.shape == (3, 64, 64)
     assert t.ignore[0].sum() == 0 and t.ignore[1].sum() == 20 * 64
@@ -135,7 +139,7 @@ def test_more_images_than_there_are_wrap_round() -> None:
 
 def test_each_position_has_its_own_numbers() -> None:
     drawn = {generator(0, 0, p, i).integers(1 << 40) for p in (1, 2, 3) for i in range(5)}
-    assert len(drawn) == 15 and generator(1, 0, SIDE).integers(1 << 40) != generator(0, 1, SIDE).integers(1 << 40)
+    assert len(drawn) == 15 and generator(1, 0, RESIZE).integers(1 << 40) != generator(0, 1, RESIZE).integers(1 << 40)
 
 
 def test_refusals() -> None:
@@ -149,11 +153,11 @@ def test_refusals() -> None:
 
 def test_random_resize_scales_everything() -> None:
     batch = collate([person(2, (64, 96), 1, ignore=True), person(1, (64, 96), 2)])
-    sizes = {random_resize(batch, 32, 128, generator(0, 0, SIDE, step)).images.shape[-2:] for step in range(40)}
+    sizes = {random_resize(batch, 32, 128, generator(0, 0, RESIZE, step)).images.shape[-2:] for step in range(40)}
     assert sizes == {(32, 32), (64, 96), (96, 128), (128, 192)}  # the width follows, rounded down to 32
     made = next(
         b for step in range(40)
-        if (b := random_resize(batch, 32, 128, generator(0, 0, SIDE, step))).images.shape[-2:] == (96, 128)
+        if (b := random_resize(batch, 32, 128, generator(0, 0, RESIZE, step))).images.shape[-2:] == (96, 128)
     )  # fmt: skip
     old, new, sx, sy = batch.targets, made.targets, 128 / 96, 96 / 64
     assert torch.allclose(new.boxes, old.boxes * torch.tensor([sx, sy, sx, sy]))
@@ -162,7 +166,7 @@ def test_random_resize_scales_everything() -> None:
     assert new.ignore is not None and new.ignore.shape == (2, 96, 128) and new.ignore[0].min() == 1
     assert old.ignore is not None and old.ignore.shape == (2, 64, 96), "the batch that was given stays as it is"
     with pytest.raises(Refused, match="no multiple"):
-        random_resize(batch, 40, 50, generator(0, 0, SIDE))
+        random_resize(batch, 40, 50, generator(0, 0, RESIZE))
 
 
 def test_broken_files_are_told(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_unreadable_images_are_left_out_and_counted(tmp_path: Path) -> None:
         samples[2]
     for i in (0, 1, 3):
         assert np.array_equal(finish.images[i], scenes[i].image)
-        assert np.array_equal(samples[i].keypoints, train[i].keypoints)
+        assert np.array_equal(samples[i].persons.keypoints, train[i].persons.keypoints)
 
 
 def test_a_job_asks_for_what_its_machine_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,9 +17,8 @@ from benchmarks.evaluate import jittered, people
 from workbench.core.errors import Refused
 from workbench.core.skeletons import COCO, CROWDPOSE, Skeleton
 from workbench.data.synthetic.dataset import SyntheticScenes
-from workbench.evaluation.bootstrap import ap_from_records
+from workbench.evaluation.bootstrap import metric_from_records
 from workbench.evaluation.coco_ap import (
-    THRESHOLDS,
     Evaluation,
     Evaluator,
     coco_results,
@@ -27,7 +26,7 @@ from workbench.evaluation.coco_ap import (
     evaluate_crowdpose,
 )
 from workbench.evaluation.matching import Matches, match
-from workbench.evaluation.records import MatchRecords
+from workbench.evaluation.records import OKS_THRESHOLDS, MatchRecords
 from workbench.evaluation.reference import reference_coco, reference_crowdpose
 from workbench.tensors import Detections
 
@@ -126,7 +125,7 @@ def assert_same(ours: Evaluation, reference: Evaluation) -> None:
         else:
             assert np.array_equal(a, b), name
     for metric in ("AP", "AP50", "AP75", "mOKS", "NME"):
-        assert ap_from_records(ours.records, metric=metric) == pytest.approx(ours[metric], abs=1e-12, nan_ok=True)
+        assert metric_from_records(ours.records, metric=metric) == pytest.approx(ours[metric], abs=1e-12, nan_ok=True)
 
 
 def assert_equals_pycocotools(truth: dict[str, Any], some: list[Detections], sigmas: Any, crowd: bool = False) -> None:
@@ -281,14 +280,14 @@ def test_an_oks_that_equals_the_threshold_matches() -> None:
         some.keypoints[0, right:] = 1e6
         assert_equals_pycocotools(scene(one), [some], COCO.sigmas)
         matched = evaluate_coco(scene(one), [some], COCO.sigmas).records.matched[0]
-        assert matched.tolist() == [level <= right / 10 for level in THRESHOLDS]
+        assert matched.tolist() == [level <= right / 10 for level in OKS_THRESHOLDS]
 
 
 def test_of_two_equal_persons_the_later_is_matched() -> None:
     """The first detection lies halfway; what it leaves decides whether the second one finds anybody."""
     persons = [person(1, 0, 40), person(2, 0, 60)]
     some = [found(0, [50, 65], [0.9, 0.8])]
-    level = THRESHOLDS.index(0.6)  # reached 5 and 10 pixels away (0.87, 0.65), not 25 (0.22)
+    level = 2  # reached 5 and 10 pixels away (0.87, 0.65), not 25 (0.22)
     for order, right in ((persons, 1), (persons[::-1], 2)):
         assert_equals_pycocotools(scene(*order), some, COCO.sigmas)
         assert evaluate_coco(scene(*order), some, COCO.sigmas).records.matched[:, level].sum() == right

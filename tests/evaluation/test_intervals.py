@@ -14,10 +14,9 @@ from tests.evaluation.test_coco_ap import found, golden, person, scene
 from workbench.core.errors import Refused
 from workbench.core.skeletons import COCO
 from workbench.evaluation.bootstrap import (
-    Metric,
-    ap_from_records,
     blocked_bootstrap,
     image_weights,
+    metric_from_records,
     paired_bootstrap,
     resample,
     resampled_metric,
@@ -35,8 +34,11 @@ from workbench.evaluation.intervals import (
     student_factor,
     t_interval,
 )
+from workbench.evaluation.metrics import METRICS
 from workbench.evaluation.records import MatchRecords
-from workbench.evaluation.verdicts import Verdict, block_verdict, verdict
+from workbench.evaluation.verdicts import Verdict, block_verdict, interval_verdict
+
+RESAMPLED = [metric.name for metric in METRICS.values() if metric.resample is not None]
 
 
 def ttest(values: Any) -> Any:
@@ -44,7 +46,7 @@ def ttest(values: Any) -> Any:
 
 
 def compared(
-    a: list[MatchRecords], b: list[MatchRecords], resamples: int = 2_000, seed: int = 0, metric: Metric = "AP"
+    a: list[MatchRecords], b: list[MatchRecords], resamples: int = 2_000, seed: int = 0, metric: str = "AP"
 ) -> Interval:
     """b - a over images and seeds."""
     drawn_a, drawn_b = ([resample(r, metric, resamples, seed) for r in side] for side in (a, b))
@@ -83,8 +85,8 @@ def street(seed: int, copies: list[int], classes: int = 1) -> tuple[dict[str, An
 @pytest.mark.parametrize("score", ["bbox", "keypoint"])
 def test_unit_weights_give_the_evaluation(name: str, score: str) -> None:
     ours = golden(name, score=score)
-    for metric in ("AP", "AP50", "AP75", "mOKS", "NME"):
-        assert ap_from_records(ours.records, metric=metric) == pytest.approx(ours[metric], abs=1e-13)
+    for metric in RESAMPLED:
+        assert metric_from_records(ours.records, metric=metric) == pytest.approx(ours[metric], abs=1e-13)
 
 
 @pytest.mark.parametrize("classes", [1, 3])
@@ -92,7 +94,7 @@ def test_unit_weights_give_the_evaluation(name: str, score: str) -> None:
 def test_weights_repeat_images(seed: int, classes: int) -> None:
     once = evaluate_coco(*street(seed, [1] * 30, classes), COCO.sigmas)
     weights = image_weights(30, 4, seed)
-    ours = {m: resampled_metric(once.records, weights, m) for m in ("AP", "AP50", "AP75", "mOKS", "NME")}
+    ours = {m: resampled_metric(once.records, weights, m) for m in RESAMPLED}
     for row, counts in enumerate(weights):
         again = evaluate_coco(*street(seed, counts.tolist(), classes), COCO.sigmas)
         for metric, values in ours.items():
@@ -104,7 +106,7 @@ def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     records = golden("coco").records
     weights = image_weights(len(records.image_ids), 50, 1)
     whole = resampled_metric(records, weights)
-    monkeypatch.setattr("workbench.evaluation.bootstrap._CELLS", 1)
+    monkeypatch.setattr("workbench.evaluation.average_precision.CELLS", 1)
     assert np.array_equal(whole, resampled_metric(records, weights))
 
 
@@ -116,11 +118,11 @@ def test_undefined_resamples() -> None:
     interval = compared([records], [records], 50)
     assert (interval.mean, interval.low, interval.high) == (0, 0, 0)
     nobody = evaluate_coco(scene(), [], COCO.sigmas).records
-    assert ap_from_records(nobody) == -1
+    assert metric_from_records(nobody) == -1
     undefined = compared([nobody] * 2, [nobody] * 2, 20)
-    assert verdict(undefined).state is Verdict.OPEN and "not measured" in verdict(undefined).reason
+    assert interval_verdict(undefined).verdict is Verdict.OPEN and "not measured" in interval_verdict(undefined).reason
     empty = evaluate_coco({}, [], COCO.sigmas).records
-    assert ap_from_records(empty) == -1 and np.isnan(compared([empty], [empty], 20).mean)
+    assert metric_from_records(empty) == -1 and np.isnan(compared([empty], [empty], 20).mean)
 
 
 def test_image_weights_draw_with_replacement() -> None:
@@ -157,7 +159,7 @@ def test_two_thousand_resamples_in_seconds() -> None:
     start = time.process_time()
     values = resampled_metric(records, weights)
     assert time.process_time() - start < 10
-    assert values.std() > 0 and values.mean() == pytest.approx(ap_from_records(records), abs=0.01)
+    assert values.std() > 0 and values.mean() == pytest.approx(metric_from_records(records), abs=0.01)
 
 
 def averages(values: np.ndarray) -> MatchRecords:
@@ -203,9 +205,9 @@ def test_average_precision_difference_is_seen() -> None:
     bad = [replace(records, scores=rng.random(len(records.scores))) for _ in range(3)]
     good = replace(records, scores=records.matched.mean(1) + rng.random(len(records.scores)))
     interval = compared(bad, [good] * 3, 300)
-    assert interval.mean == pytest.approx(np.mean([ap_from_records(good) - ap_from_records(r) for r in bad]))
-    assert verdict(interval).state is Verdict.HOLDS
-    assert verdict(compared([good] * 3, bad, 300)).state is Verdict.FAILS
+    assert interval.mean == pytest.approx(np.mean([metric_from_records(good) - metric_from_records(r) for r in bad]))
+    assert interval_verdict(interval).verdict is Verdict.HOLDS
+    assert interval_verdict(compared([good] * 3, bad, 300)).verdict is Verdict.FAILS
 
 
 def test_a_true_difference_is_found() -> None:
@@ -217,7 +219,7 @@ def test_a_true_difference_is_found() -> None:
             [averages(hard + gain + rng.normal(0, 0.01) + rng.normal(0, 0.05, 60)) for _ in range(4)]
             for gain in (0, 0.06)
         )
-        decided += verdict(compared(a, b, 200, run, "mOKS")).state is Verdict.HOLDS
+        decided += interval_verdict(compared(a, b, 200, run, "mOKS")).verdict is Verdict.HOLDS
     assert decided / 60 > 0.9
 
 
@@ -227,35 +229,38 @@ def gap(mean: float, half: float, *each: float) -> Interval:
 
 def test_verdicts() -> None:
     clear = gap(0.05, 0.01, 0.05, 0.05)
-    assert verdict(clear).state is Verdict.HOLDS
-    assert verdict(clear).reason == (
+    assert interval_verdict(clear).verdict is Verdict.HOLDS
+    assert interval_verdict(clear).reason == (
         "difference +5.00 AP, 95 % interval +4.00 to +6.00, 2 seeds: all of it better than +0.00 AP"
     )
-    assert "all of it better than -1.00 mOKS" in verdict(clear, -0.01, "mOKS").reason
-    assert verdict(clear, margin=0.1).state is Verdict.FAILS
-    assert verdict(clear, margin=0.045).state is Verdict.OPEN
-    assert "2 seeds say little of others: Student's factor is 12.7" in verdict(clear, margin=0.045).reason
+    assert "all of it better than -1.00 mOKS" in interval_verdict(clear, -0.01, "mOKS").reason
+    assert interval_verdict(clear, margin=0.1).verdict is Verdict.FAILS
+    assert interval_verdict(clear, margin=0.045).verdict is Verdict.OPEN
+    assert "2 seeds say little of others: Student's factor is 12.7" in interval_verdict(clear, margin=0.045).reason
     many = gap(0.05, 0.01, *[0.05] * 9)
-    assert "say little" not in verdict(many, margin=0.045).reason
-    error = verdict(clear, margin=-0.01, metric="NME")  # an error may be larger by a hundredth, not by five
-    assert error.state is Verdict.FAILS and error.reason.startswith("difference +0.0500 NME, 95 % interval +0.0400")
+    assert "say little" not in interval_verdict(many, margin=0.045).reason
+    error = interval_verdict(clear, margin=-0.01, metric="NME")  # an error may be larger by a hundredth, not by five
+    assert error.verdict is Verdict.FAILS and error.reason.startswith("difference +0.0500 NME, 95 % interval +0.0400")
     assert error.reason.endswith("all of it worse than +0.0100 NME")
-    assert verdict(gap(-0.05, 0.01, -0.05, -0.05), metric="NME").state is Verdict.HOLDS
+    assert interval_verdict(gap(-0.05, 0.01, -0.05, -0.05), metric="NME").verdict is Verdict.HOLDS
     slight = gap(-0.002, 0.001, -0.002, -0.002)
-    assert verdict(slight).state is Verdict.FAILS and verdict(slight, margin=-0.005).state is Verdict.HOLDS
-    single = verdict(gap(0.05, 0.01, 0.05))
-    assert single.state is Verdict.OPEN and single.reason.startswith("one seed")
+    assert (
+        interval_verdict(slight).verdict is Verdict.FAILS
+        and interval_verdict(slight, margin=-0.005).verdict is Verdict.HOLDS
+    )
+    single = interval_verdict(gap(0.05, 0.01, 0.05))
+    assert single.verdict is Verdict.OPEN and single.reason.startswith("one seed")
 
 
 def test_verdict_over_trunks() -> None:
     up, more, down = gap(0.05, 0.01, 0.05, 0.05), gap(0.07, 0.01, 0.07, 0.07), gap(-0.01, 0.001, -0.01, -0.01)
     overall = gap(0.06, 0.03, 0.05, 0.07)
     agreed = block_verdict({"a": up, "b": more}, overall)
-    assert agreed.state is Verdict.HOLDS and "2 trunks" in agreed.reason
+    assert agreed.verdict is Verdict.HOLDS and "2 trunks" in agreed.reason
     mixed = block_verdict({"a": up, "b": down}, overall)  # whatever the interval over trunks says
-    assert mixed.state is Verdict.OPEN and mixed.reason.startswith("depends on the trunk: a +5.00, b -1.00 AP")
-    assert block_verdict({"a": up, "b": gap(0, 0)}, overall).state is Verdict.OPEN
-    assert block_verdict({"a": up, "b": more}, gap(0.06, 0.1, 0.05, 0.07)).state is Verdict.OPEN
+    assert mixed.verdict is Verdict.OPEN and mixed.reason.startswith("depends on the trunk: a +5.00, b -1.00 AP")
+    assert block_verdict({"a": up, "b": gap(0, 0)}, overall).verdict is Verdict.OPEN
+    assert block_verdict({"a": up, "b": more}, gap(0.06, 0.1, 0.05, 0.07)).verdict is Verdict.OPEN
     assert block_verdict({"a": up}, up).reason.startswith("one trunk")
     assert block_verdict({"a": gap(0.05, 0.01, 0.05)}, gap(0.05, 0.01, 0.05)).reason.startswith("one seed")
 
@@ -264,7 +269,7 @@ def test_one_seed_per_trunk_does_not_tell_trunks_from_seeds() -> None:
     """One of two seeds is missing on one trunk: what differs may be that seed."""
     single, double, overall = gap(0.05, 0.01, 0.05), gap(-0.01, 0.001, -0.01, -0.01), gap(0.02, 0.1, 0.05, -0.01)
     decision = block_verdict({"a": single, "b": double}, overall)
-    assert (decision.state, decision.reason) == (Verdict.OPEN, "the signs differ: a +5.00, b -1.00 AP")
+    assert (decision.verdict, decision.reason) == (Verdict.OPEN, "the signs differ: a +5.00, b -1.00 AP")
     apart = block_verdict({"a": single, "b": gap(0.01, 0.001, 0.01)}, overall, margin=0.02)
     assert apart.reason == "not all better or worse than +2.00: a +5.00, b +1.00 AP"
 
@@ -280,8 +285,10 @@ def test_seeds_of_a_trunk_are_no_new_trunks() -> None:
     per_block, overall = blocked_bootstrap(one, other, names)
     assert [round(per_block[n].mean, 2) for n in gains] == [0.02, 0.05]
     assert len(overall.differences) == 2 and len(per_block["a"].differences) == 3
-    assert block_verdict(per_block, overall).state is Verdict.OPEN  # two trunks this far apart
-    assert verdict(paired_bootstrap(one, other)).state is Verdict.HOLDS  # what six `seeds` would have claimed
+    assert block_verdict(per_block, overall).verdict is Verdict.OPEN  # two trunks this far apart
+    assert (
+        interval_verdict(paired_bootstrap(one, other)).verdict is Verdict.HOLDS
+    )  # what six `seeds` would have claimed
     with pytest.raises(Refused, match="block names"):
         blocked_bootstrap(one, other, names[:-1])
 
@@ -343,7 +350,7 @@ def test_more_images_or_more_seeds() -> None:
     hard = rng.normal(0.02, 0.2, 50)  # the images disagree, the seeds do not
     zero = [averages(np.zeros(50))] * 3
     by_images = compared(zero, [averages(hard + rng.normal(0, 0.001)) for _ in range(3)], 500, 0, "mOKS")
-    assert verdict(by_images).state is Verdict.OPEN and seeds_needed(by_images) is None
+    assert interval_verdict(by_images).verdict is Verdict.OPEN and seeds_needed(by_images) is None
     times = images_needed(by_images)
     assert times is not None and 1 < times < MOST
     assert by_images.by_images is not None
@@ -358,12 +365,15 @@ def test_more_seeds_on_the_same_trunks() -> None:
         return {str(i): t_interval(b) for i, b in enumerate(blocks)}, t_interval([float(np.mean(b)) for b in blocks])
 
     alike = found([0.00, 0.12], [0.11, 0.02], [0.05, 0.14])
-    assert verdict(alike[1]).state is Verdict.HOLDS and verdict(alike[1], margin=0.05).state is Verdict.OPEN
+    assert (
+        interval_verdict(alike[1]).verdict is Verdict.HOLDS
+        and interval_verdict(alike[1], margin=0.05).verdict is Verdict.OPEN
+    )
     seed = np.mean([np.var(block.differences, ddof=1) for block in alike[0].values()])  # explains all of the spread
     needed = seed / 3 * (student_factor(3) / (alike[1].mean - 0.05)) ** 2
     assert repeats_needed(*alike, bound=0.05) == np.ceil(needed)
     noisy = found([-0.05, 0.12], [0.16, 0.02], [0.01, 0.02])
-    assert verdict(noisy[1]).state is Verdict.OPEN and (repeats_needed(*noisy) or 0) > 2
+    assert interval_verdict(noisy[1]).verdict is Verdict.OPEN and (repeats_needed(*noisy) or 0) > 2
     differ = found([0.001, 0.002], [0.03, 0.031], [0.1, 0.101])
     assert repeats_needed(*differ) is None and (seeds_needed(differ[1]) or 0) > 3
     single = {name: gap(0.01, 0.0, 0.01) for name in "abc"}
@@ -377,8 +387,8 @@ def test_unpaired_input_is_refused() -> None:
     with pytest.raises(Refused, match="different images"):
         compared([two], [three], 5)
     with pytest.raises(Refused, match="expected"):
-        ap_from_records(two, np.ones(3))
+        metric_from_records(two, np.ones(3))
     with pytest.raises(Refused, match="AR"):
-        resampled_metric(two, np.ones((1, 2)), "AR")  # pyright: ignore[reportArgumentType]
+        resampled_metric(two, np.ones((1, 2)), "AR")
     with pytest.raises(Refused, match="needs two"):
         t_interval([0.1])

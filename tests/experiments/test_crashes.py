@@ -10,10 +10,9 @@ from torch import Tensor
 
 from workbench.components.backbones.csp_darknet import CSPDarknet
 from workbench.components.coords.dcc import DCC
-from workbench.components.coords.static_bins import StaticBins
 from workbench.components.heads.rtmo_head import RTMOHead
 from workbench.components.necks.hybrid_encoder import HybridEncoder
-from workbench.core.skeletons import skeleton
+from workbench.core.skeletons import COCO
 from workbench.models.criterion import _Matched, losses
 from workbench.models.decode import detect, survivors
 from workbench.models.ignore_mask import ignore_weight
@@ -95,7 +94,7 @@ def test_a_batch_without_a_person_under_an_ignore_mask() -> None:
     assert trained(network(), given, 2)["loss_cls"] == trained(network(), people((0, 0)), 2)["loss_cls"]
 
 
-@pytest.mark.parametrize("coords", [SMALL["coords"], StaticBins(num_bins=(12, 16), feat_channels=16)])
+@pytest.mark.parametrize("coords", [SMALL["coords"], SMALL["coords"].vary({"dynamic_encoding": False})])
 @pytest.mark.parametrize("phase", PHASES)
 def test_exactly_one_positive(phase: int, coords: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model, given = network(coords=coords), people((1, 0))
@@ -188,7 +187,7 @@ def test_several_classes(phase: int, classes: int) -> None:
 def test_a_class_is_learnt_where_its_person_is() -> None:
     model, given = network(num_classes=3), people((3,), classes=3)
     dense = model(images(1))
-    sigmas = torch.tensor(skeleton(17).sigmas)
+    sigmas = torch.tensor(COCO.sigmas)
     assigned = model.variant.assigner.assign(dense, given, sigmas)
     target = _Matched(model, dense, given, assigned, model.variant.phases[0], sigmas).cls_target
     assert len(assigned.cell)

@@ -1,9 +1,12 @@
 """Rows that differ in name and not in effect are refused."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
 
 import pytest
+from torch import Tensor
 
+from workbench.components.assigners.simota import SimOTA
 from workbench.components.coords.dcc import DCC
 from workbench.components.losses.kld import KLD
 from workbench.core.errors import Refused
@@ -11,7 +14,9 @@ from workbench.experiments.noop_check import check_distinct, different
 from workbench.experiments.protocols import NANO_RECIPE
 from workbench.models.job import Protocol
 from workbench.models.zoo import nano
+from workbench.slots import Assigner
 from workbench.study import PlannedJob, Row, Study, StudyProtocol
+from workbench.tensors import Assignment, Dense, Targets
 
 
 def cells(*rows: Row, trunks: tuple[str, ...] = (), base: dict[str, Any] | None = None) -> list[PlannedJob]:
@@ -93,6 +98,29 @@ def test_what_a_frozen_trunk_trains_is_a_difference() -> None:
             trunks=("a",),
         )
     )
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Nearest(Assigner):
+    """An assigner of somebody else's, one of whose fields shapes the class target alone."""
+
+    without_effect_on_frozen_trunk: ClassVar[tuple[str, ...]] = ("sharpness",)
+
+    radius: float = 1.0
+    sharpness: float = 1.0
+
+    def assign(self, dense: Dense, targets: Targets, sigmas: Tensor) -> Assignment:
+        return SimOTA().assign(dense, targets, sigmas)
+
+
+def test_an_assigner_says_which_of_its_fields_a_frozen_trunk_hides() -> None:
+    base = {"assigner": Nearest()}
+    check_distinct(cells(Row("base"), Row("other", {"assigner.radius": 2.0}), base=base, trunks=("a",)))
+    rows = Row("base"), Row("other", {"assigner.sharpness": 2.0})
+    check_distinct(cells(*rows, base=base))
+    with pytest.raises(Refused, match=r"differ in .*assigner.sharpness.*only coords, head.out_pose, head.out_kpt_reg"):
+        check_distinct(cells(*rows, base=base, trunks=("a",)))
 
 
 def test_differences_are_named_by_path() -> None:

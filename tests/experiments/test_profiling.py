@@ -40,7 +40,7 @@ def profile(*claims: Cheaper, rows: tuple[TimedRow, ...] = (TimedRow("a", 1), Ti
 
 def judged(claim: Cheaper, *readings: Reading) -> Verdict:
     (judgement,) = judge_costs(profile(claim), Measurement(readings, {}, readings[0].ms))
-    return judgement.decision.state
+    return judgement.verdict
 
 
 def test_ratios_are_taken_within_a_round() -> None:
@@ -66,7 +66,7 @@ def test_what_the_instrument_is_wrong_by_widens_every_interval() -> None:
     states = []
     for twin in ([1.01] * 20, [1.03] * 20, [0.97] * 20):
         measured = Measurement((faster, slower), {}, tuple(twin))
-        states.append(judge_costs(profile(claim), measured)[0].decision.state)
+        states.append(judge_costs(profile(claim), measured)[0].verdict)
     assert states == [Verdict.HOLDS, Verdict.OPEN, Verdict.OPEN]
 
 
@@ -75,7 +75,7 @@ def test_of_several_claims_on_time_each_needs_a_wider_interval() -> None:
     claim, others = Cheaper("C", "", "a", "b", times=1.045), [Cheaper(f"D{i}", "", "b", "a") for i in range(3)]
     measured = Measurement((reading("b", [1.0] * 20), rising), {}, (1.0,) * 20)
     alone, among = (judge_costs(profile(*claims), measured)[0] for claims in ((claim,), (claim, *others)))
-    assert (alone.decision.state, among.decision.state) == (Verdict.HOLDS, Verdict.OPEN)
+    assert (alone.verdict, among.verdict) == (Verdict.HOLDS, Verdict.OPEN)
 
 
 def test_a_claim_on_counts_is_exact_and_one_without_numbers_is_open() -> None:

@@ -307,7 +307,7 @@ def test_terminal_and_record_agree_after_until_decided(tmp_path: Path, capsys: p
     judged = record.judged_as_run(run, results)
     lines = record.claims_frame(UNTIL.claims, judged).to_dict("records")
     assert [line["verdict"] for line in lines] == ["holds", "open"]
-    assert [one.decision.state for one in claims.judge_study(UNTIL, SETTING, results)] == [
+    assert [one.verdict for one in claims.judge_study(UNTIL, SETTING, results)] == [
         "holds",
         "holds",
     ]  # in one look

@@ -78,7 +78,7 @@ def test_the_first_round_is_every_row() -> None:
     begun = follow(lambda cell: None)
     assert rows(begun) == {"base": 3, "clear": 3, "hard": 3, "aa": 3}
     assert begun.looks == 0 and begun.ends == "12 of 12 runs are missing"
-    assert all(one.decision.state is Verdict.OPEN for one in begun.claims)
+    assert all(one.verdict is Verdict.OPEN for one in begun.claims)
 
 
 def test_seeds_go_to_both_rows_of_the_open_claim_alone() -> None:
@@ -86,8 +86,8 @@ def test_seeds_go_to_both_rows_of_the_open_claim_alone() -> None:
     assert rows(then) == {"base": 5, "clear": 3, "hard": 5, "aa": 3}
     assert [one.seed for one in then.planned] == sorted(one.seed for one in then.planned)  # rounds stay whole
     assert then.looks == 1 and then.ends == "4 of 16 runs are missing"
-    assert then.claims[0].decision.state is Verdict.HOLDS
-    assert then.claims[0].decision.reason.startswith("look 1: ")
+    assert then.claims[0].verdict is Verdict.HOLDS
+    assert then.claims[0].reason.startswith("look 1: ")
 
 
 def test_what_is_asked_for_grows_and_never_changes() -> None:
@@ -104,8 +104,8 @@ def test_what_is_asked_for_grows_and_never_changes() -> None:
 def test_it_ends_when_all_is_decided_and_decided_claims_stay() -> None:
     whole = follow(noisy, budget=1000)
     assert whole.ends == "every claim is decided" and whole.looks == 3
-    assert whole.claims[1].decision.reason.startswith("look 3: ")
-    assert [one.decision.state for one in whole.claims] == [Verdict.HOLDS] * 2
+    assert whole.claims[1].reason.startswith("look 3: ")
+    assert [one.verdict for one in whole.claims] == [Verdict.HOLDS] * 2
     # what came later would speak against the claim that the first look decided
     turned = follow(lambda cell: noisy(cell) - 6 * (cell.row == "clear" and cell.seed >= 3), budget=1000)
     assert turned.claims[0] == whole.claims[0]
@@ -117,14 +117,14 @@ def test_there_are_no_more_than_five_looks() -> None:
     )
     assert ended.looks == LOOKS == 5 and ended.ends == "the last look has been taken"
     assert rows(ended) == {"base": 12, "clear": 2, "hard": 12, "aa": 2}
-    assert ended.claims[1].decision.state is Verdict.OPEN and ended.claims[1].wanted is not None
-    assert "corrected for 5 looks" in ended.claims[1].decision.reason
+    assert ended.claims[1].verdict is Verdict.OPEN and ended.claims[1].wanted is not None
+    assert "corrected for 5 looks" in ended.claims[1].reason
 
 
 def test_the_budget_is_kept() -> None:
     narrow = follow(noisy, budget=15)
     assert narrow.jobs == 12 and narrow.ends == "another round is above the budget of 15 jobs"
-    assert narrow.claims[1].decision.state is Verdict.OPEN
+    assert narrow.claims[1].verdict is Verdict.OPEN
     assert follow(noisy, budget=16).jobs == 16
     assert follow(noisy).budget == 24  # twice the first round
     with pytest.raises(Refused, match="--budget 11: the first round alone has 12 jobs"):
@@ -163,7 +163,7 @@ def test_frozen_trunks_take_no_seeds_for_what_they_can_not_decide() -> None:
 
     ended = follow(value, protocol(2, trunks), frozen, budget=1000)
     assert ended.ends == "more seeds do not decide what is open" and ended.jobs == 24
-    assert "the trunks differ" in ended.claims[1].decision.reason
+    assert "the trunks differ" in ended.claims[1].reason
 
 
 def replayed(value: Value, seeds: int) -> Replay:
@@ -173,8 +173,8 @@ def replayed(value: Value, seeds: int) -> Replay:
 def test_a_replay_uses_nothing_but_recorded_runs() -> None:
     shown = replayed(lambda cell: noisy(cell) if cell.seed < 12 else None, 12)
     assert shown.jobs == 48 and shown.shorter.jobs == 20  # 2 seeds of four rows, 6 more of two
-    assert [one.decision.state for one in shown.claims] == [Verdict.HOLDS] * 2
-    assert [one.decision.state for one in shown.shorter.claims] == [Verdict.HOLDS] * 2
+    assert [one.verdict for one in shown.claims] == [Verdict.HOLDS] * 2
+    assert [one.verdict for one in shown.shorter.claims] == [Verdict.HOLDS] * 2
     four = replayed(lambda cell: noisy(cell) if cell.seed < 4 else None, 4)
     assert four.shorter.ends == "no more seeds are on record" and four.shorter.jobs == 12
     with pytest.raises(Refused, match="nothing can be saved"):

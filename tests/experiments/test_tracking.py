@@ -1,12 +1,16 @@
 """The record in MLflow: complete, once, and quiet."""
 
+import base64
 import json
 import warnings
+import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from workbench.evaluation.metrics import Metric
 from workbench.experiments import tracking
 from workbench.experiments.plan import StudyRun
 from workbench.models.job import Protocol
@@ -120,3 +124,16 @@ def test_changes_of_every_job_have_a_page_and_a_tag_of_their_own(home: Path) -> 
         tracking.MlflowRecord(StudyRun(STUDY, SETTING, home, changes=changes)).summarise(f"with {changes}")
     said = {run.data.tags["changes"]: run.data.tags["mlflow.note.content"] for run in runs(home, "setting")}
     assert said == {"none": "with {}", "recipe.lr=0.002": "with {'recipe.lr': 0.002}"}
+
+
+@pytest.mark.filterwarnings("ignore")  # of MLflow's own imports
+def test_a_metric_that_is_added_to_the_table_is_recorded_described_and_in_the_view(home: Path, added: Metric) -> None:
+    study = replace(STUDY, name=f"tracked {added.name}")
+    record = tracking.MlflowRecord(StudyRun(study, SETTING, home))
+    run_id = record.record(study.planned_jobs(SETTING)[0], {**METRICS, added.name: 0.25}, [], {}, home)
+    client = tracking._client(home)
+    run, experiment = client.get_run(run_id), client.get_experiment_by_name(study.name)
+    assert run.data.metrics[added.name] == 0.25 and f"| {added.name} |" in run.data.tags["mlflow.note.content"]
+    assert experiment is not None
+    saved = json.loads(experiment.tags[f"mlflow.sharedViewState.{tracking.VIEW}"])["state"].removeprefix("deflate;")
+    assert f"metrics.`{added.name}`" in json.loads(zlib.decompress(base64.b64decode(saved)))["selectedColumns"]

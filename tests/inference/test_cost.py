@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import ClassVar, final
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from workbench.components.coords.regression import Regression
-from workbench.components.coords.static_bins import StaticBins
 from workbench.components.losses.varifocal import VariFocal
 from workbench.core.errors import Refused
 from workbench.inference import cost
@@ -21,6 +21,7 @@ from workbench.models import zoo
 from workbench.models.job import Job, Protocol
 from workbench.models.network import Network
 from workbench.models.variant import Variant
+from workbench.slots import CoordinateStage, Coords
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "counts.json").read_text())
 RELEASED = {name: zoo.rtmo(name[0], 14 if name.endswith("crowd") else 17) for name in GOLDEN}
@@ -29,7 +30,9 @@ FULL = (640, 640)
 
 def stage(kind: str) -> Variant:
     """The small network with another coordinate stage and no losses to refuse it."""
-    coords = {"dcc": zoo.nano().coords, "static": StaticBins(num_bins=(24, 32)), "regression": Regression()}[kind]
+    dcc = zoo.nano().coords
+    static = dcc.vary({"dynamic_allocation": False, "dynamic_encoding": False})
+    coords = {"dcc": dcc, "static": static, "regression": Regression()}[kind]
     changes = {f"phases.{i}.proxy": False for i in range(3)}
     return zoo.nano().vary({"losses": (), "coords": coords, **changes})
 
@@ -160,6 +163,31 @@ def test_counting_leaves_torch_as_it_was() -> None:
 @cache
 def small() -> Network:
     return Network(stage("dcc"), seed=0).eval()
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Costly(Coords):
+    """A stage whose published form takes more than what runs in use."""
+
+    extra: int = 0
+    reads_proxy: ClassVar[bool] = True
+
+    def build(self, pose_channels: int, keypoints: int) -> CoordinateStage:
+        return Regression().build(pose_channels, keypoints)
+
+    def published_extra(self, keypoints: int) -> int:
+        return self.extra * keypoints
+
+
+def test_what_a_stage_costs_more_as_published_is_counted_per_person() -> None:
+    variant = stage("regression").vary({"coords": Costly(extra=1000)})
+    for persons in (1, 7):
+        published, deployed = (
+            cost.flops(variant, (64, 64), persons, form=form, counter="torch").coords
+            for form in ("published", "deployed")
+        )
+        assert published - deployed == 1000 * variant.num_keypoints * persons
 
 
 def test_a_job_has_its_cost() -> None:

@@ -18,14 +18,14 @@ from torch import Tensor
 from workbench.components.backbones.csp_darknet import CSPDarknet
 from workbench.components.heads.rtmo_head import RTMOHead
 from workbench.core.errors import Refused
-from workbench.core.skeletons import skeleton
+from workbench.core.skeletons import released_skeleton
 from workbench.core.spec import Spec, from_dict
 from workbench.experiments import protocols
 from workbench.models import catalog, zoo
 from workbench.models.criterion import losses
 from workbench.models.job import Job
 from workbench.models.network import Network, decoded
-from workbench.models.variant import Variant
+from workbench.models.variant import Phase, Variant
 from workbench.slots import Assigner, Backbone, Coords, Head, Loss, Neck, Outputs
 from workbench.tensors import Cells, Level, Targets
 
@@ -64,6 +64,7 @@ def test_every_slot_is_filled_by_the_published_part() -> None:
         "coords": {"DCC"},
         "assigner": {"SimOTA"},
         "losses": {type(loss).__name__ for loss in Variant().losses},
+        "schedule": {type(segment).__name__ for segment in Job().recipe.schedule},
     }
     assert list(FOUND) == list(published)
     for slot, names in published.items():
@@ -209,6 +210,19 @@ def test_necks_give_what_their_levels_say(cls: type[Neck]) -> None:
     assert [tuple(f.shape) for f in feats] == shapes
 
 
+@pytest.mark.parametrize("cls", [*FOUND["assigner"].values(), Phase])
+def test_fields_without_effect_on_a_frozen_trunk_exist(cls: type[Assigner] | type[Phase]) -> None:
+    assert set(cls.without_effect_on_frozen_trunk) <= {field.name for field in dataclasses.fields(cls)}
+
+
+@pytest.mark.parametrize("fact", ["neck.slow", "head.probed"])
+def test_a_part_that_names_a_child_it_does_not_have_is_refused(fact: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    slot, name = fact.split(".")
+    monkeypatch.setattr(type(getattr(zoo.nano(), slot)), name, ("nobody",))
+    with torch.device("meta"), pytest.raises(Refused, match=rf"{name} names \['nobody'\]; its module has the children"):
+        Network(zoo.nano())
+
+
 @pytest.mark.parametrize("proxy", [False, True])
 @pytest.mark.parametrize("levels", [LEVELS, LEVELS[1:], LEVELS[:1]])
 @every("head")
@@ -291,7 +305,7 @@ def test_assigners_give_every_cell_at_most_one_person_who_is_there(cls: type[Ass
         pose=torch.randn(2, 20, 16),
     )
     targets = some_persons(people)
-    got = cls().assign(decoded(out, shapes, (16, 32)), targets, torch.tensor(skeleton(K).sigmas))
+    got = cls().assign(decoded(out, shapes, (16, 32)), targets, torch.tensor(released_skeleton(K).sigmas))
     flat = got.image * 20 + got.cell
     assert flat.tolist() == sorted(set(flat.tolist()))
     assert targets.present[got.image, got.person].all()

@@ -20,8 +20,8 @@ from workbench.components.losses.bbox_aux import raw_boxes
 from workbench.components.losses.mle import laplace, mle
 from workbench.components.losses.oks import oks_loss
 from workbench.components.necks.hybrid_encoder import HybridEncoder, positions
-from workbench.core.skeletons import skeleton
-from workbench.data.transforms.geometry import unletterbox
+from workbench.core.skeletons import COCO
+from workbench.data.transforms.geometry import Letterbox
 from workbench.models.criterion import _Matched, losses
 from workbench.models.decode import detect, keep
 from workbench.models.network import Network, decoded, priors
@@ -191,12 +191,9 @@ def test_predictions(tag: str) -> None:
             (one.keypoint_scores, "keypoint_scores"),
         ):
             close(torch.from_numpy(ours), g[prefix + name], what=prefix + name)
-        c = center[i].numpy()
-        s = scale.numpy()
-        back = unletterbox(one.keypoints, (128, 160), c, s)
-        close(torch.from_numpy(back), g[prefix + "keypoints_orig"].float(), what=tag)
-        back = unletterbox(one.boxes.reshape(-1, 2, 2), (128, 160), c, s).reshape(-1, 4)
-        close(torch.from_numpy(back), g[prefix + "bboxes_orig"].float(), what=tag)
+        back = Letterbox((128, 160), center[i].numpy(), scale.numpy()).detections_back(one)
+        close(torch.from_numpy(back.keypoints), g[prefix + "keypoints_orig"].float(), what=tag)
+        close(torch.from_numpy(back.boxes), g[prefix + "bboxes_orig"].float(), what=tag)
 
 
 def test_every_array_of_inference_is_compared() -> None:
@@ -285,7 +282,7 @@ class Step:
         self.dense = self.network(pixels(golden("tiny/train_inputs")[f"{batch}_image_uint8_bgr_hwc"]))
         self.terms = losses(self.network, self.dense, self.targets, self.phase)
         self.after = {k: v.clone() for k, v in self.network.state_dict().items() if "running" in k}
-        self.sigmas = torch.tensor(skeleton(17).sigmas)
+        self.sigmas = torch.tensor(COCO.sigmas)
         assigner = self.network.variant.assigner
         assert isinstance(assigner, SimOTA)
         self.assigner = assigner

@@ -21,6 +21,9 @@ from tests.experiments.test_claims import records
 from workbench import study
 from workbench.core.errors import Refused
 from workbench.data.synthetic.dataset import SyntheticScenes
+from workbench.evaluation.bootstrap import metric_from_records
+from workbench.evaluation.metrics import Metric
+from workbench.evaluation.records import MatchRecords
 from workbench.experiments import console, profiling, protocols
 from workbench.experiments.claims import noise_floor
 from workbench.experiments.plan import StudyRun
@@ -538,8 +541,8 @@ def test_costs_of_the_study_stand_beside_its_claims(record: Record, home: Path) 
     profiling.write_costs(profile, measured, judged)
     timed = load_record(StudyRun(asked, SETTING, home))
     lines = text(page.costs(timed)).splitlines()
-    assert lines[2].startswith("| base | 2.00 M | 15.500 | 90.0 | 80.0 to 100.0 | 1.000 (1.000 to 1.000) |")
-    assert lines[3].startswith("| more | 2.00 M | 15.500 | 135.0 | 120.0 to 150.0 | 1.500 (1.500 to 1.500) |")
+    assert lines[2].startswith("| base | 2.00 | 15.500 | 90.0 | 80.0 to 100.0 | 1.000 (1.000 to 1.000) |")
+    assert lines[3].startswith("| more | 2.00 | 15.500 | 135.0 | 120.0 to 150.0 | 1.500 (1.500 to 1.500) |")
     assert "1 thread" in lines[-1] and "box" in lines[-1] and "other processes on 1.1 cores" in lines[-1]
     assert "the same network timed twice differs by up to 2.0 %" in lines[-1]
     older = replace(timed, cost=timed.cost.rename(columns={"others": "load"}))
@@ -604,3 +607,33 @@ def test_the_page_of_persons_is_written(tmp_path: Path, monkeypatch: pytest.Monk
     said = Path("reports/rendered/profile_persons.md").read_text()
     assert "RTMO: 330 ms with 16 persons" in said and "256 x 192 px per person" in said
     assert "| RTMO: kept persons only | 300.0 (0) | 330.0 (16) | 1.10 |" in said
+
+
+# --------------------------------------------------------------------------------------------------------- metrics
+
+
+def test_a_metric_that_is_added_to_the_table_is_in_every_part_of_a_report(
+    home: Path, added: Metric, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in home.glob("jobs/*/result.json"):
+        result = json.loads(file.read_text())
+        result["metrics"][added.name] = metric_from_records(
+            MatchRecords.load(file.with_name("records.npz")), metric=added.name
+        )
+        file.write_text(json.dumps(result))
+    asked = replace(STUDY, claims=(Better("P1", "more is better", "more", "base", added.name),))
+    run = replace(run_in(home), study=asked)
+    write_record(run)
+    found = load_record(run)
+    base, more = ((v if added.better == "higher" else 1 - v) for v in (20 / 40, 26 / 40))  # of the persons
+    assert found.rows.set_index(["row", "metric"]).loc[("base", added.name), "mean"] == pytest.approx(base, abs=0.02)
+    assert added.name in found.slices and found.slices[added.name].notna().all()
+    assert tables.table_frame(found)[added.name]["more"] == pytest.approx(more, abs=0.02)
+    assert tables.verdicts_frame(found)["verdict"].tolist() == ["holds"]
+    shown = text(page.table(found))
+    assert f"| {added.name} |" in shown and f"| {added.text(tables.table_frame(found)[added.name]['base'])} |" in shown
+    assert (f"{added.name}, in percent, is {added.meaning}." in shown) == bool(added.meaning)
+    labels = [axis.get_xlabel() for axis in drawn.quality_figure(found.runs, found.rows, ["base", "more"], "t").axes]
+    assert labels[-1] == added.label and len(labels) == 4
+    console.print_table(run, results_of(run))
+    assert added.name in capsys.readouterr().out

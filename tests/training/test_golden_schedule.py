@@ -10,12 +10,14 @@ import pytest
 import torch
 from torch import nn
 
-from workbench.core.spec import Spec
-from workbench.models.job import RTMO_SCHEDULE, Recipe
+from tests.small import small_variant
+from workbench.models.job import Recipe
 from workbench.models.network import Network
 from workbench.models.published import published_name
-from workbench.models.zoo import CROWDPOSE_SCHEDULE, rtmo
-from workbench.training.optim import MovingAverage, ema_momentum, learning_rate, parameter_groups
+from workbench.models.schedule import CROWDPOSE_SCHEDULE, RTMO_SCHEDULE, learning_rate
+from workbench.models.zoo import rtmo
+from workbench.slots import Segment
+from workbench.training.optim import MovingAverage, ema_momentum, parameter_groups
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "schedule"
 
@@ -24,7 +26,7 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "schedule"
     ("name", "schedule"),
     [("lr_s_10it_per_epoch", RTMO_SCHEDULE), ("lr_s_crowd_10it_per_epoch", CROWDPOSE_SCHEDULE)],
 )
-def test_learning_rate(name: str, schedule: tuple[Spec, ...]) -> None:
+def test_learning_rate(name: str, schedule: tuple[Segment, ...]) -> None:
     expected = np.load(GOLDEN / f"{name}.npz")["lr"]
     recipe = Recipe()
     bases = (recipe.lr, recipe.lr * recipe.encoder_lr_scale)
@@ -65,6 +67,8 @@ def test_parameter_groups() -> None:
 
 
 def test_frozen_parameters_are_left_out() -> None:
-    layer = nn.Linear(2, 2)
-    layer.weight.requires_grad_(False)
-    assert [len(g["params"]) for g in parameter_groups(layer, Recipe())] == [1]  # pyright: ignore[reportArgumentType]
+    network = Network(small_variant())
+    network.requires_grad_(False).head.out_pose.requires_grad_()
+    names = {id(p): name for name, p in network.named_parameters()}
+    kept = {names[id(p)] for group in parameter_groups(network, Recipe()) for p in group["params"]}  # pyright: ignore[reportGeneralTypeIssues]
+    assert kept == {f"head.out_pose.{level}.{kind}" for level in (0, 1) for kind in ("weight", "bias")}

@@ -1,10 +1,11 @@
-"""Key-point sets: names, OKS constants, mirror pairs and limbs.
+"""Key-point sets by name: key points, OKS constants, mirror pairs and limbs. A new one is an entry of `SKELETONS`.
 
 Sources: COCO key-point task (constants as in the COCO evaluation), CrowdPose (constants of its evaluation).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from workbench.core.errors import Refused
@@ -24,7 +25,7 @@ class Skeleton:
         return len(self.keypoints)
 
 
-def _mirrored(names: tuple[str, ...]) -> tuple[int, ...]:
+def _flip(names: tuple[str, ...]) -> tuple[int, ...]:
     other = {"left": "right", "right": "left"}
     swapped = ["_".join(other.get(word, word) for word in name.split("_")) for name in names]
     return tuple(names.index(name) for name in swapped)
@@ -44,7 +45,7 @@ COCO = Skeleton(
     "coco",
     _COCO,
     (.026, .025, .025, .035, .035, .079, .079, .072, .072, .062, .062, .107, .107, .087, .087, .089, .089),
-    _mirrored(_COCO),
+    _flip(_COCO),
     (
         (15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8), (7, 9), (8, 10),
         (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6),
@@ -54,21 +55,38 @@ CROWDPOSE = Skeleton(
     "crowdpose",
     _CROWDPOSE,
     (.079, .079, .072, .072, .062, .062, .107, .107, .087, .087, .089, .089, .079, .079),
-    _mirrored(_CROWDPOSE),
+    _flip(_CROWDPOSE),
     (
         (10, 8), (8, 6), (11, 9), (9, 7), (6, 7), (0, 6), (1, 7), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (12, 13),
         (1, 13), (0, 13),
     ),
 )  # fmt: skip
 
+SKELETONS: Mapping[str, Skeleton] = {one.name: one for one in (COCO, CROWDPOSE)}
+RELEASED_SKELETONS: Mapping[int, Skeleton] = {
+    17: COCO,
+    14: CROWDPOSE,
+}  # by the number of key points of a released model
 
-def skeleton(keypoints: int) -> Skeleton:
-    """The known skeleton with that many key points.
+
+def skeleton_named(name: str) -> Skeleton:
+    """The key-point set of that name.
 
     Raises:
-        Refused: no skeleton has that many.
+        Refused: there is none.
     """
-    for known in (COCO, CROWDPOSE):
-        if len(known) == keypoints:
-            return known
-    raise Refused(f"{keypoints} key points: no known skeleton has as many; known are 17 (COCO) and 14 (CrowdPose)")
+    if name not in SKELETONS:
+        raise Refused(f"no key-point set {name!r}; there are {', '.join(SKELETONS)}")
+    return SKELETONS[name]
+
+
+def released_skeleton(keypoints: int) -> Skeleton:
+    """The key-point set of the released models with that many key points.
+
+    Raises:
+        Refused: no released model has that many.
+    """
+    if keypoints not in RELEASED_SKELETONS:
+        known = ", ".join(f"{count} ({one.name})" for count, one in RELEASED_SKELETONS.items())
+        raise Refused(f"{keypoints} key points: no known skeleton of a released model has as many; there are {known}")
+    return RELEASED_SKELETONS[keypoints]

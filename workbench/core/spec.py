@@ -10,12 +10,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import sys
 import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any, Literal, Self, Union, get_args, get_origin
+from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin
 
 from workbench.core.errors import Refused
 
@@ -40,7 +41,9 @@ def _fit(value: Any, hint: Any, where: str) -> Any:
         if len(inner) == len(value):
             return tuple(_fit(v, h, f"{where}[{i}]") for i, (v, h) in enumerate(zip(value, inner, strict=True)))
     elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        if not abs(value) <= sys.float_info.max:
+            raise Refused(f"{where}: {value!r} is no finite number")
+        return float(value) + 0.0  # -0.0 becomes 0.0: equal values have equal keys
     elif isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
     raise Refused(f"{where}: {value!r} is no {_named(hint)}")
@@ -65,9 +68,14 @@ def _named(hint: Any) -> str:
 class Spec:
     """Base of every described part. Subclasses are final frozen dataclasses with keyword fields, each with a default.
 
+    `removed` names fields that the class once had, with the default that each had: a file that holds that value is
+    still read.
+
     Raises:
-        Refused: a field's value does not have the declared type.
+        Refused: a field's value does not have the declared type, or is not finite.
     """
+
+    removed: ClassVar[Mapping[str, Any]] = {}
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -78,6 +86,11 @@ class Spec:
 
     def check(self) -> None:
         """Refuses values that no type can rule out; called when the spec is made."""
+
+    @classmethod
+    def opened(cls, name: str, value: Any) -> Any:
+        """The value of field `name` as a spec that a path can lead into, where it is short for one."""
+        return value
 
     def vary(self, changes: Mapping[str, Any]) -> Self:
         """A copy with other values at dotted paths, such as `{"neck.transformer_encoder_layers": 2}`.
@@ -172,7 +185,8 @@ def _replaced(loose: Any, steps: list[str], value: Any, path: str) -> Any:
     fields = loose.fields if isinstance(loose, _Loose) else {}
     if steps[0] not in fields:
         raise KeyError(f"{path!r}: {name} has no {steps[0]!r}; it has {list(fields)}")
-    return _Loose(loose.cls, fields | {steps[0]: _replaced(fields[steps[0]], steps[1:], value, path)})
+    inner = loose.cls.opened(steps[0], fields[steps[0]]) if len(steps) > 1 else fields[steps[0]]
+    return _Loose(loose.cls, fields | {steps[0]: _replaced(_thaw(inner), steps[1:], value, path)})
 
 
 def _replaced_in_tuple(items: tuple[Any, ...], steps: list[str], value: Any, path: str) -> tuple[Any, ...]:
@@ -190,17 +204,27 @@ def from_dict(data: Mapping[str, Any], known: Mapping[str, type[Spec]]) -> Spec:
     """The spec that `to_dict` wrote. `known` maps class names to classes.
 
     Raises:
-        Refused: a class or a field that is not known here.
+        Refused: a class or a field that is not known here, or another value than the old default of a removed field.
     """
     name = str(data.get("type"))
     if name not in known:
         raise Refused(f"no spec is called {name!r}; known are {sorted(known)}")
     cls = known[name]
-    fields = {k: _revived(v, known) for k, v in data.items() if k != "type"}
+    fields = _without_removed(cls, {k: _revived(v, known) for k, v in data.items() if k != "type"})
     unknown = set(fields) - {f.name for f in dataclasses.fields(cls)}
     if unknown:
         raise Refused(f"{name} has no field {sorted(unknown)}; it has {[f.name for f in dataclasses.fields(cls)]}")
     return cls(**fields)
+
+
+def _without_removed(cls: type[Spec], fields: Mapping[str, Any]) -> dict[str, Any]:
+    for name, default in cls.removed.items():
+        if name in fields and fields[name] != default:
+            raise Refused(
+                f"{cls.__name__}.{name}: {fields[name]!r} given, but the field was removed and only its old default, "
+                f"{default!r}, can be read; an older version of this package knows it"
+            )
+    return {name: value for name, value in fields.items() if name not in cls.removed}
 
 
 def _revived(value: Any, known: Mapping[str, type[Any]]) -> Any:

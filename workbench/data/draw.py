@@ -9,26 +9,26 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.core.skeletons import Skeleton, skeleton
+from workbench.core.skeletons import Skeleton
 from workbench.tensors import Array, Detections, Sample
 
-Image = NDArray[np.uint8]
-Colour = tuple[int, int, int]
+_Image = NDArray[np.uint8]
+_Colour = tuple[int, int, int]
 
-_LEFT: Final[Colour] = (0, 110, 255)  # warm
-_RIGHT: Final[Colour] = (255, 140, 0)  # cold
-_MIDDLE: Final[Colour] = (80, 220, 80)
-_BOX: Final[Colour] = (0, 230, 255)
+_LEFT: Final[_Colour] = (0, 110, 255)  # warm
+_RIGHT: Final[_Colour] = (255, 140, 0)  # cold
+_MIDDLE: Final[_Colour] = (80, 220, 80)
+_BOX: Final[_Colour] = (0, 230, 255)
 _TILE: Final = 320  # smallest shown side of an image in pixels
 _GAP: Final = 4
 _SURE: Final = 0.3  # predictions below this score are not drawn
 
 
-def _side(name: str) -> Colour:
+def _side(name: str) -> _Colour:
     return _LEFT if name.startswith("left") else _RIGHT if name.startswith("right") else _MIDDLE
 
 
-def _limb_colour(pose: Skeleton, a: int, b: int) -> Colour:
+def _limb_colour(pose: Skeleton, a: int, b: int) -> _Colour:
     first, second = _side(pose.keypoints[a]), _side(pose.keypoints[b])
     return first if first == second else second if first == _MIDDLE else first if second == _MIDDLE else _MIDDLE
 
@@ -40,27 +40,26 @@ def _pixel(point: Array, scale: float) -> tuple[int, int]:
 
 
 def draw_persons(
-    image: Image,
+    image: _Image,
     boxes: Array,
     keypoints: Array,
+    skeleton: Skeleton,
     visible: Array | None = None,
     scores: Array | None = None,
     *,
     least_side: int = _TILE,
     threshold: float = 0.5,
-) -> Image:
+) -> _Image:
     """A copy of an image with persons drawn on it, enlarged by a whole factor to at least `least_side` pixels.
 
     Args:
         image: (H, W, 3) uint8 BGR.
         boxes: (P, 4) x1, y1, x2, y2 in pixels of `image`.
-        keypoints: (P, K, 2) in pixels of `image`; K picks the skeleton.
+        keypoints: (P, K, 2) in pixels of `image`.
+        skeleton: what the K key points are, and the limbs between them.
         visible: (P, K) states (2 coloured with a white rim, 1 black with a coloured rim, 0 not drawn) or, where no
             value is above 1, scores: drawn above `threshold`. None: all are drawn as visible.
         scores: (P,) printed at the boxes. None: nothing is printed.
-
-    Raises:
-        Refused: no known skeleton has K key points.
     """
     factor = max(1, -(-least_side // max(image.shape[:2])))
     shown = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_NEAREST)
@@ -69,18 +68,17 @@ def draw_persons(
         return shown
     state = np.full(keypoints.shape[:2], 2.0, np.float32) if visible is None else np.asarray(visible, np.float32)
     hidden_below = 1.5 if state.max(initial=0.0) > 1.0 else threshold
-    pose = skeleton(keypoints.shape[1])
     for p, box in enumerate(boxes):
         cv2.rectangle(shown, _pixel(box[:2], factor), _pixel(box[2:], factor), _BOX, 1)
         if scores is not None:
             at = _pixel(box[:2], factor)
             cv2.putText(shown, f"{scores[p]:.2f}", (at[0] + 2, at[1] + 12), cv2.FONT_HERSHEY_SIMPLEX, 0.4, _BOX, 1)
-        _draw_pose(shown, pose, keypoints[p], state[p], factor, threshold, hidden_below)
+        _draw_pose(shown, skeleton, keypoints[p], state[p], factor, threshold, hidden_below)
     return shown
 
 
 def _draw_pose(
-    shown: Image, pose: Skeleton, points: Array, state: Array, factor: float, threshold: float, hidden_below: float
+    shown: _Image, pose: Skeleton, points: Array, state: Array, factor: float, threshold: float, hidden_below: float
 ) -> None:
     for a, b in pose.limbs:
         if state[a] > threshold and state[b] > threshold:
@@ -95,16 +93,35 @@ def _draw_pose(
         cv2.circle(shown, at, 2, _side(name) if seen else (0, 0, 0), -1)
 
 
-def contact_sheet(samples: Sequence[Sample], columns: int = 5) -> Image:
+def draw_sample(sample: Sample) -> _Image:
+    """A copy of a sample's image with its labelled persons drawn on it."""
+    persons = sample.persons
+    return draw_persons(sample.image, persons.boxes, persons.keypoints, sample.skeleton, persons.visible)
+
+
+def draw_detections(sample: Sample, found: Detections, *, print_scores: bool = True) -> _Image:
+    """A copy of a sample's image with the persons found on it whose score is 0.3 or more."""
+    sure = found.scores >= _SURE
+    return draw_persons(
+        sample.image,
+        found.boxes[sure],
+        found.keypoints[sure],
+        sample.skeleton,
+        found.keypoint_scores[sure],
+        scores=found.scores[sure] if print_scores else None,
+    )
+
+
+def contact_sheet(samples: Sequence[Sample], columns: int = 5) -> _Image:
     """Samples side by side, BGR uint8, with boxes and limbs.
 
     Left is warm, right is cold, a hidden key point is black inside. Images are enlarged by whole
     factors and padded to the largest of them.
     """
-    return _sheet([draw_persons(s.image, s.boxes, s.keypoints, s.visible) for s in samples], columns)
+    return _sheet([draw_sample(sample) for sample in samples], columns)
 
 
-def _sheet(tiles: Sequence[Image], columns: int) -> Image:
+def _sheet(tiles: Sequence[_Image], columns: int) -> _Image:
     if not tiles:
         return np.zeros((_GAP, _GAP, 3), np.uint8)
     columns = max(1, min(columns, len(tiles)))
@@ -116,19 +133,7 @@ def _sheet(tiles: Sequence[Image], columns: int) -> Image:
     return sheet
 
 
-def predictions(samples: Sequence[Sample], found: Sequence[Detections], columns: int = 6) -> Image:
+def predictions(samples: Sequence[Sample], found: Sequence[Detections], columns: int = 6) -> _Image:
     """Each sample twice, side by side: what is there, and what was found with a score of 0.3 and more."""
-    pairs: list[Image] = []
-    for sample, one in zip(samples, found, strict=True):
-        sure = one.scores >= _SURE
-        pairs.append(draw_persons(sample.image, sample.boxes, sample.keypoints, sample.visible))
-        pairs.append(
-            draw_persons(
-                sample.image,
-                one.boxes[sure],
-                one.keypoints[sure],
-                one.keypoint_scores[sure],
-                scores=one.scores[sure],
-            )
-        )
-    return _sheet(pairs, columns)
+    pairs = [(draw_sample(one), draw_detections(one, seen)) for one, seen in zip(samples, found, strict=True)]
+    return _sheet([picture for pair in pairs for picture in pair], columns)

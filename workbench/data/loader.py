@@ -21,16 +21,16 @@ from torch.utils.data import DataLoader
 from workbench.core.errors import Refused
 from workbench.data.datasets.images import Unreadable
 from workbench.data.transforms.pixels import Sketch, pasted
-from workbench.tensors import Batch, Sample, Targets
+from workbench.tensors import Batch, Persons, Sample, Targets
 
 STRIDE = 32  # every side of a network input is a multiple of it
-ORDER, IMAGE, SIDE = 1, 2, 3  # what a generator is for
+ORDER, IMAGE, RESIZE = 1, 2, 3  # what a generator is for
 
 Transform = Callable[[Sequence[Sample], int, np.random.Generator], Sample]
 
 
 def generator(seed: int, epoch: int, purpose: int, position: int = 0) -> np.random.Generator:
-    """The random numbers of one purpose: `ORDER` of an epoch, one `IMAGE` (by position), the `SIDE` of one step.
+    """The random numbers of one purpose: `ORDER` of an epoch, one `IMAGE` (by position), the `RESIZE` of one step.
 
     The purpose keeps the streams apart: numpy takes seeds [a, b] and [a, b, 0] for the same one.
     """
@@ -60,16 +60,10 @@ def pack(samples: Sequence[Sample], size: tuple[int, int] | None = None) -> Batc
     height, width = _canvas(samples, size)
     counts = np.array([len(s) for s in samples])
     present = np.arange(max(counts.max(), 1)) < counts[:, None]  # (B, G)
-    targets = Targets(
-        boxes=_padded([s.boxes for s in samples], present),
-        keypoints=_padded([s.keypoints for s in samples], present),
-        visible=_padded([s.visible for s in samples], present).gt(0).float(),
-        areas=_padded([s.areas for s in samples], present),
-        labels=_padded([s.labels for s in samples], present, np.int64),
-        keypoint_weights=_padded([s.keypoint_weights for s in samples], present),
-        present=torch.from_numpy(present),
-        ignore=_ignore(samples, height, width),
-    )
+    everybody = Persons.concatenated([s.persons for s in samples])
+    columns = {name: _padded(rows, present) for name, rows in everybody.arrays().items()}
+    columns["visible"] = columns["visible"].gt(0).float()
+    targets = Targets(**columns, present=torch.from_numpy(present), ignore=_ignore(samples, height, width))
     images: Any = [s.image for s in samples]
     if isinstance(images[0], Sketch):
         images = [i if i.size == (height, width) else pasted([(i, 0, 0)], (height, width), 0) for i in images]
@@ -104,11 +98,11 @@ def _stacked(images: Sequence[NDArray[np.uint8]], height: int, width: int) -> ND
     return canvas
 
 
-def _padded(arrays: Sequence[np.ndarray], present: np.ndarray, dtype: type = np.float32) -> Tensor:
-    """Rows of all images into (B, G, ...), zero where nobody is."""
-    rows = np.zeros((*present.shape, *arrays[0].shape[1:]), dtype)
-    rows[present] = np.concatenate(arrays)
-    return torch.from_numpy(rows)
+def _padded(rows: np.ndarray, present: np.ndarray) -> Tensor:
+    """The rows of all images, one after the other, into (B, G, ...), zero where nobody is."""
+    padded = np.zeros((*present.shape, *rows.shape[1:]), np.int64 if rows.dtype.kind == "i" else np.float32)
+    padded[present] = rows
+    return torch.from_numpy(padded)
 
 
 def _ignore(samples: Sequence[Sample], height: int, width: int) -> Tensor | None:
@@ -121,8 +115,9 @@ def _ignore(samples: Sequence[Sample], height: int, width: int) -> Tensor | None
 def random_resize(batch: Batch, low: int, high: int, rng: np.random.Generator) -> Batch:
     """The batch at a random size: height a multiple of 32 in low..high, width in the batch's proportion.
 
-    Draw `rng` as `generator(seed, epoch, SIDE, step)`: the same on every rank. Areas scale with both sides, the ignore
-    mask stays soft. RTMO, section 9: 480..800 for s, m, l and 320..640 for t; the very first step keeps its size.
+    Draw `rng` as `generator(seed, epoch, RESIZE, step)`: the same on every rank. Areas scale with both sides, the
+    ignore mask stays soft. RTMO, section 9: 480..800 for s, m, l and 320..640 for t; the very first step keeps its
+    size.
 
     Raises:
         Refused: no multiple of 32 lies in low..high.
@@ -231,8 +226,8 @@ class Loader:
         return np.concatenate([rng.permutation(len(self.dataset)) for _ in range(rounds)])[positions]
 
 
-Task = tuple[int, int, int]  # epoch, position, index
-Made = tuple[Batch | None, dict[str, str]]
+_Task = tuple[int, int, int]  # epoch, position, index
+_Made = tuple[Batch | None, dict[str, str]]
 
 
 class _Plan:
@@ -244,7 +239,7 @@ class _Plan:
     def __len__(self) -> int:
         return len(self.loader)
 
-    def __iter__(self) -> Iterator[list[Task]]:
+    def __iter__(self) -> Iterator[list[_Task]]:
         epoch, loader = self.epoch, self.loader
         order = loader.order(epoch)
         tasks = [(epoch, loader.rank + loader.world * i, int(index)) for i, index in enumerate(order)]
@@ -258,7 +253,7 @@ class _Work:
     def __init__(self, dataset: Sequence[Sample], transform: Transform | None, seed: int) -> None:
         self.dataset, self.transform, self.seed = dataset, transform, seed
 
-    def __getitems__(self, tasks: list[Task]) -> Made:
+    def __getitems__(self, tasks: list[_Task]) -> _Made:
         samples: list[Sample] = []
         unreadable: dict[str, str] = {}
         for epoch, position, index in tasks:
@@ -287,7 +282,7 @@ def _processes(work: _Work, plan: _Plan, workers: int) -> DataLoader:
     )
 
 
-def _same(made: Made) -> Made:
+def _same(made: _Made) -> _Made:
     return made
 
 

@@ -21,11 +21,11 @@ from workbench.data.loader import as_float
 from workbench.data.transforms.pixels import Size, Sketch, Stored, draw
 from workbench.tensors import Sample
 
-Finish = Callable[[Any], Tensor]  # what a loader's processes hand on, to (B, 3, H, W) float32
+ToDevice = Callable[[Any], Tensor]  # makes (B, 3, H, W) float32 on a device of what the loading processes give
 
 
-class Apart(Protocol):
-    """A data set that gives pixels and persons each without the other; `samples[i]` has both."""
+class PixelsAndLabels(Protocol):
+    """A data set that gives an image's pixels and its persons apart; `samples[i]` has both."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, i: int, /) -> Sample: ...
@@ -34,7 +34,7 @@ class Apart(Protocol):
     def sample(self, i: int, /, image: Any) -> Sample: ...
 
 
-def placed(samples: Apart, device: str, share: float, workers: int) -> tuple[Sequence[Sample], Finish]:
+def placed(samples: PixelsAndLabels, device: str, share: float, workers: int) -> tuple[Sequence[Sample], ToDevice]:
     """The data set that a loader reads, and how its images come to be on the device.
 
     Args:
@@ -53,7 +53,7 @@ class Resident:
     `unreadable` says of each image that can not be read, by index, why.
     """
 
-    def __init__(self, samples: Apart, device: str, workers: int) -> None:
+    def __init__(self, samples: PixelsAndLabels, device: str, workers: int) -> None:
         memory = torch.empty(_total(samples), dtype=torch.uint8, device=device)
         self.unreadable: dict[int, Unreadable] = {}
         self.images: list[Tensor] = []
@@ -73,7 +73,7 @@ class Resident:
 class _Sketched(Sequence[Sample]):
     """The samples with sketches in place of pixels; what is unreadable is so here, too."""
 
-    def __init__(self, samples: Apart, unreadable: dict[int, Unreadable]) -> None:
+    def __init__(self, samples: PixelsAndLabels, unreadable: dict[int, Unreadable]) -> None:
         self.samples, self.unreadable = samples, unreadable
 
     def __len__(self) -> int:
@@ -86,7 +86,7 @@ class _Sketched(Sequence[Sample]):
 
 
 class _Images(Dataset[Any]):
-    def __init__(self, samples: Apart) -> None:
+    def __init__(self, samples: PixelsAndLabels) -> None:
         self.samples = samples
 
     def __len__(self) -> int:
@@ -99,7 +99,7 @@ class _Images(Dataset[Any]):
             return error
 
 
-def _decoded(samples: Apart, workers: int) -> Iterable[Tensor | Unreadable]:
+def _decoded(samples: PixelsAndLabels, workers: int) -> Iterable[Tensor | Unreadable]:
     """The images in order."""
     own = torch.Generator()  # else it draws from the global stream, and the model's numbers would change
     return DataLoader(_Images(samples), batch_size=None, num_workers=workers, collate_fn=_same, generator=own)
@@ -113,7 +113,7 @@ def _bytes(size: Size) -> int:
     return 3 * size[0] * size[1]
 
 
-def _total(samples: Apart) -> int:
+def _total(samples: PixelsAndLabels) -> int:
     return sum(_bytes(samples.size_of(i)) for i in range(len(samples)))
 
 

@@ -1,9 +1,9 @@
 """Average precision of key points by the COCO evaluation, for COCO and for CrowdPose.
 
-Every number equals that of pycocotools (`by_pycocotools.py`), from which this differs in three ways: it looks at many
-images at once (`matching.py`), it can do so while the network is still looking at the next ones (`Evaluator`), and it
-keeps what was matched with what. Settings: COCO key-point task (20 detections per image, ten OKS thresholds); CrowdPose
-evaluation (area = 0.53 w h of the box, splits by the image's crowd index).
+Every number equals that of pycocotools (`reference.py`), from which this differs in three ways: it matches many images
+at once (`matching.py`), it can do so while the network still runs on the next ones (`Evaluator`), and it keeps what was
+matched with what. Which numbers there are stands in `metrics.py`. Settings: COCO key-point task (20 detections per
+image, ten OKS thresholds); CrowdPose evaluation (area = 0.53 w h of the box, splits by the image's crowd index).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -18,10 +19,10 @@ from numpy.typing import NDArray
 
 from workbench.core.errors import Refused
 from workbench.core.skeletons import Skeleton
+from workbench.evaluation.average_precision import RECALLS
 from workbench.evaluation.matching import (
-    LEVELS,
-    MOST,
-    RANGES,
+    AREA_RANGES,
+    MAX_DETECTIONS,
     Matches,
     Persons,
     ScoredDetections,
@@ -29,21 +30,13 @@ from workbench.evaluation.matching import (
     match,
     outside,
 )
-from workbench.evaluation.records import MatchRecords
-from workbench.tensors import Detections
+from workbench.evaluation.metrics import UNDEFINED, Curves, Span, measures
+from workbench.evaluation.records import OKS_THRESHOLDS, MatchRecords
+from workbench.tensors import Detections, Floats
 
 AreaFrom = Literal["box", "keypoints"]
-THRESHOLDS: tuple[float, ...] = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
 CROWD_AREA = 0.53  # CrowdPose has no segment areas: share of the box that its evaluation takes for the person
-CROWD_SPLITS: dict[str, tuple[float, float]] = {  # lower end included, upper end not
-    "AP_E": (-np.inf, 0.2),
-    "AP_M": (0.2, 0.8),
-    "AP_H": (0.8, np.inf),
-}
-COCO_STATS = ("AP", "AP50", "AP75", "AP_M", "AP_L", "AR", "AR50", "AR75", "AR_M", "AR_L")
-CROWD_STATS = ("AP", "AP50", "AP75", "AR", "AR50", "AR75")
 LOT = 128  # images that are matched together
-_RECALLS = np.linspace(0, 1, 101)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +101,7 @@ class Evaluator:
         self.area_from: AreaFrom = "box" if crowdpose else area_from
         self.sigmas = np.asarray(sigmas, np.float64)
         self.truth = _Truth(with_areas(gt, len(sigmas), from_box=crowdpose), len(sigmas))
-        self.splits = _splits(gt, self.truth) if crowdpose else None
+        self.crowding = _crowding(gt, self.truth) if crowdpose else None
         self._taken: set[int] = set()
         self._waiting: list[Detections] = []
         self._matches: list[Future[Matches]] = []
@@ -143,7 +136,7 @@ class Evaluator:
         self._send()  # and one at least, so that there is something to put together
         self._thread.shutdown()
         matches = joined([lot.result() for lot in self._matches], len(self.truth.categories))
-        return _evaluation(self.truth, matches, self.splits)
+        return _evaluation(self.truth, matches, self.crowding)
 
     def _send(self) -> None:
         lot, self._waiting = self._waiting, []
@@ -312,12 +305,12 @@ def _persons(anns: list[dict[str, Any]], keypoints: int, first: NDArray[np.int64
     )
 
 
-def _splits(gt: dict[str, Any], truth: _Truth) -> dict[str, NDArray[np.bool_]]:
-    """(I,) per split of CrowdPose: the images in it."""
+def _crowding(gt: dict[str, Any], truth: _Truth) -> Floats:
+    """(I,) the recorded crowd index of each image."""
     crowding = np.zeros(len(truth.image_ids))
     for image in gt.get("images", ()):
         crowding[truth.index[image["id"]]] = recorded_crowd_index(image)
-    return {name: (low <= crowding) & (crowding < high) for name, (low, high) in CROWD_SPLITS.items()}
+    return crowding
 
 
 def _found(lot: list[Detections], truth: _Truth, area_from: AreaFrom) -> ScoredDetections:
@@ -333,7 +326,7 @@ def _found(lot: list[Detections], truth: _Truth, area_from: AreaFrom) -> ScoredD
     scores = np.concatenate([d.scores for d in lot]).astype(np.float64)
     order = np.lexsort((-scores, group))
     rank = np.arange(len(order)) - np.searchsorted(group[order], group[order])
-    order = order[rank < MOST]
+    order = order[rank < MAX_DETECTIONS]
     points = np.concatenate([d.keypoints for d in lot])[order].astype(np.float64)
     if area_from == "box":
         sizes = np.concatenate([d.boxes[:, 2:] - d.boxes[:, :2] for d in lot])[order].astype(np.float64)
@@ -342,26 +335,26 @@ def _found(lot: list[Detections], truth: _Truth, area_from: AreaFrom) -> ScoredD
     return ScoredDetections(group=group[order], scores=scores[order], keypoints=points, areas=sizes[:, 0] * sizes[:, 1])
 
 
-def _evaluation(truth: _Truth, matches: Matches, splits: dict[str, NDArray[np.bool_]] | None) -> Evaluation:
-    everywhere = np.ones(len(truth.image_ids), bool)
-    values = _averages(truth, matches, everywhere)
-    if splits is not None:
-        values = {name: values[name] for name in CROWD_STATS}
-        values |= {name: _averages(truth, matches, images)["AP"] for name, images in splits.items()}
+def _evaluation(truth: _Truth, matches: Matches, crowding: Floats | None) -> Evaluation:
+    """`crowding`: (I,) crowd index of the images where the evaluation is CrowdPose's."""
     records = _records(truth, matches)
-    persons, points = records.oks_count.sum(), records.error_count.sum()
-    means = {
-        "mOKS": float(records.oks_sum.sum() / persons) if persons else float("nan"),
-        "NME": float(records.error_sum.sum() / points) if points else float("nan"),
-    }
-    return Evaluation(values | means, records)
+
+    @cache
+    def curves(span: Span | None) -> Curves:
+        images = np.ones(len(truth.image_ids), bool)
+        if span is not None and crowding is not None:
+            images = (span[0] <= crowding) & (crowding < span[1])
+        return _curves(truth, matches, images)
+
+    found = measures(crowdpose=crowding is not None)
+    return Evaluation({name: measure.value(records, curves) for name, measure in found.items()}, records)
 
 
-def _averages(truth: _Truth, matches: Matches, images: NDArray[np.bool_]) -> dict[str, float]:
-    """AP and AR over some of the images (I,), each over the classes and thresholds that have a value."""
+def _curves(truth: _Truth, matches: Matches, images: NDArray[np.bool_]) -> Curves:
+    """Precision and recall over some of the images (I,)."""
     classes = len(truth.categories)
-    shape = (classes, len(RANGES), len(LEVELS))
-    precision, recall = np.full((*shape, len(_RECALLS)), -1.0), np.full(shape, -1.0)
+    shape = (classes, len(AREA_RANGES), len(OKS_THRESHOLDS))
+    precision, recall = np.full((*shape, len(RECALLS)), UNDEFINED), np.full(shape, UNDEFINED)
     people = images[truth.group // classes]
     for c in range(classes):
         rows = np.flatnonzero((matches.group % classes == c) & images[matches.group // classes])
@@ -370,30 +363,22 @@ def _averages(truth: _Truth, matches: Matches, images: NDArray[np.bool_]) -> dic
         for a in np.flatnonzero(persons):
             matched, counts = matches.matched[rows, a].T, ~matches.ignored[rows, a].T  # (T, D)
             precision[c, a], recall[c, a] = _curve(matched & counts, ~matched & counts, int(persons[a]))
-    low, high = LEVELS.tolist().index(0.5), LEVELS.tolist().index(0.75)
-    chosen = ((0, slice(None)), (0, low), (0, high), (1, slice(None)), (2, slice(None)))  # size range, thresholds
-    means = [_mean(values[:, a, t]) for values in (precision, recall) for a, t in chosen]
-    return dict(zip(COCO_STATS, means, strict=True))
+    return Curves(precision, recall)
 
 
 def _curve(
     right: NDArray[np.bool_], wrong: NDArray[np.bool_], persons: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """From detections (T, D) by descending score: precision at each recall (T, 101), and the recall of all (T,)."""
-    precision = np.zeros((len(right), len(_RECALLS)))
+    precision = np.zeros((len(right), len(RECALLS)))
     true, false = np.cumsum(right, axis=1), np.cumsum(wrong, axis=1)
     recall = true / persons
     best = np.maximum.accumulate((true / (false + true + np.spacing(1)))[:, ::-1], axis=1)[:, ::-1]
     for t, reached in enumerate(recall):
-        first = np.searchsorted(reached, _RECALLS)
+        first = np.searchsorted(reached, RECALLS)
         known = first < len(reached)
         precision[t, known] = best[t, first[known]]
     return precision, recall[:, -1] if recall.shape[1] else np.zeros(len(recall))
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    known = values[values > -1]
-    return float(known.mean()) if len(known) else -1.0
 
 
 def _records(truth: _Truth, matches: Matches) -> MatchRecords:

@@ -1,4 +1,4 @@
-"""What a difference between two models is worth: paired intervals over images and seeds, and verdicts.
+"""What a difference between two models is worth: paired intervals over images and seeds, and forecasts.
 
 An interval over images speaks of these checkpoints, one over seeds of the method. Both are computed, and a third over
 both at once; the widest decides. Where runs share a trunk, the trunk is the block: its seeds are averaged before
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from workbench.core.errors import Refused
+from workbench.tensors import Floats
 
-Floats = NDArray[np.float64]
 MOST = 100  # seeds, trunks or times the images beyond which a difference counts as undecidable
 
 
@@ -100,7 +100,11 @@ def seeds_needed(interval: Interval, bound: float = 0.0, level: float = 0.95, mo
 
 
 def repeats_needed(
-    per_block: Mapping[str, Interval], overall: Interval, bound: float = 0.0, level: float = 0.95, most: int = MOST
+    per_block: Mapping[str, Interval],
+    overall: Interval,
+    bound: float = 0.0,
+    level: float = 0.95,
+    most: int = MOST,
 ) -> int | None:
     """The number of seeds on each of the same blocks at which the overall interval would leave `bound` out.
 
@@ -156,7 +160,7 @@ class _Spread:
     own: Any
 
     def half(self, count: Any, level: float) -> Any:
-        """Half the width of the interval over `count` differences, as `_interval` makes it."""
+        """Half the width of the interval over `count` differences, as `interval_of_draws` makes it."""
         errors = _errors(self.seeds / count, count, self.shared, self.own / count)
         return np.max(np.broadcast_arrays(*(factor(freedom, level) * error for error, freedom in errors)), axis=0)
 

@@ -14,17 +14,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
+from workbench.evaluation.records import OKS_THRESHOLDS
+from workbench.tensors import Flags, Floats, Ints
 
-MOST = 20  # detections of a group that count
-LEVELS: Floats = np.linspace(0.5, 0.95, 10)  # OKS thresholds; 0.9 is one bit lower, and the reference has it so
-RANGES: Floats = np.asarray([(0, 1e5**2), (32**2, 96**2), (96**2, 1e5**2)], np.float64)  # areas: all, medium, large
+PersonSize = Literal["all", "medium", "large"]
+PERSON_SIZES: tuple[PersonSize, ...] = get_args(PersonSize)  # the size ranges of persons, by name
+MAX_DETECTIONS = 20  # of a group that count
+# lowest and highest area of each
+AREA_RANGES: Floats = np.asarray([(0, 1e5**2), (32**2, 96**2), (96**2, 1e5**2)], np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,7 @@ class Persons:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredDetections:
-    """Detections of some images: whole groups, in each at most `MOST` by descending score."""
+    """Detections of some images: whole groups, in each at most `MAX_DETECTIONS` by descending score."""
 
     group: Ints  # (D,)
     scores: Floats  # (D,)
@@ -74,7 +76,7 @@ def match(found: ScoredDetections, persons: Persons, sigmas: Floats) -> Matches:
     detection, person = _pairs(found.group, persons.first)
     oks = _oks(found, detection, persons, person, sigmas)
     chosen = _assign(found, detection, persons, person, oks)  # (D, A, T)
-    matched, ignored = chosen >= 0, outside(found.areas)[:, :, None].repeat(len(LEVELS), 2)
+    matched, ignored = chosen >= 0, outside(found.areas)[:, :, None].repeat(len(OKS_THRESHOLDS), 2)
     ignored[matched] = persons.ignored[chosen[matched], np.nonzero(matched)[1]]
     error, points = _errors(found, persons, np.where(ignored, -1, chosen)[:, 0, 0])
     near, at = np.unique(person, return_inverse=True)
@@ -101,7 +103,7 @@ def joined(parts: list[Matches], classes: int) -> Matches:
 
 def outside(areas: Floats) -> Flags:
     """(N, A): which of N areas lie outside each size range."""
-    return (areas[:, None] < RANGES[:, 0]) | (areas[:, None] > RANGES[:, 1])
+    return (areas[:, None] < AREA_RANGES[:, 0]) | (areas[:, None] > AREA_RANGES[:, 1])
 
 
 def _pairs(group: Ints, first: Ints) -> tuple[Ints, Ints]:
@@ -112,7 +114,7 @@ def _pairs(group: Ints, first: Ints) -> tuple[Ints, Ints]:
 
 
 def _ragged_arange(lengths: Ints) -> Ints:
-    """0, 1, ... for each of the lengths, one after the other."""
+    """arange(n) for each n of the lengths, concatenated."""
     return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
 
 
@@ -168,8 +170,8 @@ def _assign(found: ScoredDetections, detection: Ints, persons: Persons, person: 
     A person that counts comes before one that is ignored, a higher OKS before a lower, the later of two equal ones
     before the earlier. A crowd stays free. The tables hold S groups with at most D' detections and G persons.
     """
-    chosen = np.full((len(found.group), len(RANGES), len(LEVELS)), -1)
-    near = oks >= LEVELS[0]
+    chosen = np.full((len(found.group), len(AREA_RANGES), len(OKS_THRESHOLDS)), -1)
+    near = oks >= OKS_THRESHOLDS[0]
     detection, person, oks = detection[near], person[near], oks[near]
     if not len(oks):
         return chosen
@@ -181,11 +183,11 @@ def _assign(found: ScoredDetections, detection: Ints, persons: Persons, person: 
     values[group, turn_of, people.shape[1] - 1 - column_of] = oks
     crowd = persons.crowd[people][:, None, None]  # (S, 1, 1, G); what fills the table up has no OKS
     ignored = persons.ignored[people].swapaxes(1, 2)[:, :, None]  # (S, A, 1, G)
-    taken = np.zeros((len(people), len(RANGES), len(LEVELS), people.shape[1]), bool)
+    taken = np.zeros((len(people), len(AREA_RANGES), len(OKS_THRESHOLDS), people.shape[1]), bool)
     columns = np.arange(people.shape[1])
     for turn in range(detections.shape[1]):
         value = values[:, turn, None, None]  # (S, 1, 1, G)
-        free = (value >= LEVELS[:, None]) & (crowd | ~taken)  # (S, A, T, G)
+        free = (value >= OKS_THRESHOLDS[:, None]) & (crowd | ~taken)  # (S, A, T, G)
         counting = free & ~ignored
         open_ = np.where(counting.any(-1, keepdims=True), counting, free)
         pick = np.where(open_, value, -1.0).argmax(-1)  # (S, A, T)

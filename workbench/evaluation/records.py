@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from workbench.core.errors import Refused
 from workbench.core.files import write_whole
+from workbench.tensors import Floats
+
+OKS_THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)  # 0.9 is one bit lower, and pycocotools has it so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +20,7 @@ class MatchRecords:
     """What was matched, image by image: enough for AP, mean OKS and mean error of any resampling of the images.
 
     Legend: I images in ascending order of their number, D detections (those that count: at most 20 per image), ordered
-    by class, image and descending score, C classes, T = 10 OKS thresholds. All sizes of persons together.
+    by class, image and descending score, C classes, T OKS thresholds. All sizes of persons together.
     """
 
     image_ids: NDArray[np.int64]  # (I,)

@@ -1,8 +1,8 @@
-"""The evaluation by pycocotools itself: slow, and what `evaluate.py` must equal in every number and every match."""
+"""The evaluation by pycocotools itself: slow, and what `coco_ap.py` must equal in every number and every match."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,18 +10,10 @@ from numpy.typing import NDArray
 from pycocotools import coco as _coco
 from pycocotools import cocoeval as _cocoeval
 
-from workbench.evaluation.coco_ap import (
-    COCO_STATS,
-    CROWD_SPLITS,
-    CROWD_STATS,
-    THRESHOLDS,
-    AreaFrom,
-    Evaluation,
-    recorded_crowd_index,
-    result_rows,
-    with_areas,
-)
-from workbench.evaluation.records import MatchRecords
+from workbench.evaluation.coco_ap import AreaFrom, Evaluation, recorded_crowd_index, result_rows, with_areas
+from workbench.evaluation.matching import PERSON_SIZES
+from workbench.evaluation.metrics import METRICS, UNDEFINED, Curves, Measure, Span, measures
+from workbench.evaluation.records import OKS_THRESHOLDS, MatchRecords
 from workbench.tensors import Detections
 
 # pycocotools reports its progress with `print`. Silencing its own name leaves sys.stdout alone, which other threads
@@ -29,29 +21,23 @@ from workbench.tensors import Detections
 for _module in (_coco, _cocoeval):
     vars(_module)["print"] = lambda *_, **__: None
 
+# pycocotools' `stats`, in its order
+_STATS = ("AP", "AP50", "AP75", "AP_M", "AP_L", "AR", "AR50", "AR75", "AR_M", "AR_L")
 Index = Any  # pycocotools' COCO: its published types know nothing of key points
 
 
 def reference_coco(
     gt: dict[str, Any], detections: Sequence[Detections], sigmas: Sequence[float], *, area_from: AreaFrom = "box"
 ) -> Evaluation:
-    """As `evaluate.evaluate_coco`."""
+    """As `coco_ap.evaluate_coco`."""
     truth = _indexed(with_areas(gt, len(sigmas), from_box=False))
-    scored = _score(truth, _loaded(truth, detections, len(sigmas), area_from), sigmas)
-    return _evaluation(dict(zip(COCO_STATS, scored.stats.tolist(), strict=True)), scored, truth)
+    return _evaluation(truth, _loaded(truth, detections, len(sigmas), area_from), sigmas, measures())
 
 
 def reference_crowdpose(gt: dict[str, Any], detections: Sequence[Detections], sigmas: Sequence[float]) -> Evaluation:
-    """As `evaluate.evaluate_crowdpose`."""
+    """As `coco_ap.evaluate_crowdpose`."""
     truth = _indexed(with_areas(gt, len(sigmas), from_box=True))
-    found = _loaded(truth, detections, len(sigmas), "box")
-    scored = _score(truth, found, sigmas)
-    stats = dict(zip(COCO_STATS, scored.stats.tolist(), strict=True))
-    values = {name: stats[name] for name in CROWD_STATS}
-    for name, (low, high) in CROWD_SPLITS.items():
-        chosen = [i for i, image in truth.imgs.items() if low <= recorded_crowd_index(image) < high]
-        values[name] = float(_score(truth, found, sigmas, chosen).stats[0]) if chosen else -1.0
-    return _evaluation(values, scored, truth)
+    return _evaluation(truth, _loaded(truth, detections, len(sigmas), "box"), sigmas, measures(crowdpose=True))
 
 
 def _indexed(dataset: dict[str, Any]) -> Index:
@@ -79,14 +65,29 @@ def _score(truth: Index, results: Index, sigmas: Sequence[float], image_ids: Seq
     return scored
 
 
-def _evaluation(values: dict[str, float], scored: Any, truth: Index) -> Evaluation:
+def _evaluation(truth: Index, results: Index, sigmas: Sequence[float], wanted: Mapping[str, Measure]) -> Evaluation:
+    """The wanted values from pycocotools' curves; where it has a mean of its own, that one."""
+    scored = _score(truth, results, sigmas)
     records = _records(scored, truth)
-    persons, points = records.oks_count.sum(), records.error_count.sum()
-    means = {
-        "mOKS": float(records.oks_sum.sum() / persons) if persons else float("nan"),
-        "NME": float(records.error_sum.sum() / points) if points else float("nan"),
-    }
-    return Evaluation(values | means, records)
+
+    def curves(span: Span | None) -> Curves:
+        if span is None:
+            return _curves(scored)
+        chosen = [i for i, image in truth.imgs.items() if span[0] <= recorded_crowd_index(image) < span[1]]
+        return _curves(_score(truth, results, sigmas, chosen) if chosen else None)
+
+    values = {name: measure.value(records, curves) for name, measure in wanted.items()}
+    own = dict(zip(_STATS, scored.stats.tolist(), strict=True))
+    return Evaluation(values | {n: v for n, v in own.items() if wanted.get(n) is METRICS[n].measure}, records)
+
+
+def _curves(scored: Any) -> Curves:
+    """Without any image: as if no person counted."""
+    if scored is None:
+        nothing = np.full((1, len(PERSON_SIZES), len(OKS_THRESHOLDS), 1), UNDEFINED)
+        return Curves(nothing, nothing[..., 0])
+    precision, recall = scored.eval["precision"][..., 0], scored.eval["recall"][..., 0]  # (T, R, C, A), (T, C, A)
+    return Curves(precision.transpose(2, 3, 0, 1), recall.transpose(1, 2, 0))
 
 
 def _records(scored: Any, truth: Index) -> MatchRecords:
@@ -123,7 +124,7 @@ def _records(scored: Any, truth: Index) -> MatchRecords:
 
 def _flags(parts: list[NDArray[Any]]) -> NDArray[np.bool_]:
     """(T, D of an image) each, to (D, T)."""
-    return np.concatenate([np.zeros((len(THRESHOLDS), 0)), *parts], axis=1).T != 0
+    return np.concatenate([np.zeros((len(OKS_THRESHOLDS), 0)), *parts], axis=1).T != 0
 
 
 def _best_oks(oks: NDArray[np.float64] | list[float], persons: list[dict[str, Any]]) -> tuple[float, int]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from workbench.evaluation.intervals import Interval, repeats, student_factor
+from workbench.evaluation.metrics import METRICS
 
 Unit = Literal["seed", "trunk"]
 FEW = 4  # differences, up to which an open verdict says what they can not know
@@ -23,36 +23,30 @@ class Verdict(StrEnum):
     OPEN = "open"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """A verdict and a sentence with its numbers."""
 
-    state: Verdict
+    verdict: Verdict
     reason: str
 
 
-def percent(metric: str) -> bool:
-    """Whether a metric is shown in percent: all but errors."""
-    return metric == "mOKS" or metric.startswith(("AP", "AR"))
+def _said(value: float, metric: str) -> str:
+    """A difference as it stands in a sentence, with a digit more than the values of a table."""
+    return METRICS[metric].difference(value, more=1)
 
 
-def said(value: float, metric: str) -> str:
-    """A difference as it stands in a sentence, without its unit: in points where the metric is shown in percent."""
-    return f"{100 * value:+.2f}" if percent(metric) else f"{value:+.4f}"
-
-
-def verdict(interval: Interval, margin: float = 0.0, metric: str = "AP", unit: Unit = "seed") -> Decision:
+def interval_verdict(interval: Interval, margin: float = 0.0, metric: str = "AP", unit: Unit = "seed") -> Decision:
     """Is the difference better than `margin`? Holds or fails only if the whole interval says so.
 
     Args:
         interval: of the difference claimed better minus the other one.
         margin: as the metric is recorded, towards better: 0.005 asks for more than half a point of AP, -0.005 for a
             loss of less than that.
-        metric: what the difference is of: lower is better for NME.
+        metric: what the difference is of; `METRICS` knows which way is better.
         unit: what the interval's differences are differences of; a single one decides nothing.
     """
     low, high = _towards_better(interval.low, interval.high, metric)
-    count, bound = len(interval.differences), f"{said(bound_of(margin, metric), metric)} {metric}"
+    count, bound = len(interval.differences), f"{_said(bound_of(margin, metric), metric)} {metric}"
     numbers = _numbers(interval, metric, unit)
     if not np.isfinite([interval.mean, low, high]).all():
         return Decision(Verdict.OPEN, f"not measured: {numbers}")
@@ -69,7 +63,7 @@ def verdict(interval: Interval, margin: float = 0.0, metric: str = "AP", unit: U
 
 def bound_of(margin: float, metric: str) -> float:
     """The difference that lies `margin` towards better."""
-    return -margin if metric == "NME" else margin
+    return METRICS[metric].towards_better(margin)
 
 
 def _numbers(interval: Interval, metric: str, unit: Unit) -> str:
@@ -77,13 +71,13 @@ def _numbers(interval: Interval, metric: str, unit: Unit) -> str:
     parts = {"images": interval.by_images, f"{unit}s": interval.by_seeds}
     each = ", ".join(f"other {what} {_ends(i, metric)}" for what, i in parts.items() if i is not None)
     return (
-        f"difference {said(interval.mean, metric)} {metric}, {100 * interval.level:g} % interval "
+        f"difference {_said(interval.mean, metric)} {metric}, {100 * interval.level:g} % interval "
         f"{_ends(interval, metric)}" + f" ({each})" * bool(each) + f", {count} {unit}{'' if count == 1 else 's'}"
     )
 
 
 def _ends(interval: Interval, metric: str) -> str:
-    return f"{said(interval.low, metric)} to {said(interval.high, metric)}"
+    return f"{_said(interval.low, metric)} to {_said(interval.high, metric)}"
 
 
 def block_verdict(
@@ -94,31 +88,31 @@ def block_verdict(
     Args:
         per_block: interval within each trunk.
         overall: interval over trunks, one difference per trunk (see `blocked_bootstrap`).
-        margin, metric: as `verdict`.
+        margin, metric: as `interval_verdict`.
     """
     if len(per_block) == 1:
         (only,) = per_block.values()
-        return verdict(only, margin, metric) if len(only.differences) < 2 else _one_trunk(only, metric)
+        return interval_verdict(only, margin, metric) if len(only.differences) < 2 else _one_trunk(only, metric)
     sides = {_side(interval.mean, margin, metric) for interval in per_block.values()}
     if sides not in ({1}, {-1}):
         return Decision(Verdict.OPEN, f"{_divided(per_block, margin, metric)}: {by_trunk(per_block, metric)}")
-    return verdict(overall, margin, metric, unit="trunk")
+    return interval_verdict(overall, margin, metric, unit="trunk")
 
 
 def _divided(per_block: Mapping[str, Interval], margin: float, metric: str) -> str:
     """Trunks that disagree. A single seed on one of them may be what makes the difference."""
     if repeats(per_block) > 1:
         return "depends on the trunk"
-    return f"not all better or worse than {said(bound_of(margin, metric), metric)}" if margin else "the signs differ"
+    return f"not all better or worse than {_said(bound_of(margin, metric), metric)}" if margin else "the signs differ"
 
 
 def by_trunk(per_block: Mapping[str, Interval], metric: str) -> str:
     """The difference on each trunk."""
-    return ", ".join(f"{name} {said(interval.mean, metric)}" for name, interval in per_block.items()) + f" {metric}"
+    return ", ".join(f"{name} {_said(interval.mean, metric)}" for name, interval in per_block.items()) + f" {metric}"
 
 
 def _one_trunk(interval: Interval, metric: str) -> Decision:
-    count, difference = len(interval.differences), f"{said(interval.mean, metric)} {metric}"
+    count, difference = len(interval.differences), f"{_said(interval.mean, metric)} {metric}"
     return Decision(
         Verdict.OPEN, f"one trunk: difference {difference} over {count} seeds; it says nothing of another trunk"
     )
@@ -130,4 +124,6 @@ def _side(mean: float, margin: float, metric: str) -> int:
 
 
 def _towards_better(low: float, high: float, metric: str) -> tuple[float, float]:
-    return (-high, -low) if metric == "NME" else (low, high)
+    """The ends of an interval, the worse one first."""
+    first, second = sorted(METRICS[metric].towards_better(end) for end in (low, high))
+    return first, second

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import cast, get_args
+from typing import cast
 
 from workbench.core.errors import Refused
-from workbench.evaluation.bootstrap import Metric, Resampled, blocked_bootstrap, paired_bootstrap, resample
+from workbench.evaluation.bootstrap import Resampled, blocked_bootstrap, paired_bootstrap, resample
 from workbench.evaluation.intervals import (
     MOST,
     Interval,
@@ -27,21 +27,25 @@ from workbench.evaluation.intervals import (
     seeds_needed,
     t_interval,
 )
+from workbench.evaluation.metrics import METRICS, UNDEFINED
 from workbench.evaluation.records import MatchRecords
-from workbench.evaluation.verdicts import FEW, Decision, Verdict, block_verdict, bound_of, by_trunk, verdict
+from workbench.evaluation.verdicts import FEW, Verdict, block_verdict, bound_of, by_trunk, interval_verdict
 from workbench.study import Better, Cheaper, PlannedJob, Study, StudyProtocol
 from workbench.training.record import Result
 
 Results = Sequence[tuple[PlannedJob, Result]]
-Read = Callable[[Result, Metric], Resampled]
+Read = Callable[[Result, str], Resampled]
 ALPHA = 0.05  # chance of a wrong verdict among all claims of a study
 
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """A claim, what the numbers say of it, and the interval behind that (None where nothing could be compared).
+    """A claim, what the numbers say of it, and why.
 
     Fields:
+        reason: a sentence with the numbers behind the verdict.
+        interval: of the difference; None where nothing could be compared.
+        per_trunk: the same on each trunk.
         p: of the margin, from this claim's interval alone; None where no statistic applies.
         adjusted: the same, corrected for all claims of the study and all looks; it must be below `ALPHA`.
         wanted: seeds per row (and trunk) that would decide it at the seen difference and spread; None: no number of
@@ -49,7 +53,8 @@ class ClaimResult:
     """
 
     claim: Better | Cheaper
-    decision: Decision
+    verdict: Verdict
+    reason: str
     interval: Interval | None = None
     per_trunk: dict[str, Interval] | None = None
     p: float | None = None
@@ -105,7 +110,7 @@ def noise_floor(study: Study, results: Results, metric: str = "AP") -> list[floa
     return [value for again, row in twins for value in differences(pairs(again, row, results), metric)]
 
 
-def resampled_run(result: Result, metric: Metric) -> Resampled:
+def resampled_run(result: Result, metric: str) -> Resampled:
     """The resampled metric of a run, from its match records. Computed once per process."""
     path = result.folder / "records.npz"
     if not path.exists():
@@ -114,19 +119,19 @@ def resampled_run(result: Result, metric: Metric) -> Resampled:
 
 
 @lru_cache(maxsize=4096)
-def _recorded(path: Path, _: int, metric: Metric) -> Resampled:
+def _recorded(path: Path, _: int, metric: str) -> Resampled:
     return resample(MatchRecords.load(path), metric)
 
 
 def judge_study(study: Study, setting: StudyProtocol, results: Results) -> list[ClaimResult]:
-    """One judgement per claim, in the order of the study, from one look at its results."""
+    """One result per claim, in the order of the study, from one look at its results."""
     return judge_claims(study.claims, setting, results)
 
 
 def judge_claims(
     claims: Sequence[Better], setting: StudyProtocol, results: Results, looks: int = 1, read: Read = resampled_run
 ) -> list[ClaimResult]:
-    """One judgement per claim, corrected for all of them.
+    """One result per claim, corrected for all of them.
 
     Args:
         looks: how often the claims are judged at most while seeds are added; each look gets an equal part of `ALPHA`.
@@ -151,38 +156,37 @@ def _uncorrected(claim: Better, setting: StudyProtocol, found: list[Pair], read:
     per_trunk, overall = _intervals(claim.metric, found, read)
     p = pvalue(overall, _bound(claim))
     if not setting.trunks:
-        return ClaimResult(claim, verdict(overall, claim.margin, claim.metric), overall, p=p)
+        return ClaimResult(claim, *interval_verdict(overall, claim.margin, claim.metric), overall, p=p)
     if claim.from_scratch:
         numbers = by_trunk(per_trunk, claim.metric)
         reason = f"only networks trained whole can decide it, here the trunk was frozen ({numbers})"
-        return ClaimResult(claim, _open(reason), overall, per_trunk)
+        return ClaimResult(claim, Verdict.OPEN, reason, overall, per_trunk)
     if missing := [trunk for trunk in setting.trunks if trunk not in per_trunk]:
         return replace(
             _unmeasured(claim, setting, f"no complete pair on trunk {', '.join(missing)}"),
             interval=overall,
             per_trunk=per_trunk,
         )
-    return ClaimResult(claim, block_verdict(per_trunk, overall, claim.margin, claim.metric), overall, per_trunk, p=p)
+    return ClaimResult(claim, *block_verdict(per_trunk, overall, claim.margin, claim.metric), overall, per_trunk, p)
 
 
 def _unmeasured(claim: Better, setting: StudyProtocol, reason: str) -> ClaimResult:
     """Still one of the claims that are corrected for, if it will be one when it is measured."""
     frozen = claim.from_scratch and bool(setting.trunks)
-    return ClaimResult(claim, _open(reason), p=None if frozen else 1.0)
+    return ClaimResult(claim, Verdict.OPEN, reason, p=None if frozen else 1.0)
 
 
 def _corrected(one: ClaimResult, family: int, looks: int) -> ClaimResult:
     """Open unless the verdict stands after the correction; the reason says both p-values."""
     assert one.p is not None and one.adjusted is not None
-    state, reason = one.decision.state, one.decision.reason
     if one.p == 1:
         return one
     counted = " and ".join([f"{family} claims"] * (family > 1) + [f"{looks} looks"] * (looks > 1))
     both = f"p {_p(one.p)}" + f", corrected for {counted} {_p(one.adjusted)}" * bool(counted)
-    if state is Verdict.OPEN or one.adjusted < ALPHA:
-        return replace(one, decision=Decision(state, f"{reason}; {both}"))
-    alone = f"alone it {state}, corrected it does not: {both}, not below {ALPHA:g}; {reason}"
-    return replace(one, decision=_open(alone))
+    if one.verdict is Verdict.OPEN or one.adjusted < ALPHA:
+        return _with_reason(one, both)
+    alone = f"alone it {one.verdict}, corrected it does not: {both}, not below {ALPHA:g}; {one.reason}"
+    return replace(one, verdict=Verdict.OPEN, reason=alone)
 
 
 def _p(value: float) -> str:
@@ -192,7 +196,7 @@ def _p(value: float) -> str:
 def _with_forecast(one: ClaimResult, setting: StudyProtocol, level: float) -> ClaimResult:
     """An open claim with what it would take to decide it, at the difference and the spread seen so far."""
     interval = one.interval
-    if one.decision.state is not Verdict.OPEN or interval is None or len(interval.differences) < 2:
+    if one.verdict is not Verdict.OPEN or interval is None or len(interval.differences) < 2:
         return one
     assert isinstance(one.claim, Better)
     bound = _bound(one.claim)
@@ -238,7 +242,7 @@ def _outlook(seeds: int | None, images: float | None) -> str:
 
 
 def _with_reason(one: ClaimResult, more: str) -> ClaimResult:
-    return replace(one, decision=Decision(one.decision.state, f"{one.decision.reason}; {more}"))
+    return replace(one, reason=f"{one.reason}; {more}")
 
 
 def _bound(claim: Better) -> float:
@@ -248,19 +252,15 @@ def _bound(claim: Better) -> float:
 def _known(metric: str, run: Result) -> bool:
     """Whether a run tells it. COCO's -1 says that no person counts."""
     value = run.metrics.get(metric, math.nan)
-    return metric in get_args(Metric) or (math.isfinite(value) and value != -1)
-
-
-def _open(reason: str) -> Decision:
-    return Decision(Verdict.OPEN, reason)
+    return METRICS[metric].resample is not None or (math.isfinite(value) and value != UNDEFINED)
 
 
 def _intervals(metric: str, found: list[Pair], read: Read) -> tuple[dict[str, Interval], Interval]:
     """The difference row - than on each trunk and overall; image by image where match records hold the metric."""
     trunks = [pair.trunk for pair in found]
     blocked = any(trunks)
-    if metric in get_args(Metric):
-        than, row = ([read(run, cast(Metric, metric)) for run in side] for side in _sides(found))
+    if METRICS[metric].resample is not None:
+        than, row = ([read(run, metric) for run in side] for side in _sides(found))
         if blocked:
             return blocked_bootstrap(than, row, trunks)
         return {}, paired_bootstrap(than, row)

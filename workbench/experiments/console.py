@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from workbench.evaluation.metrics import METRICS, Place, metrics_at
 from workbench.experiments.claims import ClaimResult, Results, block_differences, pairs
 from workbench.experiments.job_queue import JobState, QueueEntry
 from workbench.experiments.plan import StudyRun
@@ -23,10 +24,6 @@ from workbench.training.record import FLAT, Progress, last_gain
 
 PLAIN_EVERY = 15.0  # seconds between two lines where no display can be drawn
 WIDE = 160  # columns of a table that goes into a file
-QUALITY = ("AP", "AP50", "AP75", "AR", "mOKS")
-COST = ("params, M", "gflops")
-
-
 STATE_COLOURS = {
     JobState.PLANNED: "dim",
     JobState.RUNNING: "yellow",
@@ -104,7 +101,7 @@ def _running(named: Mapping[str, PlannedJob], running: Mapping[str, Progress | N
         else:
             table.add_row(
                 *(one.row, str(one.seed), one.trunk, f"{progress.epoch}/{progress.epochs}"),
-                *(f"{progress.images_per_s:.0f}", _number(progress.metrics.get("AP"), 100, 1)),
+                *(f"{progress.images_per_s:.0f}", METRICS["AP"].text(progress.metrics.get("AP", math.nan))),
                 *(_losses(progress.terms), _clock(progress.seconds_left)),
             )
     return table
@@ -159,9 +156,9 @@ def print_table(run: StudyRun, results: Results) -> None:
         return
     trunks = [trunk for trunk in run.protocol.trunks if trunk]
     spread = "AP - first, ± sd over " + ("trunks" if trunks else "seeds")
-    cited = any(row.cited for row in run.study.rows)
+    cited, shown = any(row.cited for row in run.study.rows), metrics_at(Place.TERMINAL)
     per_trunk, published = (f"AP {trunk}" for trunk in trunks), ["published"] if cited else []
-    heads = ["row", "n", *QUALITY, *COST, spread, *per_trunk, *published]
+    heads = ["row", "n", *(metric.column for metric in shown), spread, *per_trunk, *published]
     title = f"{run.study.name}, {run.protocol.name}"
     out = Table(*heads, title=title, header_style="dim", title_justify="left")
     first = run.study.rows[0].label
@@ -171,11 +168,9 @@ def print_table(run: StudyRun, results: Results) -> None:
         out.add_row(
             Text(row.label),
             str(len(mine)),
-            *(_number(_mean(m.get(name) for m in mine.values()), 100, 1) for name in QUALITY),
-            _number(_mean(m.get("params") for m in mine.values()), 1e-6, 2),
-            _number(_mean(m.get("gflops") for m in mine.values()), 1, 2),
+            *(metric.text(_mean(m.get(metric.name) for m in mine.values())) for metric in shown),
             "" if row.label == first else _difference(than_first),
-            *(_number(_mean(m.get("AP") for (_, t), m in mine.items() if t == trunk), 100, 1) for trunk in trunks),
+            *(METRICS["AP"].text(_mean(m.get("AP") for (_, t), m in mine.items() if t == trunk)) for trunk in trunks),
             *([f"{row.cited.value:g} ({row.cited.source})" if row.cited else ""] if cited else []),
         )
     console().print(out)
@@ -184,23 +179,20 @@ def print_table(run: StudyRun, results: Results) -> None:
 def _difference(values: Sequence[float]) -> str:
     if not values:
         return ""
-    spread = f" ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else " (one)"
-    return f"{100 * statistics.fmean(values):+.1f}{spread}"
+    spread = f" ± {METRICS['AP'].text(statistics.stdev(values))}" if len(values) > 1 else " (one)"
+    return f"{METRICS['AP'].difference(statistics.fmean(values))}{spread}"
 
 
-def _mean(values: Iterable[float | None]) -> float | None:
+def _mean(values: Iterable[float | None]) -> float:
+    """Of the values that there are; nan where there is none."""
     known = [value for value in values if value is not None and math.isfinite(value)]
-    return statistics.fmean(known) if known else None
-
-
-def _number(value: float | None, factor: float, digits: int) -> str:
-    return "" if value is None else f"{value * factor:.{digits}f}"
+    return statistics.fmean(known) if known else math.nan
 
 
 def print_noise_floor(differences: Sequence[float]) -> None:
     """What an A/A row says."""
     if differences:
-        each = ", ".join(f"{100 * d:+.1f}" for d in differences)
+        each = ", ".join(map(METRICS["AP"].difference, differences))
         console().print(f"noise floor: the same row with other seeds differs by {each} AP")
 
 
@@ -213,8 +205,8 @@ def print_warnings(results: Results) -> None:
     rising = sum(abs(gain) >= FLAT for gain in gains)
     if rising:
         console().print(
-            f"{rising} of {len(gains)} curves still move by {100 * FLAT:.1f} AP or more in the last quarter, "
-            f"at most {100 * max(gains, key=abs):+.1f}: longer runs may order these rows otherwise"
+            f"{rising} of {len(gains)} curves still move by {METRICS['AP'].text(FLAT)} AP or more in the last quarter, "
+            f"at most {METRICS['AP'].difference(max(gains, key=abs))}: longer runs may order these rows otherwise"
         )
 
 
@@ -225,24 +217,24 @@ def print_verdicts(judged: Sequence[ClaimResult]) -> None:
     """One line per claim."""
     screen = console()
     for judgement in judged:
-        claim, decision = judgement.claim, judgement.decision
-        screen.print(Text.assemble(f"{claim.id} ", _verdict(judgement), f": {claim.text}: {decision.reason}"))
+        claim = judgement.claim
+        screen.print(Text.assemble(f"{claim.id} ", _verdict(judgement), f": {claim.text}: {judgement.reason}"))
 
 
 def _verdict(judgement: ClaimResult) -> Text:
-    state = str(judgement.decision.state)
+    state = str(judgement.verdict)
     return Text(state, VERDICT_COLOURS[state])
 
 
 def summary_text(run: StudyRun, results: Results, judged: Sequence[ClaimResult]) -> str:
     """Question, means per row and verdicts in Markdown: what the record says of a study under a protocol."""
-    names = (*QUALITY, "NME", "gflops")
+    names = [metric.name for metric in metrics_at(Place.MLFLOW)]
     lines = [["row", "n", *names], ["---"] * (2 + len(names))]
     for row in run.study.rows:
         mine = [result.metrics for one, result in results if one.row == row.label]
         means = [_mean(metrics.get(name) for metrics in mine) for name in names]
-        lines.append([row.label, str(len(mine)), *("" if mean is None else f"{mean:.4g}" for mean in means)])
-    claims = [f"- {j.claim.id} **{j.decision.state}**: {j.claim.text}: {j.decision.reason}" for j in judged]
+        lines.append([row.label, str(len(mine)), *("" if math.isnan(mean) else f"{mean:.4g}" for mean in means)])
+    claims = [f"- {j.claim.id} **{j.verdict}**: {j.claim.text}: {j.reason}" for j in judged]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return "\n\n".join([run.study.question, f"`{run.protocol.name}`: {run.protocol.about}.", table, "\n".join(claims)])
 
@@ -261,7 +253,7 @@ def print_replay(found: Replay) -> None:
         used = f"{runs[claim.row]} and {runs[claim.than]}"
         out.add_row(Text(f"{claim.id} {claim.text}"), _verdict(whole), _verdict(shorter), used)
     console().print(out)
-    pairs = [(a.decision.state, b.decision.state) for a, b in zip(found.claims, found.shorter.claims, strict=True)]
+    pairs = [(a.verdict, b.verdict) for a, b in zip(found.claims, found.shorter.claims, strict=True)]
     same = sum(a is b for a, b in pairs)
     turned = sum(a is not b and "open" not in (a, b) for a, b in pairs)
     saved = found.jobs - found.shorter.jobs

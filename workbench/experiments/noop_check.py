@@ -20,15 +20,14 @@ from workbench.core.spec import Plain
 from workbench.models.criterion import losses
 from workbench.models.job import Job
 from workbench.models.network import Network, gather
-from workbench.models.trunk import PROBED
-from workbench.models.variant import Variant
+from workbench.models.trunk import freeze, probed
+from workbench.models.variant import Phase, Variant
+from workbench.slots import Assigner
 from workbench.study import PlannedJob
 from workbench.tensors import Targets
 from workbench.training.optim import parameter_groups
 
 TRUNK_SLOTS = ("backbone", "neck", "head")
-# Fields that shape nothing but the class target, its weight and the augmentation: frozen scores and features have none.
-OF_SCORES = ("overlap", "overlaps_power", "final", "exact_ignore")
 SIDE = 64  # pixels of the probe image
 
 
@@ -77,10 +76,10 @@ def _check_rows(rows: Mapping[str, Job]) -> None:
 
 def _why(job: Job) -> str:
     if job.protocol.trunk:
+        learns = ", ".join(name.rstrip(".") for name in probed(job.variant))
         return (
-            f"on a frozen trunk they train the same: only {', '.join(p.rstrip('.') for p in PROBED)} learn there, and "
-            "none of these fields reaches them; use a protocol that trains from scratch, such as laptop, or take a row "
-            "out"
+            f"on a frozen trunk they train the same: only {learns} learn there, and none of these fields reaches them; "
+            "use a protocol that trains from scratch, such as laptop, or take a row out"
         )
     return (
         "what is built and trained is the same: nothing reads these fields there; change something that has an effect "
@@ -125,8 +124,7 @@ def fingerprint(job: Job) -> Fingerprint:
         network = Network(job.variant, seed=0)
         terms = {loss.term for loss in job.variant.losses if any(loss.weights)}
         if job.protocol.trunk:
-            for path, parameter in network.named_parameters():
-                parameter.requires_grad_(path.startswith(PROBED))
+            freeze(network)
             terms = _reaching(network)
         parts = [*_structure(network), *_training(job, terms), *_groups(network, job)]
         behaviour = tuple(answer.detach().double() for answer in _behaviour(network))
@@ -165,19 +163,20 @@ def _one_person(variant: Variant) -> Targets:
 
 def _training(job: Job, terms: set[str]) -> Iterator[tuple[Any, ...]]:
     variant: Variant = job.variant
-    unread = OF_SCORES if job.protocol.trunk else ()
+    frozen = bool(job.protocol.trunk)
     for loss in sorted(variant.losses, key=lambda loss: loss.term):
         if loss.term in terms:
-            yield ("loss", loss.term, type(loss).__name__, *_fields(loss.flat()))
-    yield ("assigner", type(variant.assigner).__name__, *_fields(variant.assigner.flat(), unread))
+            yield ("loss", loss.term, type(loss).__name__, *loss.flat())
+    yield ("assigner", type(variant.assigner).__name__, *_with_effect(variant.assigner, frozen))
     for phase in variant.phases:
-        yield ("phase", *_fields(phase.flat(), unread))
-    yield ("recipe", *_fields(job.recipe.flat()))
-    yield ("protocol", *_fields(job.protocol.flat()))
+        yield ("phase", *_with_effect(phase, frozen))
+    yield ("recipe", *job.recipe.flat())
+    yield ("protocol", *job.protocol.flat())
 
 
-def _fields(flat: Iterator[tuple[str, Plain]], unread: Sequence[str] = ()) -> list[tuple[str, Plain]]:
-    return [(path, value) for path, value in flat if path not in unread]
+def _with_effect(spec: Assigner | Phase, frozen: bool) -> list[tuple[str, Plain]]:
+    unread = spec.without_effect_on_frozen_trunk if frozen else ()
+    return [(path, value) for path, value in spec.flat() if path not in unread]
 
 
 def _groups(network: Network, job: Job) -> Iterator[tuple[Any, ...]]:

@@ -27,7 +27,8 @@ from workbench.core.errors import Refused
 from workbench.core.files import write_whole
 from workbench.core.provenance import result_tags
 from workbench.evaluation.intervals import Interval
-from workbench.evaluation.verdicts import Decision, Verdict
+from workbench.evaluation.metrics import METRICS
+from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import console, tracking
 from workbench.experiments.claims import ClaimResult
 from workbench.experiments.plan import StudyRun
@@ -260,7 +261,7 @@ def time_ratio(row: Reading, than: Reading, slack: float = 0.0, level: float = t
 
 
 def judge_costs(study: TimingStudy, found: Measurement) -> list[ClaimResult]:
-    """One judgement per claim; its interval is of the ratio, as wide as all timed claims together need it."""
+    """One result per claim; its interval is of the ratio, as wide as all timed claims together need it."""
     timed = sum(claim.metric != "gflops" for claim in study.claims)
     return [_judged(claim, found, 1 - (1 - timing.LEVEL) / max(timed, 1)) for claim in study.claims]
 
@@ -269,18 +270,18 @@ def _judged(claim: Cheaper, measured: Measurement, level: float) -> ClaimResult:
     row, than = measured.of(claim.row), measured.of(claim.than)
     limit = f"claimed: at most {claim.times:g} times"
     if row is None or than is None:
-        return ClaimResult(claim, Decision(Verdict.OPEN, f"not measured; {limit}"))
+        return ClaimResult(claim, Verdict.OPEN, f"not measured; {limit}")
     if claim.metric == "gflops":
         counted = row.gflops / than.gflops
         state = Verdict.HOLDS if counted <= claim.times else Verdict.FAILS
-        return ClaimResult(claim, Decision(state, f"counted {counted:.3f} times; {limit}"))
+        return ClaimResult(claim, state, f"counted {counted:.3f} times; {limit}")
     found = time_ratio(row, than, measured.slack, level)
     state = Verdict.HOLDS if found.high <= claim.times else Verdict.FAILS if found.low > claim.times else Verdict.OPEN
     reason = (
         f"{found.mean:.3f} times, {100 * level:.3g} % interval {found.low:.3f} to {found.high:.3f}, {len(row.ms)} "
         f"rounds; {100 * measured.slack:.1f} % to either side is the instrument's own; {limit}"
     )
-    return ClaimResult(claim, Decision(state, reason), found)
+    return ClaimResult(claim, state, reason, found)
 
 
 # ------------------------------------------------------------------------------------------------------------ record
@@ -295,16 +296,16 @@ def _summary(one: Reading, first: Reading) -> dict[str, float]:
 
 def cost_table(study: TimingStudy, found: Measurement) -> Table:
     """Cost of each line."""
-    heads = ("row", "persons", "params, M", "gflops", "ms, median", "p10 to p90", "times the first, 95 % interval")
+    counted = [METRICS[name] for name in ("params", "gflops", "latency_ms_p50")]
+    costs = [metric.column for metric in counted]
+    heads = ("row", "persons", *costs, "p10 to p90", "times the first, 95 % interval")
     out = Table(*heads, title=f"{study.name}: cost", header_style="dim", title_justify="left")
     for one in found.readings:
         s = _summary(one, found.readings[0])
         out.add_row(
             Text(one.row),
             f"{one.persons}",
-            f"{s['params'] / 1e6:.2f}",
-            f"{s['gflops']:.3f}",
-            f"{s['latency_ms_p50']:.1f}",
+            *(metric.text(s[metric.name]) for metric in counted),
             f"{s['latency_ms_p10']:.1f} to {s['latency_ms_p90']:.1f}",
             f"{s['latency_ratio']:.3f} [{s['ratio_low']:.3f}, {s['ratio_high']:.3f}]",
         )
@@ -335,7 +336,7 @@ def write_costs(study: TimingStudy, found: Measurement, judged: Sequence[ClaimRe
     claims = (
         {"claim": j.claim.id, "text": j.claim.text, "row": j.claim.row, "than": j.claim.than}
         | {"metric": j.claim.metric, "times": cast(Cheaper, j.claim).times}
-        | {"verdict": str(j.decision.state), "reason": j.decision.reason}
+        | {"verdict": str(j.verdict), "reason": j.reason}
         | {name: None if j.interval is None else getattr(j.interval, name) for name in ("mean", "low", "high")}
         for j in judged
     )

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from workbench.components.backbones.csp_darknet import CSPDarknet
-from workbench.components.heads.rtmo_head import RTMOHead
-from workbench.components.necks.hybrid_encoder import HybridEncoder
+from workbench.components.segments.cosine import Cosine
+from workbench.components.segments.warmup import Warmup
 from workbench.core.errors import Refused
-from workbench.models.job import Cosine, Protocol, Recipe, Warmup
-from workbench.models.zoo import NANO
+from workbench.models.job import Protocol, Recipe
+from workbench.models.zoo import NANO, rtmo
 from workbench.study import Cited, StudyProtocol
 
 # Source: published configurations; w_f and d_f are the widen and deepen factors, D the pose vector's length.
@@ -104,9 +103,7 @@ PROTOCOLS: dict[str, StudyProtocol] = {
             ),
             NANO_RECIPE,
             {
-                "backbone": CSPDarknet(width=0.375, depth=0.33),
-                "neck": HybridEncoder(width=0.375, depth=0.33, out_channels=192),
-                "head": RTMOHead(width=0.375, pose_vec_channels=192),
+                **{slot: getattr(rtmo("t"), slot) for slot in ("backbone", "neck", "head")},
                 **{path: value for path, value in NANO.items() if path.startswith(("losses", "assigner", "phases"))},
             },
             seeds=2,

@@ -123,9 +123,9 @@ def replay(run: StudyRun) -> int:
 
 def _check_data(run: StudyRun, planned: Sequence[PlannedJob]) -> None:
     """At once, not job by job."""
-    name = planned[0].job.protocol.data
-    if run.data is None and not name.startswith("figures-"):
-        raise Refused(f"this protocol wants a data set ({name or 'COCO layout'}): add --data FOLDER")
+    wanted = planned[0].job.protocol
+    if run.data is None and not wanted.scenes:
+        raise Refused(f"this protocol wants a data set ({wanted.data or 'COCO layout'}): add --data FOLDER")
 
 
 def _tally(planned: Sequence[PlannedJob], entries: Mapping[str, QueueEntry]) -> str:

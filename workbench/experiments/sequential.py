@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from workbench.core.errors import Refused
-from workbench.evaluation.verdicts import Decision, Verdict
+from workbench.evaluation.verdicts import Verdict
 from workbench.experiments.claims import ClaimResult, Read, Results, judge_claims, resampled_run
 from workbench.experiments.plan import SequentialSettings, StudyRun
 from workbench.study import Better, PlannedJob, StudyProtocol
@@ -52,7 +52,7 @@ class SequentialState:
 
     Fields:
         planned: every job asked for so far, round by round; jobs: how many different ones that is, of `budget`.
-        claims: the judgements in the order of the study, each as its last look left it.
+        claims: a result per claim, in the order of the study, each as its last look left it.
         looks: taken so far.
         ends: why no more jobs are asked for.
     """
@@ -88,7 +88,7 @@ def follow_looks(
     planned = run.jobs(count)
     budget = 2 * _different(planned) if settings.budget is None else settings.budget
     _check(count, _different(planned), budget)
-    claims = [ClaimResult(claim, Decision(Verdict.OPEN, "no look yet")) for claim in run.study.claims]
+    claims = [ClaimResult(claim, Verdict.OPEN, "no look yet") for claim in run.study.claims]
     for look in range(1, LOOKS + 1):
         results = [(job, result) for job in planned if (result := find(job)) is not None]
         if missing := len(planned) - len(results):
@@ -115,20 +115,20 @@ def _look(
     claims: Sequence[ClaimResult], protocol: StudyProtocol, results: Results, look: int, read: Read
 ) -> list[ClaimResult]:
     """The claims after a look. Decided ones are not judged again."""
-    undecided = [cast(Better, one.claim) for one in claims if one.decision.state is Verdict.OPEN]
+    undecided = [cast(Better, one.claim) for one in claims if one.verdict is Verdict.OPEN]
     fresh = iter(judge_claims(undecided, protocol, results, LOOKS, read))
-    return [_dated(next(fresh), look) if one.decision.state is Verdict.OPEN else one for one in claims]
+    return [_dated(next(fresh), look) if one.verdict is Verdict.OPEN else one for one in claims]
 
 
 def _dated(one: ClaimResult, look: int) -> ClaimResult:
-    return replace(one, decision=Decision(one.decision.state, f"look {look}: {one.decision.reason}"))
+    return replace(one, reason=f"look {look}: {one.reason}")
 
 
 def _next(
     claims: Sequence[ClaimResult], planned: Sequence[PlannedJob], wish: Sequence[PlannedJob], budget: int
 ) -> tuple[list[PlannedJob], str]:
     """The jobs of the next round, or none and why. The claim that needs the fewest seeds is served first."""
-    if all(one.decision.state is not Verdict.OPEN for one in claims):
+    if all(one.verdict is not Verdict.OPEN for one in claims):
         return [], "every claim is decided"
     helped = sorted((one for one in claims if one.wanted is not None), key=lambda one: one.wanted or 0)
     if not helped:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.files import locked
+from workbench.evaluation.metrics import Place, metrics_at
 from workbench.experiments.plan import StudyRun
 from workbench.study import PlannedJob, Study, StudyProtocol
 
@@ -39,9 +40,7 @@ ARTIFACTS = (
 CHUNK = 1_000  # metrics in a batch: MLflow's limit
 VALUE = 500  # characters of a parameter
 VIEW = "workbench"  # the key of the saved view
-COLUMNS = ("AP", "mOKS", "NME", "gflops", "latency_ms_p50", "params")
 NOTE = 8_000  # characters of a description: MLflow's limit for a tag
-SHOWN = ("AP", "AP50", "AP75", "AR", "mOKS", "NME", "params", "gflops", "latency_ms_p50", "latency_ms_p90")
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -165,7 +164,7 @@ class MlflowRecord:
         lines = [
             self._study.question,
             f"**{planned.row}**, seed {planned.seed}{where}. Protocol `{self._protocol.name}`: {self._protocol.about}.",
-            _columns({name: metrics[name] for name in SHOWN if name in metrics}),
+            _columns({m.name: metrics[m.name] for m in metrics_at(Place.MLFLOW) if m.name in metrics}),
             "What the rows differ in, and what it is here:",
             "\n".join(["| | |", "|---|---|", *(f"| {path} | {value} |" for path, value in factors.items())]),
         ]
@@ -212,6 +211,8 @@ def _view() -> str:
 
     Its form is what MLflow 3.17 writes when a view is saved in the browser; the browser test opens it.
     """
+    columns = [f"params.`{name}`" for name in ("row", "seed", "trunk")]
+    columns += [f"metrics.`{metric.name}`" for metric in metrics_at(Place.MLFLOW)]
     state = {
         "searchFilter": "tags.`workbench.role` = 'job'",
         "orderByKey": "metrics.`AP`",
@@ -220,7 +221,7 @@ def _view() -> str:
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
-        "selectedColumns": [*(f"params.`{p}`" for p in ("row", "seed", "trunk")), *(f"metrics.`{m}`" for m in COLUMNS)],
+        "selectedColumns": columns,
         "columnOrder": [],
         "columnWidths": {},
         "runsHiddenMode": "FIRST_20_RUNS",

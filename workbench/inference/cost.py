@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from workbench.components.blocks import fused
-from workbench.components.coords.dcc import DCC
 from workbench.models import zoo
 from workbench.models.job import Job
 from workbench.models.network import Network, gather
@@ -130,7 +129,7 @@ def flops(
         part: multiply_adds(_Piece(network, part, size), *inputs, counter=counter) for part, inputs in pieces.items()
     }
     if form == "published":
-        counts["coords"] += persons * _published_surplus(variant)
+        counts["coords"] += persons * variant.coords.published_extra(variant.num_keypoints)
     return Flops(**counts, persons=persons, size=size)
 
 
@@ -189,20 +188,6 @@ def _tensors(answer: object) -> Iterator[Tensor]:
     elif is_dataclass(answer):
         for field in fields(answer):
             yield from _tensors(getattr(answer, field.name))
-
-
-def _published_surplus(variant: Variant) -> int:
-    """Per person, what a dynamic DCC does in its published order more than in ours. Other stages have one order.
-
-    Published: both layers meet every bin (W times spe x feat); the expected bin is a sum of products and not counted.
-    Ours: the layers meet the tokens (K times feat x spe), and the expected bin is a product.
-    """
-    dcc, k = variant.coords, variant.num_keypoints
-    if not (isinstance(dcc, DCC) and dcc.dynamic_encoding):
-        return 0
-    bins, layer = sum(dcc.num_bins), dcc.spe_channels * dcc.feat_channels_dcc
-    logits = bins * k * (dcc.feat_channels_dcc - dcc.spe_channels)
-    return bins * layer + logits - 2 * k * layer - bins * k
 
 
 def multiply_adds(module: nn.Module, *inputs: Tensor, counter: Counter = "fvcore") -> int:
@@ -303,12 +288,12 @@ def cost_metrics(job: Job) -> dict[str, float]:
 
 
 def describe(preset: str) -> str:
-    """Parameters and multiply-adds of a network that `presets.named` knows, as text: at 96 px nano, others at 640.
+    """Parameters and multiply-adds of a network that `zoo.network_named` knows, as text, at its `zoo.native_size`.
 
     Raises:
         Refused: no such network.
     """
-    variant, size = zoo.network_named(preset), native_size(preset)
+    variant, size = zoo.network_named(preset), zoo.native_size(preset)
     counts, published = parameters(variant), flops(variant, size, form="published")
     deployed = flops(variant, size)
     lines = [f"{preset} at {size[0]} x {size[1]}, {PERSONS} persons found", ""]
@@ -317,8 +302,3 @@ def describe(preset: str) -> str:
         both = (getattr(f, part) / 1e6 for f in (published, deployed))
         lines.append(f"{part:10}{counts[part]:>14,}" + "".join(f"{millions:>18,.1f}" for millions in both))
     return "\n".join([*lines, "", f"Inference does without {counts['train_only']:,} of the parameters."])
-
-
-def native_size(preset: str) -> tuple[int, int]:
-    """The size of input (height, width) that a preset is made for."""
-    return (96, 96) if preset == "nano" else (640, 640)

@@ -24,7 +24,7 @@ from workbench.components.blocks import ConvUnit, FocusStem, folded, fused
 from workbench.components.similarity import box_iou
 from workbench.core.errors import Refused
 from workbench.models import decode
-from workbench.models.network import Network, decoded, gather
+from workbench.models.network import Network, decoded
 from workbench.slots import Outputs
 from workbench.tensors import Dense, Detections
 
@@ -127,12 +127,10 @@ class Deployed(nn.Module):
 
     def rows(self, dense: Dense, scores: Tensor, image: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """Rows of dets (P, 5) and keypoints (P, K, 3) for the persons of the cells at (image, cell), both (P,)."""
-        cells = gather(dense, image, cell)
-        keypoints = self.rest.coords.decode(cells)
-        visible = dense.vis[image, cell].sigmoid()
+        found = decode.poses(self.rest, dense, image, cell)
         return (
-            torch.cat((_inside(cells.boxes, dense.canvas), scores[image, cell, None]), -1),
-            torch.cat((keypoints, visible.unsqueeze(-1)), -1),
+            torch.cat((found.boxes, scores[image, cell, None]), -1),
+            torch.cat((found.keypoints, found.visible.unsqueeze(-1)), -1),
         )
 
 
@@ -172,12 +170,6 @@ def _places(image: Tensor, images: int) -> Callable[[Tensor], Tensor]:
         return rows.new_zeros(images, width, *rows.shape[1:]).index_put((image, rank), rows)  # pyright: ignore
 
     return place
-
-
-def _inside(boxes: Tensor, canvas: tuple[int, int]) -> Tensor:
-    """Boxes (P, 4) cut at the border of the canvas (height, width)."""
-    x, y = boxes.unflatten(-1, (2, 2)).unbind(-1)
-    return torch.stack((x.clamp(0, canvas[1]), y.clamp(0, canvas[0])), -1).flatten(1)
 
 
 def detections(dets: NDArray[np.float32], keypoints: NDArray[np.float32]) -> list[Detections]:

@@ -16,7 +16,7 @@ from workbench.models.network import Network
 from workbench.models.published import open_published
 from workbench.rtmo import RELEASED, RTMO, ModelManager
 
-NANO = "nano"
+_NANO = "nano"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def load_trained(what: str) -> Trained:
     """The network that `what` names, with its weights.
 
     Args:
-        what: a name of `rtmo.RELEASED`, whose weights are downloaded once; a file with released weights; or the folder
+        what: a name of `zoo.RELEASED`, whose weights are downloaded once; a file with released weights; or the folder
             of a complete job.
 
     Raises:
@@ -50,7 +50,7 @@ def load_trained(what: str) -> Trained:
     if what in RELEASED:
         model = ModelManager.get(what)
         return Trained(model.network, model.size, what)
-    if what == NANO:
+    if what == _NANO:
         raise Refused(f"{what}: no weights are published; pass the folder of a job, or --random-weights")
     raise Refused(
         f"{what!r}: no such file, folder or released model; released are {', '.join(RELEASED)}; a file holds released "
@@ -64,10 +64,10 @@ def load_untrained(name: str) -> Trained:
     Raises:
         Refused: no such name.
     """
-    if name == NANO:
+    if name == _NANO:
         return Trained(Network(zoo.nano(), seed=0).eval(), (96, 96), f"{name}, random weights")
     config = ModelManager.config(name)
-    model = RTMO(config, (RELEASED[name][2], RELEASED[name][2]))
+    model = RTMO(config, (RELEASED[name].side, RELEASED[name].side))
     return Trained(model.network.eval(), model.size, f"{name}, random weights")
 
 

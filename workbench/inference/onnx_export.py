@@ -37,10 +37,9 @@ from onnxscript import opset20
 
 from workbench.core.errors import Refused
 from workbench.core.provenance import commit
-from workbench.core.skeletons import skeleton
 from workbench.data.datasets.images import Unreadable, read_image
 from workbench.data.synthetic.dataset import SyntheticScenes
-from workbench.data.transforms.geometry import letterbox
+from workbench.data.transforms.geometry import Letterbox
 from workbench.inference.deployed import Deployed, Selection, agreement, detections
 from workbench.inference.load import Trained
 from workbench.models.decode import FAR, detect
@@ -72,7 +71,7 @@ def write_onnx(deployed: Deployed, path: Path, about: Mapping[str, str]) -> None
             custom_translation_table={torch.ops.workbench.survivors.default: _non_maximum_suppression},
         )
     model = program.model_proto
-    points = skeleton(deployed.rest.variant.num_keypoints)
+    points = deployed.rest.variant.skeleton
     facts = {
         **{name: str(value) for name, value in asdict(deployed.selection).items()},
         "keypoint_names": ",".join(points.keypoints),
@@ -276,7 +275,7 @@ def deploy(
     """
     if path.suffix != ".onnx" or not path.parent.is_dir():
         raise Refused(f"-o {path}: expected a name ending in .onnx in a folder that exists")
-    on_scenes = source.job is not None and source.job.protocol.data.startswith("figures-")
+    on_scenes = source.job is not None and source.job.protocol.scenes != ""
     if precision == "int8" and folder is None and not on_scenes:
         raise Refused(f"int8 of {source.source}: its ranges need images like those to come: add --calibrate FOLDER")
     images = scenes(source) if folder is None else calibration_images(folder, source.size)
@@ -332,14 +331,14 @@ def calibration_images(folder: Path, size: tuple[int, int], count: int = CALIBRA
     if not files:
         raise Refused(f"--calibrate {folder}: no .jpg or .png below it; expected a folder with images")
     try:
-        return [letterbox(read_image(file), size)[0] for file in files]
+        images = [read_image(file) for file in files]
     except Unreadable as error:
         raise Refused(f"--calibrate {folder}: {error}; take it out") from error
+    return [Letterbox.of((image.shape[0], image.shape[1]), size).image(image) for image in images]
 
 
 def scenes(source: Trained, count: int = CALIBRATION) -> list[Picture]:
     """Rendered scenes of the network's size; those that it was trained on, if it was."""
-    data = "figures-hard" if source.job is None else source.job.protocol.data
-    level = data.removeprefix("figures-") if data.startswith("figures-") else "hard"
+    level = ("" if source.job is None else source.job.protocol.scenes) or "hard"
     rendered = SyntheticScenes(level, source.size[0], count=count)
     return [rendered[i].image for i in range(count)]

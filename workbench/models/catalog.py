@@ -16,11 +16,13 @@ from types import ModuleType
 from typing import Any, TypeGuard
 
 from workbench import components
+from workbench.core import augmentation
+from workbench.core.augmentation import Augmentation, AugmentationStep
 from workbench.core.errors import Refused
 from workbench.core.spec import Spec
-from workbench.models.job import Cosine, Job, Protocol, Recipe, Scale, Warmup
+from workbench.models.job import Job, Protocol, Recipe
 from workbench.models.variant import Phase, Variant
-from workbench.slots import Assigner, Backbone, Coords, Head, Loss, Neck
+from workbench.slots import Assigner, Backbone, Coords, Head, Loss, Neck, Segment
 
 GROUP = "workbench.components"
 SLOTS: dict[str, type[Spec]] = {  # by the field of `Variant` that they fill
@@ -31,23 +33,24 @@ SLOTS: dict[str, type[Spec]] = {  # by the field of `Variant` that they fill
     "assigner": Assigner,
     "losses": Loss,
 }
-OTHERS: tuple[type[Spec], ...] = (Variant, Phase, Recipe, Protocol, Job, Warmup, Cosine, Scale)
+KINDS: dict[str, type[Spec]] = SLOTS | {"schedule": Segment, "augment": AugmentationStep}
+OTHERS: tuple[type[Spec], ...] = (Variant, Phase, Recipe, Protocol, Job, Augmentation)
 
 
 def discover() -> dict[str, dict[str, type[Spec]]]:
-    """Slot -> class name -> spec, names in alphabetical order.
+    """Kind (a slot, or "schedule") -> class name -> spec, names in alphabetical order.
 
     Raises:
         Refused: two components of one name, or an entry point that cannot be used.
     """
-    found: dict[str, dict[str, type[Spec]]] = {slot: {} for slot in SLOTS}
+    found: dict[str, dict[str, type[Spec]]] = {kind: {} for kind in KINDS}
     for cls in (*_own(), *_installed()):
-        slot = next(name for name, base in SLOTS.items() if issubclass(cls, base))
+        kind = next(name for name, base in KINDS.items() if issubclass(cls, base))
         other = next((named[cls.__name__] for named in found.values() if cls.__name__ in named), cls)
         if other is not cls:
             raise Refused(f"two components are called {cls.__name__}: {_where(other)} and {_where(cls)}; rename one")
-        found[slot][cls.__name__] = cls
-    return {slot: dict(sorted(named.items())) for slot, named in found.items()}
+        found[kind][cls.__name__] = cls
+    return {kind: dict(sorted(named.items())) for kind, named in found.items()}
 
 
 def spec_types() -> dict[str, type[Spec]]:
@@ -76,8 +79,8 @@ def _component(path: str, value: Any) -> Any:
 def listing() -> str:
     """Every component with what it is and its knobs, as text."""
     lines = []
-    for slot, named in discover().items():
-        lines.append(f"{slot}")
+    for kind, named in discover().items():
+        lines.append(kind)
         for name, cls in named.items():
             lines.append(f"  {name}: {_about(cls)}")
             lines += [f"      {path} = {value!r}" for path, value in cls().flat()]
@@ -93,6 +96,7 @@ def _about(cls: type[Spec]) -> str:
 def _own() -> Iterator[type[Spec]]:
     for module in pkgutil.walk_packages(components.__path__, f"{components.__name__}."):
         yield from _components(importlib.import_module(module.name))
+    yield from _components(augmentation)
 
 
 def _installed() -> Iterator[type[Spec]]:
@@ -123,7 +127,7 @@ def _components(module: ModuleType) -> Iterator[type[Spec]]:
 
 
 def _fits(thing: object) -> TypeGuard[type[Spec]]:
-    return isinstance(thing, type) and not inspect.isabstract(thing) and issubclass(thing, tuple(SLOTS.values()))
+    return isinstance(thing, type) and not inspect.isabstract(thing) and issubclass(thing, tuple(KINDS.values()))
 
 
 def _where(cls: type[Spec]) -> str:

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from workbench.components.similarity import keypoint_similarity
 from workbench.core import distributed
-from workbench.core.skeletons import skeleton
 from workbench.models.ignore_mask import ignore_weight
 from workbench.models.network import Network, gather
 from workbench.models.variant import Phase
@@ -23,7 +22,7 @@ def losses(network: Network, dense: Dense, targets: Targets, phase: int) -> dict
     A term of weight 0 is not computed. Each term is a 0-d tensor, also where nothing matched.
     """
     variant = network.variant
-    sigmas = torch.tensor(skeleton(variant.num_keypoints).sigmas, device=dense.boxes.device)
+    sigmas = torch.tensor(variant.skeleton.sigmas, device=dense.boxes.device)
     with torch.no_grad():
         assignment = variant.assigner.assign(dense, targets, sigmas)
     matched = _Matched(network, dense, targets, assignment, variant.phases[phase], sigmas)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,19 +16,37 @@ from workbench.tensors import Dense, Detections
 # The exponential of a network that has hardly learnt overflows now and then. NMS tells the images of a batch apart by
 # moving their boxes by the largest coordinate: one such box would make all boxes of other images equal.
 FAR = 1e6  # pixels
+NMS_PRE = 100_000  # cells of an image, at most, that NMS compares
+
+
+class Kept(NamedTuple):
+    """The P cells that are persons, by image, then descending score."""
+
+    image: Tensor  # (P,)
+    cell: Tensor  # (P,)
+    score: Tensor  # (P,)
+    label: Tensor  # (P,)
+
+
+class Poses(NamedTuple):
+    """The persons of P cells, in pixels of the network input."""
+
+    boxes: Tensor  # (P, 4): x1, y1, x2, y2, cut at the border of the input
+    keypoints: Tensor  # (P, K, 2)
+    visible: Tensor  # (P, K): probability that a key point is visible
 
 
 @torch.no_grad()
-def keep(dense: Dense, score_threshold: float, nms_threshold: float, nms_pre: int) -> tuple[Tensor, ...]:
-    """Image (P,), cell (P,), score (P,) and label (P,) of the survivors, by image, then descending score.
+def keep(dense: Dense, score_threshold: float, nms_threshold: float, nms_pre: int = NMS_PRE) -> Kept:
+    """The cells that pass the score filter and NMS.
 
     Published rules: score strictly above the threshold, at most `nms_pre` per image, class-agnostic NMS on the
     unclamped boxes that drops an IoU strictly above the threshold. A threshold of 1 and more keeps everything. Ours:
-    boxes that reach farther than `FAR` are nobody's.
+    boxes that reach farther than `FAR` are dropped.
     """
     scores, labels = dense.cls.sigmoid().max(-1)  # (B, N)
     image, cell = survivors(dense.boxes, scores, score_threshold, nms_threshold, nms_pre)
-    return image, cell, scores[image, cell], labels[image, cell]
+    return Kept(image, cell, scores[image, cell], labels[image, cell])
 
 
 def survivors(
@@ -53,6 +72,20 @@ def possible(boxes: Tensor, scores: Tensor, score_threshold: float) -> Tensor:
     return (scores > score_threshold) & ~(boxes.abs() > FAR).any(-1)
 
 
+def poses(network: Network, dense: Dense, image: Tensor, cell: Tensor) -> Poses:
+    """Runs the coordinate stage, in eval mode, for the cells at (image, cell), both (P,)."""
+    cells = gather(dense, image, cell)
+    keypoints = network.coords.decode(cells)
+    visible = dense.vis[image, cell].sigmoid()
+    return Poses(cut(cells.boxes, dense.canvas), keypoints, visible)
+
+
+def cut(boxes: Tensor, canvas: tuple[int, int]) -> Tensor:
+    """Boxes (P, 4) cut at the border of the canvas (height, width)."""
+    x, y = boxes.unflatten(-1, (2, 2)).unbind(-1)
+    return torch.stack((x.clamp(0, canvas[1]), y.clamp(0, canvas[0])), -1).flatten(1)
+
+
 @torch.no_grad()
 def detect(
     network: Network,
@@ -60,7 +93,7 @@ def detect(
     *,
     score_threshold: float = 0.1,
     nms_threshold: float = 0.65,
-    nms_pre: int = 100_000,
+    nms_pre: int = NMS_PRE,
     image_ids: Sequence[int] | None = None,
 ) -> list[Detections]:
     """The persons of each image of a batch, in network-input pixels, boxes clamped to the input.
@@ -71,16 +104,11 @@ def detect(
     if network.training:
         raise ValueError("detect wants a network in eval mode: call network.eval() first")
     dense = network(images)
-    image, cell, score, label = keep(dense, score_threshold, nms_threshold, nms_pre)
-    cells = gather(dense, image, cell)
-    keypoints = network.coords.decode(cells)
-    height, width = dense.canvas
-    limit = cells.boxes.new_tensor([width, height, width, height])
-    boxes = torch.minimum(cells.boxes.clamp(min=0), limit)
-    vis = dense.vis[image, cell].sigmoid()
-    counts = torch.bincount(image, minlength=len(dense.cls)).tolist()
-    parts = [t.float().cpu().split(counts) for t in (boxes, score, keypoints, vis)]
-    labels = label.cpu().split(counts)
+    kept = keep(dense, score_threshold, nms_threshold, nms_pre)
+    found = poses(network, dense, kept.image, kept.cell)
+    counts = torch.bincount(kept.image, minlength=len(dense.cls)).tolist()
+    parts = [t.float().cpu().split(counts) for t in (found.boxes, kept.score, found.keypoints, found.visible)]
+    labels = kept.label.cpu().split(counts)
     ids = image_ids or range(len(counts))
     return [
         Detections(

@@ -1,4 +1,4 @@
-"""Which cells must not learn "nobody here": those whose predicted person lies where persons are not labelled."""
+"""Which cells do not count as negatives: those whose predicted person lies where persons are not labelled."""
 
 from __future__ import annotations
 

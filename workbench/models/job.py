@@ -3,56 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Any, final
 
+from workbench.core.augmentation import AUGMENTATIONS, Augmentation, AugmentationName, shortest
 from workbench.core.errors import Refused
 from workbench.core.spec import Spec
+from workbench.models.schedule import RTMO_SCHEDULE, check_schedule
 from workbench.models.variant import Variant
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Warmup(Spec):
-    """Quadratic: base * ((t + 1) / T)^2 for steps t before `end` (fraction of training) of T steps."""
-
-    end: float = 5 / 600
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Cosine(Spec):
-    """From the value at `start` towards `floor`, half a period long `period`, broken off at `end` (all fractions)."""
-
-    start: float = 5 / 600
-    end: float = 280 / 600
-    period: float = 280 / 600
-    floor: float = 2e-4
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Scale(Spec):
-    """The value times `factor` from `start` on."""
-
-    start: float = 280 / 600
-    factor: float = 2.5
-
-
-RTMO_SCHEDULE = (Warmup(), Cosine(), Scale(), Cosine(start=281 / 600, end=580 / 600, period=300 / 600))
+from workbench.slots import Segment
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Recipe(Spec):
-    """How weights move. The defaults are the published ones (COCO, 600 epochs)."""
+    """How weights move. The defaults are the published ones (COCO, 600 epochs).
+
+    Fields:
+        lr: the rate that the schedule starts from; encoder_lr_scale: factor on it for what the neck calls `slow`.
+        clip: largest L2 norm over all gradients.
+        schedule: no segments are a constant rate.
+        ema_momentum: share of the new weights in the moving average, in the end; ema_gamma: updates over which it
+            falls to that.
+    """
 
     lr: float = 4e-3
     encoder_lr_scale: float = 0.05
     weight_decay: float = 0.05
-    clip: float = 0.1  # L2 norm over all gradients
-    schedule: tuple[Spec, ...] = RTMO_SCHEDULE
+    clip: float = 0.1
+    schedule: tuple[Segment, ...] = RTMO_SCHEDULE
     ema_momentum: float = 2e-4
     ema_gamma: float = 2000.0
+
+    def check(self) -> None:
+        for name in ("lr", "clip", "ema_gamma"):
+            if getattr(self, name) <= 0:
+                raise Refused(f"{name} {getattr(self, name)}: must be above 0")
+        for name in ("encoder_lr_scale", "weight_decay"):
+            if getattr(self, name) < 0:
+                raise Refused(f"{name} {getattr(self, name)}: must be 0 or more")
+        if not 0 < self.ema_momentum <= 1:
+            raise Refused(f"ema_momentum {self.ema_momentum}: must be above 0 and at most 1")
+        check_schedule(self.schedule)
+
+
+EMBEDDED = {"figures-easy": "easy", "figures-hard": "hard"}  # scenes that need no data on disk, and their level
 
 
 @final
@@ -61,18 +55,19 @@ class Protocol(Spec):
     """What a run sees and how long. `images` and `eval_images` of 0 mean all that there are.
 
     Fields:
-        data: "figures-easy", "figures-hard", or the fingerprint of a data set on disk (`workbench.training.source`).
+        data: one of `EMBEDDED`, or the fingerprint of a data set on disk (`workbench.data.datasets.folder`).
         size: height and width of the network input; multiples of 32.
-        sides: smallest and largest side of the random resize of each step; (0, 0) keeps `size`.
+        sides: smallest and largest side of the random resize of each step; (0, 0) keeps `size`, as scenes must.
+        augment: steps, or the name of some; steps that have a name are always written as it.
         images: distinct embedded scenes to train on (a data set on disk is used whole); first_image: the first one.
         epoch_images: images per epoch.
-        trunk: `NAME@DIGEST` or `NAME` of a frozen trunk whose cached features stand for images; "" trains everything.
+        trunk: `NAME@DIGEST` or `NAME` of a frozen trunk whose cached features are the input; "" trains everything.
     """
 
     data: str = "figures-easy"
     size: tuple[int, int] = (640, 640)
     sides: tuple[int, int] = (0, 0)
-    augment: Literal["none", "light", "rtmo", "rtmo-t", "rtmo-ml", "crowdpose"] = "none"
+    augment: AugmentationName | Augmentation = "none"
     images: int = 0
     first_image: int = 0
     epoch_images: int = 0
@@ -85,6 +80,36 @@ class Protocol(Spec):
     nms_threshold: float = 0.65
     trunk: str = ""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "augment", shortest(self.augment))  # one value, one key
+
+    @classmethod
+    def opened(cls, name: str, value: Any) -> Any:
+        """As of `Spec`: a path may lead into an augmentation that is given by its name."""
+        return AUGMENTATIONS.get(value, value) if name == "augment" and isinstance(value, str) else value
+
+    @property
+    def scenes(self) -> str:
+        """The level of the embedded scenes, "" for a data set on disk."""
+        return EMBEDDED.get(self.data, "")
+
+    def _check_data(self) -> None:
+        if self.data.startswith("figures-") and "@" not in self.data and not self.scenes:
+            raise Refused(f"data {self.data!r}: no such embedded scenes; there are {', '.join(EMBEDDED)}")
+        low, high = self.sides
+        if self.sides != (0, 0) and (low < 1 or low > high or low % 32 or high % 32):
+            raise Refused(
+                f"sides {self.sides}: expected the smallest and the largest side, positive multiples of 32 in that "
+                "order, as (480, 800), or (0, 0) for none"
+            )
+        if self.trunk and self.augment != "none":
+            raise Refused(f"trunk {self.trunk!r}: its features are of images as they are; set augment='none'")
+        if self.scenes and self.size[0] != self.size[1]:
+            raise Refused(f"size {self.size}: the embedded scenes are square")
+        if self.sides != (0, 0) and self.scenes:
+            raise Refused(f"sides {self.sides}: embedded scenes keep their size; leave sides at (0, 0)")
+
     def check(self) -> None:
         if any(side <= 0 or side % 32 for side in self.size):
             raise Refused(f"size {self.size}: height and width must be positive multiples of 32")
@@ -94,8 +119,13 @@ class Protocol(Spec):
         for name in ("images", "first_image", "epoch_images", "eval_images"):
             if getattr(self, name) < 0:
                 raise Refused(f"{name} {getattr(self, name)}: must be 0 or more")
+        if not 0 <= self.score_threshold < 1:
+            raise Refused(f"score_threshold {self.score_threshold}: must be 0 or more and below 1, or nobody is found")
+        if self.nms_threshold <= 0:
+            raise Refused(f"nms_threshold {self.nms_threshold}: must be above 0; 1 and more keeps all")
         if self.batch % self.accumulate:
             raise Refused(f"batch {self.batch} is no multiple of accumulate {self.accumulate}")
+        self._check_data()
 
 
 @final

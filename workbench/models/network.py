@@ -8,6 +8,8 @@ from hashlib import sha256
 import torch
 from torch import Tensor, nn
 
+from workbench.core.errors import Refused
+from workbench.core.spec import Spec
 from workbench.models.variant import Variant
 from workbench.slots import Outputs, Towers
 from workbench.tensors import Cells, Dense
@@ -17,6 +19,9 @@ class Network(nn.Module):
     """A built variant. Children: `backbone`, `neck`, `head`, `coords`.
 
     `seed` fixes the initial weights part by part, so that two variants which share a part share its first weights.
+
+    Raises:
+        Refused: the neck calls a child slow, or the head one probed, that its module does not have.
     """
 
     def __init__(self, variant: Variant, seed: int | None = None) -> None:
@@ -31,6 +36,13 @@ class Network(nn.Module):
             self.head = variant.head.build(self.neck.levels, variant.num_classes, variant.num_keypoints)
             _reseed(seed, "coords")
             self.coords = variant.coords.build(self.head.pose_channels, variant.num_keypoints)
+        _check_children(variant.neck, "slow", variant.neck.slow, self.neck)
+        _check_children(variant.head, "probed", variant.head.probed, self.head)
+
+    @property
+    def slow(self) -> tuple[str, ...]:
+        """How the names of the parameters begin whose learning rate is scaled."""
+        return tuple(f"neck.{child}." for child in self.variant.neck.slow)
 
     def towers(self, images: Tensor) -> Towers:
         """The part that a frozen trunk computes once."""
@@ -42,6 +54,12 @@ class Network(nn.Module):
         towers = images if isinstance(images, Towers) else self.towers(images)
         outputs = self.head.read(towers, proxy=proxy or self.training or self.variant.coords.reads_proxy)
         return decoded(outputs, [(t.shape[-2], t.shape[-1]) for t in towers.cls], self.head.strides)
+
+
+def _check_children(spec: Spec, fact: str, named: tuple[str, ...], module: nn.Module) -> None:
+    children = [name for name, _ in module.named_children()]
+    if unknown := sorted(set(named) - set(children)):
+        raise Refused(f"{type(spec).__name__}.{fact} names {unknown}; its module has the children {children}")
 
 
 def _reseed(seed: int | None, part: str) -> None:

@@ -6,14 +6,14 @@ that is no part of ours, the constants of OKS in the loss; it is compared with t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from workbench.core.errors import Refused
-from workbench.core.skeletons import skeleton
+from workbench.core.skeletons import RELEASED_SKELETONS
 from workbench.core.weights import Weights, as_tensors, read_weights
 from workbench.models.network import Network
 from workbench.models.zoo import rtmo
@@ -21,7 +21,7 @@ from workbench.models.zoo import rtmo
 CONSTANTS = ("dim_t", "x_bins", "y_bins")  # last words of the buffers that training does not change
 PREFIXES = (("head.head_module.", "head."), ("head.dcc.", "coords."))  # published, ours; all other names are equal
 SIGMAS = "head.loss_oks.sigmas"
-PRESETS = tuple((size, keypoints) for keypoints in (17, 14) for size in "tsml")
+PRESETS = tuple((size, keypoints) for keypoints in RELEASED_SKELETONS for size in "tsml")
 
 
 def published_name(name: str) -> str:
@@ -35,7 +35,7 @@ def published_name(name: str) -> str:
 def published_state(network: Network) -> Weights:
     """Weights and buffers under their published names, the constants of OKS included. Tensors share memory."""
     state = {published_name(name): value for name, value in network.state_dict().items()}
-    return state | {SIGMAS: torch.tensor(skeleton(network.variant.num_keypoints).sigmas)}
+    return state | {SIGMAS: torch.tensor(network.variant.skeleton.sigmas)}
 
 
 def load_published(network: Network, source: str | Path, sha256: str = "") -> None:
@@ -89,22 +89,23 @@ def _matched(given: Weights, network: Network, source: str) -> Weights:
         Refused: names, shapes or constants differ.
     """
     wanted = {published_name(name): (name, value) for name, value in network.state_dict().items()}
-    given = _with_constants(given, {name: value for name, (_, value) in wanted.items()}, network.variant.num_keypoints)
-    faults = list(_differences({name: value for name, (_, value) in wanted.items()}, given))
+    values = {name: value for name, (_, value) in wanted.items()}
+    given = _with_constants(given, values, network.variant.skeleton.sigmas)
+    faults = list(_differences(values, given))
     if faults:
         more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
         raise Refused(f"{source}: not this network's weights: {'; '.join(faults[:3])}{more}. {_advice(given)}")
     return {name: given[published] for published, (name, _) in wanted.items()}
 
 
-def _with_constants(given: Weights, wanted: Mapping[str, Tensor], keypoints: int) -> Weights:
+def _with_constants(given: Weights, wanted: Mapping[str, Tensor], constants: Sequence[float]) -> Weights:
     """`given` without the constants that our networks do not hold, and with the others under their published names.
 
     Releases differ in where a constant buffer stands. Under whatever name, it must have the value that it should
     have; one with another value stays and is reported as unexpected.
     """
     state = dict(given)
-    sigmas = torch.tensor(skeleton(keypoints).sigmas)
+    sigmas = torch.tensor(constants)
     for name in [name for name in given if name not in wanted]:
         last = name.rpartition(".")[2]
         homes = [home for home in wanted if home.rpartition(".")[2] == last and home not in state]

@@ -1,6 +1,9 @@
-"""Frozen trunks: the trained part of a network that all rows of a probe share: backbone, neck and head's towers.
+"""Frozen trunks: the trained part of a network that all rows of a probe share.
 
-Under a probe every row trains anew only what `PROBED` names; the rest computes its features once per data set.
+A trunk is a trained job whose backbone, neck and towers are kept.
+
+Under a probe every row trains anew only its coordinate stage and what its head calls `probed`; the rest computes its
+features once per data set.
 """
 
 from __future__ import annotations
@@ -19,15 +22,27 @@ from workbench.core.errors import Refused
 from workbench.core.files import make_once, write_whole
 from workbench.models.job import Job
 from workbench.models.network import Network
+from workbench.models.variant import Variant
 from workbench.slots import Towers
 
 STORED = Path(__file__).parents[1] / "trunks"  # NAME.safetensors and NAME.json: job, curve, how it was made
-PROBED = ("coords.", "head.out_pose.", "head.out_kpt_reg.")
+
+
+def probed(variant: Variant) -> tuple[str, ...]:
+    """How the names of the parameters begin that a probe trains."""
+    return ("coords.", *(f"head.{child}." for child in variant.head.probed))
+
+
+def freeze(network: Network) -> None:
+    """Leaves only what a probe trains to be trained."""
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name.startswith(probed(network.variant)))
 
 
 def store_trunk(name: str, job: Job, weights: dict[str, Tensor], record: dict[str, Any]) -> None:
     """Stores a trained network as a trunk: in half precision, without what a probe trains anew."""
-    kept = {k: v.half() if v.is_floating_point() else v for k, v in weights.items() if not k.startswith(PROBED)}
+    anew = probed(job.variant)
+    kept = {k: v.half() if v.is_floating_point() else v for k, v in weights.items() if not k.startswith(anew)}
     with write_whole(STORED / f"{name}.safetensors") as part:
         part.write_bytes(save({k: v.contiguous() for k, v in kept.items()}))
     with write_whole(STORED / f"{name}.json") as part:
@@ -50,7 +65,7 @@ def trunk_identity(name: str) -> str:
 
 
 def on_trunk(job: Job) -> Network:
-    """The job's network with the trunk's weights, everything but `PROBED` frozen.
+    """The job's network with the trunk's weights, everything frozen but what a probe trains.
 
     Raises:
         Refused: no such trunk, another one than the job was declared with, or the job's backbone, neck or head is not
@@ -67,15 +82,14 @@ def on_trunk(job: Job) -> Network:
     weights = {
         k: v.float() if v.is_floating_point() else v for k, v in load_file(STORED / f"{name}.safetensors").items()
     }
-    own = {k: v for k, v in network.state_dict().items() if not k.startswith(PROBED)}
+    own = {k: v for k, v in network.state_dict().items() if not k.startswith(probed(job.variant))}
     odd = sorted(set(own) ^ set(weights)) or [k for k in own if own[k].shape != weights[k].shape]
     if odd:
         raise Refused(
             f"trunk {name!r} does not fit this variant, first at {odd[0]!r}: a probe can not change the trunk"
         )
     network.load_state_dict(weights, strict=False)
-    for parameter, value in network.named_parameters():
-        value.requires_grad_(parameter.startswith(PROBED))
+    freeze(network)
     return network
 
 

@@ -1,9 +1,9 @@
-"""Variant: a pose estimator as a value. Job: a variant and all else that decides its result."""
+"""Variant: a pose estimator as a value."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 from workbench.components.assigners.simota import SimOTA
 from workbench.components.backbones.csp_darknet import CSPDarknet
@@ -17,7 +17,7 @@ from workbench.components.losses.varifocal import VariFocal
 from workbench.components.losses.visibility import Visibility
 from workbench.components.necks.hybrid_encoder import HybridEncoder
 from workbench.core.errors import Refused
-from workbench.core.skeletons import skeleton
+from workbench.core.skeletons import RELEASED_SKELETONS, Skeleton, released_skeleton, skeleton_named
 from workbench.core.spec import Spec
 from workbench.slots import Assigner, Backbone, Coords, Head, Loss, Neck
 
@@ -34,13 +34,22 @@ class Phase(Spec):
         final: weak augmentation and ignore masks.
         exact_ignore: look the ignore mask up at the very pixel; published (False) is a look-up that is off by a little
             on square inputs and wrong on others.
+
+    `without_effect_on_frozen_trunk` is as of an assigner: these fields shape the class target, its weight and the
+    augmentation.
     """
+
+    without_effect_on_frozen_trunk: ClassVar[tuple[str, ...]] = ("overlaps_power", "final", "exact_ignore")
 
     start: float = 0.0
     proxy: bool = False
     overlaps_power: float = 0.5
     final: bool = False
     exact_ignore: bool = False
+
+    def check(self) -> None:
+        if self.overlaps_power < 0:
+            raise Refused(f"Phase.overlaps_power {self.overlaps_power}: must be 0 or more")
 
 
 RTMO_PHASES = (Phase(), Phase(start=280 / 600, proxy=True), Phase(start=579 / 600, proxy=True, final=True))
@@ -49,7 +58,12 @@ RTMO_PHASES = (Phase(), Phase(start=280 / 600, proxy=True), Phase(start=579 / 60
 @final
 @dataclass(frozen=True, kw_only=True)
 class Variant(Spec):
-    """A whole estimator: one component per slot, its losses and its phases. The defaults are RTMO-s for COCO."""
+    """A whole estimator: one component per slot, its losses and its phases. The defaults are RTMO-s for COCO.
+
+    Fields:
+        keypoint_set: name of the key-point set; "" is that of the released models with `num_keypoints` key points.
+            A released set is always written as "".
+    """
 
     backbone: Backbone = CSPDarknet()
     neck: Neck = HybridEncoder()
@@ -60,13 +74,30 @@ class Variant(Spec):
     phases: tuple[Phase, ...] = RTMO_PHASES
     num_classes: int = 1
     num_keypoints: int = 17
+    keypoint_set: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.skeleton == RELEASED_SKELETONS.get(self.num_keypoints):  # one value, one key
+            object.__setattr__(self, "keypoint_set", "")
+
+    @property
+    def skeleton(self) -> Skeleton:
+        """The key points that the network finds: their names, OKS constants, mirror pairs and limbs."""
+        return skeleton_named(self.keypoint_set) if self.keypoint_set else released_skeleton(self.num_keypoints)
 
     def check(self) -> None:
-        skeleton(self.num_keypoints)
+        if len(self.skeleton) != self.num_keypoints:
+            raise Refused(
+                f"keypoint_set {self.keypoint_set!r} has {len(self.skeleton)} key points, num_keypoints is "
+                f"{self.num_keypoints}: set num_keypoints={len(self.skeleton)}"
+            )
+        if self.num_classes < 1:
+            raise Refused(f"num_classes {self.num_classes}: must be at least 1")
         self._check_phases()
         terms = [loss.term for loss in self.losses]
         if len(set(terms)) < len(terms):
-            raise Refused(f"losses {terms}: a term stands twice; keep one of each")
+            raise Refused(f"losses {terms}: two have the same term; keep one of each")
         for loss in self.losses:
             missing = loss.needs - self.coords.offers
             if missing and any(loss.weights):

@@ -1,12 +1,12 @@
-"""Named variants and settings: the released models, the small one for laptops, and the protocols."""
+"""Networks by name: the released models and their sizes, the small one for laptops, other backbones."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from workbench.components.backbones.csp_darknet import CSPDarknet
+from workbench.components.backbones.csp_darknet import CSP_SIZES, CSPDarknet
 from workbench.components.backbones.stdc import STDC
 from workbench.components.backbones.timm_backbone import TimmBackbone
 from workbench.components.coords.dcc import DCC
@@ -14,11 +14,41 @@ from workbench.components.heads.rtmo_head import RTMOHead
 from workbench.components.losses.proxy_l1 import ProxyL1
 from workbench.components.necks.hybrid_encoder import HybridEncoder
 from workbench.core.errors import Refused
-from workbench.models.job import Cosine, Scale, Warmup
 from workbench.models.variant import Variant
 from workbench.slots import Backbone
 
-_SIZES = {"t": (0.375, 0.33, 192), "s": (0.5, 0.33, 256), "m": (0.75, 0.67, 384), "l": (1.0, 1.0, 512)}
+
+class RTMOSize(NamedTuple):
+    """Factors on the published channels (width) and blocks (depth), and the length of the pose vector."""
+
+    width: float
+    depth: float
+    pose: int
+
+
+_POSE = {"t": 192, "s": 256, "m": 384, "l": 512}
+SIZES: Mapping[str, RTMOSize] = {name: RTMOSize(*CSP_SIZES[name], pose) for name, pose in _POSE.items()}
+
+
+class Release(NamedTuple):
+    """A released model: its size, its key points, height and width of its input, its file."""
+
+    size: str
+    keypoints: int
+    side: int
+    file: str
+
+
+# The eight digits before a file's date begin its sha256.
+RELEASED: Mapping[str, Release] = {
+    "rtmo-t": Release("t", 17, 416, "rtmo-t_8xb32-600e_body7-416x416-f48f75cb_20231219.pth"),
+    "rtmo-s-coco": Release("s", 17, 640, "rtmo-s_8xb32-600e_coco-640x640-8db55a59_20231211.pth"),
+    "rtmo-m-coco": Release("m", 17, 640, "rtmo-m_16xb16-600e_coco-640x640-6f4e0306_20231211.pth"),
+    "rtmo-l-coco": Release("l", 17, 640, "rtmo-l_16xb16-600e_coco-640x640-516a421f_20231211.pth"),
+    "rtmo-s-crowdpose": Release("s", 14, 640, "rtmo-s_8xb32-700e_crowdpose-640x640-79f81c0d_20231211.pth"),
+    "rtmo-m-crowdpose": Release("m", 14, 640, "rrtmo-m_16xb16-700e_crowdpose-640x640-0eaf670d_20231211.pth"),
+    "rtmo-l-crowdpose": Release("l", 14, 640, "rtmo-l_16xb16-700e_crowdpose-640x640-1008211f_20231211.pth"),
+}
 
 
 def rtmo(size: str, keypoints: int = 17) -> Variant:
@@ -27,9 +57,9 @@ def rtmo(size: str, keypoints: int = 17) -> Variant:
     Raises:
         Refused: no such size.
     """
-    if size not in _SIZES:
-        raise Refused(f"no RTMO size {size!r}; there are {list(_SIZES)}")
-    width, depth, pose = _SIZES[size]
+    if size not in SIZES:
+        raise Refused(f"no RTMO size {size!r}; there are {list(SIZES)}")
+    width, depth, pose = SIZES[size]
     crowd, small = keypoints == 14, size in "ts"
     changes: dict[str, Any] = {
         "backbone": CSPDarknet(width=width, depth=depth),
@@ -46,13 +76,6 @@ def rtmo(size: str, keypoints: int = 17) -> Variant:
         changes |= {"phases.1.start": 350 / 700, "phases.2.start": 669 / 700}
     return Variant().vary(changes)
 
-
-CROWDPOSE_SCHEDULE = (
-    Warmup(end=5 / 700),
-    Cosine(start=5 / 700, end=349 / 700, period=350 / 700),
-    Scale(start=349 / 700),
-    Cosine(start=350 / 700, end=670 / 700, period=320 / 700),
-)
 
 # RTMO cut down for 96-pixel images: what the laptop protocols make of a base.
 NANO: Mapping[str, Any] = {
@@ -75,14 +98,17 @@ NANO: Mapping[str, Any] = {
 }
 
 
+NANO_SIDE = 96  # pixels
+
+
 def nano() -> Variant:
-    """RTMO cut down to train on a laptop at 96 pixels."""
+    """RTMO cut down to train on a laptop at `NANO_SIDE` pixels."""
     return Variant().vary(NANO)
 
 
 NETWORKS: Mapping[str, Callable[[], Variant]] = {
     "nano": nano,
-    **{f"rtmo-{size}": partial(rtmo, size) for size in _SIZES},
+    **{f"rtmo-{size}": partial(rtmo, size) for size in SIZES},
     **{f"rtmo-{size}-crowdpose": partial(rtmo, size, 14) for size in "sml"},
 }
 _STDC = {"stdcnano": STDC(size="nano"), "stdc1": STDC(size="1"), "stdc2": STDC(size="2")}
@@ -110,6 +136,20 @@ def network_named(name: str) -> Variant:
         f"no network {name!r}{why}; there are {', '.join(NETWORKS)}, and BACKBONE-rtmo with {', '.join(_STDC)} or a "
         "name of timm.list_models(), as in resnet50-rtmo"
     )
+
+
+def native_size(name: str) -> tuple[int, int]:
+    """The size of input (height, width) that a network is made for: that of its release, 640 without one.
+
+    Args:
+        name: as `network_named` knows it.
+    """
+    preset = name.replace("_", "-")
+    if preset == "nano":
+        return NANO_SIDE, NANO_SIDE
+    release = RELEASED.get(preset) or RELEASED.get(f"{preset}-coco")
+    side = release.side if release else 640
+    return side, side
 
 
 def _backbone(name: str) -> Backbone:

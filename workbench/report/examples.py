@@ -17,24 +17,21 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from workbench.components.similarity import box_iou
-from workbench.core.skeletons import skeleton
 from workbench.core.spec import from_dict
-from workbench.data.draw import draw_persons
+from workbench.data.draw import draw_detections, draw_sample
 from workbench.evaluation.records import MatchRecords
 from workbench.models.catalog import spec_types
 from workbench.models.decode import detect, keep
 from workbench.models.job import Job
 from workbench.models.network import Network, gather
 from workbench.report.record import Record
-from workbench.tensors import Axis, Batch, Detections
+from workbench.tensors import Array, Axis, Batch, Detections
 from workbench.training.source import Validation, validation
 
 SHOWN = 6  # images
-SURE = 0.3  # predictions below this score are not drawn
 POINTS = 2  # key points whose heatmaps are drawn
 OVERLAP = 0.5  # IoU of a box with a person that counts as found
 MARGIN = 0.3  # of the person's box, around it
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -50,11 +47,11 @@ class Example:
 class AxisProfile:
     """What one row says of a person: key points (K, 2), and bins (W,) with probabilities (K, W) where it has them."""
 
-    keypoints: Floats
-    x_bins: Floats | None = None
-    x_prob: Floats | None = None
-    y_bins: Floats | None = None
-    y_prob: Floats | None = None
+    keypoints: Array
+    x_bins: Array | None = None
+    x_prob: Array | None = None
+    y_bins: Array | None = None
+    y_prob: Array | None = None
 
     def of(self, points: Sequence[int]) -> AxisProfile:
         """Only these key points."""
@@ -75,7 +72,7 @@ class Person:
     image: NDArray[np.uint8]
     window: tuple[float, float, float, float]
     names: tuple[str, ...]
-    truth: Floats
+    truth: Array
     rows: Mapping[str, AxisProfile]
 
     def errors(self, label: str) -> list[float]:
@@ -168,11 +165,10 @@ def _example(
     pictures, quality = {}, {}
     for label, detections in found.items():
         one, match = detections[image], records[label]
-        sure = one.scores >= SURE
-        pictures[label] = draw_persons(sample.image, one.boxes[sure], one.keypoints[sure], one.keypoint_scores[sure])
+        pictures[label] = draw_detections(sample, one, print_scores=False)
         at = int(np.flatnonzero(match.image_ids == image)[0])
         quality[label] = float(match.oks_sum[at] / match.oks_count[at])
-    return Example(draw_persons(sample.image, sample.boxes, sample.keypoints, sample.visible), pictures, quality)
+    return Example(draw_sample(sample), pictures, quality)
 
 
 # -------------------------------------------------------------------------------------------------------- heatmaps
@@ -199,7 +195,7 @@ def person(chosen: Panel, count: int = SHOWN, points: int = POINTS, least: float
 
     spot = max(everyone, key=lambda s: float(np.ptp(errors(s).mean(1)) / t.areas[s].sqrt()))
     kept = np.argsort(-np.ptp(errors(spot), axis=0), kind="stable")[:points].tolist()
-    names = skeleton(t.keypoints.shape[2]).keypoints
+    names = chosen.judged.skeleton.keypoints
     image = batch.images[spot[0]].permute(1, 2, 0).numpy().round().astype(np.uint8)
     return Person(
         image=image,
@@ -224,12 +220,12 @@ def _profiles(folder: Path, batch: Batch, least: float) -> dict[tuple[int, int],
     """What a row says of each person (image, person) that it finds: of the best box of IoU `least` and more."""
     job, network = network_of(folder)
     dense = network(batch.images)
-    image, cell, _, _ = keep(dense, job.protocol.score_threshold, job.protocol.nms_threshold, 100_000)
-    cells = gather(dense, image, cell)
+    kept = keep(dense, job.protocol.score_threshold, job.protocol.nms_threshold)
+    cells = gather(dense, kept.image, kept.cell)
     said = network.coords(cells)
     profiles: dict[tuple[int, int], AxisProfile] = {}
     for i, g in batch.targets.present.nonzero().tolist():
-        overlap = box_iou(cells.boxes, batch.targets.boxes[i, g].expand_as(cells.boxes)) * (image == i)
+        overlap = box_iou(cells.boxes, batch.targets.boxes[i, g].expand_as(cells.boxes)) * (kept.image == i)
         if not len(overlap) or overlap.max() < least:
             continue
         p = int(overlap.argmax())
@@ -238,5 +234,5 @@ def _profiles(folder: Path, batch: Batch, least: float) -> dict[tuple[int, int],
     return profiles
 
 
-def _axis(axis: Axis | None, p: int) -> tuple[Floats | None, Floats | None]:
+def _axis(axis: Axis | None, p: int) -> tuple[Array | None, Array | None]:
     return (None, None) if axis is None else (axis.bins[p].numpy(), axis.prob[p].numpy())

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from workbench.evaluation.verdicts import percent
+from workbench.evaluation.metrics import METRICS, PERCENT, with_intervals
 from workbench.report.examples import AxisProfile, Example, Person
 from workbench.report.findings import latency_text
 from workbench.report.frames import Frame
@@ -30,6 +30,7 @@ MARKERS = "osD^vPX*"
 VERDICTS = {"holds": "#0072B2", "fails": "#D55E00", "open": "#6B6B6B", "": "#6B6B6B"}
 INK, FAINT = "#222222", "#BBBBBB"
 DPI = 110
+_AP = METRICS["AP"]
 WIDTH = 10.0  # inches of a whole-page figure
 _STYLE: Any = {
     "font.size": 10,
@@ -76,10 +77,8 @@ def _title(figure: Figure, text: str, width: float = WIDTH) -> None:
 
 def _unit(metric: str) -> tuple[float, str]:
     """By what a metric is multiplied to be shown, and its unit."""
-    if percent(metric):
-        return 100.0, "points"
-    units = {"latency_ms_p50": "ms", "latency_ms_p90": "ms", "gflops": "10⁹ multiply-adds", "NME": "root of area"}
-    return 1.0, units.get(metric, "")
+    shown = METRICS[metric].shown
+    return shown.factor, "points" if shown is PERCENT else shown.unit
 
 
 # ---------------------------------------------------------------------------------------------------------- forest
@@ -169,24 +168,23 @@ def _margin(axis: Axes, y: float, line: Mapping[str, Any], scale: float) -> None
 
 
 def quality_figure(runs: Frame, rows: Frame, labels: Sequence[str], title: str) -> Figure:
-    """AP, mean OKS and error beside each other: every run as a dot, the mean with its intervals above."""
+    """Metrics beside each other: every run as a dot, the mean with its intervals above."""
     figure = _figure(WIDTH, 1.8 + 0.38 * len(labels))
     look = styles(labels)
-    panels = (("AP", "AP, %"), ("mOKS", "mean OKS per person, %"), ("NME", "mean error, root of area (less is better)"))
-    axes = figure.subplots(1, 3, sharey=True)
-    for axis, (metric, text) in zip(axes, panels, strict=True):
-        scale = 100 if percent(metric) else 1
+    panels = [metric for metric in with_intervals() if metric.name in runs]
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axis, metric in zip(axes, panels, strict=True):
         for y, label in enumerate(labels):
-            values = runs.loc[runs["row"] == label, metric] * scale
+            values = metric.scaled(runs.loc[runs["row"] == label, metric.name])
             axis.plot(values, [y + 0.2] * len(values), "o", ms=3.5, color=look[label].colour, alpha=0.5, mew=0)
             axis.plot([values.mean()], [y], look[label].marker, ms=7, color=look[label].colour)
             for kind, line in _LINES.items():
-                if ends := _interval(rows, label, metric, kind):
-                    axis.plot([e * scale for e in ends], [y, y], color=look[label].colour, **line)
-        if percent(metric):
+                if ends := _interval(rows, label, metric.name, kind):
+                    axis.plot([metric.scaled(e) for e in ends], [y, y], color=look[label].colour, **line)
+        if metric.shown is PERCENT:
             left, right = axis.get_xlim()
             axis.set_xlim(max(left, 0), min(right, 100))
-        axis.set_xlabel(text)
+        axis.set_xlabel(metric.label)
         axis.grid(axis="x", alpha=0.25)
     axes[0].set_yticks(range(len(labels)), labels)
     axes[0].set_ylim(len(labels) - 0.4, -0.6)
@@ -222,22 +220,22 @@ def fronts_figure(frames: Mapping[str, Frame], labels: Sequence[str], title: str
     axes = figure.subplots(1, len(frames), sharey=True, squeeze=False)[0]
     for axis, (cost, frame) in zip(axes, frames.items(), strict=True):
         front = frame[frame["front"]].sort_values("cost")
-        axis.step(front["cost"], 100 * front["AP"], where="post", color="#888888", lw=1.2, ls="--", zorder=1)
+        axis.step(front["cost"], _AP.scaled(front["AP"]), where="post", color="#888888", lw=1.2, ls="--", zorder=1)
         for label, line in frame.iterrows():
             style = look[str(label)]
-            ends = [100 * line["images_low"], 100 * line["images_high"]]
+            ends = [_AP.scaled(line[end]) for end in ("images_low", "images_high")]
             axis.plot([line["cost"]] * 2, ends, color=style.colour, **_LINES["images_"])
             fill = style.colour if line["front"] else "white"
-            axis.plot([line["cost"]], [100 * line["AP"]], style.marker, ms=8, mfc=fill, mec=style.colour, mew=1.8)
+            axis.plot([line["cost"]], [_AP.scaled(line["AP"])], style.marker, ms=8, mfc=fill, mec=style.colour, mew=1.8)
         axis.set_xlabel(textwrap.fill(cost, 48))
         axis.margins(x=0.12, y=0.12)
         axis.grid(alpha=0.25)
     axes[0].set_ylim(axes[0].get_ylim())  # the widest intervals would leave nothing to see of the front
     for axis, frame in zip(axes, frames.values(), strict=True):
         for label, line in frame.iterrows():
-            ends = [100 * line["low"], 100 * line["high"]]
+            ends = [_AP.scaled(line[end]) for end in ("low", "high")]
             axis.plot([line["cost"]] * 2, ends, color=look[str(label)].colour, zorder=0, **_LINES[""])
-    axes[0].set_ylabel("AP, %")
+    axes[0].set_ylabel(_AP.label)
     there = [label for label in labels if any(label in frame.index for frame in frames.values())]
     handles = [
         *_row_handles(there, look),
@@ -272,8 +270,10 @@ def curves_figure(bands: Frame, labels: Sequence[str], title: str) -> Figure:
         for label in labels:
             mine = bands[(bands["row"] == label) & (bands["trunk"] == trunk)]
             style = look[label]
-            axis.fill_between(mine[x], 100 * mine["min"], 100 * mine["max"], color=style.colour, alpha=0.18, lw=0)
-            axis.plot(mine[x], 100 * mine["mean"], color=style.colour, marker=style.marker, ms=3.5, lw=1.6)
+            axis.fill_between(
+                mine[x], _AP.scaled(mine["min"]), _AP.scaled(mine["max"]), color=style.colour, alpha=0.18, lw=0
+            )
+            axis.plot(mine[x], _AP.scaled(mine["mean"]), color=style.colour, marker=style.marker, ms=3.5, lw=1.6)
         axis.set_xlabel("training images, thousands" if x == "images" else "epochs")
         axis.set_title(f"trunk {trunk}" if trunk else "", fontsize=10)
         axis.grid(alpha=0.25)
@@ -303,7 +303,7 @@ def slices_figure(
         for i, (label, line) in enumerate(frame.iterrows()):
             style = look[str(label)]
             x = [n + 0.06 * (i - (len(frame) - 1) / 2) for n in range(len(line))]  # side by side, not on each other
-            axis.plot(x, 100 * line, color=style.colour, marker=style.marker, lw=1, alpha=0.9, ms=6)
+            axis.plot(x, _AP.scaled(line), color=style.colour, marker=style.marker, lw=1, alpha=0.9, ms=6)
         axis.set_xticks(range(len(frame.columns)), [f"{s}\n{persons[by][s]:,} persons" for s in frame.columns])
         axis.set_xlabel(words[by])
         axis.margins(x=0.15)
@@ -355,7 +355,7 @@ def examples_figure(shown: Sequence[Example], labels: Sequence[str], title: str)
     for axes, example in zip(grid, shown, strict=True):
         _picture(axes[0], example.truth, "")
         for axis, label in zip(axes[1:], labels, strict=True):
-            _picture(axis, example.found[label], f"{100 * example.quality[label]:.0f} %")
+            _picture(axis, example.found[label], f"{METRICS['mOKS'].scaled(example.quality[label]):.0f} %")
     for axis, text in zip(grid[0], ["what is there", *labels], strict=True):
         axis.set_title(textwrap.fill(text, int(side * 9), break_long_words=False), fontsize=8.5)
     _title(figure, title)

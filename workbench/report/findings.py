@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from workbench.evaluation.verdicts import percent
+from workbench.evaluation.metrics import METRICS
 from workbench.report.frames import Frame
 from workbench.report.record import Record, base_row
-from workbench.report.tables import LOWER, STATES, WAYS, best, flat
+from workbench.report.tables import STATES, WAYS, best, flat
 
 
 def claims_finding(verdicts: Frame) -> str:
@@ -46,11 +46,11 @@ def quality_finding(record: Record) -> str:
     means = record.runs[~record.runs["row"].isin(again)].groupby("row")[["AP", "NME"]].mean()
     order = [str(label) for label in means["AP"].sort_values(ascending=False).index]
     top, (means_only, above) = order[0], _above(record, order)
-    text = f"{top}: highest AP{means_only}, {100 * means['AP'][top]:.1f} %{above}"
+    text = f"{top}: highest AP{means_only}, {METRICS['AP'].text(means['AP'][top])} %{above}"
     if means["NME"].isna().all():
         return f"{text}; no row has matched a person"
-    error = best(means["NME"], LOWER)
-    smallest = f"smallest error by the means, {means['NME'][error]:.3f}"
+    error = best(means["NME"], "NME")
+    smallest = f"smallest error by the means, {METRICS['NME'].text(means['NME'][error])}"
     return f"{text}; {'and ' if top == error else f'{error}: '}{smallest}"
 
 
@@ -112,13 +112,13 @@ def curves_finding(gains: Frame) -> str:
     text = f"{flat(gains)} of {len(gains)} curves are flat at the end"
     if flat(gains) == len(gains):
         return text
-    return f"{text}; {best(still)} still rises most, by {100 * still.max():.1f} AP in the last quarter"
+    return f"{text}; {still.idxmax()} still rises most, by {METRICS['AP'].text(still.max())} AP in the last quarter"
 
 
 def slices_finding(means: Frame, by: str) -> str:
     """What the last slice costs against the first, and the row that it costs least."""
     gaps = means.iloc[:, -1] - means.iloc[:, 0]
-    high, low = best(gaps), best(gaps, LOWER)
+    high, low = str(gaps.idxmax()), str(gaps.idxmin())
     what = {"size": "images whose median person is large", "crowding": "the most crowded images"}[by]
     against = {"size": "those where it is small", "crowding": "those without overlap"}[by]
     if high == low:
@@ -163,4 +163,4 @@ def values(runs: Frame, name: str) -> str:
 
 def signed(value: float, metric: str) -> str:
     """A difference as it is shown: in points where the metric is in percent."""
-    return f"{round(100 * value, 1) + 0.0:+.1f} {metric}" if percent(metric) else f"{value:+.3g} {metric}"
+    return f"{METRICS[metric].difference(value)} {metric}"

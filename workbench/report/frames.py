@@ -1,8 +1,5 @@
-"""The type of a table, and the metrics that have an interval in one."""
+"""The type of a table."""
 
 from typing import Any
 
-from workbench.evaluation.bootstrap import Metric
-
 Frame = Any  # a pandas.DataFrame; pandas types each of its columns as nearly anything
-INTERVAL_OF: tuple[Metric, ...] = ("AP", "mOKS", "NME")

@@ -14,7 +14,7 @@ from shlex import quote
 from typing import Any
 
 from workbench.core.errors import Refused
-from workbench.evaluation.verdicts import percent
+from workbench.evaluation.metrics import METRICS, PERCENT, Metric, Place, metrics_at
 from workbench.report import examples as networks
 from workbench.report import figures, findings, tables
 from workbench.report.findings import values
@@ -150,36 +150,32 @@ def markdown(frame: Frame) -> str:
         if name in ("low", "high"):
             continue
         if name == "AP":
-            shown["AP, measured"] = [_number(100 * v, 1) for v in frame[name]]
+            shown["AP, measured"] = [METRICS["AP"].text(v) for v in frame[name]]
             if frame["low"].notna().any():
                 # Student's interval over three trunks knows no bounds, AP does
                 ends = zip(frame["low"].clip(0, 1), frame["high"].clip(0, 1), strict=True)
-                shown["95 % interval"] = [f"{_number(100 * a, 1)} to {_number(100 * b, 1)}" for a, b in ends]
+                shown["95 % interval"] = [" to ".join(map(METRICS["AP"].text, pair)) for pair in ends]
         else:
             shown[_heading(name)] = [_cell(name, v) for v in frame[name]]
     return table_text(list(shown), list(zip(*shown.values(), strict=True)))
 
 
 def _heading(name: str) -> str:
-    return {"published": "AP, published", "params": "parameters", "latency": "latency, ms", "gflops": "GFLOPs"}.get(
-        name, name
-    )
+    if name == "published":
+        return "AP, published"
+    return METRICS[name].column if name in METRICS else name
 
 
 def _cell(name: str, value: Any) -> str:
     if isinstance(value, str):
         return value
-    if name == "params":
-        return _number(value / 1e6, 2, " M")
     if name in ("runs", "seeds"):
         return f"{value:.0f}"
-    if name == "latency":
-        return _number(value, 1)
-    return _number(100 * value, 1) if percent(name) else _number(value, 3)
+    return METRICS[name.partition(" on ")[0]].text(value)  # "AP on joint": of one trunk
 
 
-def _number(value: float, digits: int, unit: str = "") -> str:
-    return "" if math.isnan(value) else f"{value:.{digits}f}{unit}"
+def _number(value: float, digits: int) -> str:
+    return "" if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def table_text(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -189,8 +185,10 @@ def table_text(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def _legend(record: Record, frame: Frame) -> str:
-    said = "AP, AP50, AP75 and AR are COCO's, in percent. mOKS, in percent, is the mean OKS of each person's best "
-    said += "detection, NME the mean distance of matched key points in units of the root of the person's area. "
+    measured = [metric for metric in metrics_at(Place.REPORT) if metric.name in frame and metric.measure]
+    coco = [metric.name for metric in measured if not metric.meaning]
+    said = f"{findings.listed(coco)} are COCO's, in percent. "
+    said += "".join(_meaning(metric) for metric in measured if metric.meaning)
     said += "GFLOPs are 10⁹ multiply-adds of one image with ten persons."
     if "latency" in frame:
         said += (
@@ -204,6 +202,11 @@ def _legend(record: Record, frame: Frame) -> str:
     return said
 
 
+def _meaning(metric: Metric) -> str:
+    unit = ", in percent," if metric.shown is PERCENT else ""
+    return f"{metric.name}{unit} is {metric.meaning}. "
+
+
 def costs(record: Record) -> Text:
     """What the rows cost, timed side by side."""
     frame = tables.cost_frame(record)
@@ -213,9 +216,7 @@ def costs(record: Record) -> Text:
     lines = [
         [
             str(label),
-            f"{c['params'] / 1e6:.2f} M",
-            f"{c['gflops']:.3f}",
-            f"{c['latency_ms_p50']:.1f}",
+            *(METRICS[name].text(c[name]) for name in ("params", "gflops", "latency_ms_p50")),
             f"{c['latency_ms_p10']:.1f} to {c['latency_ms_p90']:.1f}",
             f"{c['latency_ratio']:.3f} ({_number(c['ratio_low'], 3)} to {_number(c['ratio_high'], 3)})",
         ]
@@ -223,9 +224,7 @@ def costs(record: Record) -> Text:
     ]
     heads = [
         "row",
-        "parameters",
-        "GFLOPs",
-        "latency, ms",
+        *(METRICS[name].column for name in ("params", "gflops", "latency")),
         "10th to 90th percentile",
         "times the first row, 95 % interval",
     ]
@@ -256,7 +255,7 @@ def forest(record: Record) -> Piece:
 
 
 def quality(record: Record) -> Piece:
-    """AP, mean OKS and error beside each other."""
+    """The metrics that have intervals beside each other."""
     if not {"AP", "mOKS", "NME"} <= set(record.runs):
         return left_out("Errors", "the record holds neither mean OKS nor mean error")
     title = findings.quality_finding(record)
@@ -284,7 +283,7 @@ def front_table(record: Record, cost: str) -> Text:
     if same := tables.alike(record):
         return left_out("The front", same)
     lines = [
-        [str(c["row"]), _number(c["cost"], 3), _number(100 * c["AP"], 1), "yes" if c["front"] else "", c["beaten by"]]
+        [str(c["row"]), _number(c["cost"], 3), METRICS["AP"].text(c["AP"]), "yes" if c["front"] else "", c["beaten by"]]
         for c in tables.dominated_frame(frame).to_dict("records")
     ]
     heads = ["row", findings.cost_text(record, cost), "AP, %", "on the front", "no dearer and no worse"]
@@ -305,12 +304,12 @@ def flatness(record: Record) -> Text:
     lines = []
     if len(gains):
         lines.append(
-            f"Flat at the end (less than {100 * FLAT:.1f} AP over the last quarter): {tables.flat(gains)} of "
+            f"Flat at the end (less than {METRICS['AP'].text(FLAT)} AP over the last quarter): {tables.flat(gains)} of "
             f"{len(gains)} curves. Gain over the last quarter, AP, mean over runs and largest:"
         )
         by_row = gains.groupby("row")["gain"]
         each = [(r, by_row.mean()[r], by_row.max()[r]) for r in tables.labels(record) if r in by_row.groups]
-        rows = [[label, f"{100 * mean:+.1f}", f"{100 * most:+.1f}"] for label, mean, most in each]
+        rows = [[label, *map(METRICS["AP"].difference, gained)] for label, *gained in each]
         lines += ["", table_text(["row", "mean", "largest"], rows), ""]
     else:
         lines.append("The curves have too few points to say whether they are flat.")
@@ -352,8 +351,8 @@ def examples(record: Record) -> Piece:
         shown = networks.find_examples(chosen)
         spread = [max(e.quality.values()) - min(e.quality.values()) for e in shown]
         title = (
-            f"Where rows disagree most: mean OKS of an image differs by {100 * min(spread):.0f} to "
-            f"{100 * max(spread):.0f} points ({_run(chosen)})"
+            f"Where rows disagree most: mean OKS of an image differs by {METRICS['mOKS'].scaled(min(spread)):.0f} to "
+            f"{METRICS['mOKS'].scaled(max(spread)):.0f} points ({_run(chosen)})"
         )
         return _picture(figures.examples_figure(shown, list(chosen.folders), title), title)
 

@@ -26,11 +26,12 @@ from workbench import study as studies
 from workbench.core.errors import Refused
 from workbench.evaluation.bootstrap import Resampled, blocked_bootstrap, paired_bootstrap
 from workbench.evaluation.intervals import Interval
+from workbench.evaluation.metrics import with_intervals
 from workbench.experiments import protocols, sequential
 from workbench.experiments.claims import ClaimResult, Results, judge_study
 from workbench.experiments.claims import resampled_run as resampled
 from workbench.experiments.plan import StudyRun
-from workbench.report.frames import INTERVAL_OF, Frame
+from workbench.report.frames import Frame
 from workbench.report.slices import slices_frame
 from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol
 from workbench.training.record import Result
@@ -247,7 +248,7 @@ def rows_frame(study: Study, results: Results) -> Frame:
     for row in study.rows:
         mine = [(one, result) for one, result in results if one.row == row.label]
         seeds = len({one.seed for one, _ in mine})
-        for metric in INTERVAL_OF if mine else ():
+        for metric in (m.name for m in with_intervals() if mine):
             about = {"row": row.label, "metric": metric, "runs": len(mine), "seeds": seeds}
             trunks = [one.trunk for one, _ in mine]
             lines.append(about | _ends(_of_row([resampled(r, metric) for _, r in mine], trunks)))
@@ -265,7 +266,7 @@ def claims_frame(claims: Sequence[Better], judged: Sequence[ClaimResult]) -> Fra
         [
             {"claim": claim.id, "text": claim.text, "row": claim.row, "than": claim.than}
             | {"metric": claim.metric, "margin": claim.margin}
-            | {"verdict": str(j.decision.state), "reason": j.decision.reason}
+            | {"verdict": str(j.verdict), "reason": j.reason}
             | ({} if j.interval is None else {"mean": j.interval.mean, "low": j.interval.low, "high": j.interval.high})
             for claim, j in zip(claims, judged, strict=True)
         ]
@@ -291,7 +292,7 @@ def pairs_frame(claims: Sequence[Better], judged: Sequence[ClaimResult], named: 
     lines: list[dict[str, Any]] = []
     for claim, judgement in zip(claims, judged, strict=True):
         about = {"claim": claim.id if named else "", "row": claim.row, "than": claim.than, "metric": claim.metric}
-        about |= {"margin": claim.margin, "verdict": str(judgement.decision.state) if named else ""}
+        about |= {"margin": claim.margin, "verdict": str(judgement.verdict) if named else ""}
         scopes = {"": judgement.interval, **(judgement.per_trunk or {})}
         lines += [{**about, "trunk": trunk, **_ends(i)} for trunk, i in scopes.items() if i is not None]
     return pd.DataFrame(lines)

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.core.crowding import crowd_index
 from workbench.core.errors import Refused
-from workbench.data.synthetic.scene import crowd_index
 from workbench.evaluation.bootstrap import resampled_metric
 from workbench.evaluation.coco_ap import CROWD_AREA
+from workbench.evaluation.metrics import with_intervals
 from workbench.evaluation.records import MatchRecords
 from workbench.experiments.claims import Results
-from workbench.report.frames import INTERVAL_OF, Frame
+from workbench.report.frames import Frame
 from workbench.training.source import validation
 
 CROWDING = (0.0, 0.2, 0.8)  # upper ends of all bins but the last: none at all, then about as CrowdPose cuts
@@ -40,7 +41,7 @@ def slices_frame(results: Results, home: Path, data: Path | None = None) -> Fram
     for one, result in results:
         records = MatchRecords.load(result.folder / "records.npz")
         weights = np.stack([np.isin(records.image_ids, list(ids)).astype(np.int64) for _, ids in slices])
-        values = {metric: resampled_metric(records, weights, metric) for metric in INTERVAL_OF}
+        values = {metric.name: resampled_metric(records, weights, metric.name) for metric in with_intervals()}
         about = {"row": one.row, "seed": one.job.seed, "trunk": one.trunk}
         lines += [
             {**about, **what, "persons": int(w @ records.oks_count), **{m: v[i] for m, v in values.items()}}

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.core.errors import Refused
+from workbench.evaluation.metrics import METRICS, Place, metrics_at
 from workbench.report.frames import Frame
 from workbench.report.record import DATA, Record, read_csv
 from workbench.study import Cheaper, TimingStudy
@@ -21,9 +22,7 @@ from workbench.training.record import FLAT, last_gain
 
 VERDICT = ["claim", "text", "verdict", "reason"]
 COSTS = ("latency", "gflops")
-AVERAGED = ("AP50", "AP75", "AR", "AP_M", "AP_L", "mOKS", "NME", "params", "gflops")
 STATES = ("holds", "fails", "open")
-HIGHER, LOWER = "higher", "lower"
 
 
 def labels(record: Record) -> list[str]:
@@ -59,7 +58,7 @@ def table_frame(record: Record) -> Frame:
     for end in ("low", "high"):
         table[end] = interval.get(end, math.nan)
     table["runs"], table["seeds"] = grouped.size(), grouped["seed"].nunique()
-    for name in AVERAGED:
+    for name in (metric.name for metric in metrics_at(Place.REPORT) if metric.name != "AP"):
         # the evaluation gives -1 where no person is of that size
         if name in runs and (runs[name] >= 0).any():
             table[name] = grouped[name].mean()
@@ -156,9 +155,9 @@ def forest_frame(record: Record) -> Frame:
 # --------------------------------------------------------------------------------------------------------- quality
 
 
-def best(values: Any, direction: str = HIGHER) -> str:
-    """The row with the best mean."""
-    return str(values.idxmax() if direction == HIGHER else values.idxmin())
+def best(means: Any, metric: str) -> str:
+    """The row with the best mean of a metric."""
+    return str(means.idxmax() if METRICS[metric].better == "higher" else means.idxmin())
 
 
 # ----------------------------------------------------------------------------------------------------------- front

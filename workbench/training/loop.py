@@ -16,9 +16,10 @@ from workbench.core.files import write_whole
 from workbench.models.criterion import losses
 from workbench.models.job import Job, phase_at
 from workbench.models.network import Network
+from workbench.models.schedule import learning_rate
 from workbench.tensors import Batch, Dense
 from workbench.training.machine import CPU, Machine
-from workbench.training.optim import MovingAverage, learning_rate, parameter_groups
+from workbench.training.optim import MovingAverage, parameter_groups
 
 
 class TrainingState:

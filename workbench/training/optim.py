@@ -1,49 +1,30 @@
-"""How weights move: parameter groups, the learning rate as a function of the step, and the moving average."""
+"""How weights move: parameter groups and the moving average. The learning rate over time is in `models.schedule`."""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from workbench.core.spec import Spec
-from workbench.models.job import Cosine, Recipe, Scale, Warmup
+from workbench.models.job import Recipe
+from workbench.models.network import Network
 
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
 
 
-def learning_rate(schedule: Sequence[Spec], base: float, step: int, total: int) -> float:
-    """The rate at `step` of `total`, as the segments hand it on from one to the next. Source: published schedule."""
-    value = base
-    for segment in schedule:
-        if isinstance(segment, Warmup):
-            steps = round(segment.end * total)
-            if step < steps:
-                return base * ((step + 1) / steps) ** 2
-        elif isinstance(segment, Cosine):
-            start, end, period = (round(f * total) for f in (segment.start, segment.end, segment.period))
-            if step >= start:
-                angle = math.pi * (min(step, end - 1) - start) / period
-                value = segment.floor + (value - segment.floor) * (1 + math.cos(angle)) / 2
-        elif isinstance(segment, Scale) and step >= round(segment.start * total):
-            value *= segment.factor
-    return value
-
-
-def parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, object]]:
+def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, object]]:
     """Groups for AdamW with `base`, the rate that the schedule starts from.
 
-    Published: the neck's transformer encoder learns slower; parameters of normalisations and those literally named
-    `bias` do not decay, all others do (also `in_proj_bias`). Frozen parameters are left out.
+    Published: what the neck calls slow, its transformer encoder, learns slower; parameters of normalisations and those
+    literally named `bias` do not decay, all others do (also `in_proj_bias`). Frozen parameters are left out.
     """
     norms = {id(p) for m in network.modules() if isinstance(m, _NORMS) for p in m.parameters(recurse=False)}
     groups: dict[tuple[float, float], list[Tensor]] = {}
     for name, p in network.named_parameters():
         if p.requires_grad:
-            base = recipe.lr * (recipe.encoder_lr_scale if name.startswith("neck.encoder") else 1)
+            base = recipe.lr * (recipe.encoder_lr_scale if name.startswith(network.slow) else 1)
             plain = id(p) in norms or name.rpartition(".")[2] == "bias"
             groups.setdefault((base, 0.0 if plain else recipe.weight_decay), []).append(p)
     return [{"params": ps, "lr": base, "base": base, "weight_decay": wd} for (base, wd), ps in groups.items()]

@@ -15,15 +15,18 @@ from typing import Any
 
 import numpy as np
 
+from workbench.core.augmentation import augmentation
 from workbench.core.distributed import rank, world
 from workbench.core.errors import Refused
-from workbench.data.datasets.folder import dataset_fingerprint, open_dataset
+from workbench.core.skeletons import Skeleton
+from workbench.data.datasets.annotations import EvaluationRules
+from workbench.data.datasets.folder import dataset_fingerprint, format_of, open_dataset
 from workbench.data.datasets.images import Unreadable
-from workbench.data.loader import SIDE, Loader, Transform, as_float, generator, random_resize
-from workbench.data.resident import Finish, placed
+from workbench.data.loader import RESIZE, Loader, Transform, as_float, generator, random_resize
+from workbench.data.resident import ToDevice, placed
 from workbench.data.synthetic.dataset import SyntheticScenes, cache_name, cached
 from workbench.data.transforms import pipelines
-from workbench.data.transforms.geometry import placement, unletterbox
+from workbench.data.transforms.geometry import Letterbox
 from workbench.models.job import Job, Protocol, phase_at
 from workbench.models.network import Network
 from workbench.models.trunk import Features, features, on_trunk, trunk_identity
@@ -40,7 +43,8 @@ class Source:
     Fields:
         train: `train(epoch)` gives `steps` batches, the same ones each time it is asked.
         validate: the validation images in order; truth: their COCO dict; pictures: the first of them.
-        restore: detections in pixels of the network input to pixels of the original image.
+        skeleton, evaluation: the data set's key points and the rules of its evaluation.
+        restore: maps detections back to pixels of the original image.
         network: the network on its frozen trunk, where there is one.
         unreadable: image files that could not be read so far, with the reason.
     """
@@ -49,6 +53,8 @@ class Source:
     steps: int
     validate: Callable[[], Iterator[Batch]]
     truth: dict[str, Any]
+    skeleton: Skeleton
+    evaluation: EvaluationRules
     pictures: Sequence[Sample]
     restore: Callable[[Detections], Detections] = lambda found: found
     network: Network | None = None
@@ -68,9 +74,10 @@ def open_source(
         Refused: the data set is missing, broken or not the one that the job was declared with.
     """
     judged = validation(job, workers, home, data)
-    if data is None or job.protocol.data.startswith("figures-"):
-        return _figures(job, workers, home, judged, device, resident)
-    return _folder(job, workers, data, judged, device, resident)
+    if job.protocol.scenes:
+        return _on_scenes(job, workers, home, judged, device, resident)
+    assert data is not None  # else the validation images were refused
+    return _on_folder(job, workers, data, judged, device, resident)
 
 
 @dataclass(frozen=True)
@@ -79,12 +86,15 @@ class Validation:
 
     Fields:
         samples: the images in their own pixels, in order; truth: their COCO dict.
+        skeleton, evaluation: as of `Source`.
         fit: makes a network input of one; restore: as of `Source`.
     """
 
     protocol: Protocol
     samples: Sequence[Sample]
     truth: dict[str, Any]
+    skeleton: Skeleton
+    evaluation: EvaluationRules
     fit: Transform | None = None
     restore: Callable[[Detections], Detections] = lambda found: found
 
@@ -100,44 +110,47 @@ def validation(job: Job, workers: int, home: Path, data: Path | None = None) -> 
     Raises:
         Refused: as `open_source`.
     """
-    if job.protocol.data.startswith("figures-"):
-        judged: Any = cached(_scenes(job.protocol)[1], home / "data", workers)
-        return Validation(job.protocol, judged, judged.coco())
-    if data is None:
-        raise Refused(f"the job wants data set {job.protocol.data}, but no folder was given; add --data FOLDER")
     protocol = job.protocol
-    if dataset_fingerprint(data) != protocol.data:
-        raise Refused(f"{data} holds {dataset_fingerprint(data)}, but the job was declared with {protocol.data}")
+    if protocol.scenes:
+        judged: Any = cached(_scenes(protocol)[1], home / "data", workers)
+        _check_keypoints(job, judged.skeleton, "the embedded data set")
+        return Validation(protocol, judged, judged.coco(), judged.skeleton, judged.evaluation)
+    if data is None:
+        raise Refused(f"the job wants data set {protocol.data}, but no folder was given; add --data FOLDER")
+    if (found := dataset_fingerprint(data)) != protocol.data:
+        raise Refused(f"{data} holds {found}, but the job was declared with {protocol.data}")
+    _check_keypoints(job, format_of(data).skeleton, str(data))
     val = open_dataset(data, "val")
     truth = _first(val.coco(), protocol.eval_images)
     shown = {image["id"] for image in truth["images"]}
-    rows = [i for i, image in enumerate(val.image_ids) if image in shown]
-    fit, restore = pipelines.Letterbox(size=protocol.size), _Restore(truth, protocol.size)
-    return Validation(protocol, _Chosen(val, rows), truth, fit, restore)
+    chosen = _Chosen(val, [i for i, image in enumerate(val.image_ids) if image in shown])
+    fit, restore = pipelines.EvaluationPipeline(size=protocol.size), _Restore(truth, protocol.size)
+    return Validation(protocol, chosen, truth, val.skeleton, val.evaluation, fit, restore)
 
 
-def _transforms(protocol: Protocol) -> tuple[Transform | None, Transform | None]:
-    """The augmentation of the main phases and of the final one."""
-    size = protocol.size
-    if protocol.augment == "none" and protocol.data.startswith("figures-"):
-        return None, None  # every scene has the size of the input and labelled persons only
-    if protocol.augment == "none":
-        plain = pipelines.Augment(
-            size=size, mosaic=None, warp=None, fit=pipelines.unmoved(), mixup=None, hsv=None, flip=0.0
+def _check_keypoints(job: Job, skeleton: Skeleton, where: str) -> None:
+    """Refuses a job whose network finds other key points than the data set has: by name, whatever their number."""
+    mine = job.variant.skeleton
+    if mine.name != skeleton.name:
+        raise Refused(
+            f"{where} has {len(skeleton)} key points ({skeleton.name}), the variant {len(mine)} ({mine.name}): add "
+            f"--set variant.num_keypoints={len(skeleton)} --set variant.keypoint_set={skeleton.name}"
         )
-        return plain, plain
-    if protocol.augment == "light":
-        return pipelines.light(size), pipelines.light(size)
-    if protocol.augment == "crowdpose":
-        return pipelines.crowdpose_main(size), pipelines.crowdpose_final(size)
-    main = pipelines.coco_main(size, mixup=protocol.augment != "rtmo-t")
-    return main, pipelines.coco_final(size, moves=protocol.augment == "rtmo-ml")
+
+
+def _pipelines(protocol: Protocol) -> tuple[Transform | None, Transform | None]:
+    """The augmentation of the main phases and of the final one."""
+    if protocol.augment == "none" and protocol.scenes:
+        return None, None  # every scene has the size of the input and labelled persons only
+    chosen = augmentation(protocol.augment)
+    main = pipelines.Pipeline(size=protocol.size, steps=chosen.main)
+    return main, pipelines.Pipeline(size=protocol.size, steps=chosen.final, ignore=chosen.ignore)
 
 
 class _Training:
     """The training batches of an epoch, under the augmentation of the phase that the epoch lies in."""
 
-    def __init__(self, job: Job, samples: Sequence[Sample], finish: Finish, workers: int) -> None:
+    def __init__(self, job: Job, samples: Sequence[Sample], finish: ToDevice, workers: int) -> None:
         self.job, protocol = job, job.protocol
         self.unreadable: dict[str, str] = {}
         self._loaders = [
@@ -152,7 +165,7 @@ class _Training:
                 world=world(),
                 finish=finish,
             )
-            for transform in _transforms(protocol)
+            for transform in _pipelines(protocol)
         ]
 
     def __len__(self) -> int:
@@ -178,14 +191,12 @@ def _judging(
 
 def _scenes(protocol: Protocol) -> tuple[SyntheticScenes, SyntheticScenes]:
     """The embedded scenes to train on and to be judged on."""
-    level, size = protocol.data.removeprefix("figures-"), protocol.size[0]
-    if protocol.size[0] != protocol.size[1]:
-        raise Refused(f"size {protocol.size}: the embedded scenes are square")
+    level, size = protocol.scenes, protocol.size[0]
     train = SyntheticScenes(level, size, count=protocol.images, start=protocol.first_image)
     return train, SyntheticScenes(level, size, count=protocol.eval_images, start=VALIDATION)
 
 
-def _figures(job: Job, workers: int, home: Path, judged: Validation, device: str, resident: float) -> Source:
+def _on_scenes(job: Job, workers: int, home: Path, judged: Validation, device: str, resident: float) -> Source:
     protocol = job.protocol
     train, val = _scenes(protocol)
     scenes: Any = cached(train, home / "data", workers)
@@ -193,7 +204,16 @@ def _figures(job: Job, workers: int, home: Path, judged: Validation, device: str
     if not protocol.trunk:
         loader = _Training(job, *placed(scenes, device, resident, workers), workers)
         judge = judged.loader(workers, device=device)
-        return Source(loader, len(loader), lambda: judge(0), truth, pictures, unreadable=loader.unreadable)
+        return Source(
+            loader,
+            len(loader),
+            lambda: judge(0),
+            truth,
+            judged.skeleton,
+            judged.evaluation,
+            pictures,
+            unreadable=loader.unreadable,
+        )
     network = on_trunk(job)
     kept = [_kept(network, job, f, s, home) for f, s in ((train, scenes), (val, judged.samples))]
     loader, judge = (
@@ -205,6 +225,8 @@ def _figures(job: Job, workers: int, home: Path, judged: Validation, device: str
         len(loader),
         lambda: _with_features(judge(0), kept[1]),
         truth,
+        judged.skeleton,
+        judged.evaluation,
         pictures,
         network=network,
     )
@@ -235,13 +257,8 @@ def _with_features(batches: Iterable[Batch], kept: Features) -> Iterator[Batch]:
         yield replace(batch, images=kept(batch.image_ids))
 
 
-def _folder(job: Job, workers: int, folder: Path, judged: Validation, device: str, resident: float) -> Source:
+def _on_folder(job: Job, workers: int, folder: Path, judged: Validation, device: str, resident: float) -> Source:
     train = open_dataset(folder, "train")
-    if len(train.skeleton) != job.variant.num_keypoints:
-        raise Refused(
-            f"{folder} has {len(train.skeleton)} key points, the variant {job.variant.num_keypoints}: "
-            f"add --set variant.num_keypoints={len(train.skeleton)}"
-        )
     loader = _Training(job, *placed(train, device, resident, workers), workers)
     judge = judged.loader(workers, device=device)
     return Source(
@@ -249,6 +266,8 @@ def _folder(job: Job, workers: int, folder: Path, judged: Validation, device: st
         len(loader),
         lambda: _counted(judge, loader.unreadable),
         judged.truth,
+        judged.skeleton,
+        judged.evaluation,
         list(itertools.islice(_readable(judged.samples), PICTURES)),
         restore=judged.restore,
         unreadable=loader.unreadable,
@@ -287,16 +306,11 @@ class _Chosen(Sequence[Sample]):
 
 class _Restore:
     def __init__(self, truth: dict[str, Any], size: tuple[int, int]) -> None:
-        self.sides = {image["id"]: (image["width"], image["height"]) for image in truth["images"]}
+        self.sides = {image["id"]: (image["height"], image["width"]) for image in truth["images"]}
         self.size = size
 
     def __call__(self, found: Detections) -> Detections:
-        place = placement(*self.sides[found.image_id], self.size)
-        return replace(
-            found,
-            boxes=unletterbox(found.boxes.reshape(-1, 2, 2), self.size, *place).reshape(-1, 4),
-            keypoints=unletterbox(found.keypoints, self.size, *place),
-        )
+        return Letterbox.of(self.sides[found.image_id], self.size).detections_back(found)
 
 
 def _resized(batches: Iterable[Batch], seed: int, epoch: int, protocol: Protocol) -> Iterator[Batch]:
@@ -306,4 +320,4 @@ def _resized(batches: Iterable[Batch], seed: int, epoch: int, protocol: Protocol
         if first or not protocol.sides[0]:
             yield batch
         else:
-            yield random_resize(batch, *protocol.sides, generator(seed, epoch, SIDE, step))
+            yield random_resize(batch, *protocol.sides, generator(seed, epoch, RESIZE, step))

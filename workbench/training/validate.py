@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from workbench.core.skeletons import CROWDPOSE, skeleton
 from workbench.evaluation.coco_ap import Evaluation, Evaluator
 from workbench.models.decode import detect
 from workbench.models.job import Job
@@ -16,8 +15,7 @@ def evaluate_network(
     job: Job, network: Network, source: Source, machine: Machine
 ) -> tuple[Evaluation, list[Detections]]:
     """The network's evaluation on the validation images, and what it found there."""
-    points = skeleton(job.variant.num_keypoints)
-    evaluator = Evaluator(source.truth, points.sigmas, crowdpose=points is CROWDPOSE)
+    evaluator = Evaluator(source.truth, source.skeleton.sigmas, crowdpose=source.evaluation == "crowdpose")
     found: list[Detections] = []
     for batch in source.validate():
         with machine.autocast():

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from workbench.components.assigners.simota import SimOTA, dynamic_k_match, matching_costs
 from workbench.core.errors import Refused
-from workbench.core.skeletons import skeleton
+from workbench.core.skeletons import released_skeleton
 from workbench.models.ignore_mask import ignore_weight
 from workbench.tensors import Dense, Targets
 
@@ -55,7 +55,7 @@ def golden_inputs(g: dict[str, Tensor]) -> tuple[Dense, Targets, Tensor]:
         keypoint_weights=torch.ones(1, persons, keypoints),
         present=torch.ones(1, persons, dtype=torch.bool),
     )
-    return dense, targets, torch.tensor(skeleton(keypoints).sigmas)
+    return dense, targets, torch.tensor(released_skeleton(keypoints).sigmas)
 
 
 GOLDEN: dict[str, dict[str, Any]] = {

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from workbench.components import blocks
-from workbench.components.backbones.csp_darknet import SIZES, CSPDarknet
+from workbench.components.backbones.csp_darknet import CSP_SIZES, CSPDarknet
 from workbench.components.backbones.stdc import STDC
 from workbench.components.backbones.timm_backbone import TimmBackbone
 from workbench.core.errors import Refused
@@ -32,7 +32,7 @@ SMALL: tuple[Backbone, ...] = (
     TimmBackbone(name="convnext_atto"),
 )
 LARGE: tuple[Backbone, ...] = (
-    *(CSPDarknet(width=w, depth=d) for w, d in SIZES.values()),
+    *(CSPDarknet(width=w, depth=d) for w, d in CSP_SIZES.values()),
     STDC(size="1"),
     STDC(size="2"),
     *(TimmBackbone(name=f"resnet{n}") for n in (34, 50, 101)),
@@ -98,9 +98,9 @@ def test_phases_are_slices_in_the_published_order() -> None:
                 assert torch.equal(got[:, 3 * phase : 3 * phase + 3, y, x0], x[:, :, 2 * y + row, 2 * x0 + column])
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", CSP_SIZES)
 def test_csp_darknet_counts(size: Literal["t", "s", "m", "l"]) -> None:
-    width, depth = SIZES[size]
+    width, depth = CSP_SIZES[size]
     with torch.device("meta"):
         module = CSPDarknet(width=width, depth=depth).build()
         registered: Any = timm.create_model(f"csp_darknet_{size}", features_only=True)

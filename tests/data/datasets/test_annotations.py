@@ -61,10 +61,11 @@ def test_samples(tmp_path: Path) -> None:
     sample = data[0]
     assert sample.image.shape == (48, 64, 3) and sample.image_id == 7 and len(sample) == 3
     # the box is clipped to the last pixel, not to the edge
-    assert np.allclose(sample.boxes, [[40.5, 20, 63, 47], [10, 5, 40, 45], [60, 0, 63, 47]])
-    assert np.allclose(sample.areas, [300, 0.53 * 30 * 40, 300]), "without an area: 0.53 of the box"
-    assert sample.keypoints[0, 3].tolist() == [23, 13] and sample.visible[0, :4].tolist() == [0, 1, 2, 0]
-    assert sample.labels.tolist() == [0, 0, 0] and (sample.keypoint_weights == 1).all()
+    assert np.allclose(sample.persons.boxes, [[40.5, 20, 63, 47], [10, 5, 40, 45], [60, 0, 63, 47]])
+    assert np.allclose(sample.persons.areas, [300, 0.53 * 30 * 40, 300]), "without an area: 0.53 of the box"
+    assert sample.persons.keypoints[0, 3].tolist() == [23, 13]
+    assert sample.persons.visible[0, :4].tolist() == [0, 1, 2, 0]
+    assert sample.persons.labels.tolist() == [0, 0, 0] and (sample.persons.keypoint_weights == 1).all()
     assert sample.ignore is not None and sample.ignore[:, 60:].all() and not sample.ignore[:, :60].any()
     assert data[1].ignore is None
     assert data.coco() == content()
@@ -84,8 +85,8 @@ def test_who_cannot_be_learnt_from_is_ignored(change: Content, tmp_path: Path) -
 
 def test_evaluation_takes_images_of_nobody(tmp_path: Path) -> None:
     data = open_dataset(folder(tmp_path, content(), "val2017"), "val")
-    assert [s.image_id for s in data] == [7, 8, 9] and data[1].keypoints.shape == (0, 17, 2)
-    assert data[1].visible.shape == (0, 17) and data[1].boxes.shape == (0, 4)
+    assert [s.image_id for s in data] == [7, 8, 9] and data[1].persons.keypoints.shape == (0, 17, 2)
+    assert data[1].persons.visible.shape == (0, 17) and data[1].persons.boxes.shape == (0, 4)
 
 
 def put(*path: object, value: object) -> Callable[[Content], None]:
@@ -165,9 +166,9 @@ def test_all_faults_in_one_message(tmp_path: Path) -> None:
 
 
 def test_faults_of_the_folder(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"no data folder .*nowhere"):
+    with pytest.raises(Refused, match=r"no data folder .*nowhere; give the folder of COCO or CrowdPose"):
         open_dataset(tmp_path / "nowhere", "train")
-    with pytest.raises(Refused, match=r"neither COCO .annotations/.* nor CrowdPose .json/"):
+    with pytest.raises(Refused, match=r"no data set of a known format: COCO .annotations/.*; CrowdPose .json/"):
         open_dataset(tmp_path, "train")
     root = folder(tmp_path, '{"images": [')
     with pytest.raises(Refused, match=r"malformed JSON in person_keypoints_train2017.json: .*line 1"):
@@ -202,7 +203,7 @@ def test_crowdpose(inside: str, tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / "images" / f"{i}.jpg"), np.zeros((48, 64, 3), np.uint8))
     train, val = open_dataset(tmp_path, "train"), open_dataset(tmp_path, "val")
     assert isinstance(train, CrowdPose) and len(train) == 2 and len(val) == 3
-    assert train[0].keypoints.shape == (3, 14, 2) and train[1].crowd_index == pytest.approx(0.9)
+    assert train[0].persons.keypoints.shape == (3, 14, 2) and train[1].crowd_index == pytest.approx(0.9)
     assert val.coco()["images"][1]["crowdIndex"] == 0.8
     for split in ("trainval", "test"):
         made["images"][0]["crowdIndex"] = 0.5
@@ -250,8 +251,8 @@ def test_real_coco() -> None:
         picture = truth["annotations"][crowded]["image_id"]
         sample = next(s for s in data if s.image_id == picture)
         assert sample.ignore is not None and 0 < sample.ignore.mean() < 1
-        assert sample.keypoints.shape[1:] == (17, 2)
-        assert max(s.visible.max() for s in data if len(s)) == 2
+        assert sample.persons.keypoints.shape[1:] == (17, 2)
+        assert max(s.persons.visible.max() for s in data if len(s)) == 2
 
 
 @real

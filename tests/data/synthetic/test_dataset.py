@@ -19,9 +19,9 @@ from workbench.data.draw import contact_sheet, draw_persons
 from workbench.data.synthetic.body import ANGLES, FAMILIES, NAMES, Bodies, mirrored_angles, project, sample_angles
 from workbench.data.synthetic.dataset import SyntheticScenes, cache_name, cached
 from workbench.data.synthetic.paint import (
+    BODY_PARTS,
     NOBODY,
     OBJECT,
-    PARTS,
     Canvas,
     Drawing,
     drawing,
@@ -30,16 +30,17 @@ from workbench.data.synthetic.paint import (
     hard_look,
     paint_person,
 )
-from workbench.data.synthetic.scene import crowd_index, label, render, visibility
+from workbench.data.synthetic.scene import label, render, visibility
 from workbench.tensors import Sample
 
-FIELDS = ("image", "boxes", "keypoints", "visible", "areas", "labels", "keypoint_weights", "image_id", "crowd_index")
 SIZE = 200
 
 
 def same(a: Sample, b: Sample) -> bool:
-    pairs = [(np.asarray(getattr(a, f)), np.asarray(getattr(b, f))) for f in FIELDS]
-    return all(x.dtype == y.dtype and np.array_equal(x, y) for x, y in pairs)
+    persons = b.persons.arrays()
+    pairs = [(a.image, b.image), *((array, persons[name]) for name, array in a.persons.arrays().items())]
+    equal = all(x.dtype == y.dtype and np.array_equal(x, y) for x, y in pairs)
+    return equal and (a.image_id, a.crowd_index, a.skeleton) == (b.image_id, b.crowd_index, b.skeleton)
 
 
 def standing(yaws: list[float], at: list[tuple[float, float]]) -> Drawing:
@@ -89,21 +90,21 @@ def test_labels_agree_with_each_other(level: str) -> None:
     for sample in SyntheticScenes(level, 96, 1, 40):
         assert sample.image.shape == (96, 96, 3) and sample.image.dtype == np.uint8
         people += len(sample)
-        x, y = sample.keypoints[..., 0], sample.keypoints[..., 1]
-        shown = sample.visible > 0
-        assert ((sample.keypoints >= 0) & (sample.keypoints <= 95)).all()
-        assert (sample.keypoints[~shown] == 0).all()
-        left, top, right, bottom = (sample.boxes[:, i, None] for i in range(4))
+        x, y = sample.persons.keypoints[..., 0], sample.persons.keypoints[..., 1]
+        shown = sample.persons.visible > 0
+        assert ((sample.persons.keypoints >= 0) & (sample.persons.keypoints <= 95)).all()
+        assert (sample.persons.keypoints[~shown] == 0).all()
+        left, top, right, bottom = (sample.persons.boxes[:, i, None] for i in range(4))
         assert ((x >= left) & (x <= right) & (y >= top) & (y <= bottom))[shown].all()
-        assert (sample.boxes >= 0).all() and (sample.boxes <= 96).all()
-        sides = sample.boxes[:, 2:] - sample.boxes[:, :2]
-        assert (sample.areas >= 1).all() and (sample.areas <= sides.prod(1) + 1e-3).all()
+        assert (sample.persons.boxes >= 0).all() and (sample.persons.boxes <= 96).all()
+        sides = sample.persons.boxes[:, 2:] - sample.persons.boxes[:, :2]
+        assert (sample.persons.areas >= 1).all() and (sample.persons.areas <= sides.prod(1) + 1e-3).all()
         assert 0 <= sample.crowd_index <= 1
     assert people > 20
 
 
 def test_hard_scenes_have_every_state_and_every_count(hard: list[Sample]) -> None:
-    found = np.concatenate([s.visible.ravel() for s in hard])
+    found = np.concatenate([s.persons.visible.ravel() for s in hard])
     assert set(np.unique(found)) == {0.0, 1.0, 2.0}
     assert min((found == state).mean() for state in (0, 1, 2)) > 0.03
     counts = {len(s) for s in hard}
@@ -157,7 +158,7 @@ def test_sides_are_warm_and_cold_on_easy_scenes() -> None:
 def test_object_hides_what_lies_below_it() -> None:
     plan = standing([0.0], [(100, 100)])
     canvas = painted(plan)
-    before = int((canvas.owner // PARTS == 0).sum())
+    before = int((canvas.owner // BODY_PARTS == 0).sum())
     block = np.array([(0, 120), (199, 120), (199, 199), (0, 199)]) * 16
     fill(canvas, block.astype(np.int32), (9, 9, 9), OBJECT)
     seen = states(canvas, plan)
@@ -165,9 +166,9 @@ def test_object_hides_what_lies_below_it() -> None:
         assert seen[f"{side}_knee"] == seen[f"{side}_ankle"] == 1
         assert seen[f"{side}_hip"] == seen[f"{side}_shoulder"] == 2
     found = label(canvas.owner, plan, np.array([before]))
-    mask = canvas.owner // PARTS == 0
-    assert found["areas"][0] == mask.sum() < before
-    assert found["boxes"][0, 3] == pytest.approx(plan.points[0, COCO.keypoints.index("left_ankle"), 1], abs=1e-3)
+    mask = canvas.owner // BODY_PARTS == 0
+    assert found.areas[0] == mask.sum() < before
+    assert found.boxes[0, 3] == pytest.approx(plan.points[0, COCO.keypoints.index("left_ankle"), 1], abs=1e-3)
 
 
 def test_nearer_person_hides_the_farther_one() -> None:
@@ -175,7 +176,7 @@ def test_nearer_person_hides_the_farther_one() -> None:
     canvas = painted(plan, [0, 1])
     assert set(states(canvas, plan, 0).values()) == {1.0}
     assert set(states(canvas, plan, 1).values()) == {2.0}
-    assert len(label(canvas.owner, plan, np.array([5000, 5000]))["boxes"]) == 1  # the hidden one has no label
+    assert len(label(canvas.owner, plan, np.array([5000, 5000]))) == 1  # the hidden one has no label
 
 
 def test_points_outside_the_image_are_not_labelled() -> None:
@@ -194,8 +195,8 @@ def test_box_is_tight_around_a_free_person() -> None:
     rows, columns = np.nonzero(canvas.owner != NOBODY)
     found = label(canvas.owner, plan, np.array([len(rows)]))
     expected = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-    assert found["boxes"][0].tolist() == expected
-    assert found["areas"][0] == len(rows)
+    assert found.boxes[0].tolist() == expected
+    assert found.areas[0] == len(rows)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -232,19 +233,7 @@ def test_looks_colour_everything_that_is_drawn() -> None:
         canvas = Canvas(np.zeros((SIZE, SIZE, 3), np.uint8), np.full((SIZE, SIZE), NOBODY, np.uint8))
         for p in range(2):
             paint_person(canvas, plan, p, look(np.random.default_rng(p)))
-        assert {0, 1} <= set(np.unique(canvas.owner // PARTS).tolist())
-
-
-def test_crowd_index_counts_the_joints_of_others() -> None:
-    boxes = np.array([[0, 0, 10, 10], [5, 0, 30, 10]], np.float32)
-    points = np.zeros((2, 17, 2), np.float32)
-    points[0, :4] = (2, 2)
-    points[1, 0], points[1, 1:4] = (8, 5), (20, 5)
-    shown = np.zeros((2, 17), np.float32)
-    shown[:, :4] = 2
-    assert crowd_index(boxes, points, shown) == pytest.approx((1 / 4 + 0 / 4) / 2)
-    assert crowd_index(boxes[:1], points[:1], shown[:1]) == 0
-    assert crowd_index(boxes[:0], points[:0], shown[:0]) == 0
+        assert {0, 1} <= set(np.unique(canvas.owner // BODY_PARTS).tolist())
 
 
 def test_cache_equals_rendering(tmp_path: Path) -> None:
@@ -295,7 +284,8 @@ def test_coco_dict_loads(hard: list[Sample]) -> None:
     for i in range(12):
         found = api.loadAnns(api.getAnnIds(imgIds=[i]))
         assert len(found) == len(hard[i])
-        for entry, box, points, shown in zip(found, hard[i].boxes, hard[i].keypoints, hard[i].visible, strict=True):
+        persons = hard[i].persons
+        for entry, box, points, shown in zip(found, persons.boxes, persons.keypoints, persons.visible, strict=True):
             x, y, w, h = entry["bbox"]
             np.testing.assert_allclose([x, y, x + w, y + h], box, atol=1e-4)
             flat = np.array(entry["keypoints"]).reshape(17, 3)
@@ -323,10 +313,12 @@ def test_pictures(hard: list[Sample]) -> None:
     assert sheet.dtype == np.uint8 and sheet.shape == (2 * 388, 3 * 388, 3)
     sample = max(hard, key=len)
     plain = sample.image.copy()
-    shown = draw_persons(sample.image, sample.boxes, sample.keypoints, scores=np.ones(len(sample), np.float32))
+    persons = sample.persons
+    given = sample.image, persons.boxes, persons.keypoints, COCO
+    shown = draw_persons(*given, scores=np.ones(len(sample), np.float32))
     assert np.array_equal(sample.image, plain) and shown.shape[0] >= 320
-    untouched = draw_persons(sample.image, sample.boxes[:0], sample.keypoints[:0], least_side=1)
+    untouched = draw_persons(sample.image, persons.boxes[:0], persons.keypoints[:0], COCO, least_side=1)
     assert np.array_equal(untouched, plain)
-    faint = draw_persons(sample.image, sample.boxes, sample.keypoints, visible=sample.visible * 0.0, least_side=1)
-    strong = draw_persons(sample.image, sample.boxes, sample.keypoints, visible=sample.visible, least_side=1)
+    faint = draw_persons(*given, visible=persons.visible * 0.0, least_side=1)
+    strong = draw_persons(*given, visible=persons.visible, least_side=1)
     assert (faint != plain).any() and (strong != faint).any()

@@ -1,16 +1,35 @@
 """The augmentations give the reference's numbers, and their choices are the generator's alone."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from workbench.core.augmentation import (
+    AUGMENTATIONS,
+    Augmentation,
+    AugmentationStep,
+    Fit,
+    Flip,
+    Hsv,
+    MixUp,
+    Mosaic,
+    Warp,
+)
 from workbench.core.errors import Refused
-from workbench.data.transforms import geometry, pipelines, pixels
-from workbench.data.transforms.pipelines import Augment, Fit, Letterbox, MixUp
-from workbench.tensors import Sample
+from workbench.core.skeletons import COCO
+from workbench.data.transforms import geometry, pixels
+from workbench.data.transforms.pipelines import (
+    EvaluationPipeline,
+    Pipeline,
+    StepInputs,
+    augmented,
+    normal_within_one,
+)
+from workbench.tensors import Persons, Sample
 
 GOLDEN = {k: v for k, v in np.load(Path(__file__).parents[2] / "golden" / "data" / "transforms.npz").items()}
 SIZE = (64, 64)
@@ -27,12 +46,15 @@ def given(name: str) -> Sample:
     keypoints = gold(f"{name}keypoints")
     return Sample(
         image=gold(f"{name}img") if f"{name}img" in GOLDEN else np.zeros((64, 64, 3), np.uint8),
-        boxes=gold(f"{name}bbox"),
-        keypoints=keypoints,
-        visible=gold(f"{name}keypoints_visible"),
-        areas=gold(f"{name}area"),
-        labels=np.zeros(len(keypoints), np.int64),
-        keypoint_weights=np.ones(keypoints.shape[:2], np.float32),
+        persons=Persons(
+            boxes=gold(f"{name}bbox"),
+            keypoints=keypoints,
+            visible=gold(f"{name}keypoints_visible"),
+            areas=gold(f"{name}area"),
+            labels=np.zeros(len(keypoints), np.int64),
+            keypoint_weights=np.ones(keypoints.shape[:2], np.float32),
+        ),
+        skeleton=COCO,
     )
 
 
@@ -44,17 +66,20 @@ def agree(made: Sample, name: str) -> None:
     """Every array of the reference under that name; images exactly."""
     for key, field in FIELDS.items():
         if f"{name}{key}" in GOLDEN:
-            expected, value = gold(f"{name}{key}"), getattr(made, field)
+            expected = gold(f"{name}{key}")
+            value = made.image if key == "img" else getattr(made.persons, field)
             assert np.array_equal(value, expected) if key == "img" else close(value, expected), f"{name}{key}"
             assert value.dtype == (np.uint8 if key == "img" else np.float32), f"{name}{key} is {value.dtype}"
 
 
 @pytest.mark.parametrize("i", range(3))
 def test_letterbox(i: int) -> None:
-    image, center, scale = geometry.letterbox(gold(f"resize{i}_in_img"), SIZE)
-    assert np.array_equal(image, gold(f"resize{i}_out_img"))
-    assert close(center, gold(f"resize{i}_input_center")) and close(scale, gold(f"resize{i}_input_scale"))
-    assert close(geometry.window(center, scale, 0.0, SIZE)[:2], gold(f"resize{i}_warp_mat"))
+    image = gold(f"resize{i}_in_img")
+    placed = geometry.Letterbox.of((image.shape[0], image.shape[1]), SIZE)
+    assert np.array_equal(placed.image(image), gold(f"resize{i}_out_img"))
+    assert close(placed.center, gold(f"resize{i}_input_center"))
+    assert close(placed.extent, gold(f"resize{i}_input_scale"))
+    assert close(placed.matrix[:2], gold(f"resize{i}_warp_mat"))
 
 
 @pytest.mark.parametrize("i", range(3))
@@ -102,10 +127,10 @@ def test_the_reference_mirrors_boxes_and_points_with_the_height() -> None:
     """On an image that is not square it takes the height for the width; ours differs by exactly that."""
     name, made = "flip_out_nonsquare_input_size_bug_", geometry.mirrored(given("flip_in_"))
     height, width = made.image.shape[:2]
-    assert np.array_equal(made.image, gold(f"{name}img")) and close(made.areas, gold(f"{name}area"))
-    assert np.array_equal(made.visible, gold(f"{name}keypoints_visible"))
-    assert close(made.keypoints - np.array([width - height, 0]), gold(f"{name}keypoints"))
-    assert close(made.boxes - np.array([width - height, 0] * 2), gold(f"{name}bbox"))
+    assert np.array_equal(made.image, gold(f"{name}img")) and close(made.persons.areas, gold(f"{name}area"))
+    assert np.array_equal(made.persons.visible, gold(f"{name}keypoints_visible"))
+    assert close(made.persons.keypoints - np.array([width - height, 0]), gold(f"{name}keypoints"))
+    assert close(made.persons.boxes - np.array([width - height, 0] * 2), gold(f"{name}bbox"))
 
 
 def test_no_golden_array_is_left_out() -> None:
@@ -134,26 +159,36 @@ class Scenes(Sequence[Sample]):
         ignore[: height // 2, : width // 3] = 1
         return Sample(
             image=image,
-            boxes=np.concatenate([corner, corner + 20], 1).astype(np.float32),
-            keypoints=keypoints.astype(np.float32),
-            visible=np.full((self.persons, 17), 2, np.float32),
-            areas=np.full(self.persons, 200, np.float32),
-            labels=np.arange(self.persons),
-            keypoint_weights=rng.integers(0, 2, (self.persons, 17)).astype(np.float32),
+            persons=Persons(
+                boxes=np.concatenate([corner, corner + 20], 1).astype(np.float32),
+                keypoints=keypoints.astype(np.float32),
+                visible=np.full((self.persons, 17), 2, np.float32),
+                areas=np.full(self.persons, 200, np.float32),
+                labels=np.arange(self.persons),
+                keypoint_weights=rng.integers(0, 2, (self.persons, 17)).astype(np.float32),
+            ),
+            skeleton=COCO,
             ignore=ignore,
             image_id=index,
         )
 
 
-PIPELINES: dict[str, Callable[[tuple[int, int]], Augment | Letterbox]] = {
-    "coco_main": pipelines.coco_main,
-    "coco_main_t": lambda size: pipelines.coco_main(size, mixup=False),
-    "crowdpose_main": pipelines.crowdpose_main,
-    "coco_final": pipelines.coco_final,
-    "coco_final_moves": lambda size: pipelines.coco_final(size, moves=True),
-    "crowdpose_final": pipelines.crowdpose_final,
-    "light": pipelines.light,
-    "letterbox": lambda size: Letterbox(size=size),
+def main(name: str, size: tuple[int, int]) -> Pipeline:
+    return Pipeline(size=size, steps=AUGMENTATIONS[name].main)
+
+
+def final(name: str, size: tuple[int, int]) -> Pipeline:
+    chosen = AUGMENTATIONS[name]
+    return Pipeline(size=size, steps=chosen.final, ignore=chosen.ignore)
+
+
+def without_colours(pipeline: Pipeline) -> Pipeline:
+    return replace(pipeline, steps=tuple(step for step in pipeline.steps if not isinstance(step, Hsv)))
+
+
+PIPELINES: dict[str, Callable[[tuple[int, int]], Pipeline | EvaluationPipeline]] = {
+    **{f"{name} {make.__name__}": partial(make, name) for name in AUGMENTATIONS for make in (main, final)},
+    "evaluation": lambda size: EvaluationPipeline(size=size),
 }
 
 
@@ -165,25 +200,28 @@ def test_every_pipeline_at_every_shape(name: str, size: tuple[int, int]) -> None
         made = pipeline(data, seed % 7, np.random.default_rng(seed))
         again = pipeline(data, seed % 7, np.random.default_rng(seed))
         assert made.image.shape == (*size, 3) and made.image.dtype == np.uint8
-        assert np.array_equal(made.image, again.image) and np.array_equal(made.keypoints, again.keypoints)
+        assert np.array_equal(made.image, again.image)
+        assert np.array_equal(made.persons.keypoints, again.persons.keypoints)
         assert made.image.flags.c_contiguous and made.image_id == seed % 7
         rows = len(made)
-        assert made.keypoints.shape == (rows, 17, 2) and made.visible.shape == made.keypoint_weights.shape == (rows, 17)
-        assert made.areas.shape == made.labels.shape == (rows,) and made.labels.dtype == np.int64
-        for array in (made.boxes, made.keypoints, made.visible, made.areas, made.keypoint_weights):
-            assert array.dtype == np.float32
+        persons = made.persons
+        assert persons.keypoints.shape == (rows, 17, 2)
+        assert persons.visible.shape == persons.keypoint_weights.shape == (rows, 17)
+        assert persons.areas.shape == persons.labels.shape == (rows,)
+        for name, array in persons.arrays().items():
+            assert array.dtype == (np.int64 if name == "labels" else np.float32)
         high, wide = size
         # a mirror brings the edge at `wide` to -1: as published, clipping counts edges and the mirror counts pixels
-        assert (made.boxes >= (-1, 0, -1, 0)).all() and (made.boxes <= (wide, high, wide, high)).all()
-        seen = made.keypoints[made.visible > 0]
+        assert (persons.boxes >= (-1, 0, -1, 0)).all() and (persons.boxes <= (wide, high, wide, high)).all()
+        seen = persons.keypoints[persons.visible > 0]
         assert (seen >= (-1, 0)).all() and (seen <= (wide, high)).all()
-        if isinstance(pipeline, Augment):
+        if isinstance(pipeline, Pipeline):
             assert (made.ignore is not None) == pipeline.ignore
         if made.ignore is not None:
             assert made.ignore.shape == size and set(np.unique(made.ignore)) <= {0, 1}
 
 
-@pytest.mark.parametrize("name", ["coco_main", "coco_final_moves", "light"])
+@pytest.mark.parametrize("name", ["rtmo main", "rtmo-ml final", "light main"])
 def test_another_generator_gives_another_picture(name: str) -> None:
     pipeline = PIPELINES[name]((64, 64))
     pictures = {pipeline(Scenes(), 0, np.random.default_rng(seed)).image.tobytes() for seed in range(6)}
@@ -192,23 +230,24 @@ def test_another_generator_gives_another_picture(name: str) -> None:
 
 def test_pipelines_leave_the_data_set_alone() -> None:
     sample = Scenes()[0]
-    before = {f: np.copy(getattr(sample, f)) for f in ("image", "boxes", "keypoints", "visible", "areas", "ignore")}
+    arrays = {"image": sample.image, "ignore": sample.ignore, **sample.persons.arrays()}
+    before = {name: np.copy(array) for name, array in arrays.items()}
     for make in PIPELINES.values():
         for seed in range(5):
             make((64, 64))([sample], 0, np.random.default_rng(seed))
-    assert all(np.array_equal(getattr(sample, f), v) for f, v in before.items())
+    assert all(np.array_equal(arrays[name], value) for name, value in before.items())
 
 
-@pytest.mark.parametrize("name", ["coco_main_t", "coco_final_moves", "light", "letterbox"])
+@pytest.mark.parametrize("name", ["rtmo-t main", "rtmo-ml final", "light main", "none main", "evaluation"])
 def test_points_stay_on_what_they_mark(name: str) -> None:
     """Key points are drawn as bright pixels on dark ground: after the whole pipeline they are still the bright ones."""
     pipeline = PIPELINES[name]((192, 224))
-    if isinstance(pipeline, Augment):
-        pipeline = replace(pipeline, hsv=None)
+    if isinstance(pipeline, Pipeline):
+        pipeline = without_colours(pipeline)
     bright = []
     for seed in range(20):
         made = pipeline(Scenes(1), seed % 7, np.random.default_rng(seed))
-        for x, y in made.keypoints[made.visible > 0]:
+        for x, y in made.persons.keypoints[made.persons.visible > 0]:
             around = made.image[max(round(y) - 2, 0) : round(y) + 3, max(round(x) - 2, 0) : round(x) + 3, 0]
             bright.append(around.max() > 60 if around.size else True)
     assert len(bright) > 100 and np.mean(bright) > 0.95
@@ -220,7 +259,7 @@ def test_the_mask_moves_with_the_image() -> None:
     assert sample.ignore is not None
     sample.image[:] = np.where(sample.ignore[..., None] > 0, 255, 0)
     for seed in range(8):
-        pipeline = replace(pipelines.coco_final((64, 96), moves=True), hsv=None)
+        pipeline = without_colours(final("rtmo-ml", (64, 96)))
         made = pipeline([sample], 0, np.random.default_rng(seed))
         assert made.ignore is not None
         inside, outside = made.image[made.ignore > 0, 0], made.image[made.ignore == 0, 0]
@@ -230,62 +269,89 @@ def test_the_mask_moves_with_the_image() -> None:
 def test_mirror_swaps_left_and_right() -> None:
     sample = Scenes(1)[0]
     twice = geometry.mirrored(geometry.mirrored(sample))
-    assert np.allclose(twice.keypoints, sample.keypoints, atol=1e-4) and np.array_equal(twice.image, sample.image)
+    assert np.array_equal(twice.image, sample.image)
+    assert np.allclose(twice.persons.keypoints, sample.persons.keypoints, atol=1e-4)
     once = geometry.mirrored(sample)
-    assert np.array_equal(once.keypoint_weights[:, 5], sample.keypoint_weights[:, 6])
-    assert once.keypoints[0, 5, 0] == pytest.approx(99 - sample.keypoints[0, 6, 0], abs=1e-4)
-    assert not any(
-        np.array_equal(pipelines.light((64, 64))([sample], 0, np.random.default_rng(s)).keypoint_weights[0],
-                       once.keypoint_weights[0]) for s in range(20)
-    ), "the light pipeline does not mirror"  # fmt: skip
+    assert np.array_equal(once.persons.keypoint_weights[:, 5], sample.persons.keypoint_weights[:, 6])
+    assert once.persons.keypoints[0, 5, 0] == pytest.approx(99 - sample.persons.keypoints[0, 6, 0], abs=1e-4)
+    light = [main("light", (64, 64))([sample], 0, np.random.default_rng(s)).persons for s in range(20)]
+    mirrored = [np.array_equal(one.keypoint_weights[0], once.persons.keypoint_weights[0]) for one in light]
+    assert not any(mirrored), "the light pipeline does not mirror"
 
 
 def test_letterbox_and_back() -> None:
     for size in ((64, 64), (64, 160), (320, 96)):
         for index in range(7):
             sample = Scenes()[index]
-            boxed = Letterbox(size=size)([sample], 0, np.random.default_rng(0))
-            image, center, scale = geometry.letterbox(sample.image, size)
-            assert np.array_equal(boxed.image, image)
-            back = geometry.unletterbox(boxed.keypoints, size, center, scale)
-            assert np.allclose(back, sample.keypoints, atol=1e-3)
+            boxed = EvaluationPipeline(size=size)([sample], 0, np.random.default_rng(0))
+            placed = geometry.Letterbox.of((sample.image.shape[0], sample.image.shape[1]), size)
+            assert np.array_equal(boxed.image, placed.image(sample.image))
+            assert np.allclose(placed.back(boxed.persons.keypoints), sample.persons.keypoints, atol=1e-3)
 
 
 def test_mixup_is_skipped_without_persons() -> None:
     sample = Scenes()[0]
-    assert MixUp()(sample, Scenes(0), np.random.default_rng(0)) is sample
+    given = StepInputs(Scenes(0), (64, 64), np.random.default_rng(0))
+    assert augmented(MixUp(), sample, given) is sample
 
 
 def test_bounds_of_what_is_drawn() -> None:
-    drawn = np.array(pipelines._within_one(np.random.default_rng(0), 4000))
+    drawn = np.array(normal_within_one(np.random.default_rng(0), 4000))
     assert abs(drawn).max() <= 1 and 0.5 < drawn.std() < 0.58 and abs(drawn.mean()) < 0.03
     grey = [Scenes(0)[0] for _ in range(3)]
     for sample in grey:
         sample.image[:] = (100, 110, 120)
-    shifted = {tuple(pipelines.Hsv()(grey[0], np.random.default_rng(s)).image[0, 0].tolist()) for s in range(200)}
+    inputs = [StepInputs(grey, (64, 64), np.random.default_rng(s)) for s in range(200)]
+    shifted = {tuple(augmented(Hsv(), grey[0], given).image[0, 0].tolist()) for given in inputs}
     assert (100, 110, 120) in shifted and len(shifted) > 50
     assert {c[2] for c in shifted} <= set(range(90, 151)), "the value moves by at most 30"
 
 
 def test_published_settings() -> None:
-    main, crowd = pipelines.coco_main(), pipelines.crowdpose_main()
-    assert main == Augment() and main.size == (640, 640) and main.mixup == MixUp(scale=(0.8, 1.6))
-    assert main.warp == pipelines.Warp(shift=0.1, scale=(0.75, 1.0), rotate=10, shear=2)
-    assert crowd.warp == pipelines.Warp(shift=0.2, scale=(0.5, 1.5), rotate=30, shear=2)
-    assert pipelines.coco_main((416, 416), mixup=False).mixup is None
-    assert pipelines.coco_final(moves=True).fit == Fit(shift=0.2, scale=(0.75, 1.5), rotate=30)
-    assert pipelines.coco_final().fit == pipelines.crowdpose_final().fit == pipelines.unmoved()
+    rtmo, crowd = AUGMENTATIONS["rtmo"], AUGMENTATIONS["crowdpose"]
+    warp, wide = Warp(shift=0.1, scale=(0.75, 1.0), rotate=10, shear=2), Warp(shift=0.2, scale=(0.5, 1.5), rotate=30)
+    still = Fit(shift=0.0, scale=(1.0, 1.0), rotate=0.0)
+    assert rtmo == Augmentation() and Pipeline().size == (640, 640)
+    assert rtmo.main == (Mosaic(center=(0.5, 1.5)), warp, MixUp(scale=(0.8, 1.6)), Hsv(), Flip(probability=0.5))
+    assert rtmo.final == crowd.final == (still, Hsv(), Flip())
+    assert AUGMENTATIONS["rtmo-t"].main == (Mosaic(), warp, Hsv(), Flip())
+    assert AUGMENTATIONS["rtmo-ml"].final[0] == Fit(shift=0.2, scale=(0.75, 1.5), rotate=30)
+    assert crowd.main == (Mosaic(), wide, MixUp(scale=(0.6, 1.6)), Hsv(), Flip())
 
 
-def test_what_does_not_end_at_the_size_is_refused() -> None:
-    with pytest.raises(Refused, match="multiples of 32"):
-        Augment(size=(100, 640))
-    wrong: tuple[Callable[[], Augment], ...] = (
-        lambda: Augment(fit=Fit()),
-        lambda: Augment(warp=None),
-        lambda: Augment(mosaic=None),
-        lambda: Augment(warp=None, fit=Fit()),
-    )
-    for make in wrong:
-        with pytest.raises(Refused, match="mosaic and warp together"):
-            make()
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Pipeline(size=(100, 640)), "multiples of 32"),
+        (lambda: Augmentation(main=(Mosaic(),)), "put a Warp after it"),
+        (lambda: Augmentation(final=(Fit(), Mosaic(), Hsv(), Warp())), "put a Warp after it"),
+        (lambda: Warp(scale=(1.0, 0.5)), "a lower and an upper bound"),
+        (lambda: Fit(scale=(0.0, 1.0)), "a lower and an upper bound"),
+        (lambda: MixUp(flip=1.5), r"a number in 0\.\.1"),
+        (lambda: Flip(probability=-0.1), r"a number in 0\.\.1"),
+    ],
+)
+def test_what_cannot_be_carried_out_is_refused(make: Callable[[], object], said: str) -> None:
+    with pytest.raises(Refused, match=said):
+        make()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unknown(AugmentationStep):
+    """A step of which nobody says what it does."""
+
+
+def test_a_step_that_nobody_carries_out_is_refused() -> None:
+    with pytest.raises(Refused, match="Unknown: nothing says what this step does"):
+        Pipeline(size=(64, 64), steps=(Unknown(),))(Scenes(), 0, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("steps", [(), (Warp(),), (MixUp(), Warp()), (Hsv(),), (Flip(), Fit())])
+def test_an_image_is_fitted_whole_before_a_step_that_wants_the_size(steps: tuple[AugmentationStep, ...]) -> None:
+    made = Pipeline(size=(64, 96), steps=steps)(Scenes(), 3, np.random.default_rng(0))
+    assert made.image.shape == (64, 96, 3)
+    apart = Pipeline(size=(64, 96))(Scenes(), 3, np.random.default_rng(0))
+    still = Pipeline(size=(64, 96), steps=(Fit(shift=0.0, scale=(1.0, 1.0), rotate=0.0),))
+    fitted = still(Scenes(), 3, np.random.default_rng(0))
+    assert np.array_equal(apart.image, fitted.image)
+    assert all(np.array_equal(a, fitted.persons.arrays()[name]) for name, a in apart.persons.arrays().items())

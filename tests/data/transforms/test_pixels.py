@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -72,8 +72,9 @@ def test_each_operation(name: str, device: str) -> None:
     assert found.max() <= most and (found > 0).mean() <= share, (found.max(), (found > 0).mean())
 
 
-def stages(sample: Sample) -> dict[str, Any]:
-    return {f.name: getattr(sample, f.name) for f in fields(sample) if f.name != "image"}
+def apart_from_pixels(sample: Sample) -> dict[str, Any]:
+    """Every array and number of a sample but its image."""
+    return {**sample.persons.arrays(), "ignore": sample.ignore, "id": sample.image_id, "crowd": sample.crowd_index}
 
 
 class Noisy(Scenes):
@@ -96,13 +97,13 @@ def test_every_pipeline_gives_the_same_persons_and_pixels(name: str, device: str
     expected, made = ([pipeline(d, i % 7, np.random.default_rng(i)) for i in range(24)] for d in (arrays, sketched))
     for a, b in zip(expected, made, strict=True):
         assert isinstance(b.image, Sketch)
-        for field, value in stages(a).items():
-            np.testing.assert_array_equal(value, getattr(b, field), err_msg=field)
+        for field, value in apart_from_pixels(a).items():
+            np.testing.assert_array_equal(value, apart_from_pixels(b)[field], err_msg=field)
     found = differences(draw([m.image for m in made], stored), [e.image for e in expected])
     assert found.mean() < 0.15 and (found > 2).mean() < 0.01 and found.max() <= 20, (found.mean(), found.max())
 
 
 def test_a_sketch_is_small_when_it_travels() -> None:
-    made = PIPELINES["coco_main"]((640, 640))(Sketched(), 0, np.random.default_rng(0))
+    made = PIPELINES["rtmo main"]((640, 640))(Sketched(), 0, np.random.default_rng(0))
     travelled = pickle.dumps(made.image)
     assert len(travelled) < 2000 and pickle.loads(travelled) == made.image

@@ -3,13 +3,13 @@ the key point terms of RTMO, arXiv 2312.07526).
 
 Each person takes as many cells as the summed quality of its ten best predictions says; a cell wanted by several goes
 to the one it is cheapest for. Everything is batched over images and persons; pairs of cell and person are only
-looked at where the cell lies in or near somebody.
+looked at where the cell lies in or near a person.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, final
+from typing import ClassVar, Literal, NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -21,13 +21,15 @@ from workbench.slots import Assigner
 from workbench.tensors import Assignment, Dense, Targets
 
 OFF_CENTRE = 1e5  # cost of a cell that is not both in the box and near the centre
-HOPELESS = 1e9  # stands for a cost that is not finite
+NOT_FINITE = 1e9  # in place of a cost that is not finite
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class SimOTA(Assigner):
     """Optimal-transport-like assignment with a dynamic number of cells per person."""
+
+    without_effect_on_frozen_trunk: ClassVar[tuple[str, ...]] = ("overlap",)
 
     center_radius: float = 2.5  # strides
     candidate_topk: int = 10
@@ -45,6 +47,9 @@ class SimOTA(Assigner):
             raise Refused(
                 f"SimOTA: candidate_topk and min_k must be at least 1, given {self.candidate_topk} and {self.min_k}"
             )
+        for name in ("center_radius", "iou_weight", "cls_weight", "oks_weight", "vis_weight"):
+            if getattr(self, name) < 0:
+                raise Refused(f"SimOTA.{name}: {getattr(self, name)} given; it must be 0 or more")
 
     @torch.no_grad()
     def assign(self, dense: Dense, targets: Targets, sigmas: Tensor) -> Assignment:
@@ -91,13 +96,13 @@ def matching_costs(dense: Dense, targets: Targets, sigmas: Tensor, spec: SimOTA)
     )
     iou = box_iou(_rows(dense.boxes, predicted), _rows(targets.boxes, wanted))
     score = _rows(dense.cls, predicted).gather(1, _rows(targets.labels, wanted)[:, None])[:, 0].float()
-    surprise = -score.clamp(-1e4, 1e4).sigmoid().sqrt().log().clamp(min=-100)
-    cost = spec.cls_weight * surprise + torch.where((inside & central)[image, cell, person], 0.0, OFF_CENTRE)
+    unlikely = -score.clamp(-1e4, 1e4).sigmoid().sqrt().log().clamp(min=-100)
+    cost = spec.cls_weight * unlikely + torch.where((inside & central)[image, cell, person], 0.0, OFF_CENTRE)
     cost = cost - spec.iou_weight * (iou + 1e-7).log() - spec.oks_weight * (similarity + 1e-7).log()
     if spec.vis_weight:
         logits = _rows(dense.vis, predicted).float()
         cost = cost + spec.vis_weight * F.binary_cross_entropy_with_logits(logits, visible, reduction="none").sum(-1)
-    cost = cost.nan_to_num(nan=HOPELESS, posinf=HOPELESS)
+    cost = cost.nan_to_num(nan=NOT_FINITE, posinf=NOT_FINITE)
 
     at = (image, cell, person)
     empty = similarity.new_zeros(pairs.shape)

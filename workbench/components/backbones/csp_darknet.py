@@ -9,18 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, final
 
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from timm.models import generate_default_cfgs, register_model
 from torch import Tensor, nn
 
+from workbench.components.backbones.registration import PREFIX, timm_config, timm_network
 from workbench.components.blocks import SPP, ConvUnit, CSPLayer, FocusStem
 from workbench.core.errors import Refused
-from workbench.core.weights import fitting, load_into, read_weights
+from workbench.core.weights import load_into, read_weights
 from workbench.slots import Backbone, Pyramid
 from workbench.tensors import Level
 
-STAGES = ((128, 3), (256, 9), (512, 9), (1024, 3))  # channels and bottlenecks at width 1, depth 1
-PREFIX = "backbone."
-SIZES = {"t": (0.375, 0.33), "s": (0.5, 0.33), "m": (0.75, 0.67), "l": (1.0, 1.0)}  # width, depth
+_STAGES = ((128, 3), (256, 9), (512, 9), (1024, 3))  # channels and bottlenecks at width 1, depth 1
+CSP_SIZES = {"t": (0.375, 0.33), "s": (0.5, 0.33), "m": (0.75, 0.67), "l": (1.0, 1.0)}  # width, depth
 _MMDET = "https://download.openmmlab.com/mmdetection/v2.0/yolox"
 PUBLISHED = {  # YOLOX on COCO, the start of the published RTMO configurations
     "t": f"{_MMDET}/yolox_tiny_8x8_300e_coco/yolox_tiny_8x8_300e_coco_20211124_171234-b4047906.pth",
@@ -49,12 +49,12 @@ class CSPDarknet(Backbone):
         if self.use_pretrained is True and self._size is None:
             raise Refused(
                 f"CSPDarknet.use_pretrained: no weights for width {self.width}, depth {self.depth} are published; "
-                f"pass a file or one of (width, depth) {list(SIZES.values())}"
+                f"pass a file or one of (width, depth) {list(CSP_SIZES.values())}"
             )
 
     @property
     def _size(self) -> str | None:
-        return {v: k for k, v in SIZES.items()}.get((self.width, self.depth))
+        return {v: k for k, v in CSP_SIZES.items()}.get((self.width, self.depth))
 
     def build(self) -> Pyramid:
         module = _CSPDarknet(self.width, self.depth)
@@ -70,8 +70,8 @@ class CSPDarknet(Backbone):
 class _CSPDarknet(Pyramid):
     def __init__(self, width: float, depth: float, in_chans: int = 3) -> None:
         super().__init__()
-        channels = [int(c * width) for c, _ in STAGES]
-        blocks = [max(round(n * depth), 1) for _, n in STAGES]
+        channels = [int(c * width) for c, _ in _STAGES]
+        blocks = [max(round(n * depth), 1) for _, n in _STAGES]
         stem = int(64 * width)
         self.stem = FocusStem(in_chans, stem)
         self.stage1 = _stage(stem, channels[0], blocks[0])
@@ -99,35 +99,13 @@ def _stage(inputs: int, outputs: int, blocks: int, last: bool = False) -> nn.Seq
     )
 
 
-default_cfgs = generate_default_cfgs(
-    {
-        f"csp_darknet_{size}": {
-            "url": PUBLISHED[size],
-            "input_size": (3, 640, 640),
-            "mean": (0.0, 0.0, 0.0),
-            "std": (1 / 255, 1 / 255, 1 / 255),
-        }
-        for size in SIZES
-    }
-)
-
-
-_UNUSED: Any = ("num_classes", "global_pool")  # timm offers these to every network; ours has no classifier
+default_cfgs = generate_default_cfgs({f"csp_darknet_{size}": timm_config(PUBLISHED[size]) for size in CSP_SIZES})
 
 
 def _registered(size: str, pretrained: bool, **kwargs: Any) -> Any:
-    width, depth = SIZES[size]
-    return build_model_with_cfg(
-        _CSPDarknet,
-        f"csp_darknet_{size}",
-        pretrained,
-        feature_cfg={"out_indices": (0, 1, 2, 3, 4), "flatten_sequential": False},
-        kwargs_filter=_UNUSED,
-        pretrained_filter_fn=lambda state, model: fitting(state, model, f"csp_darknet_{size}", PREFIX),
-        width=width,
-        depth=depth,
-        **kwargs,
-    )
+    width, depth = CSP_SIZES[size]
+    options = {"width": width, "depth": depth, **kwargs}
+    return timm_network(_CSPDarknet, f"csp_darknet_{size}", pretrained, options)
 
 
 @register_model

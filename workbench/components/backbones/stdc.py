@@ -10,16 +10,17 @@ from functools import partial
 from typing import Any, Literal, final
 
 import torch
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
+from timm.models import generate_default_cfgs, register_model
 from torch import Tensor, nn
 
+from workbench.components.backbones.registration import PREFIX, timm_config, timm_network
 from workbench.components.blocks import TORCH, ConvUnit
 from workbench.core.errors import Refused
-from workbench.core.weights import fitting, load_into, read_weights
+from workbench.core.weights import load_into, read_weights
 from workbench.slots import Backbone, Pyramid
 from workbench.tensors import Level
 
-SIZES = {"nano": (32, (2, 2, 2)), "1": (64, (2, 2, 2)), "2": (64, (4, 5, 3))}  # base channels, blocks per stage
+_SIZES = {"nano": (32, (2, 2, 2)), "1": (64, (2, 2, 2)), "2": (64, (4, 5, 3))}  # base channels, blocks per stage
 
 
 @final
@@ -38,9 +39,9 @@ class STDC(Backbone):
             raise Refused("STDC.use_pretrained=True: there are no weights to download; pass the path of a checkpoint")
 
     def build(self) -> Pyramid:
-        module = _STDC(*SIZES[self.size])
+        module = _STDC(*_SIZES[self.size])
         if isinstance(self.use_pretrained, str):
-            load_into(module, read_weights(self.use_pretrained), self.use_pretrained, prefix="backbone.")
+            load_into(module, read_weights(self.use_pretrained), self.use_pretrained, prefix=PREFIX)
         return module
 
 
@@ -95,34 +96,13 @@ def _stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
     return nn.Sequential(_Block(inputs, outputs, 2), *(_Block(outputs, outputs, 1) for _ in range(blocks - 1)))
 
 
-default_cfgs = generate_default_cfgs(
-    {
-        f"stdc_{size}": {
-            "input_size": (3, 640, 640),
-            "mean": (0.0, 0.0, 0.0),
-            "std": (1 / 255, 1 / 255, 1 / 255),
-        }
-        for size in SIZES
-    }
-)
-
-
-_UNUSED: Any = ("num_classes", "global_pool")  # timm offers these to every network; ours has no classifier
+default_cfgs = generate_default_cfgs({f"stdc_{size}": timm_config() for size in _SIZES})
 
 
 def _registered(size: str, pretrained: bool, **kwargs: Any) -> Any:
-    base, blocks = SIZES[size]
-    return build_model_with_cfg(
-        _STDC,
-        f"stdc_{size}",
-        pretrained,
-        feature_cfg={"out_indices": (0, 1, 2, 3, 4), "flatten_sequential": False},
-        kwargs_filter=_UNUSED,
-        pretrained_filter_fn=lambda state, model: fitting(state, model, f"stdc_{size}", "backbone."),
-        base=base,
-        blocks=blocks,
-        **kwargs,
-    )
+    base, blocks = _SIZES[size]
+    options = {"base": base, "blocks": blocks, **kwargs}
+    return timm_network(_STDC, f"stdc_{size}", pretrained, options)
 
 
 @register_model

@@ -18,7 +18,7 @@ from workbench.core.weights import as_tensors, fetched, read_weights
 from workbench.slots import Backbone, Pyramid
 from workbench.tensors import Level, Levels
 
-STRIDES = (8, 16, 32)
+_STRIDES = (8, 16, 32)
 
 
 @final
@@ -83,12 +83,12 @@ def _taps(name: str) -> tuple[tuple[int, ...], Levels]:
         ) from error
     last = {stride: i for i, stride in enumerate(net.feature_info.reduction())}
     channels_last = str(getattr(net, "output_fmt", "NCHW")).endswith("NHWC")
-    if channels_last or not set(STRIDES) <= set(last):
+    if channels_last or not set(_STRIDES) <= set(last):
         what = "channels last" if channels_last else f"strides {sorted(last)}"
-        raise Refused(f"TimmBackbone.name: {name!r} gives {what}; expected a convolutional network with {STRIDES}")
-    indices = tuple(last[s] for s in STRIDES)
+        raise Refused(f"TimmBackbone.name: {name!r} gives {what}; expected a convolutional network with {_STRIDES}")
+    indices = tuple(last[s] for s in _STRIDES)
     channels = net.feature_info.channels()
-    return indices, tuple(Level(channels[i], s) for i, s in zip(indices, STRIDES, strict=True))
+    return indices, tuple(Level(channels[i], s) for i, s in zip(indices, _STRIDES, strict=True))
 
 
 def _created(name: str, indices: tuple[int, ...], use_pretrained: bool | str) -> nn.Module:

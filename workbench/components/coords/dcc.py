@@ -60,11 +60,26 @@ class DCC(Coords):
             raise Refused(f"DCC.num_bins: {self.num_bins} given; an axis needs at least 2 bins")
         if self.spe_channels < 2 or self.spe_channels % 2:
             raise Refused(f"DCC.spe_channels: {self.spe_channels} given; pairs of cosine and sine need an even number")
+        for name in ("feat_channels_dcc", "gau_s", "gau_expansion_factor"):
+            if getattr(self, name) < 1:
+                raise Refused(f"DCC.{name}: {getattr(self, name)} given; it must be at least 1")
+        if not 0 <= self.gau_dropout_rate < 1:
+            raise Refused(f"DCC.gau_dropout_rate: {self.gau_dropout_rate} given; it must be 0 or more and below 1")
         if self.padding <= 0:
             raise Refused(f"DCC.padding: {self.padding} given; it is a factor on the box and must be positive")
 
     def build(self, pose_channels: int, keypoints: int) -> CoordinateStage:
         return _DCC(self, pose_channels, keypoints)
+
+    def published_extra(self, keypoints: int) -> int:
+        """Published: both layers are applied to every bin (W times spe x feat), and the expected bin is a sum, which
+        is not counted. Ours: they are applied to the tokens (K times feat x spe), and the expected bin is a product.
+        """
+        if not self.dynamic_encoding:
+            return 0
+        bins, layer = sum(self.num_bins), self.spe_channels * self.feat_channels_dcc
+        logits = bins * keypoints * (self.feat_channels_dcc - self.spe_channels)
+        return bins * layer + logits - 2 * keypoints * layer - bins * keypoints
 
 
 class ScaleNorm(nn.Module):
@@ -189,5 +204,5 @@ class _DCC(CoordinateStage):
 
     def _query(self, tokens: Tensor, i: int) -> Tensor:
         """(P, K, spe), for inner products with encoded bins."""
-        # token . (W e + b) = (token W) . e + token . b: the layer meets 17 tokens instead of hundreds of bins.
+        # token . (W e + b) = (token W) . e + token . b: the layer is applied to 17 tokens instead of hundreds of bins.
         return tokens @ (self.x_fc, self.y_fc)[i].weight * self.spec.logit_scale

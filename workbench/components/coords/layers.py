@@ -12,8 +12,8 @@ from torch.autograd.function import once_differentiable
 from workbench.tensors import Axis
 
 LARGEST_LOGIT = 5e4
-TEMPERATURE = 300.0
-BLOCKS = 4  # of bins, at most: sines fall with their number, turned queries grow
+_TEMPERATURE = 300.0
+_BLOCKS = 4  # of bins, at most: sines fall with their number, turned queries grow
 
 
 def exact(like: Tensor) -> torch.autocast:
@@ -38,7 +38,7 @@ class SinePosition(nn.Module):
 
     dim_t: Tensor  # (channels / 2,)
 
-    def __init__(self, channels: int, temperature: float = TEMPERATURE) -> None:
+    def __init__(self, channels: int, temperature: float = _TEMPERATURE) -> None:
         super().__init__()
         half = channels // 2
         self.register_buffer("dim_t", temperature ** (torch.arange(half, dtype=torch.float32) / half))
@@ -63,7 +63,7 @@ class SinePosition(nn.Module):
         Args:
             query: (P, K, channels); start, size: (P, 1), in pixels.
         """
-        blocks = next(n for n in range(BLOCKS, 0, -1) if len(places) % n == 0)
+        blocks = next(n for n in range(_BLOCKS, 0, -1) if len(places) % n == 0)
         first = places[: len(places) // blocks]
         shifts = places[:: len(first)] - places[0]  # (blocks,)
         angle = size.unsqueeze(-1) * (shifts[:, None] / self.dim_t)  # (P, blocks, channels / 2)

@@ -1,14 +1,14 @@
 """The dense head of RTMO (arXiv 2312.07526), section 3.1: a class branch and a pose branch per level.
 
 Half of a level's channels go to either branch. 1.16 M parameters and 1.14 G multiply-adds at 640 x 640 as published for
-rtmo-s; the regression branch (`out_kpt_reg`) teaches the assigner and is not computed where nobody asks for it.
+rtmo-s; the regression branch (`out_kpt_reg`) teaches the assigner and is computed only where it is asked for.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,8 @@ class RTMOHead(Head):
     The pose branch has `num_groups` groups of `channels_per_group * width` channels and twice `stacked_convs`
     convolutions.
     """
+
+    probed: ClassVar[tuple[str, ...]] = ("out_pose", "out_kpt_reg")
 
     width: float = 0.5
     cls_feat_channels: int = 256

@@ -10,7 +10,7 @@ from torch import Tensor
 from workbench.components.similarity import box_iou
 from workbench.slots import Loss, Matched, no_term
 
-Mode = Literal["square", "linear", "log"]
+IoUMode = Literal["square", "linear", "log"]
 
 
 @final
@@ -21,7 +21,7 @@ class IoU(Loss):
     term: ClassVar[str] = "loss_bbox"
 
     weights: tuple[float, ...] = (5.0, 5.0, 5.0)
-    mode: Mode = "square"
+    mode: IoUMode = "square"
 
     def __call__(self, matched: Matched) -> Tensor:
         if not len(matched.cells.boxes):
@@ -29,7 +29,7 @@ class IoU(Loss):
         return iou_loss(matched.cells.boxes, matched.gt_boxes, self.mode).sum() / matched.positives
 
 
-def iou_loss(boxes: Tensor, targets: Tensor, mode: Mode = "square") -> Tensor:
+def iou_loss(boxes: Tensor, targets: Tensor, mode: IoUMode = "square") -> Tensor:
     """1 - IoU^2, 1 - IoU or -ln IoU: (P, 4) and (P, 4) -> (P,), in float32."""
     iou = box_iou(boxes, targets).clamp(min=1e-16)
     if mode == "log":

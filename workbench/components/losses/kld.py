@@ -5,8 +5,9 @@ The alternative that RTMO's MLE replaces: the target's width is fixed in bins in
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -14,8 +15,6 @@ from torch import Tensor
 from workbench.core.errors import Refused
 from workbench.slots import Loss, Matched, no_term
 from workbench.tensors import Axis
-
-Reduce = Literal["sum", "mean"]
 
 
 @final
@@ -28,13 +27,15 @@ class KLD(Loss):
 
     term: ClassVar[str] = "loss_kld"
     needs: ClassVar[frozenset[str]] = frozenset({"axes"})
+    removed: ClassVar[Mapping[str, object]] = {
+        "beta": 1.0,
+        "label_softmax": False,
+        "label_beta": 10.0,
+        "reduce": "sum",
+    }
 
     weights: tuple[float, ...] = (1.0, 5.0, 5.0)
     width: float = 2.0  # standard deviation of the target, in bins
-    beta: float = 1.0  # factor on the logits
-    label_softmax: bool = False  # a softmax over the target, as mmpose's KLDiscretLoss offers
-    label_beta: float = 10.0  # factor on the target in that softmax
-    reduce: Reduce = "sum"  # over bins; the sum is the divergence itself
 
     def check(self) -> None:
         if not self.width > 0:
@@ -51,8 +52,7 @@ class KLD(Loss):
 
     def _axis(self, axis: Axis, truth: Tensor, visible: Tensor) -> Tensor:
         target, inside = gaussian(axis.bins, truth, self.width)
-        loss = kl_discrete(axis.logits, target, self.beta, self.label_softmax, self.label_beta, self.reduce)
-        return loss.where(inside & (visible > 0), 0.0).mean()
+        return kl_discrete(axis.logits, target).where(inside & (visible > 0), 0.0).mean()
 
 
 def gaussian(bins: Tensor, truth: Tensor, width: float) -> tuple[Tensor, Tensor]:
@@ -72,20 +72,11 @@ def gaussian(bins: Tensor, truth: Tensor, width: float) -> tuple[Tensor, Tensor]
     return (steps.square() / -2).softmax(-1), inside
 
 
-def kl_discrete(
-    logits: Tensor,
-    target: Tensor,
-    beta: float = 1.0,
-    label_softmax: bool = False,
-    label_beta: float = 10.0,
-    reduce: Reduce = "mean",
-) -> Tensor:
-    """Divergence of softmax(beta logits) from `target`, key point by key point: (P, K, W) twice -> (P, K), float32.
+def kl_discrete(logits: Tensor, target: Tensor) -> Tensor:
+    """Divergence of softmax(logits) from `target`, key point by key point: (P, K, W) twice -> (P, K), float32.
 
-    mmpose's KLDiscretLoss is this with `reduce="mean"`, summed over both axes and all instances, divided by K.
+    mmpose's KLDiscretLoss is this divided by W, summed over both axes and all instances, divided by K. Its `beta` is a
+    factor on the logits, its `label_softmax` a softmax over ten times the target.
     """
     target = target.float()
-    if label_softmax:
-        target = (target * label_beta).softmax(-1)
-    surprise = target.xlogy(target) - target * (logits.float() * beta).log_softmax(-1)
-    return surprise.sum(-1) if reduce == "sum" else surprise.mean(-1)
+    return (target.xlogy(target) - target * logits.float().log_softmax(-1)).sum(-1)

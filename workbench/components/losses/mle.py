@@ -14,7 +14,7 @@ from workbench.core.errors import Refused
 from workbench.slots import Loss, Matched, no_term
 from workbench.tensors import Axis
 
-Mode = Literal["log", "linear", "square"]
+MLEMode = Literal["log", "linear", "square"]
 
 
 @final
@@ -26,7 +26,7 @@ class MLE(Loss):
     needs: ClassVar[frozenset[str]] = frozenset({"axes", "sigma"})
 
     weights: tuple[float, ...] = (1.0, 5.0, 5.0)
-    mode: Mode = "log"
+    mode: MLEMode = "log"
     normalize: Literal["keypoints", "visible"] = "keypoints"  # published: over all key points
     detach_boxes: bool = False  # published: the bins' distances to the truth also teach the predicted box
 
@@ -62,7 +62,9 @@ def laplace(bins: Tensor, truth: Tensor, areas: Tensor, sigma: Tensor) -> Tensor
     return (-distance / reach).exp() / sigma
 
 
-def mle(prob_x: Tensor, prob_y: Tensor, near_x: Tensor, near_y: Tensor, visible: Tensor, mode: Mode = "log") -> Tensor:
+def mle(
+    prob_x: Tensor, prob_y: Tensor, near_x: Tensor, near_y: Tensor, visible: Tensor, mode: MLEMode = "log"
+) -> Tensor:
     """One value per key point: (P, K, Wx), (P, K, Wy) twice, visible (P, K) -> (P, K), in float32. NaN becomes 0."""
     density = (prob_x.float() * near_x.float()).sum(-1) * (prob_y.float() * near_y.float()).sum(-1)
     if mode == "log":

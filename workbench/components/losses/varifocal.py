@@ -11,6 +11,7 @@ from typing import ClassVar, final
 from torch import Tensor
 from torch.nn import functional as F
 
+from workbench.core.errors import Refused
 from workbench.slots import Loss, Matched
 
 
@@ -24,6 +25,13 @@ class VariFocal(Loss):
     alpha: float = 0.75  # weight of negatives
     gamma: float = 2.0  # how much less an easy negative counts
     clip: float = 10.0  # logits beyond it have no gradient through the cross-entropy
+
+    def check(self) -> None:
+        if self.alpha < 0 or self.gamma < 0 or self.clip <= 0:
+            raise Refused(
+                f"VariFocal: alpha {self.alpha}, gamma {self.gamma}, clip {self.clip}; expected 0 or more, 0 or more, "
+                "above 0"
+            )
 
     def __call__(self, matched: Matched) -> Tensor:
         loss = varifocal(matched.dense.cls, matched.cls_target, self.alpha, self.gamma, self.clip)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import final
+from typing import ClassVar, final
 
 import torch
 import torch.nn.functional as F
@@ -19,8 +19,8 @@ from workbench.core.errors import Refused
 from workbench.slots import Neck, Pyramid
 from workbench.tensors import Level, Levels
 
-STRIDES = (8, 16, 32)
-TEMPERATURE = 10000.0
+_STRIDES = (8, 16, 32)
+_TEMPERATURE = 10000.0
 
 
 @final
@@ -31,6 +31,8 @@ class HybridEncoder(Neck):
     `width` scales the hidden channels of the CSP layers, `depth` their number of blocks. Maps finer than the coarsest
     of `strides` are computed as published whether handed on or not, since they feed the coarser ones.
     """
+
+    slow: ClassVar[tuple[str, ...]] = ("encoder",)
 
     transformer_embed_dims: int = 256
     transformer_num_heads: int = 8
@@ -46,12 +48,13 @@ class HybridEncoder(Neck):
         dims, heads = self.transformer_embed_dims, self.transformer_num_heads
         if dims < 4 or dims % 4 or heads < 1 or dims % heads:
             raise Refused(
-                f"HybridEncoder: {dims} transformer_embed_dims, {heads} heads; expected a multiple of 4 and heads"
+                f"HybridEncoder: transformer_embed_dims {dims}, transformer_num_heads {heads}; expected at least one "
+                "head, and dims that 4 and the heads divide"
             )
         if self.transformer_encoder_layers < 0 or not 0 <= self.transformer_dropout < 1:
             raise Refused(
-                f"HybridEncoder: {self.transformer_encoder_layers} layers, dropout {self.transformer_dropout}; "
-                "expected 0 or more layers and a dropout in [0, 1)"
+                f"HybridEncoder: transformer_encoder_layers {self.transformer_encoder_layers}, transformer_dropout "
+                f"{self.transformer_dropout}; expected 0 or more layers and a dropout in [0, 1)"
             )
         if (
             int(dims * self.width) < 1
@@ -59,12 +62,12 @@ class HybridEncoder(Neck):
             or min(self.out_channels, self.transformer_feedforward_channels) < 1
         ):
             raise Refused(f"HybridEncoder: width {self.width}, depth {self.depth} or a channel number is too small")
-        if not self.strides or list(self.strides) != sorted(set(self.strides) & set(STRIDES)):
-            raise Refused(f"HybridEncoder.strides: {self.strides}; expected some of {STRIDES}, ascending")
+        if not self.strides or list(self.strides) != sorted(set(self.strides) & set(_STRIDES)):
+            raise Refused(f"HybridEncoder.strides: {self.strides}; expected some of {_STRIDES}, ascending")
 
     def build(self, levels: Levels) -> Pyramid:
-        if tuple(level.stride for level in levels) != STRIDES:
-            raise Refused(f"HybridEncoder: given maps at strides {[lv.stride for lv in levels]}; expected {STRIDES}")
+        if tuple(level.stride for level in levels) != _STRIDES:
+            raise Refused(f"HybridEncoder: given maps at strides {[lv.stride for lv in levels]}; expected {_STRIDES}")
         return _HybridEncoder(self, levels)
 
 
@@ -73,9 +76,9 @@ class _HybridEncoder(Pyramid):
         super().__init__()
         dims = spec.transformer_embed_dims
         hidden, blocks = int(dims * spec.width), round(3 * spec.depth)
-        up = STRIDES.index(spec.strides[-1])  # steps of the bottom-up path
+        up = _STRIDES.index(spec.strides[-1])  # steps of the bottom-up path
         self.levels = tuple(Level(spec.out_channels, s) for s in spec.strides)
-        self.kept = tuple(STRIDES.index(s) for s in spec.strides)
+        self.kept = tuple(_STRIDES.index(s) for s in spec.strides)
 
         self.input_proj = nn.ModuleList(ConvUnit(lv.channels, dims, 1, norm=TORCH, act=None) for lv in levels)
         self.encoder = nn.ModuleList([_Encoder(spec)] if spec.transformer_encoder_layers else [])
@@ -140,7 +143,7 @@ class _Merge(nn.Module):
     """A CSP layer of a doubled map beside a projected one: (B, C, H, W), (B, C', 2 H, 2 W) -> (B, C'', 2 H, 2 W).
 
     A 1x1 convolution of a doubled map is the doubled convolution, at a quarter of the work; and one that follows a
-    projection is a single one, since nothing stands between the two. Together they save 0.92 of the 12 G multiply-adds
+    projection is a single one, since nothing comes between the two. Together they save 0.92 of the 12 G multiply-adds
     of rtmo-s at 640 x 640.
     """
 
@@ -191,7 +194,7 @@ class _Frequencies(nn.Module):
 
     def __init__(self, count: int) -> None:
         super().__init__()
-        self.register_buffer("dim_t", TEMPERATURE ** (torch.arange(count, dtype=torch.float32) / count))
+        self.register_buffer("dim_t", _TEMPERATURE ** (torch.arange(count, dtype=torch.float32) / count))
 
 
 def positions(h: int, w: int, channels: int, device: torch.device, dtype: torch.dtype) -> Tensor:
@@ -201,7 +204,7 @@ def positions(h: int, w: int, channels: int, device: torch.device, dtype: torch.
     """
     count = channels // 4
     exponent = torch.arange(count, dtype=torch.float64, device=device) / count
-    angle = torch.arange(max(h, w), dtype=torch.float64, device=device)[:, None] / TEMPERATURE**exponent
+    angle = torch.arange(max(h, w), dtype=torch.float64, device=device)[:, None] / _TEMPERATURE**exponent
     table = torch.cat((angle.cos(), angle.sin()), 1).to(dtype)  # (max(h, w), channels / 2)
     rows = table[:h, None].expand(h, w, 2 * count)
     columns = table[None, :w].expand(h, w, 2 * count)

@@ -13,8 +13,8 @@ from workbench.core.errors import Refused
 from workbench.slots import Neck, Pyramid
 from workbench.tensors import Level, Levels
 
-STRIDES = (8, 16, 32)
-CHANNELS = (256, 512, 1024)  # at width 1
+_STRIDES = (8, 16, 32)
+_CHANNELS = (256, 512, 1024)  # at width 1
 
 
 @final
@@ -37,12 +37,12 @@ class PAFPN(Neck):
                 f"PAFPN: width {self.width}, depth {self.depth}, out_channels {self.out_channels}; "
                 "expected width >= 1/128, depth >= 0, out_channels >= 1"
             )
-        if not self.strides or list(self.strides) != sorted(set(self.strides) & set(STRIDES)):
-            raise Refused(f"PAFPN.strides: {self.strides}; expected some of {STRIDES}, ascending")
+        if not self.strides or list(self.strides) != sorted(set(self.strides) & set(_STRIDES)):
+            raise Refused(f"PAFPN.strides: {self.strides}; expected some of {_STRIDES}, ascending")
 
     def build(self, levels: Levels) -> Pyramid:
-        if tuple(level.stride for level in levels) != STRIDES:
-            raise Refused(f"PAFPN: given maps at strides {[level.stride for level in levels]}; expected {STRIDES}")
+        if tuple(level.stride for level in levels) != _STRIDES:
+            raise Refused(f"PAFPN: given maps at strides {[level.stride for level in levels]}; expected {_STRIDES}")
         return _PAFPN(self, levels)
 
 
@@ -50,11 +50,11 @@ class _PAFPN(Pyramid):
     def __init__(self, spec: PAFPN, levels: Levels) -> None:
         super().__init__()
         given = [level.channels for level in levels]
-        inner = [int(c * spec.width) for c in CHANNELS]
+        inner = [int(c * spec.width) for c in _CHANNELS]
         blocks = round(3 * spec.depth)
-        up = STRIDES.index(spec.strides[-1])  # steps of the bottom-up path
+        up = _STRIDES.index(spec.strides[-1])  # steps of the bottom-up path
         self.levels = tuple(Level(spec.out_channels, s) for s in spec.strides)
-        self.kept = tuple(STRIDES.index(s) for s in spec.strides)
+        self.kept = tuple(_STRIDES.index(s) for s in spec.strides)
 
         # Names as published; the first two lists run from coarse to fine.
         self.reduce_layers = nn.ModuleList([ConvUnit(given[2], inner[1], 1), ConvUnit(inner[1], inner[0], 1)])

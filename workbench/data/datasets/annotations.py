@@ -6,10 +6,11 @@ Semantics: RTMO (arXiv 2312.07526) as released, section 9 of the specification t
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +19,14 @@ from workbench.core.errors import Refused
 from workbench.core.skeletons import Skeleton
 from workbench.data.datasets.images import Unreadable, broken, read_image
 from workbench.data.datasets.masks import Segmentation, mask_of
-from workbench.tensors import Sample
+from workbench.tensors import Persons, Sample
 
-SHOWN = 3  # offenders that a message names
+_SHOWN = 3  # offenders that a message names
 BEYOND = 1.0  # pixels that a box may reach over the edge: rounding, not a mistake
 AREA_OF_BOX = 0.53  # where the annotation has no area
 
 Annotation = Mapping[str, Any]
+EvaluationRules = Literal["coco", "crowdpose"]
 
 
 @dataclass(slots=True)
@@ -63,33 +65,72 @@ class Findings:
 
     def lines(self) -> list[str]:
         return [
-            f"{kind}: {len(who)}, first {', '.join(who[:SHOWN])}" if who else kind for kind, who in self.found.items()
+            f"{kind}: {len(who)}, first {', '.join(who[:_SHOWN])}" if who else kind for kind, who in self.found.items()
         ]
 
     def __bool__(self) -> bool:
         return bool(self.found)
 
 
-class Annotated(Sequence[Sample]):
-    """Images of a folder with the persons of a JSON file.
+class Annotated(Sequence[Sample], ABC):
+    """Images of a folder with the persons of a JSON file. A subclass says what its format is.
+
+    What is wrong with the file is collected, and raised by `check` or by the first use. Splits whose name begins with
+    "train" give only images with at least one annotation.
 
     Args:
-        file: the annotations.
-        images: the folder of the images.
-        skeleton: the key points that the file must have.
-        training: only images with at least one annotation; else all of them.
+        folder: where the data set lies.
+        split: which part of it; "" is the one for training.
+        annotations: another annotation file than the split's.
 
-    What is wrong with the file is collected, and raised by `check` or by the first use.
+    Fields:
+        name, layout: what people call the format, and where its files lie, for messages.
+        skeleton: the key points that the file must have; evaluation: the rules by which the data set is evaluated.
     """
 
-    def __init__(self, file: Path, images: Path, skeleton: Skeleton, *, training: bool) -> None:
-        self.file, self.images, self.skeleton, self.training = file, images, skeleton, training
+    name: ClassVar[str]
+    layout: ClassVar[str]
+    skeleton: ClassVar[Skeleton]
+    evaluation: ClassVar[EvaluationRules]
+
+    @classmethod
+    @abstractmethod
+    def holds(cls, folder: Path) -> bool:
+        """Whether the folder looks like this format."""
+
+    @classmethod
+    @abstractmethod
+    def splits(cls, folder: Path) -> tuple[str, str]:
+        """The names of the parts for training and for evaluation; no image is in both."""
+
+    @classmethod
+    @abstractmethod
+    def annotation_file(cls, folder: Path, split: str) -> Path:
+        """Where the annotations of a split lie, or should lie."""
+
+    @classmethod
+    @abstractmethod
+    def image_folder(cls, folder: Path, split: str) -> Path:
+        """Where the images of a split lie, or should lie."""
+
+    def __init__(self, folder: Path | str, split: str = "", annotations: Path | str | None = None) -> None:
+        root = Path(folder)
+        split = split or self.splits(root)[0]
+        self.file = Path(annotations) if annotations else self.annotation_file(root, split)
+        self.images, self.training = self.image_folder(root, split), split.startswith("train")
         self.findings = Findings()
-        self._table = _read(file, images, skeleton, self.findings)
-        self._used = [p for p in self._table.pictures if p.rows or not training]
+        if not self.images.is_dir():
+            self.findings.add(f"no image folder {self.images}")
+        content = _json(self.file, self.findings)
+        self._truth = None if self.training else content  # what `coco` gives, without a second look at the file
+        self._table = _read(content, self.skeleton, self.findings)
+        self._used = [p for p in self._table.pictures if p.rows or not self.training]
         if not self._used and not self.findings:
-            wanted = "image with an annotation" if training else "image"
-            self.findings.add(f"an empty set: {file.name} holds no {wanted}")
+            wanted = "image with an annotation" if self.training else "image"
+            self.findings.add(f"an empty set: {self.file.name} holds no {wanted}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_truth": None}  # the processes that load images do without it
 
     def __len__(self) -> int:
         return len(self._used)
@@ -132,12 +173,15 @@ class Annotated(Sequence[Sample]):
         points = table.keypoints[picture.rows]
         return Sample(
             image=image,
-            boxes=table.boxes[picture.rows],
-            keypoints=points[..., :2].copy(),
-            visible=points[..., 2].copy(),
-            areas=table.areas[picture.rows],
-            labels=table.labels[picture.rows],
-            keypoint_weights=np.ones(points.shape[:2], np.float32),
+            persons=Persons(
+                boxes=table.boxes[picture.rows],
+                keypoints=points[..., :2].copy(),
+                visible=points[..., 2].copy(),
+                areas=table.areas[picture.rows],
+                labels=table.labels[picture.rows],
+                keypoint_weights=np.ones(points.shape[:2], np.float32),
+            ),
+            skeleton=self.skeleton,
             ignore=self._ignore(picture),
             image_id=picture.id,
             crowd_index=picture.crowd_index,
@@ -147,9 +191,9 @@ class Annotated(Sequence[Sample]):
         return (self[i] for i in range(len(self)))
 
     def coco(self) -> dict[str, Any]:
-        """The annotations as they stand in the file: the truth that an evaluation compares with."""
+        """The annotations as they stand in the file: the truth that an evaluation compares with. Not to be changed."""
         self._refuse(self.findings)
-        return json.loads(self.file.read_text(encoding="utf-8"))
+        return dict(self._truth or json.loads(self.file.read_text(encoding="utf-8")))
 
     def check(self, *, decode: bool = False) -> None:
         """Look at everything before anything starts: the file's content, then each image of the set.
@@ -197,10 +241,7 @@ def _leaves(name: str) -> bool:
     return any(p.is_absolute() or p.drive or ".." in p.parts for p in (PurePosixPath(name), PureWindowsPath(name)))
 
 
-def _read(file: Path, images: Path, skeleton: Skeleton, findings: Findings) -> Table:
-    if not images.is_dir():
-        findings.add(f"no image folder {images}")
-    content = _json(file, findings)
+def _read(content: Annotation, skeleton: Skeleton, findings: Findings) -> Table:
     pictures = _pictures(content.get("images", ()), findings)
     classes = _classes(content.get("categories", ()), skeleton, findings)
     people = [a for a in content.get("annotations", ()) if _placed(a, pictures, findings)]

@@ -1,4 +1,4 @@
-"""COCO key points in their own layout, and which data set a folder holds.
+"""COCO key points in their own layout.
 
 annotations/person_keypoints_train2017.json   annotations/person_keypoints_val2017.json
 train2017/000000000009.jpg ...                val2017/...
@@ -15,15 +15,29 @@ from workbench.data.datasets.annotations import Annotated
 
 @final
 class CocoKeypoints(Annotated):
-    """COCO key points (17). Splits whose name begins with "train" give only images with annotations.
+    """COCO key points (17). A split is the name of its image folder and part of its annotation file's name."""
 
-    Args:
-        folder: where `annotations/` and the folder of the split lie.
-        split: folder of the images and part of the annotation file's name.
-        annotations: another annotation file.
-    """
+    name = "COCO"
+    layout = "annotations/person_keypoints_train2017.json and train2017/, the same of val2017"
+    skeleton = COCO
+    evaluation = "coco"
 
-    def __init__(self, folder: Path | str, split: str = "train2017", annotations: Path | str | None = None) -> None:
-        root = Path(folder)
-        file = Path(annotations) if annotations else root / "annotations" / f"person_keypoints_{split}.json"
-        super().__init__(file, root / split, COCO, training=split.startswith("train"))
+    @classmethod
+    def holds(cls, folder: Path) -> bool:
+        """Whether the folder looks like COCO."""
+        return (folder / "annotations").is_dir()
+
+    @classmethod
+    def splits(cls, folder: Path) -> tuple[str, str]:
+        """The splits for training and for evaluation."""
+        return "train2017", "val2017"
+
+    @classmethod
+    def annotation_file(cls, folder: Path, split: str) -> Path:
+        """Where the annotations of a split lie, or should lie."""
+        return folder / "annotations" / f"person_keypoints_{split}.json"
+
+    @classmethod
+    def image_folder(cls, folder: Path, split: str) -> Path:
+        """Where the images of a split lie, or should lie."""
+        return folder / split

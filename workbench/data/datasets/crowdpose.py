@@ -15,37 +15,36 @@ from workbench.data.datasets.annotations import Annotated
 
 @final
 class CrowdPose(Annotated):
-    """CrowdPose (14 key points, a crowd index per image). Training splits give only images with annotations.
+    """CrowdPose (14 key points, a crowd index per image). The splits are train, val, trainval and test."""
 
-    Args:
-        folder: where `json/` and `images/` lie; files beside each other in the folder itself are taken too.
-        split: train, val, trainval or test.
-        annotations: another annotation file.
-    """
+    name = "CrowdPose"
+    layout = "json/crowdpose_train.json, json/crowdpose_val.json and images/"
+    skeleton = CROWDPOSE
+    evaluation = "crowdpose"
 
-    def __init__(self, folder: Path | str, split: str = "trainval", annotations: Path | str | None = None) -> None:
-        root = Path(folder)
-        file = Path(annotations) if annotations else annotation_file(root, split)
-        images = root / "images" if (root / "images").is_dir() else root
-        super().__init__(file, images, CROWDPOSE, training=split.startswith("train"))
+    @classmethod
+    def holds(cls, folder: Path) -> bool:
+        """Whether the folder looks like CrowdPose."""
+        return any(cls.annotation_file(folder, split).exists() for split in ("train", "val", "trainval", "test"))
 
+    @classmethod
+    def splits(cls, folder: Path) -> tuple[str, str]:
+        """The splits for training and for evaluation: trainval and test as published where both are there, else
+        train and val.
 
-def annotation_file(folder: Path, split: str) -> Path:
-    """Where the annotations of a split lie, or should lie."""
-    beside = folder / f"crowdpose_{split}.json"
-    return beside if beside.exists() else folder / "json" / beside.name
+        Never trainval with val: the one holds the other.
+        """
+        if all(cls.annotation_file(folder, split).exists() for split in ("trainval", "test")):
+            return "trainval", "test"
+        return "train", "val"
 
+    @classmethod
+    def annotation_file(cls, folder: Path, split: str) -> Path:
+        """Where the annotations of a split lie, or should lie."""
+        beside = folder / f"crowdpose_{split}.json"
+        return beside if beside.exists() else folder / "json" / beside.name
 
-def splits(folder: Path) -> tuple[str, str]:
-    """The splits for training and for evaluation: trainval and test as published where both are there, else train, val.
-
-    Never trainval with val: the one holds the other.
-    """
-    if all(annotation_file(folder, split).exists() for split in ("trainval", "test")):
-        return "trainval", "test"
-    return "train", "val"
-
-
-def holds(folder: Path) -> bool:
-    """Whether the folder looks like CrowdPose."""
-    return any(annotation_file(folder, split).exists() for split in ("train", "val", "trainval", "test"))
+    @classmethod
+    def image_folder(cls, folder: Path, split: str) -> Path:
+        """Where the images lie: in `images/`, or beside the annotations."""
+        return folder / "images" if (folder / "images").is_dir() else folder

@@ -1,4 +1,4 @@
-"""Which data set a folder holds, and its fingerprint."""
+"""Which data set a folder holds, and its fingerprint. A new format is a file of its own and an entry of `FORMATS`."""
 
 from __future__ import annotations
 
@@ -7,40 +7,55 @@ from pathlib import Path
 from typing import Literal
 
 from workbench.core.errors import Refused
-from workbench.data.datasets import crowdpose
+from workbench.data.datasets.annotations import Annotated
 from workbench.data.datasets.coco import CocoKeypoints
+from workbench.data.datasets.crowdpose import CrowdPose
 
 Split = Literal["train", "val"]
 
+FORMATS: tuple[type[Annotated], ...] = (CocoKeypoints, CrowdPose)  # asked in this order
 
-def open_dataset(folder: Path | str, split: Split, *, check: bool = True) -> CocoKeypoints | crowdpose.CrowdPose:
-    """The data set that a folder holds, checked whole.
 
-    COCO gives train2017 or val2017; CrowdPose trainval or test where both are there, else train or val.
+def format_of(folder: Path) -> type[Annotated]:
+    """The format of a data folder.
 
     Raises:
-        Refused: no such folder, neither layout, or something in it is wrong.
+        Refused: no such folder, or it has no known format.
+    """
+    if not folder.is_dir():
+        raise Refused(f"no data folder {folder}; give the folder of {' or '.join(one.name for one in FORMATS)}")
+    for one in FORMATS:
+        if one.holds(folder):
+            return one
+    known = "; ".join(f"{one.name} ({one.layout})" for one in FORMATS)
+    raise Refused(f"{folder} holds no data set of a known format: {known}; give the folder that holds one of them")
+
+
+def open_dataset(folder: Path | str, split: Split) -> Annotated:
+    """The training or the evaluation part of the data set that a folder holds, checked whole.
+
+    Raises:
+        Refused: no such folder, no known format, or something in it is wrong.
     """
     root = Path(folder)
-    if not root.is_dir():
-        raise Refused(f"no data folder {root}; give the folder of COCO or CrowdPose")
-    if (root / "annotations").is_dir():
-        dataset = CocoKeypoints(root, f"{split}2017")
-    elif crowdpose.holds(root):
-        dataset = crowdpose.CrowdPose(root, crowdpose.splits(root)[split == "val"])
-    else:
-        raise Refused(
-            f"{root} is neither COCO (annotations/person_keypoints_{split}2017.json and {split}2017/) "
-            f"nor CrowdPose (json/crowdpose_{split}.json and images/); give the folder that holds one of them"
-        )
-    if check:
-        dataset.check()
+    found = format_of(root)
+    dataset = found(root, found.splits(root)[split == "val"])
+    dataset.check()
     return dataset
 
 
 def dataset_fingerprint(folder: Path) -> str:
-    """The name of a data set on disk: its folder's name and a digest of its annotations."""
-    digest = hashlib.sha256()
-    for split in ("train", "val"):
-        digest.update(open_dataset(folder, split, check=False).file.read_bytes())
+    """The name of a data set on disk: its folder's name and a digest of its annotation files, which are not parsed.
+
+    Raises:
+        Refused: no such folder, no known format, or an annotation file that is missing or cannot be read.
+    """
+    digest, found = hashlib.sha256(), format_of(folder)
+    for split in found.splits(folder):
+        file = found.annotation_file(folder, split)
+        try:
+            digest.update(file.read_bytes())
+        except OSError as error:
+            why = error.strerror or "cannot be read"
+            raise Refused(f"annotation file {file}: {why}; {found.name} has {found.layout}") from error
     return f"{folder.resolve().name}@{digest.hexdigest()[:8]}"

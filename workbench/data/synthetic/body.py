@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from workbench.tensors import Floats
 
 # ---------------------------------------------------------------------------------------------- angles of a pose
 _ARM = ("raise", "spread", "twist", "elbow")
@@ -24,20 +23,20 @@ ANGLES: Final = (
     *(f"left_{n}" for n in _LEG), *(f"right_{n}" for n in _LEG),
 )  # fmt: skip
 _SIDELESS_MIRRORED = ("roll", "lean", "turn", "look", "tilt")  # change sign in a mirror; side angles swap sides
-Range = tuple[float, float]
+_Range = tuple[float, float]
 
 
-def _family(**ranges: Range) -> Floats:
+def _family(**ranges: _Range) -> Floats:
     """(2, A) lowest and highest angles. `elbow` means both elbows, `left_elbow` one; the rest is a relaxed stand."""
-    relaxed: dict[str, Range] = {
+    relaxed: dict[str, _Range] = {
         "bend": (-4, 8), "lean": (-5, 5), "turn": (-12, 12), "nod": (-12, 18), "look": (-35, 35), "tilt": (-8, 8),
         "raise": (-15, 20), "spread": (4, 22), "twist": (-30, 10), "elbow": (4, 35),
         "hip": (-5, 8), "straddle": (1, 9), "turnout": (-5, 25), "knee": (0, 10),
     }  # fmt: skip
     merged = relaxed | ranges
-    nothing: Range = (0.0, 0.0)
+    nothing: _Range = (0.0, 0.0)
 
-    def pick(name: str) -> Range:
+    def pick(name: str) -> _Range:
         return ranges.get(name) or merged.get(name.removeprefix("left_").removeprefix("right_"), nothing)
 
     return np.array([pick(name) for name in ANGLES], float).T

@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -21,31 +21,10 @@ from numpy.typing import NDArray
 
 from workbench.core.errors import Refused
 from workbench.core.files import make_once
-from workbench.core.skeletons import COCO
-from workbench.data.synthetic.scene import LEVELS, RENDERER_VERSION, SMALLEST, render
-from workbench.tensors import Sample
-
-__all__ = ["RENDERER_VERSION", "CachedScenes", "SceneSet", "SyntheticScenes", "cached", "render"]
-
-_K: Final = len(COCO)
-
-
-class SceneSet(Protocol):
-    """A sequence of rendered samples, cached or not."""
-
-    @property
-    def level(self) -> str: ...
-    @property
-    def size(self) -> int: ...
-    @property
-    def seed(self) -> int: ...
-    @property
-    def count(self) -> int: ...
-    @property
-    def start(self) -> int: ...
-    def __len__(self) -> int: ...
-    def __getitem__(self, i: int, /) -> Sample: ...
-    def coco(self) -> dict[str, Any]: ...
+from workbench.core.skeletons import COCO, Skeleton
+from workbench.data.datasets.annotations import EvaluationRules
+from workbench.data.synthetic.scene import RENDERER_VERSION, SCENE_LEVELS, SMALLEST, render, scene_persons
+from workbench.tensors import Persons, Sample
 
 
 def _position(i: int, count: int) -> int:
@@ -63,6 +42,8 @@ class SyntheticScenes:
         Refused: unknown level, size below 32, negative seed, count or start.
     """
 
+    skeleton: ClassVar[Skeleton] = COCO
+    evaluation: ClassVar[EvaluationRules] = "coco"
     level: str = "easy"  # "easy" or "hard"
     size: int = 128  # side of the square images in pixels
     seed: int = 0
@@ -70,8 +51,8 @@ class SyntheticScenes:
     start: int = 0
 
     def __post_init__(self) -> None:
-        if self.level not in LEVELS:
-            raise Refused(f"level {self.level!r}: no such level of scenes; choose one of {', '.join(LEVELS)}")
+        if self.level not in SCENE_LEVELS:
+            raise Refused(f"level {self.level!r}: no such level of scenes; choose one of {', '.join(SCENE_LEVELS)}")
         if self.size < SMALLEST:
             raise Refused(f"size {self.size}: scenes need at least {SMALLEST} pixels")
         for name in ("seed", "count", "start"):
@@ -94,13 +75,14 @@ class SyntheticScenes:
 
 # --------------------------------------------------------------------------------------------------------- COCO
 def _annotation(sample: Sample, person: int, number: int) -> dict[str, Any]:
-    x1, y1, x2, y2 = (float(v) for v in sample.boxes[person])
-    marked = np.concatenate([sample.keypoints[person], sample.visible[person][:, None]], 1).astype(float)
+    persons = sample.persons
+    x1, y1, x2, y2 = (float(v) for v in persons.boxes[person])
+    marked = np.concatenate([persons.keypoints[person], persons.visible[person][:, None]], 1).astype(float)
     flat = [int(v) if i % 3 == 2 else float(v) for i, v in enumerate(marked.ravel())]
     return {
         "id": number, "image_id": sample.image_id, "category_id": 1, "iscrowd": 0, "keypoints": flat,
-        "num_keypoints": int((sample.visible[person] > 0).sum()), "bbox": [x1, y1, x2 - x1, y2 - y1],
-        "area": float(sample.areas[person]),
+        "num_keypoints": int((persons.visible[person] > 0).sum()), "bbox": [x1, y1, x2 - x1, y2 - y1],
+        "area": float(persons.areas[person]),
     }  # fmt: skip
 
 
@@ -123,15 +105,23 @@ def _coco(size: int, samples: Iterable[Sample]) -> dict[str, Any]:
 # -------------------------------------------------------------------------------------------------------- cache
 _IMAGES: Final = "images.npy"
 _LABELS: Final = "labels.npz"
-_PER_PERSON: Final = {"boxes": (4,), "keypoints": (_K, 2), "visible": (_K,), "areas": ()}
+_PER_PERSON: Final = ("boxes", "keypoints", "visible", "areas")  # the other fields are alike in all scenes
 _CHUNK: Final = 256  # scenes a worker renders per call
 _NO_IMAGE: Final = np.zeros((0, 0, 3), np.uint8)
+_NOBODY: Final = scene_persons(
+    boxes=np.zeros((0, 4), np.float32),
+    keypoints=np.zeros((0, len(COCO), 2), np.float32),
+    visible=np.zeros((0, len(COCO)), np.float32),
+    areas=np.zeros(0, np.float32),
+)
 
 
 @dataclass
 class CachedScenes:
     """Scenes read from a folder that `cached` wrote: equal to the rendered ones, opened when first asked for."""
 
+    skeleton: ClassVar[Skeleton] = COCO
+    evaluation: ClassVar[EvaluationRules] = "coco"
     level: str
     size: int
     seed: int
@@ -177,21 +167,22 @@ class CachedScenes:
                 self._labels = {name: stored[name] for name in stored.files}
         labels = self._labels
         rows = slice(int(labels["first"][i]), int(labels["first"][i + 1]))
-        count = rows.stop - rows.start
         return Sample(
-            image=image, **{name: labels[name][rows].copy() for name in _PER_PERSON},
-            labels=np.zeros(count, np.int64), keypoint_weights=np.ones((count, _K), np.float32),
-            image_id=self.start + i, crowd_index=float(labels["crowd_index"][i]),
-        )  # fmt: skip
+            image=image,
+            persons=scene_persons(**{name: labels[name][rows].copy() for name in _PER_PERSON}),
+            skeleton=self.skeleton,
+            image_id=self.start + i,
+            crowd_index=float(labels["crowd_index"][i]),
+        )
 
 
-def cache_name(figures: SyntheticScenes) -> str:
+def cache_name(scenes: SyntheticScenes) -> str:
     """Folder name that says all that decides the pixels."""
-    f = figures
-    return f"figures-v{RENDERER_VERSION}-{f.level}-{f.size}px-seed{f.seed}-{f.start}+{f.count}"
+    s = scenes
+    return f"figures-v{RENDERER_VERSION}-{s.level}-{s.size}px-seed{s.seed}-{s.start}+{s.count}"
 
 
-def cached(figures: SyntheticScenes, folder: Path, workers: int = 0) -> CachedScenes:
+def cached(scenes: SyntheticScenes, folder: Path, workers: int = 0) -> CachedScenes:
     """The same samples from a memory-mapped file below `folder`; rendered first when they are not there yet.
 
     Several processes may ask at once: one renders, the others wait. The files appear whole or not at all.
@@ -199,32 +190,38 @@ def cached(figures: SyntheticScenes, folder: Path, workers: int = 0) -> CachedSc
     Args:
         workers: processes that render; 0 renders in this one.
     """
-    target = Path(folder) / cache_name(figures)
-    make_once(target, partial(_build, figures, workers))
-    return CachedScenes(figures.level, figures.size, figures.seed, figures.count, figures.start, target)
+    target = Path(folder) / cache_name(scenes)
+    make_once(target, partial(_build, scenes, workers))
+    return CachedScenes(scenes.level, scenes.size, scenes.seed, scenes.count, scenes.start, target)
 
 
-def _build(figures: SyntheticScenes, workers: int, folder: Path) -> None:
+def _build(scenes: SyntheticScenes, workers: int, folder: Path) -> None:
     """Renders the scenes and writes their images and labels to a new folder."""
     folder.mkdir()
-    shape = (figures.count, figures.size, figures.size, 3)
-    if figures.count:
+    shape = (scenes.count, scenes.size, scenes.size, 3)
+    if scenes.count:
         np.lib.format.open_memmap(folder / _IMAGES, "w+", np.uint8, shape).flush()
     else:
         np.save(folder / _IMAGES, np.zeros(shape, np.uint8))  # a file of length 0 cannot be mapped
-    parts = list(_render_all(figures, folder / _IMAGES, workers))
-    people = np.concatenate([np.zeros(1, np.int64), *(p["people"] for p in parts)])
-    labels: dict[str, Any] = {
-        name: np.concatenate([np.zeros((0, *shape), np.float32), *(p[name] for p in parts)])
-        for name, shape in _PER_PERSON.items()
-    }
-    crowd = np.concatenate([np.zeros(0), *(p["crowd_index"] for p in parts)])
+    parts = list(_render_all(scenes, folder / _IMAGES, workers))
+    people = np.concatenate([np.zeros(1, np.int64), *(p.counts for p in parts)])
+    everybody = Persons.concatenated([_NOBODY, *(p.persons for p in parts)]).arrays()
+    labels: dict[str, Any] = {name: everybody[name] for name in _PER_PERSON}
+    crowd = np.concatenate([np.zeros(0), *(p.crowd_index for p in parts)])
     np.savez(folder / _LABELS, first=np.cumsum(people), crowd_index=crowd, **labels)
 
 
-def _render_all(figures: SyntheticScenes, images: Path, workers: int) -> Iterator[dict[str, NDArray[Any]]]:
-    starts = range(0, figures.count, _CHUNK)
-    jobs = [(figures, images, first, min(first + _CHUNK, figures.count)) for first in starts]
+class _Rendered(NamedTuple):
+    """The labels of some scenes: all persons, how many each scene has (S,), and its crowd index (S,)."""
+
+    persons: Persons
+    counts: NDArray[np.int64]
+    crowd_index: NDArray[np.float64]
+
+
+def _render_all(scenes: SyntheticScenes, images: Path, workers: int) -> Iterator[_Rendered]:
+    starts = range(0, scenes.count, _CHUNK)
+    jobs = [(scenes, images, first, min(first + _CHUNK, scenes.count)) for first in starts]
     if workers < 1 or len(jobs) < 2:
         yield from map(_render_part, jobs)
         return
@@ -233,19 +230,17 @@ def _render_all(figures: SyntheticScenes, images: Path, workers: int) -> Iterato
         yield from pool.map(_render_part, jobs)
 
 
-def _render_part(job: tuple[SyntheticScenes, Path, int, int]) -> dict[str, NDArray[Any]]:
+def _render_part(job: tuple[SyntheticScenes, Path, int, int]) -> _Rendered:
     """Render scenes first..last-1 into the image file; gives their labels."""
-    figures, path, first, last = job
+    scenes, path, first, last = job
     images = np.load(path, mmap_mode="r+")
     samples: list[Sample] = []
     for i in range(first, last):
-        sample = figures[i]
+        sample = scenes[i]
         images[i] = sample.image
         sample.image = _NO_IMAGE
         samples.append(sample)
     images.flush()
-    stacked = {name: np.concatenate([getattr(s, name) for s in samples]) for name in _PER_PERSON}
-    return stacked | {
-        "people": np.array([len(s) for s in samples], np.int64),
-        "crowd_index": np.array([s.crowd_index for s in samples]),
-    }
+    counts = np.array([len(s) for s in samples], np.int64)
+    crowd = np.array([s.crowd_index for s in samples])
+    return _Rendered(Persons.concatenated([s.persons for s in samples]), counts, crowd)

@@ -1,6 +1,6 @@
 """Draws posed bodies, objects and backgrounds, and keeps for every pixel what it shows.
 
-A canvas has the picture and an owner map: `person * PARTS + part`, `OBJECT` or `NOBODY`. Visibility of key points,
+A canvas has the picture and an owner map: `person * BODY_PARTS + part`, `OBJECT` or `NOBODY`. Visibility of key points,
 masks and areas are read from the owner map, so they are exact whatever hides what.
 """
 
@@ -14,12 +14,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.data.synthetic.body import NAMES, Bodies, Floats, points_named
+from workbench.data.synthetic.body import NAMES, Bodies, points_named
+from workbench.tensors import Floats
 
-Image = NDArray[np.uint8]
+_Image = NDArray[np.uint8]
 Colour = tuple[int, int, int]  # BGR
 
-PARTS: Final = 16
+BODY_PARTS: Final = 16
 OBJECT: Final = 254
 NOBODY: Final = 255
 MOST_PEOPLE: Final = 15  # owner codes below OBJECT
@@ -35,8 +36,8 @@ _POINT: Final = {name: i for i, name in enumerate(NAMES)}
 
 @dataclass(slots=True)
 class Canvas:
-    image: Image  # (H, W, 3), BGR
-    owner: Image  # (H, W)
+    image: _Image  # (H, W, 3), BGR
+    owner: _Image  # (H, W)
 
 
 def _limbs() -> tuple[tuple[str, str, float, float, str, str], ...]:
@@ -200,7 +201,7 @@ def paint_person(canvas: Canvas, plan: Drawing, who: int, look: Look) -> None:
     order = [(float(depth[a] + depth[b]) / 2, i) for i, (a, b) in enumerate(zip(_FROM, _TO, strict=True))]
     order += [(float(depth[hull].mean()), -1 - i) for i, (_, hull) in enumerate(_HULLS)]
     order.append((float(depth[_POINT["skull"]]), len(_LIMBS)))
-    code = who * PARTS
+    code = who * BODY_PARTS
     for z, item in sorted(order):
         light = min(max(0.9 + 0.7 * z, 0.7), 1.1)
         if item == len(_LIMBS):
@@ -215,7 +216,7 @@ def paint_person(canvas: Canvas, plan: Drawing, who: int, look: Look) -> None:
 
 def _paint_trunk(canvas: Canvas, plan: Drawing, who: int, look: Look, which: int, outlined: bool) -> None:
     name, hull = _HULLS[which]
-    code = who * PARTS + PART[name]
+    code = who * BODY_PARTS + PART[name]
     corners = cv2.convexHull(plan.corners[who, hull])[:, 0].astype(np.int32, copy=False)
     fill(canvas, corners, look[name], code, shade(look[name], 0.62) if outlined else None)
     if name == "chest":
@@ -230,7 +231,7 @@ def _disc(canvas: Canvas, centre: Floats, radius: float, colour: Colour, code: i
 
 def _paint_head(canvas: Canvas, plan: Drawing, who: int, look: Look, outlined: bool) -> None:
     """Hair and face as two balls in their order of depth, then what the turn of the head shows."""
-    points, code = plan.points[who], who * PARTS + PART["head"]
+    points, code = plan.points[who], who * BODY_PARTS + PART["head"]
     unit = plan.scale[who] * plan.head_size[who]
     left, up, forward = (float(v) for v in plan.bodies.head[who])
     balls = [("hair", -forward + 0.5 * up), ("face", forward - 0.4)]
@@ -271,13 +272,13 @@ def paint_object(canvas: Canvas, rng: np.random.Generator, extent: float, colour
     fill(canvas, _fixed(centre + unit @ turn * (extent / 2)), colour, code)
 
 
-def calm_backdrop(rng: np.random.Generator, size: int) -> Image:
+def calm_backdrop(rng: np.random.Generator, size: int) -> _Image:
     """A soft gradient of dull colours."""
     corners = rng.uniform(70, 190) + rng.uniform(-18, 18, (2, 2, 3))
     return cv2.resize(corners.astype(np.float32), (size, size), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
 
 
-def wild_backdrop(rng: np.random.Generator, size: int) -> Image:
+def wild_backdrop(rng: np.random.Generator, size: int) -> _Image:
     """Colour clouds of two grains, stripes or a checkerboard, now and then a floor."""
     base = rng.uniform(40, 215, 3)
     out = np.zeros((size, size, 3), np.float32) + base.astype(np.float32)
@@ -299,7 +300,7 @@ def wild_backdrop(rng: np.random.Generator, size: int) -> Image:
     return np.clip(out, 0, 255).astype(np.uint8)
 
 
-def add_grain(image: Image, rng: np.random.Generator, strength: float) -> Image:
+def add_grain(image: _Image, rng: np.random.Generator, strength: float) -> _Image:
     """Uniform noise of +-`strength` grey levels; bytes of the generator are far cheaper than normal deviates."""
     noise = np.frombuffer(rng.bytes(image.size), np.uint8).reshape(image.shape)
     factor = strength / 127.5

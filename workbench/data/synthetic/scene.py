@@ -9,17 +9,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.core.crowding import crowd_index
 from workbench.core.errors import Refused
 from workbench.core.skeletons import COCO
-from workbench.data.synthetic.body import ANGLES, FAMILIES, Bodies, Floats, project, sample_angles
+from workbench.data.synthetic.body import ANGLES, FAMILIES, Bodies, project, sample_angles
 from workbench.data.synthetic.paint import (
+    BODY_PARTS,
     FACE_SHOWS,
     MOST_PEOPLE,
     NOBODY,
     NOSE_SHOWS,
     OBJECT,
     PART,
-    PARTS,
     Canvas,
     Drawing,
     Look,
@@ -33,16 +34,16 @@ from workbench.data.synthetic.paint import (
     paint_person,
     wild_backdrop,
 )
-from workbench.tensors import Sample
+from workbench.tensors import Array, Floats, Persons, Sample
 
 RENDERER_VERSION: Final = 1  # part of the cache's name: raise it whenever a pixel or a label changes
 SMALLEST: Final = 32
-LEVELS: Final = ("easy", "hard")
+SCENE_LEVELS: Final = ("easy", "hard")
 _K: Final = len(COCO)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Level:
+class _Level:
     """How hard scenes are. Ranges are (lowest, highest)."""
 
     people: tuple[int, ...]  # how many, equally likely
@@ -58,14 +59,14 @@ class Level:
     wild: bool  # colours, backdrop, blur
 
 
-_LEVELS: Final = {
-    "easy": Level(
+_RULES: Final = {
+    "easy": _Level(
         people=(1, 2, 2, 3), height=(0.3, 1.1), pitch=(-5, 15), roll=6, outside=0.08, crowding=0, tries=6,
         families={"standing": 3, "walking": 3, "running": 2, "sitting": 1.5, "arms up": 2, "arms wide": 1.5,
                   "waving": 1.5, "hands on hips": 1, "bending": 1},
         decor=(0, 3), hiding=(0, 1), wild=False,
     ),
-    "hard": Level(
+    "hard": _Level(
         people=(0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8), height=(0.14, 1.5), pitch=(-12, 38), roll=14, outside=0.4,
         crowding=0.45, tries=1, families=dict.fromkeys(FAMILIES, 1.0) | {"standing": 2, "walking": 2, "running": 1.5},
         decor=(2, 9), hiding=(0, 4), wild=True,
@@ -81,7 +82,7 @@ def _allowed_parts() -> NDArray[np.bool_]:
         "elbow": ("{s}_arm", "{s}_fore"), "wrist": ("{s}_fore",), "hip": ("pelvis", "chest", "{s}_thigh"),
         "knee": ("{s}_thigh", "{s}_shin"), "ankle": ("{s}_shin", "{s}_foot"),
     }  # fmt: skip
-    table = np.zeros((_K, PARTS), bool)
+    table = np.zeros((_K, BODY_PARTS), bool)
     for k, name in enumerate(COCO.keypoints):
         side, _, joint = name.rpartition("_")
         for part in shows[joint]:
@@ -129,7 +130,7 @@ def visibility(owner: NDArray[np.uint8], plan: Drawing) -> tuple[Floats, NDArray
     at = np.rint(points).astype(np.int64)[:, :, None, ::-1] + _WINDOW  # (P, K, 9, 2) row, column
     rows, columns = at[..., 0].clip(0, height - 1), at[..., 1].clip(0, width - 1)
     codes = owner[rows, columns].astype(np.int64)  # (P, K, 9)
-    who, part = codes // PARTS, codes % PARTS
+    who, part = codes // BODY_PARTS, codes % BODY_PARTS
     own = who == np.arange(len(points))[:, None, None]
     shown = own & _ALLOWED[np.arange(_K)[None, :, None], part]
     for k, sign, trunk in _TRUNK_JOINTS:
@@ -141,18 +142,6 @@ def visibility(owner: NDArray[np.uint8], plan: Drawing) -> tuple[Floats, NDArray
     return np.where(inside[..., None], points, 0.0), state
 
 
-def crowd_index(boxes: NDArray[np.float32], keypoints: NDArray[np.float32], visible: NDArray[np.float32]) -> float:
-    """CrowdPose's crowding of an image (arXiv 1812.00324): mean over persons of min(1, others' joints in the
-    person's box / own joints in it); 0 without a person."""
-    if len(boxes) == 0:
-        return 0.0
-    x, y = keypoints[None, ..., 0], keypoints[None, ..., 1]
-    left, top, right, bottom = (boxes[:, i, None, None] for i in range(4))
-    held = ((x >= left) & (x <= right) & (y >= top) & (y <= bottom) & (visible > 0)[None]).sum(-1)  # (G, G)
-    own = np.diag(held)
-    return float(np.minimum((held.sum(1) - own) / np.maximum(own, 1), 1.0).mean())
-
-
 # ------------------------------------------------------------------------------------------------------- labels
 _FEWEST_POINTS: Final = 3
 _LEAST_SHOWN: Final = 0.08  # of the pixels a person would have with nothing in front
@@ -161,7 +150,7 @@ _FEWEST_PIXELS: Final = 12
 
 def _mask_boxes(owner: NDArray[np.uint8], people: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Visible pixels (P,) and their tight boxes (P, 4) of each person."""
-    person = owner // PARTS
+    person = owner // BODY_PARTS
     counts = np.bincount(person.ravel(), minlength=people)[:people]
     boxes = np.zeros((people, 4), np.float32)
     for p in np.flatnonzero(counts):
@@ -170,8 +159,16 @@ def _mask_boxes(owner: NDArray[np.uint8], people: int) -> tuple[NDArray[np.int64
     return counts, boxes
 
 
-def label(owner: NDArray[np.uint8], plan: Drawing, drawn: NDArray[np.int64]) -> dict[str, NDArray]:
-    """Boxes, key points, states, areas of the persons that can be seen; `drawn` (P,) their pixels before hiding."""
+def scene_persons(boxes: Array, keypoints: Array, visible: Array, areas: Array) -> Persons:
+    """Persons of scenes: one class, and every key point exists."""
+    labels, weights = np.zeros(len(boxes), np.int64), np.ones((len(boxes), _K), np.float32)
+    return Persons(
+        boxes=boxes, keypoints=keypoints, visible=visible, areas=areas, labels=labels, keypoint_weights=weights
+    )
+
+
+def label(owner: NDArray[np.uint8], plan: Drawing, drawn: NDArray[np.int64]) -> Persons:
+    """The persons that can be seen; `drawn` (P,) their pixels before hiding."""
     size = owner.shape[0]
     points, state = visibility(owner, plan)
     areas, boxes = _mask_boxes(owner, len(points))
@@ -182,16 +179,16 @@ def label(owner: NDArray[np.uint8], plan: Drawing, drawn: NDArray[np.int64]) -> 
     boxes[:, 2:] = np.maximum(boxes[:, 2:], high)
     keep = areas >= np.maximum(_FEWEST_PIXELS, _LEAST_SHOWN * drawn)
     keep &= (labelled.sum(1) >= _FEWEST_POINTS) & ((state == 2).any(1))
-    return {
-        "boxes": boxes[keep].clip(0, size).astype(np.float32),
-        "keypoints": points[keep].astype(np.float32),
-        "visible": state[keep],
-        "areas": areas[keep].astype(np.float32),
-    }
+    return scene_persons(
+        boxes=boxes[keep].clip(0, size).astype(np.float32),
+        keypoints=points[keep].astype(np.float32),
+        visible=state[keep],
+        areas=areas[keep].astype(np.float32),
+    )
 
 
 # -------------------------------------------------------------------------------------------------------- scene
-def _people(level: Level, rng: np.random.Generator) -> tuple[Bodies, Floats, Floats]:
+def _people(level: _Level, rng: np.random.Generator) -> tuple[Bodies, Floats, Floats]:
     """Posed bodies, their girths (P,) and head sizes (P,)."""
     count = int(rng.choice(level.people))
     names, weights = list(level.families), np.array(list(level.families.values()))
@@ -219,7 +216,7 @@ def _overlap(box: Floats, others: Floats) -> float:
     return float((np.prod(sides.clip(0), axis=1) / area).sum())
 
 
-def _places(level: Level, size: int, extents: Floats, rng: np.random.Generator) -> Floats:
+def _places(level: _Level, size: int, extents: Floats, rng: np.random.Generator) -> Floats:
     """Where the pelvis of each person goes (P, 2), given extents (P, 4) in pixels around it."""
     origin, boxes = np.zeros((len(extents), 2)), np.zeros((0, 4))
     for p, extent in enumerate(extents):
@@ -238,7 +235,7 @@ def _places(level: Level, size: int, extents: Floats, rng: np.random.Generator) 
     return origin
 
 
-def _plan(level: Level, size: int, rng: np.random.Generator) -> Drawing:
+def _plan(level: _Level, size: int, rng: np.random.Generator) -> Drawing:
     """People placed in the image, the farthest first."""
     bodies, girth, heads = _people(level, rng)
     low, high = np.log(level.height)
@@ -264,14 +261,14 @@ def paint_scene(canvas: Canvas, plan: Drawing, looks: list[Look], hiding: dict[i
     drawn = np.zeros(len(looks), np.int64)
     for p, look in enumerate(looks):
         paint_person(canvas, plan, p, look)
-        drawn[p] = np.count_nonzero(canvas.owner // PARTS == p)
+        drawn[p] = np.count_nonzero(canvas.owner // BODY_PARTS == p)
         for extent in hiding.get(p, ()):
             colour = hsv(rng.uniform(0, 360), rng.uniform(0, 1) * vivid, rng.uniform(0.15, 1))
             paint_object(canvas, rng, extent, colour, OBJECT)
     return drawn
 
 
-def _backdrop(level: Level, size: int, rng: np.random.Generator) -> Canvas:
+def _backdrop(level: _Level, size: int, rng: np.random.Generator) -> Canvas:
     image = wild_backdrop(rng, size) if level.wild else calm_backdrop(rng, size)
     canvas = Canvas(image, np.full((size, size), NOBODY, np.uint8))
     mean = float(image.mean()) / 255
@@ -284,7 +281,7 @@ def _backdrop(level: Level, size: int, rng: np.random.Generator) -> Canvas:
     return canvas
 
 
-def _photograph(image: NDArray[np.uint8], level: Level, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _photograph(image: NDArray[np.uint8], level: _Level, rng: np.random.Generator) -> NDArray[np.uint8]:
     """What a camera adds: blur, contrast, noise."""
     size = image.shape[0]
     if not level.wild:
@@ -305,14 +302,14 @@ def render(level: str, size: int, seed: int, index: int) -> Sample:
     Raises:
         Refused: unknown level, a size below 32, a negative seed or index.
     """
-    if level not in _LEVELS:
-        raise Refused(f"level {level!r}: no such level of scenes; choose one of {', '.join(LEVELS)}")
+    if level not in _RULES:
+        raise Refused(f"level {level!r}: no such level of scenes; choose one of {', '.join(SCENE_LEVELS)}")
     if size < SMALLEST:
         raise Refused(f"size {size}: scenes need at least {SMALLEST} pixels")
     if seed < 0 or index < 0:
         raise Refused(f"seed {seed}, index {index}: both must be 0 or more")
-    rules = _LEVELS[level]
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, index, LEVELS.index(level)])))
+    rules = _RULES[level]
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, index, SCENE_LEVELS.index(level)])))
     canvas = _backdrop(rules, size, rng)
     plan = _plan(rules, size, rng)
     people = len(plan.scale)
@@ -322,13 +319,14 @@ def render(level: str, size: int, seed: int, index: int) -> Sample:
         p = int(rng.integers(people))
         hiding.setdefault(p, []).append(float(plan.scale[p] * rng.uniform(0.15, 0.5)))
     drawn = paint_scene(canvas, plan, looks, hiding, 1.0 if rules.wild else 0.2, rng)
-    found = label(canvas.owner, plan, drawn)
-    count = len(found["boxes"])
+    persons = label(canvas.owner, plan, drawn)
     return Sample(
-        image=_photograph(canvas.image, rules, rng), **found, labels=np.zeros(count, np.int64),
-        keypoint_weights=np.ones((count, _K), np.float32), image_id=index,
-        crowd_index=crowd_index(found["boxes"], found["keypoints"], found["visible"]),
-    )  # fmt: skip
+        image=_photograph(canvas.image, rules, rng),
+        persons=persons,
+        skeleton=COCO,
+        image_id=index,
+        crowd_index=crowd_index(persons.boxes, persons.keypoints, persons.visible),
+    )
 
 
-assert max(max(level.people) for level in _LEVELS.values()) <= MOST_PEOPLE
+assert max(max(level.people) for level in _RULES.values()) <= MOST_PEOPLE

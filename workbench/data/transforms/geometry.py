@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.core.skeletons import skeleton
+from workbench.core.skeletons import Skeleton
 from workbench.data.transforms import pixels
 from workbench.data.transforms.pixels import Matrix, Size
-from workbench.tensors import Sample
+from workbench.tensors import Detections, Persons, Sample
 
-Image = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 
 
 def placement(width: int, height: int, size: Size) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -33,19 +33,48 @@ def placement(width: int, height: int, size: Size) -> tuple[NDArray[np.float32],
     return center, np.array([width * wide / fit_w, height * high / fit_h], np.float32)
 
 
-def letterbox(image: Image, size: Size) -> tuple[Image, NDArray[np.float32], NDArray[np.float32]]:
-    """The whole image centred on a canvas of `size`; with the centre and the extent that `unletterbox` needs."""
-    height, width = image.shape[:2]
-    center, scale = placement(width, height, size)
-    return pixels.warped(image, window(center, scale, 0.0, size), size), center, scale
+@final
+@dataclass(frozen=True)
+class Letterbox:
+    """The whole of an image centred on a canvas, and the way back. `Letterbox.of` makes one.
+
+    Fields:
+        size: of the canvas, the network input.
+        center, extent: the window of the image that fills the canvas, (x, y) in pixels of the image.
+    """
+
+    size: Size
+    center: NDArray[np.float32]
+    extent: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, image_size: Size, size: Size) -> Letterbox:
+        """That of an image of some height and width."""
+        return cls(size, *placement(image_size[1], image_size[0], size))
+
+    @property
+    def matrix(self) -> Matrix:
+        """From pixels of the image to pixels of the canvas, (3, 3)."""
+        return window(self.center, self.extent, 0.0, self.size)
+
+    def image(self, image: ImageArray) -> ImageArray:
+        """The canvas with the image on it, grey beyond."""
+        return pixels.warped(image, self.matrix, self.size)
+
+    def back(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Points (..., 2) of the canvas in pixels of the image."""
+        network = np.array([self.size[1], self.size[0]], np.float32)
+        return np.asarray(points / network * self.extent + self.center - self.extent / 2, np.float32)
+
+    def detections_back(self, found: Detections) -> Detections:
+        """Boxes and key points found on the canvas, in pixels of the image."""
+        boxes = self.back(found.boxes.reshape(-1, 2, 2)).reshape(-1, 4)
+        return replace(found, boxes=boxes, keypoints=self.back(found.keypoints))
 
 
-def unletterbox(
-    points: NDArray[np.float32], size: Size, center: NDArray[np.float32], scale: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Points (..., 2) of the network input back in the image from which `letterbox` made it."""
-    network = np.array([size[1], size[0]], np.float32)
-    return np.asarray(points / network * scale + center - scale / 2, np.float32)
+def whole(sample: Sample, size: Size) -> Sample:
+    """The whole image centred on a canvas of `size`, with its persons and its ignore mask."""
+    return warp(sample, Letterbox.of(_size(sample.image), size).matrix, size)
 
 
 def window(center: Sequence[float] | NDArray, scale: Sequence[float] | NDArray, degrees: float, size: Size) -> Matrix:
@@ -92,29 +121,11 @@ def warp(sample: Sample, matrix: Matrix, size: Size) -> Sample:
     Boxes become the box around the four moved corners, clipped. Key points that leave the canvas keep their place and
     are no longer visible.
     """
-    x1, y1, x2, y2 = sample.boxes.T
-    corners = np.stack([x1, y1, x2, y1, x2, y2, x1, y2], 1).reshape(-1, 4, 2)
-    corners = corners @ matrix[:2, :2].T + matrix[:2, 2]
-    boxes = np.concatenate([corners.min(1), corners.max(1)], 1)
     ignore = sample.ignore
     if ignore is not None:
         ignore = (pixels.warped(ignore * 255, matrix, size, 0) > 127).astype(np.uint8)
-    moved = replace(
-        sample,
-        image=pixels.warped(sample.image, matrix, size),
-        boxes=boxes.astype(np.float32),
-        keypoints=(sample.keypoints @ matrix[:2, :2].T + matrix[:2, 2]).astype(np.float32),
-        areas=(sample.areas * abs(np.linalg.det(matrix[:2, :2]))).astype(np.float32),
-        ignore=ignore,
-    )
-    return _cut(moved, size)
-
-
-def _cut(sample: Sample, size: Size) -> Sample:
-    """Boxes clipped to `size`; key points beyond it no longer visible, where they are."""
-    edge = np.array([size[1], size[0]], np.float32)
-    inside = ((sample.keypoints >= 0) & (sample.keypoints <= edge)).all(-1)
-    return replace(sample, boxes=sample.boxes.clip(0, np.tile(edge, 2)), visible=sample.visible * inside)
+    persons = _cut(_moved(sample.persons, matrix), size)
+    return replace(sample, image=pixels.warped(sample.image, matrix, size), persons=persons, ignore=ignore)
 
 
 def mosaic(samples: Sequence[Sample], size: Size, center: tuple[float, float]) -> Sample:
@@ -124,15 +135,16 @@ def mosaic(samples: Sequence[Sample], size: Size, center: tuple[float, float]) -
     """
     high, wide = size
     x, y = int(center[0] * wide), int(center[1] * high)
-    parts, places = [], []
+    persons, places = [], []
     for place, sample in enumerate(samples):
         part = fitted(sample, size)
         h, w = part.image.shape[:2]
         left, top = (x if place % 2 else x - w), (y if place >= 2 else y - h)
-        parts.append(_moved(part, left, top))
+        persons.append(_shifted(part.persons, left, top))
         places.append((part.image, left, top))
     canvas = 2 * high, 2 * wide
-    return replace(_cut(_joined(parts), canvas), image=pixels.pasted(places, canvas))
+    everybody = _cut(Persons.concatenated(persons), canvas)
+    return replace(samples[0], image=pixels.pasted(places, canvas), persons=everybody, ignore=None)
 
 
 def fitted(sample: Sample, size: Size) -> Sample:
@@ -140,7 +152,7 @@ def fitted(sample: Sample, size: Size) -> Sample:
     height, width = sample.image.shape[:2]
     ratio = min(size[0] / height, size[1] / width)
     image = pixels.resized(sample.image, (int(height * ratio), int(width * ratio)))
-    return _zoomed(replace(sample, image=image, ignore=None), ratio)
+    return replace(sample, image=image, persons=_scaled(sample.persons, ratio), ignore=None)
 
 
 def mixup(sample: Sample, other: Sample, jitter: float, flip: bool, top: int, left: int) -> Sample:
@@ -151,10 +163,11 @@ def mixup(sample: Sample, other: Sample, jitter: float, flip: bool, top: int, le
     high, wide = size = _size(sample.image)
     part, zoom = fitted(other, size), (int(high * jitter), int(wide * jitter))
     image = pixels.mixed(sample.image, pixels.pasted([(part.image, 0, 0)], size), zoom, flip, top, left)
-    seen = _zoomed(part, jitter)
+    seen = _scaled(part.persons, jitter)
     if flip:
-        seen = _turned(seen, zoom[1])
-    return replace(_joined([sample, _cut(_moved(seen, -left, -top), size)]), image=image)
+        seen = _turned(seen, zoom[1], other.skeleton)
+    everybody = Persons.concatenated([sample.persons, _cut(_shifted(seen, -left, -top), size)])
+    return replace(sample, image=image, persons=everybody, ignore=None)
 
 
 def mixup_room(size: Size, jitter: float) -> tuple[int, int]:
@@ -165,68 +178,64 @@ def mixup_room(size: Size, jitter: float) -> tuple[int, int]:
 def mirrored(sample: Sample) -> Sample:
     """Left and right exchanged, in the image and in the names of the key points: x becomes width - 1 - x."""
     ignore = None if sample.ignore is None else np.ascontiguousarray(sample.ignore[:, ::-1])
-    turned = _turned(sample, sample.image.shape[1])
-    return replace(turned, image=pixels.mirrored_pixels(sample.image), ignore=ignore)
-
-
-def _turned(sample: Sample, width: int) -> Sample:
-    """The persons mirrored in an image so wide; the image is left to the caller."""
-    last, swap = width - 1, list(skeleton(sample.keypoints.shape[1]).flip)
-    x1, y1, x2, y2 = sample.boxes.T
-    keypoints = sample.keypoints[:, swap]
-    keypoints[..., 0] = last - keypoints[..., 0]
-    return replace(
-        sample,
-        boxes=np.stack([last - x2, y1, last - x1, y2], 1),
-        keypoints=keypoints,
-        visible=sample.visible[:, swap],
-        keypoint_weights=sample.keypoint_weights[:, swap],
-    )
+    persons = _turned(sample.persons, sample.image.shape[1], sample.skeleton)
+    return replace(sample, image=pixels.mirrored_pixels(sample.image), persons=persons, ignore=ignore)
 
 
 def kept(sample: Sample) -> Sample:
     """Only persons with a visible key point and a box of more than a pixel either way; perhaps none."""
-    width, height = sample.boxes[:, 2] - sample.boxes[:, 0], sample.boxes[:, 3] - sample.boxes[:, 1]
-    return _rows(sample, (sample.visible > 0).any(1) & (width > 1) & (height > 1))
+    persons = sample.persons
+    width, height = persons.boxes[:, 2] - persons.boxes[:, 0], persons.boxes[:, 3] - persons.boxes[:, 1]
+    return replace(sample, persons=persons.take((persons.visible > 0).any(1) & (width > 1) & (height > 1)))
 
 
-def _rows(sample: Sample, keep: NDArray[np.bool_]) -> Sample:
+# ------------------------------------------------------------------------------------------------------- persons
+
+
+def _moved(persons: Persons, matrix: Matrix) -> Persons:
+    """Under an affine `matrix`; boxes become the box around their four moved corners."""
+    x1, y1, x2, y2 = persons.boxes.T
+    corners = np.stack([x1, y1, x2, y1, x2, y2, x1, y2], 1).reshape(-1, 4, 2)
+    corners = corners @ matrix[:2, :2].T + matrix[:2, 2]
     return replace(
-        sample,
-        boxes=sample.boxes[keep],
-        keypoints=sample.keypoints[keep],
-        visible=sample.visible[keep],
-        areas=sample.areas[keep],
-        labels=sample.labels[keep],
-        keypoint_weights=sample.keypoint_weights[keep],
+        persons,
+        boxes=np.concatenate([corners.min(1), corners.max(1)], 1).astype(np.float32),
+        keypoints=(persons.keypoints @ matrix[:2, :2].T + matrix[:2, 2]).astype(np.float32),
+        areas=(persons.areas * abs(np.linalg.det(matrix[:2, :2]))).astype(np.float32),
     )
 
 
-def _joined(parts: Sequence[Sample]) -> Sample:
-    """The persons of all parts, with the identity of the first."""
+def _cut(persons: Persons, size: Size) -> Persons:
+    """Boxes clipped to `size`; key points beyond it no longer visible, where they are."""
+    edge = np.array([size[1], size[0]], np.float32)
+    inside = ((persons.keypoints >= 0) & (persons.keypoints <= edge)).all(-1)
+    return replace(persons, boxes=persons.boxes.clip(0, np.tile(edge, 2)), visible=persons.visible * inside)
+
+
+def _turned(persons: Persons, width: int, skeleton: Skeleton) -> Persons:
+    """Mirrored in an image so wide."""
+    last, swap = width - 1, list(skeleton.flip)
+    x1, y1, x2, y2 = persons.boxes.T
+    keypoints = persons.keypoints[:, swap]
+    keypoints[..., 0] = last - keypoints[..., 0]
     return replace(
-        parts[0],
-        boxes=np.concatenate([p.boxes for p in parts]),
-        keypoints=np.concatenate([p.keypoints for p in parts]),
-        visible=np.concatenate([p.visible for p in parts]),
-        areas=np.concatenate([p.areas for p in parts]),
-        labels=np.concatenate([p.labels for p in parts]),
-        keypoint_weights=np.concatenate([p.keypoint_weights for p in parts]),
-        ignore=None,
+        persons,
+        boxes=np.stack([last - x2, y1, last - x1, y2], 1),
+        keypoints=keypoints,
+        visible=persons.visible[:, swap],
+        keypoint_weights=persons.keypoint_weights[:, swap],
     )
 
 
-def _zoomed(sample: Sample, ratio: float) -> Sample:
-    """The persons scaled; the image is left to the caller."""
+def _scaled(persons: Persons, ratio: float) -> Persons:
     scale = np.float32(ratio)
-    return replace(
-        sample, boxes=sample.boxes * scale, keypoints=sample.keypoints * scale, areas=sample.areas * scale * scale
-    )
+    boxes, keypoints = persons.boxes * scale, persons.keypoints * scale
+    return replace(persons, boxes=boxes, keypoints=keypoints, areas=persons.areas * scale * scale)
 
 
-def _moved(sample: Sample, x: float, y: float) -> Sample:
+def _shifted(persons: Persons, x: float, y: float) -> Persons:
     step = np.array([x, y], np.float32)
-    return replace(sample, boxes=sample.boxes + np.tile(step, 2), keypoints=sample.keypoints + step)
+    return replace(persons, boxes=persons.boxes + np.tile(step, 2), keypoints=persons.keypoints + step)
 
 
 def _size(image: Any) -> Size:

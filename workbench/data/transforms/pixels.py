@@ -45,7 +45,7 @@ class Sketch(ABC):
         """The images of sketches of one kind and one size, each (H, W, 3) uint8."""
 
 
-Image = TypeVar("Image", NDArray[np.uint8], Sketch)  # (H, W, 3), BGR
+ImageOrSketch = TypeVar("ImageOrSketch", NDArray[np.uint8], Sketch)  # (H, W, 3), BGR
 
 
 def draw(sketches: Sequence[Sketch], stored: Sequence[Tensor]) -> list[Tensor]:
@@ -74,7 +74,7 @@ class Stored(Sketch):
 # Resize
 
 
-def resized(image: Image, size: Size) -> Image:
+def resized(image: ImageOrSketch, size: Size) -> ImageOrSketch:
     """The image brought to `size`, at least one pixel either way, by bilinear weights without smoothing."""
     size = max(size[0], 1), max(size[1], 1)
     if image.shape[:2] == size:
@@ -98,7 +98,7 @@ class Resized(Sketch):
 # Paste
 
 
-def pasted(parts: Sequence[tuple[Image, int, int]], size: Size, pad: int = PAD) -> Image:
+def pasted(parts: Sequence[tuple[ImageOrSketch, int, int]], size: Size, pad: int = PAD) -> ImageOrSketch:
     """A canvas of one grey with images on it, each at its left and top; what lies over the edge is cut off."""
     if isinstance(parts[0][0], Sketch):
         return Pasted(size, cast(Any, tuple(parts)), pad)
@@ -137,7 +137,7 @@ class Pasted(Sketch):
 # Warp
 
 
-def warped(image: Image, matrix: Matrix, size: Size, pad: int = PAD) -> Image:
+def warped(image: ImageOrSketch, matrix: Matrix, size: Size, pad: int = PAD) -> ImageOrSketch:
     """The image under an affine `matrix` (2 or 3, 3), on a canvas of `size`, bilinear, with grey beyond its edges."""
     if isinstance(image, Sketch):
         back = np.linalg.inv(np.vstack([matrix[:2], [0.0, 0.0, 1.0]]))
@@ -173,7 +173,7 @@ def _sampled(images: Tensor, back: Sequence[Back], size: Size, beyond: str) -> T
 # Mix
 
 
-def mixed(image: Image, other: Image, zoom: Size, flip: bool, top: int, left: int) -> Image:
+def mixed(image: ImageOrSketch, other: ImageOrSketch, zoom: Size, flip: bool, top: int, left: int) -> ImageOrSketch:
     """Half the image, half a window of another one of the same size: resized to `zoom`, perhaps mirrored, seen from
     its `top` and `left` on, with grey beyond its edges. The mean is rounded down, and nothing before it."""
     high, wide = image.shape[:2]
@@ -212,7 +212,7 @@ class Mixed(Sketch):
 # Colours
 
 
-def shifted(image: Image, hue: int, saturation: int, value: int) -> Image:
+def shifted(image: ImageOrSketch, hue: int, saturation: int, value: int) -> ImageOrSketch:
     """Hue (degrees / 2, modulo 180), saturation and value (0..255, clipped) moved by whole steps."""
     if isinstance(image, Sketch):
         return Shifted(image.size, image, (hue, saturation, value))
@@ -260,7 +260,7 @@ def _bgr(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
 # Mirror
 
 
-def mirrored_pixels(image: Image) -> Image:
+def mirrored_pixels(image: ImageOrSketch) -> ImageOrSketch:
     """Left and right exchanged."""
     if isinstance(image, Sketch):
         return Mirrored(image.size, image)
