@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.core.errors import Refused
-from workbench.evaluation.verdicts import percent
+from workbench.evaluation.metrics import METRICS
 from workbench.experiments.protocols import PROTOCOLS
 from workbench.report.record import DATA
 
@@ -47,9 +47,8 @@ class RecordedClaim:
         numbers = [float(self.line[name]) for name in ("mean", "low", "high")]
         if self.line.get("times"):
             return "{:.3f} times ({:.3f} to {:.3f})".format(*numbers)
-        if percent(self.line["metric"]):
-            return "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * number for number in numbers))
-        return "{:+.4f} ({:+.4f} to {:+.4f})".format(*numbers)
+        mean, low, high = (METRICS[self.line["metric"]].difference(number) for number in numbers)
+        return f"{mean} ({low} to {high})"
 
 
 def recorded_claims(root: Path) -> list[RecordedClaim]:
