@@ -41,7 +41,7 @@ def network_cost(name: str) -> str:
     from workbench.inference import cost
     from workbench.models import zoo
 
-    variant, size = zoo.network_named(name), cost.native_size(name)
+    variant, size = zoo.network_named(name), zoo.native_size(name)
     counts, published = cost.parameters(variant), cost.flops(variant, size, form="published")
     deployed = cost.flops(variant, size)
     lines = [f"{name} at {size[0]} x {size[1]}, {cost.PERSONS} persons found", ""]

@@ -47,7 +47,7 @@ class RecordedClaim:
         numbers = [float(self.line[name]) for name in ("mean", "low", "high")]
         if self.line.get("times"):
             return "{:.3f} times ({:.3f} to {:.3f})".format(*numbers)
-        mean, low, high = (METRICS[self.line["metric"]].difference(number) for number in numbers)
+        mean, low, high = map(METRICS[self.line["metric"]].difference, numbers)
         return f"{mean} ({low} to {high})"
 
 
