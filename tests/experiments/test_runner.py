@@ -569,7 +569,7 @@ def test_trials_of_earlier_versions_are_passed_over_and_their_results_count(
     there.study.add_trial(optuna.trial.create_trial(state=done, value=0.2, user_attrs=attributes))
     folder = tmp_path / "jobs" / complete.job.key
     folder.mkdir(parents=True)
-    finish(complete.job, folder, lambda _: None)
+    finish(complete.job, tmp_path, lambda _: None)
     attributes = address(failed) | {"outcome": "failed", "note": "once"}
     there.study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL, user_attrs=attributes))
     for one in waiting:
