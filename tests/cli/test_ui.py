@@ -124,7 +124,7 @@ def _keep(page: Any, name: str) -> None:
 
 
 def _runs(home: Path) -> tuple[str, dict[str, str]]:
-    client = tracking._client(home)
+    client = tracking.open_client(home)
     experiment = client.get_experiment_by_name("seen")
     assert experiment is not None
     found = client.search_runs([experiment.experiment_id])

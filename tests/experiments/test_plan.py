@@ -65,7 +65,7 @@ def test_every_command_refuses_them(
 
 
 @pytest.mark.parametrize(
-    "changes", [{"variant.coords.padding": 2.0}, {"variant.coords": "StaticBins"}, {"variant": nano()}], ids=list
+    "changes", [{"variant.coords.padding": 2.0}, {"variant.coords": "DCC"}, {"variant": nano()}], ids=list
 )
 def test_a_change_that_makes_two_rows_one_job_is_refused(changes: dict[str, Any]) -> None:
     for protocol, trunk in ((WHOLE, ""), (PROBE, ", trunk x")):
@@ -132,8 +132,8 @@ CHANGES: list[dict[str, Any]] = [
     {"recipe.weight_decay": 0.1},
     {"recipe.weight_decay": 0.1, "recipe.lr": 1e-3},
     {"recipe.encoder_lr_scale": 1.0},
-    {"protocol.size": (96, 64)},
-    {"protocol.size": (64, 96)},
+    {"protocol.size": (64, 64)},
+    {"protocol.size": (128, 128)},
     {"recipe": Recipe()},
     {"recipe": Recipe(lr=0.1)},
     {f"variant.losses.{loss}.weights": (1.0, 2.0, 3.0) for loss in ("VariFocal", "IoU", "OKS", "MLE", "Visibility")},

@@ -95,9 +95,9 @@ def test_every_cell_is_decoded_and_those_who_are_kept_are_looked_up(monkeypatch:
         return decoded[-1]
 
     monkeypatch.setattr(network.coords, "decode", counted)
-    (kept,) = _found(profiling._call(network, TimedRow("a", 3), (64, 64)))
+    (kept,) = _found(profiling.timed_call(network, TimedRow("a", 3), (64, 64)))
     assert [len(d) for d in decoded] == [3] and np.array_equal(kept.keypoints, decoded[0])
-    (every,) = _found(profiling._call(network, TimedRow("a", 3, "every cell"), (64, 64)))
+    (every,) = _found(profiling.timed_call(network, TimedRow("a", 3, "every cell"), (64, 64)))
     assert len(decoded[-1]) == 20
     assert np.array_equal(every.keypoints, decoded[-1][[0, 7, 14]])  # the cells that stand for persons
 
@@ -110,18 +110,18 @@ def _found(call: Call) -> list[Detections]:
 
 def test_crops_go_through_the_backbone_as_one_batch() -> None:
     network = Network(small_variant(), seed=0).eval()
-    maps = profiling._call(network, TimedRow("a", 3, "crops"), (64, 64))()
+    maps = profiling.timed_call(network, TimedRow("a", 3, "crops"), (64, 64))()
     assert isinstance(maps, list) and maps[0].shape[0] == 3 and maps[0].shape[2:] == (256 // 8, 192 // 8)
 
 
 def test_multiply_adds_follow_the_way() -> None:
     variant = small_variant()
     ten, twenty, cells = (
-        profiling._gflops(variant, (64, 64), line)
+        profiling.line_gflops(variant, (64, 64), line)
         for line in (TimedRow("", 10), TimedRow("", 20), TimedRow("", 3, "every cell"))
     )
     assert ten < twenty == cells  # there are 20 cells
-    one, four = (profiling._gflops(variant, (64, 64), TimedRow("", n, "crops")) for n in (1, 4))
+    one, four = (profiling.line_gflops(variant, (64, 64), TimedRow("", n, "crops")) for n in (1, 4))
     assert four == pytest.approx(4 * one) and one > 0
 
 

@@ -45,7 +45,7 @@ def folder(home: Path) -> Path:
 
 
 def runs(home: Path, role: str) -> list[Any]:
-    client = tracking._client(home)
+    client = tracking.open_client(home)
     experiment = client.get_experiment_by_name("tracked")
     assert experiment is not None
     return list(client.search_runs([experiment.experiment_id], f"tags.`workbench.role` = '{role}'"))
@@ -80,7 +80,7 @@ def test_a_cell_is_recorded_once_with_everything(home: Path, folder: Path, capfd
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert run.data.tags["job"] == second.job.key
     assert {"study": "tracked", "protocol": "test", "commit": "abc"}.items() <= run.data.tags.items()
-    client = tracking._client(home)
+    client = tracking.open_client(home)
     assert {file.path for file in client.list_artifacts(run.info.run_id)} == {"curve.csv", "job.json"}
     history = client.get_metric_history(run.info.run_id, "loss_cls")
     assert [(point.step, point.value) for point in history] == [(1, 2.0), (2, 1.0)]
@@ -97,7 +97,7 @@ def test_a_run_that_a_kill_left_open_is_made_again(home: Path, folder: Path, mon
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(tracking, "_log", die)
+        patch.setattr("mlflow.MlflowClient.log_batch", die)
         with pytest.raises(KeyboardInterrupt):
             book.record(killed, METRICS, CURVE, {}, folder)
     opened = [run for run in runs(home, "job") if run.data.tags["job"] == other.key]
@@ -110,7 +110,7 @@ def test_a_run_that_a_kill_left_open_is_made_again(home: Path, folder: Path, mon
 def test_without_its_file_the_job_is_written_from_the_cell(home: Path, tmp_path: Path) -> None:
     cell = STUDY.planned_jobs(SETTING, 2)[-1]
     run_id = tracking.MlflowRecord(StudyRun(STUDY, SETTING, home)).record(cell, METRICS, [], {}, tmp_path)
-    client = tracking._client(home)
+    client = tracking.open_client(home)
     text = Path(client.download_artifacts(run_id, "job.json", str(tmp_path))).read_text()
     assert json.loads(text)["seed"] == 1
 
@@ -131,7 +131,7 @@ def test_a_metric_that_is_added_to_the_table_is_recorded_described_and_in_the_vi
     study = replace(STUDY, name=f"tracked {added.name}")
     record = tracking.MlflowRecord(StudyRun(study, SETTING, home))
     run_id = record.record(study.planned_jobs(SETTING)[0], {**METRICS, added.name: 0.25}, [], {}, home)
-    client = tracking._client(home)
+    client = tracking.open_client(home)
     run, experiment = client.get_run(run_id), client.get_experiment_by_name(study.name)
     assert run.data.metrics[added.name] == 0.25 and f"| {added.name} |" in run.data.tags["mlflow.note.content"]
     assert experiment is not None

@@ -123,13 +123,13 @@ def _recorded(path: Path, _: int, metric: str) -> Resampled:
     return resample(MatchRecords.load(path), metric)
 
 
-def judge_study(study: Study, setting: StudyProtocol, results: Results) -> list[ClaimResult]:
+def judge_study(study: Study, protocol: StudyProtocol, results: Results) -> list[ClaimResult]:
     """One result per claim, in the order of the study, from one look at its results."""
-    return judge_claims(study.claims, setting, results)
+    return judge_claims(study.claims, protocol, results)
 
 
 def judge_claims(
-    claims: Sequence[Better], setting: StudyProtocol, results: Results, looks: int = 1, read: Read = resampled_run
+    claims: Sequence[Better], protocol: StudyProtocol, results: Results, looks: int = 1, read: Read = resampled_run
 ) -> list[ClaimResult]:
     """One result per claim, corrected for all of them.
 
@@ -137,42 +137,42 @@ def judge_claims(
         looks: how often the claims are judged at most while seeds are added; each look gets an equal part of `ALPHA`.
         read: gives the resampled metric of a run.
     """
-    found = [_uncorrected(claim, setting, pairs(claim.row, claim.than, results), read) for claim in claims]
+    found = [_uncorrected(claim, protocol, pairs(claim.row, claim.than, results), read) for claim in claims]
     family = [i for i, one in enumerate(found) if one.p is not None]
     values = [cast(float, found[i].p) for i in family]
     level = 1 - ALPHA / (max(1, len(family)) * looks)  # of forecasts: Holm's smaller factors come after other verdicts
     for i, adjusted in zip(family, holm(values), strict=True):
         one = replace(found[i], adjusted=min(1.0, float(adjusted) * looks))
-        found[i] = _with_forecast(_corrected(one, len(family), looks), setting, level)
+        found[i] = _with_forecast(_corrected(one, len(family), looks), protocol, level)
     return found
 
 
-def _uncorrected(claim: Better, setting: StudyProtocol, found: list[Pair], read: Read) -> ClaimResult:
+def _uncorrected(claim: Better, protocol: StudyProtocol, found: list[Pair], read: Read) -> ClaimResult:
     """By its own numbers alone."""
     if not found:
-        return _unmeasured(claim, setting, f"no pair of {claim.row!r} and {claim.than!r} is complete")
+        return _unmeasured(claim, protocol, f"no pair of {claim.row!r} and {claim.than!r} is complete")
     if not all(_known(claim.metric, run) for pair in found for run in (pair.row, pair.than)):
-        return _unmeasured(claim, setting, f"{claim.metric} is not recorded of every run")
+        return _unmeasured(claim, protocol, f"{claim.metric} is not recorded of every run")
     per_trunk, overall = _intervals(claim.metric, found, read)
     p = pvalue(overall, _bound(claim))
-    if not setting.trunks:
+    if not protocol.trunks:
         return ClaimResult(claim, *interval_verdict(overall, claim.margin, claim.metric), overall, p=p)
     if claim.from_scratch:
         numbers = by_trunk(per_trunk, claim.metric)
         reason = f"only networks trained whole can decide it, here the trunk was frozen ({numbers})"
         return ClaimResult(claim, Verdict.OPEN, reason, overall, per_trunk)
-    if missing := [trunk for trunk in setting.trunks if trunk not in per_trunk]:
+    if missing := [trunk for trunk in protocol.trunks if trunk not in per_trunk]:
         return replace(
-            _unmeasured(claim, setting, f"no complete pair on trunk {', '.join(missing)}"),
+            _unmeasured(claim, protocol, f"no complete pair on trunk {', '.join(missing)}"),
             interval=overall,
             per_trunk=per_trunk,
         )
     return ClaimResult(claim, *block_verdict(per_trunk, overall, claim.margin, claim.metric), overall, per_trunk, p)
 
 
-def _unmeasured(claim: Better, setting: StudyProtocol, reason: str) -> ClaimResult:
+def _unmeasured(claim: Better, protocol: StudyProtocol, reason: str) -> ClaimResult:
     """Still one of the claims that are corrected for, if it will be one when it is measured."""
-    frozen = claim.from_scratch and bool(setting.trunks)
+    frozen = claim.from_scratch and bool(protocol.trunks)
     return ClaimResult(claim, Verdict.OPEN, reason, p=None if frozen else 1.0)
 
 
@@ -193,7 +193,7 @@ def _p(value: float) -> str:
     return f"{value:.2g}" if value >= 1e-4 else "< 0.0001"
 
 
-def _with_forecast(one: ClaimResult, setting: StudyProtocol, level: float) -> ClaimResult:
+def _with_forecast(one: ClaimResult, protocol: StudyProtocol, level: float) -> ClaimResult:
     """An open claim with what it would take to decide it, at the difference and the spread seen so far."""
     interval = one.interval
     if one.verdict is not Verdict.OPEN or interval is None or len(interval.differences) < 2:
@@ -201,10 +201,10 @@ def _with_forecast(one: ClaimResult, setting: StudyProtocol, level: float) -> Cl
     assert isinstance(one.claim, Better)
     bound = _bound(one.claim)
     blocks = seeds_needed(interval, bound, level)
-    if not setting.trunks:
+    if not protocol.trunks:
         outlook = _outlook(blocks, images_needed(interval, bound, level))
         return replace(_with_reason(one, outlook + _guess(interval, "seeds")), wanted=blocks)
-    if one.per_trunk is None or len(one.per_trunk) < len(setting.trunks):
+    if one.per_trunk is None or len(one.per_trunk) < len(protocol.trunks):
         return one
     wanted = repeats_needed(one.per_trunk, interval, bound, level)
     outlook = _on_trunks(wanted, repeats(one.per_trunk), _takes(blocks, "trunks"))

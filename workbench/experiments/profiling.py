@@ -171,10 +171,10 @@ def measure_costs(study: TimingStudy, protocol: StudyProtocol) -> Measurement:
         variant: fused(with_batch_statistics(variant, TimingTask(size)))
         for variant in dict.fromkeys(v for _, v in lines)
     }
-    calls = {line.label: _call(networks[variant], line, size) for line, variant in lines}
+    calls = {line.label: timed_call(networks[variant], line, size) for line, variant in lines}
     (first, variant), *_ = lines
     found = timing.measure(
-        {**calls, TWIN: _call(fused(with_batch_statistics(variant, TimingTask(size))), first, size)},
+        {**calls, TWIN: timed_call(fused(with_batch_statistics(variant, TimingTask(size))), first, size)},
         first.label,
         threads=THREADS,
         patience=Patience(seconds=math.inf, rounds=ROUNDS, most=ROUNDS),
@@ -182,7 +182,7 @@ def measure_costs(study: TimingStudy, protocol: StudyProtocol) -> Measurement:
     )
     ms = {label: tuple((1e3 * seconds).tolist()) for label, seconds in found.seconds.items()}
     readings = [
-        Reading(line.label, line.persons, line.way, _params(v), _gflops(v, size, line), ms[line.label])
+        Reading(line.label, line.persons, line.way, _params(v), line_gflops(v, size, line), ms[line.label])
         for line, v in lines
     ]
     return Measurement(tuple(readings), _conditions(size, found), ms[TWIN])
@@ -197,8 +197,8 @@ def _conditions(size: tuple[int, int], found: Comparison) -> dict[str, str]:
     }
 
 
-def _call(network: Any, line: TimedRow, size: tuple[int, int]) -> Callable[[], object]:
-    """The line as a call without arguments."""
+def timed_call(network: Any, line: TimedRow, size: tuple[int, int]) -> Callable[[], object]:
+    """The line as a call without arguments, on an image of `size` (height, width)."""
     if line.way == "crops":
         return partial(_crops, network.backbone, torch.rand(line.persons, 3, *CROP) * 255)
     task = TimingTask(size, line.persons)
@@ -237,7 +237,8 @@ def _cells(variant: Variant, size: tuple[int, int]) -> int:
     return sum((size[0] // s) * (size[1] // s) for s in strides)
 
 
-def _gflops(variant: Variant, size: tuple[int, int], line: TimedRow) -> float:
+def line_gflops(variant: Variant, size: tuple[int, int], line: TimedRow) -> float:
+    """10^9 multiply-adds of one image of `size` (height, width), by the way of the line."""
     if line.way == "crops":
         return line.persons * _flops(variant, CROP, 1).backbone / 1e9
     return _flops(variant, size, line.persons if line.way == "kept" else _cells(variant, size)).total / 1e9

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from workbench.study import PlannedJob, Study, StudyProtocol
 
 
-def _client(home: Path) -> MlflowClient:
+def open_client(home: Path) -> MlflowClient:
     """A quiet client of the store in a folder; the first one makes the tables, which takes seconds."""
     os.environ.update(QUIET)
     for name in ("alembic", "mlflow"):
@@ -128,7 +128,7 @@ class MlflowRecord:
 
     def _open(self) -> tuple[MlflowClient, str, str]:
         if self._opened is None:
-            client = _client(self._home)
+            client = open_client(self._home)
             experiment = _experiment(client, self._study, self._home)
             self._opened = client, experiment, self._parent(client, experiment)
         return self._opened
@@ -270,7 +270,7 @@ def _log(
 
 def pages(home: Path, port: int) -> dict[str, str]:
     """Of each recorded study: where the browser shows its runs with AP and cost."""
-    found = _client(home).search_experiments(filter_string="name != 'Default'")
+    found = open_client(home).search_experiments(filter_string="name != 'Default'")
     query = f"workflowType=machine_learning&viewStateShareKey={VIEW}"
     return {e.name: f"http://127.0.0.1:{port}/#/experiments/{e.experiment_id}/runs?{query}" for e in found}
 
