@@ -78,11 +78,18 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run pytest; arguments behind `--` go to it. What the browser tests see stays in .nox/screenshots."""
+    """Run pytest; arguments behind `--` go to it: `-m fast` for daily work, `-n 0` for one process.
+
+    What the browser tests see stays in .nox/screenshots.
+    """
     shots = HOME.parent / "screenshots"
     shots.mkdir(parents=True, exist_ok=True)
+    # A worker is a process that imports torch: above four of them the imports cost more than they save.
+    workers = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadgroup", "--no-loadscope-reorder"]
     session.run(
-        python(session), "-m", "pytest", *session.posargs, external=True, env={"WORKBENCH_SCREENSHOTS": str(shots)}
+        *(python(session), "-m", "pytest", *workers, *session.posargs),
+        external=True,
+        env={"WORKBENCH_SCREENSHOTS": str(shots)},
     )
 
 

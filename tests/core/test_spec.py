@@ -1,5 +1,6 @@
 """Specs: fitted to their types, equal keys for equal values, changed by path, refused with a useful message."""
 
+import inspect
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -46,9 +47,14 @@ def test_a_wrong_type_is_refused(wrong: dict) -> None:
 
 
 def test_the_key_is_the_same_in_another_process() -> None:
-    code = "from workbench.models.job import Job; print(Job(seed=3).key)"
+    """Of a spec alone, which needs no torch; keys of all specs and of a whole job: tests/models/test_catalog.py."""
+    lines = (
+        "from dataclasses import dataclass\nfrom typing import Literal, final\nfrom workbench.core.spec import Spec\n"
+    )
+    code = f"{lines}{inspect.getsource(Knob)}\nprint(Knob(ratio=3, mode='b').key)"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert other.stdout.strip() == Job(seed=3).key != Job(seed=4).key
+    assert other.stdout.strip() == Knob(ratio=3, mode="b").key != Knob(ratio=4, mode="b").key
+    assert Job(seed=3).key != Job(seed=4).key
 
 
 def test_a_field_at_its_default_does_not_change_the_key() -> None:

@@ -3,12 +3,12 @@
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
@@ -27,7 +27,6 @@ from workbench.experiments.runner import run_study
 from workbench.experiments.worker_pool import TrainJob, WorkerSettings
 from workbench.models.job import Job, Protocol
 from workbench.models.zoo import nano
-from workbench.report import record
 from workbench.slots import Assigner
 from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol, find_study
 from workbench.tensors import Assignment, Dense, Targets
@@ -35,7 +34,10 @@ from workbench.training.machine import Machine
 from workbench.training.record import Progress, Result, job_folder, read_result, write_result
 
 # newer Pythons warn of forks beside threads; none of ours holds a lock then
-pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+    pytest.mark.xdist_group("forkserver"),  # it is started once in a process, and takes its time
+]
 SLOW = 1.0  # seconds of a slow job
 
 STUDY = Study(
@@ -300,6 +302,8 @@ def near(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callab
 
 def test_terminal_and_record_agree_after_until_decided(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The record finds the third seed, too, and must not judge it as if nobody had looked at the first two."""
+    from workbench.report import record  # pandas takes a second, which every worker that reads this file would pay
+
     run = StudyRun(UNTIL, SETTING, tmp_path)
     assert start(replace(run, until=UntilDecided(8)), near) == 0
     said = capsys.readouterr().out
@@ -356,33 +360,26 @@ def test_a_replay_shows_what_would_have_been_saved(tmp_path: Path, capsys: pytes
         runner.replay(replace(run, seeds=7))
 
 
-COMMAND = """
-import sys
-sys.path[:0] = {path!r}
-from pathlib import Path
-from tests.experiments import test_runner as t
-t.tracking.MlflowRecord = t.NoRecord
-t.runner.check_distinct = lambda planned: None
-t.processes.START = "fork"  # one import less
-if __name__ == "__main__":
-    sys.exit(t.start(t.StudyRun(t.STUDY, t.SETTING, Path(sys.argv[1])), t.slow))
-"""
+def command(home: Path) -> Any:
+    """The study as a process group of its own, as a shell would start it. A fork has the imports done."""
+    process = multiprocessing.get_context("fork").Process(target=_command, args=(home,))
+    process.start()
+    return process
 
 
-def command(home: Path) -> subprocess.Popen[bytes]:
-    """The study as a process group of its own, as a shell would start it."""
-    script = home / "command.py"
-    script.write_text(COMMAND.format(path=[str(Path(__file__).parents[2])]))
-    return subprocess.Popen([sys.executable, str(script), str(home)], start_new_session=True, stdout=subprocess.PIPE)
+def _command(home: Path) -> None:
+    os.setsid()
+    with (home / "said").open("w") as said, redirect_stdout(said):
+        sys.exit(start(StudyRun(STUDY, SETTING, home), slow))
 
 
-def until(begun: int, home: Path, process: subprocess.Popen[bytes], seconds: float = 240) -> None:
-    """Waits until so many jobs have begun. A busy machine takes its time for the imports."""
+def until(begun: int, home: Path, process: Any, seconds: float = 240) -> None:
+    """Waits until so many jobs have begun. A busy machine takes its time."""
     end = time.monotonic() + seconds
     while sum(line.startswith("begin") for line in log(home)) < begun:
-        if time.monotonic() > end or process.poll() is not None:
+        if time.monotonic() > end or not process.is_alive():
             process.kill()
-            process.communicate()
+            process.join()
             pytest.fail("the command ended or hangs")
         time.sleep(0.05)
 
@@ -392,7 +389,7 @@ def test_sigkill_in_the_middle_loses_and_doubles_nothing(go: Callable[..., int],
     process = command(tmp_path)
     until(4, tmp_path, process)
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.join()
     ended = sum(line.startswith("end") for line in log(tmp_path))
     assert 2 <= ended < 6
     assert runner.status(StudyRun(STUDY, SETTING, tmp_path)) == 1
@@ -410,10 +407,10 @@ def test_sigkill_in_the_middle_loses_and_doubles_nothing(go: Callable[..., int],
 def test_interrupt_stops_the_workers_and_says_how_to_go_on(go: Callable[..., int], tmp_path: Path) -> None:
     process = command(tmp_path)
     until(2, tmp_path, process)
-    process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert "the same command goes on from there" in out.decode()
+    process.terminate()
+    process.join(120)
+    assert process.exitcode == 130
+    assert "the same command goes on from there" in (tmp_path / "said").read_text()
     entries = queue(tmp_path).entries(set(keys()))
     assert JobState.RUNNING not in {entry.state for entry in entries.values()}
     assert JobState.KILLED in {entry.state for entry in entries.values()}

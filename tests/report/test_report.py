@@ -2,10 +2,7 @@
 
 import ast
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +15,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from tests.experiments.test_claims import records
+from workbench import __main__ as command
 from workbench import study
 from workbench.core.errors import Refused
 from workbench.data.synthetic.dataset import SyntheticScenes
@@ -32,7 +30,7 @@ from workbench.models.job import Protocol
 from workbench.models.zoo import nano
 from workbench.report import figures as drawn
 from workbench.report import findings, page, tables
-from workbench.report.page import Picture, Text
+from workbench.report.page import PagePicture, Text
 from workbench.report.record import Record, base_row, load_record, results_of, rows_frame, write_record
 from workbench.report.render import write_profile
 from workbench.report.slices import images_frame, slices_of
@@ -80,18 +78,30 @@ def complete(home: Path, study: Study, setting: StudyProtocol, found: Callable[[
         (folder / "result.json").write_text(json.dumps({"key": cell.job.key, "metrics": metrics, "tags": tags}))
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Complete jobs with known numbers, and their record. It takes a second: tests work on copies."""
+    folder = tmp_path_factory.mktemp("written")
+    complete(folder, STUDY, SETTING, FOUND.__getitem__)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("workbench.report.slices.FEWEST", 3)  # of 40 images
+        write_record(run_in(folder))
+    return folder
+
+
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Complete jobs with known numbers; files are written below the test's own folder."""
+def home(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The jobs alone; files are written below the test's own folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("workbench.report.slices.FEWEST", 3)  # of 40 images
-    complete(tmp_path, STUDY, SETTING, FOUND.__getitem__)
+    monkeypatch.setattr("workbench.report.slices.FEWEST", 3)
+    shutil.copytree(written / "jobs", tmp_path / "jobs")
     return tmp_path
 
 
 @pytest.fixture
-def record(home: Path) -> Record:
-    write_record(run_in(home))
+def record(written: Path, home: Path) -> Record:
+    shutil.copytree(written / "reports", home / "reports")
     return load_record(run_in(home))
 
 
@@ -226,7 +236,7 @@ def test_the_csv_files_are_enough_for_all_but_the_networks(record: Record, home:
     assert "records.npz" in text(page.head(alone)) and "at commit abc" in text(page.head(alone))
     for figure, before in zip(FIGURES, with_jobs, strict=True):
         after = figure(alone)
-        assert isinstance(after, Picture) and after == before, figure.__name__
+        assert isinstance(after, PagePicture) and after == before, figure.__name__
         image = cv2.imdecode(np.frombuffer(after.png, np.uint8), cv2.IMREAD_COLOR)
         assert image is not None and image.std() > 5 and image.shape[1] >= 900
     for piece in (page.examples(alone), page.heatmaps(alone)):
@@ -239,7 +249,7 @@ def test_a_picture_that_was_drawn_before_is_shown_again(record: Record, home: Pa
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"a picture")
     again = page.examples(load_record(run_in(home)))
-    assert isinstance(again, Picture) and again.png == b"a picture"
+    assert isinstance(again, PagePicture) and again.png == b"a picture"
 
 
 def test_old_files_leave_figures_out_and_say_why(record: Record, home: Path) -> None:
@@ -248,7 +258,7 @@ def test_old_files_leave_figures_out_and_say_why(record: Record, home: Path) -> 
     old = load_record(run_in(home))
     for figure in (page.forest, page.curves, page.slices):
         assert "left out" in text(figure(old))
-    assert isinstance(page.quality(old), Picture) and isinstance(page.fronts(old), Picture)
+    assert isinstance(page.quality(old), PagePicture) and isinstance(page.fronts(old), PagePicture)
     assert "does not speak of it" in text(page.verdicts(old))
     assert "holds no intervals" in text(page.table(old))
 
@@ -400,7 +410,7 @@ def test_rows_that_have_matched_nobody_still_have_figures(record: Record) -> Non
     nobody = replace(record, runs=record.runs.assign(AP=0.0, mOKS=0.0, NME=float("nan")))
     assert "no row has matched a person" in findings.quality_finding(nobody)
     for figure in FIGURES:
-        assert isinstance(figure(nobody), Picture)
+        assert isinstance(figure(nobody), PagePicture)
 
 
 def test_rows_that_run_one_network_have_no_front(record: Record) -> None:
@@ -568,20 +578,21 @@ def test_notebooks_have_no_logic_and_no_outputs() -> None:
                     assert isinstance(line.value, ast.Call) and ast.unparse(line.value.func).startswith("page."), path
 
 
-@pytest.mark.timeout(300)  # two kernels that import torch
-def test_the_command_writes_pages_that_need_nothing_else(tmp_path: Path) -> None:
+def test_the_command_writes_pages_that_need_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     asked, setting = study.find_study("ablate_dcc"), protocols.protocol_named("smoke")
     assert isinstance(asked, Study)
     complete(tmp_path, asked, setting, lambda row: 10 + 2 * len(row))
     (tmp_path / "reports").mkdir()
     for path in (ROOT / "reports").glob("*.ipynb"):
         (tmp_path / "reports" / path.name).write_bytes(path.read_bytes())
-    command = [sys.executable, "-m", "workbench", "report", "ablate_dcc", "--protocol", "smoke"]
-    env = {**os.environ, "WORKBENCH_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+    assert command.main(["report", "ablate_dcc", "--protocol", "smoke"]) == 0
     rendered = tmp_path / "reports/rendered"
-    assert all((tmp_path / line).is_file() for line in done.stdout.splitlines())
+    written = capsys.readouterr().out.splitlines()
+    assert len(written) > 6 and all((tmp_path / line).is_file() for line in written)
     html = (rendered / "ablate_dcc_smoke.html").read_text()
     assert "regression" in html and html.count("data:image/png;base64,") == 4
     assert "<script" not in html and 'src="http' not in html and "page.head" not in html and len(html) < 2e6
@@ -593,7 +604,6 @@ def test_the_command_writes_pages_that_need_nothing_else(tmp_path: Path) -> None
     assert (rendered / "ablate_dcc_smoke_pareto.md").exists()
 
 
-@pytest.mark.timeout(300)  # a kernel that imports torch
 def test_the_page_of_persons_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     asked = study.find_study("profile_persons")

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.small import small_job
-from workbench.core import distributed
+from workbench.core import distributed, processes
 from workbench.core.errors import Refused
 from workbench.core.spec import from_dict
 from workbench.evaluation.records import MatchRecords
@@ -80,9 +80,13 @@ def test_the_seed_and_the_protocol_are_part_of_the_identity_the_machine_is_not()
     assert "device" not in json.dumps(job.to_dict(defaults=True))
 
 
-@pytest.mark.timeout(300)  # two processes that import torch
-def test_two_ranks_share_a_job_and_agree(tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.xdist_group("forkserver")
+def test_two_ranks_share_a_job_and_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each sees half of every batch; gradients are averaged, so the weights stay the same on both."""
+    monkeypatch.setattr(distributed, "START", "forkserver")  # the job is pickled as for `spawn`, the imports are done
+    processes.prepare()
     job = small_job(epochs=1)
     result = run(job, Machine(ranks=2), tmp_path)
     assert result.tags["ranks"] == "2" and len(result.curve) == 1

@@ -1,4 +1,4 @@
-"""Several processes that train one job together, one per GPU: who am I, and how are they started."""
+"""Several processes that train one job together, one per GPU: starting them, their numbers, means over all of them."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ import torch
 from torch import Tensor, multiprocessing, nn
 from torch import distributed as dist
 
+START = "spawn"  # a process that has used CUDA must not be forked
 PATIENCE = timedelta(hours=2)  # the others wait while the first one evaluates
 
 
 def together() -> bool:
-    """Is this process one of several?"""
+    """Whether this process is one of several."""
     return dist.is_available() and dist.is_initialized()
 
 
 def world() -> int:
-    """How many there are."""
+    """The number of processes; 1 where this one is alone."""
     return dist.get_world_size() if together() else 1
 
 
 def rank() -> int:
-    """Which one this is, from 0; the first one writes."""
+    """The number of this process, from 0. Number 0 evaluates and writes."""
     return dist.get_rank() if together() else 0
 
 
@@ -38,7 +39,7 @@ def mean(value: Tensor) -> Tensor:
 
 
 def wait() -> None:
-    """Until all have come here."""
+    """Waits until all processes have called this."""
     if together():
         dist.barrier()
 
@@ -62,7 +63,7 @@ def start(count: int, work: Callable[..., None], *args: Any) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    multiprocessing.start_processes(_join, (count, address, work, args), nprocs=count, start_method="spawn")  # pyright: ignore[reportPrivateImportUsage]
+    multiprocessing.start_processes(_join, (count, address, work, args), nprocs=count, start_method=START)  # pyright: ignore[reportPrivateImportUsage]
 
 
 def _join(number: int, count: int, address: str, work: Callable[..., None], args: tuple[Any, ...]) -> None:

@@ -24,8 +24,6 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.core.files import locked
 from workbench.evaluation.metrics import Place, metrics_at
-from workbench.experiments.plan import StudyRun
-from workbench.study import PlannedJob, Study, StudyProtocol
 
 # read when mlflow is imported
 QUIET = {
@@ -45,6 +43,9 @@ NOTE = 8_000  # characters of a description: MLflow's limit for a tag
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+
+    from workbench.experiments.plan import StudyRun  # and with it torch, which takes seconds
+    from workbench.study import PlannedJob, Study, StudyProtocol
 
 
 def _client(home: Path) -> MlflowClient:

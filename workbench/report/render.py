@@ -18,10 +18,11 @@ from typing import Any
 
 from workbench.core.errors import Refused
 from workbench.experiments.plan import StudyRun
+from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.tracking import MlflowRecord
 from workbench.report import tables
 from workbench.report.page import RENDERED
-from workbench.report.record import DATA, Record, load_record, write_record
+from workbench.report.record import Record, load_record, write_record
 from workbench.study import TimingStudy
 
 NOTEBOOKS = Path("reports")
@@ -54,8 +55,8 @@ def write_report(run: StudyRun) -> list[Path]:
     try:
         paths = write_record(run)
     except Refused as error:
-        if not (DATA / f"{run.stem}.csv").exists():
-            raise Refused(f"{error}; there is no {DATA / run.stem}.csv either") from None
+        if not (REPORT_DATA / f"{run.stem}.csv").exists():
+            raise Refused(f"{error}; there is no {REPORT_DATA / run.stem}.csv either") from None
         paths = []
     values = {"STUDY": run.study.name, "PROTOCOL": run.protocol.name, "HOME": str(run.home)}
     values |= {"DATA": run.data and str(run.data), "FINGERPRINT": run.fingerprint, "CHANGES": dict(run.changes)}

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from workbench.core.errors import Refused
 from workbench.evaluation.metrics import METRICS
+from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.protocols import PROTOCOLS
-from workbench.report.record import DATA
 
 BEGIN, END = "<!-- verdicts -->", "<!-- /verdicts -->"
 HEADER = "|claim|text|verdict|study, protocol|difference, or times|\n|---|---|---|---|---|"
@@ -60,7 +60,7 @@ def recorded_claims(root: Path) -> list[RecordedClaim]:
 
 
 def _claims(root: Path) -> Iterator[RecordedClaim]:
-    for path in sorted((root / DATA).glob("*_claims.csv")):
+    for path in sorted((root / REPORT_DATA).glob("*_claims.csv")):
         if named := _FILE.fullmatch(path.name):
             with path.open(newline="", encoding="utf-8") as file:
                 yield from (RecordedClaim(named["study"], named["protocol"], line) for line in csv.DictReader(file))
