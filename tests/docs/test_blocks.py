@@ -75,6 +75,7 @@ def test_the_readmes_component_is_found_and_fits_a_network(capsys: pytest.Captur
         assert network(torch.zeros(1, 3, 64, 64)).boxes.isfinite().all()
 
 
+@pytest.mark.slow
 def test_the_readmes_study_is_found_and_planned(capsys: pytest.CaptureFixture[str]) -> None:
     study = find_study("encoder_depth")
     assert isinstance(study, Study) and "encoder_depth" in known_studies()
@@ -83,6 +84,7 @@ def test_the_readmes_study_is_found_and_planned(capsys: pytest.CaptureFixture[st
     assert "0 of" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", PYTHON, ids=lambda block: f"{block.page.name}:{block.text[:30].splitlines()[0]}")
 def test_python_runs(
     block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
