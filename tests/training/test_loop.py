@@ -31,6 +31,7 @@ def _named(prefix: str, state: TrainingState) -> dict[str, torch.Tensor]:
     return {f"{prefix}.{k}": v for k, v in state.ema.network.state_dict().items()}
 
 
+@pytest.mark.slow
 def test_a_killed_job_resumes_bit_identically(tmp_path: Path) -> None:
     job = small_job()
     loader = _loader(job)
@@ -108,6 +109,7 @@ def test_what_is_accumulated_at_the_end_of_an_epoch_is_not_lost() -> None:
     assert all(p.grad is None for p in state.model.parameters()), "a checkpoint holds no gradients"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["VariFocal", "IoU", "Visibility", "OKS", "MLE", "BoxAux", "ProxyL1"])
 @pytest.mark.parametrize("phase", [0, 1, 2])
 def test_each_loss_can_be_taken_out_in_each_phase(name: str, phase: int) -> None:
