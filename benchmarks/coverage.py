@@ -43,7 +43,7 @@ from workbench.evaluation.records import OKS_THRESHOLDS, MatchRecords
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments.claims import ClaimResult, judge_claims
 from workbench.experiments.plan import SequentialSettings, StudyRun
-from workbench.experiments.sequential import LEAST, LOOKS, follow_looks
+from workbench.experiments.sequential import LEAST_SEEDS, LOOKS, follow_looks
 from workbench.models.job import Protocol
 from workbench.models.zoo import nano
 from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol
@@ -259,7 +259,7 @@ STUDY = Study(
 SETTING = StudyProtocol("simulated", "", Protocol(size=(96, 96)), seeds=2)
 TRUNKS = ("x", "y", "z")
 PROBE = StudyProtocol("simulated", "", Protocol(size=(96, 96)), seeds=1, trunks=TRUNKS)
-TERMS = SequentialSettings(LEAST, budget=1_000)
+TERMS = SequentialSettings(LEAST_SEEDS, budget=1_000)
 SEEDS = (2, 3, 5, 8, 12)  # of the looks
 
 

@@ -2,7 +2,7 @@
 
     python -m docs.architecture
 
-writes `docs/architecture.svg`, and the parts of `docs/architecture.md` between marks. Everything is read from the source
+writes `docs/architecture.svg`, and the parts of `docs/architecture.md` between marks. Everything is read from source
 texts: nothing is imported but the arrows that the tests hold.
 """
 

@@ -46,6 +46,7 @@ FOREIGN = {
     "pandas": "workbench.report",
     "matplotlib": "workbench.report.figures",
     "nbformat": "workbench.report.render",
+    "nbclient": "workbench.report.render",
     "nbconvert": "workbench.report.render",
     "onnx": "workbench.inference.onnx_export",
     "onnxruntime": "workbench.inference.onnx_export",

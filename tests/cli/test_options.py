@@ -22,7 +22,7 @@ from workbench.cli.options import (
     with_lists,
 )
 from workbench.core.errors import Refused
-from workbench.data.synthetic.scene import LEVELS
+from workbench.data.synthetic.scene import SCENE_LEVELS
 from workbench.experiments.protocols import PROTOCOLS
 from workbench.inference.runtimes import RUNTIMES
 
@@ -95,15 +95,15 @@ def test_every_list_holds_words(name: str) -> None:
 
 def test_lists_are_those_of_the_tables(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert with_lists("One of {protocols}.") == f"One of {', '.join(PROTOCOLS)}."
-    assert with_lists("{runtimes}") == ", ".join(RUNTIMES) and with_lists("{levels}") == ", ".join(LEVELS)
+    assert with_lists("{runtimes}") == ", ".join(RUNTIMES) and with_lists("{levels}") == ", ".join(SCENE_LEVELS)
     monkeypatch.setitem(PROTOCOLS, "overnight", PROTOCOLS["smoke"])
     assert main(["study", "--help"]) == 0
     assert "overnight" in capsys.readouterr().out
 
 
 def test_a_list_completes_behind_a_comma() -> None:
-    assert completing("levels")("") == list(LEVELS)
-    assert completing("levels")("easy,h") == [f"easy,{level}" for level in LEVELS]
+    assert completing("levels")("") == list(SCENE_LEVELS)
+    assert completing("levels")("easy,h") == [f"easy,{level}" for level in SCENE_LEVELS]
 
 
 def test_runs_are_recorded_where_the_user_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,8 @@ import csv
 import re
 from pathlib import Path
 
-from workbench.core.augmentation import AUGMENTATIONS
-
 from tests.docs.pages import ROOT
+from workbench.core.augmentation import AUGMENTATIONS
 from workbench.core.skeletons import SKELETONS
 from workbench.experiments.protocols import PROTOCOLS
 from workbench.inference.runtimes import RUNTIMES

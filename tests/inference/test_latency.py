@@ -131,7 +131,7 @@ def test_rounds_end_when_the_ratio_is_known_or_time_is_up(quiet: None) -> None:
     assert 100 < patient.rounds < 2000 and patient.ratio("b").within <= 0.01
     assert measure(clock.calls(), "a", patience=Patience(seconds=1e9, within=1e-9, most=300), clock=clock).rounds == 300
     assert measure(clock.calls(), "a", patience=Patience(seconds=100), clock=clock).rounds == 17  # of 6 s
-    assert measure(clock.calls(), "a", patience=Patience(seconds=0), clock=clock).rounds == timing.LEAST
+    assert measure(clock.calls(), "a", patience=Patience(seconds=0), clock=clock).rounds == timing.LEAST_ROUNDS
 
 
 # The machine

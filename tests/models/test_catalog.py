@@ -17,6 +17,7 @@ from torch import Tensor
 
 from workbench.components.backbones.csp_darknet import CSPDarknet
 from workbench.components.heads.rtmo_head import RTMOHead
+from workbench.core.augmentation import Augmentation
 from workbench.core.errors import Refused
 from workbench.core.skeletons import released_skeleton
 from workbench.core.spec import Spec, from_dict
@@ -65,6 +66,7 @@ def test_every_slot_is_filled_by_the_published_part() -> None:
         "assigner": {"SimOTA"},
         "losses": {type(loss).__name__ for loss in Variant().losses},
         "schedule": {type(segment).__name__ for segment in Job().recipe.schedule},
+        "augment": {type(step).__name__ for step in (*Augmentation().main, *Augmentation().final)},
     }
     assert list(FOUND) == list(published)
     for slot, names in published.items():

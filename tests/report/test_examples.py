@@ -15,7 +15,7 @@ from workbench.experiments.trunks import REGRESSION
 from workbench.models.decode import detect
 from workbench.models.variant import Variant
 from workbench.report import examples, figures, page
-from workbench.report.page import Picture, Text
+from workbench.report.page import PagePicture, Text
 from workbench.report.record import Record, load_record, write_record
 from workbench.study import Row, Study, StudyProtocol
 from workbench.training.machine import Machine
@@ -122,7 +122,7 @@ def test_the_person_is_the_one_on_whom_rows_differ(chosen: examples.Panel) -> No
 
 @pytest.mark.slow
 def test_the_pictures_can_be_drawn(record: Record, chosen: examples.Panel) -> None:
-    assert isinstance(page.examples(record), Picture)
+    assert isinstance(page.examples(record), PagePicture)
     person = examples.person(chosen, least=0.0)
     assert person is not None
     figure = figures.heatmaps_figure(person, list(person.rows), "title")

@@ -30,7 +30,7 @@ from workbench.models.job import Protocol
 from workbench.models.zoo import nano
 from workbench.report import figures as drawn
 from workbench.report import findings, page, tables
-from workbench.report.page import Picture, Text
+from workbench.report.page import PagePicture, Text
 from workbench.report.record import Record, base_row, load_record, results_of, rows_frame, write_record
 from workbench.report.render import write_profile
 from workbench.report.slices import images_frame, slices_of
@@ -238,7 +238,7 @@ def test_the_csv_files_are_enough_for_all_but_the_networks(record: Record, home:
     assert "records.npz" in text(page.head(alone)) and "at commit abc" in text(page.head(alone))
     for figure, before in zip(FIGURES, with_jobs, strict=True):
         after = figure(alone)
-        assert isinstance(after, Picture) and after == before, figure.__name__
+        assert isinstance(after, PagePicture) and after == before, figure.__name__
         image = cv2.imdecode(np.frombuffer(after.png, np.uint8), cv2.IMREAD_COLOR)
         assert image is not None and image.std() > 5 and image.shape[1] >= 900
     for piece in (page.examples(alone), page.heatmaps(alone)):
@@ -251,7 +251,7 @@ def test_a_picture_that_was_drawn_before_is_shown_again(record: Record, home: Pa
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"a picture")
     again = page.examples(load_record(run_in(home)))
-    assert isinstance(again, Picture) and again.png == b"a picture"
+    assert isinstance(again, PagePicture) and again.png == b"a picture"
 
 
 def test_old_files_leave_figures_out_and_say_why(record: Record, home: Path) -> None:
@@ -260,7 +260,7 @@ def test_old_files_leave_figures_out_and_say_why(record: Record, home: Path) -> 
     old = load_record(run_in(home))
     for figure in (page.forest, page.curves, page.slices):
         assert "left out" in text(figure(old))
-    assert isinstance(page.quality(old), Picture) and isinstance(page.fronts(old), Picture)
+    assert isinstance(page.quality(old), PagePicture) and isinstance(page.fronts(old), PagePicture)
     assert "does not speak of it" in text(page.verdicts(old))
     assert "holds no intervals" in text(page.table(old))
 
@@ -414,7 +414,7 @@ def test_rows_that_have_matched_nobody_still_have_figures(record: Record) -> Non
     nobody = replace(record, runs=record.runs.assign(AP=0.0, mOKS=0.0, NME=float("nan")))
     assert "no row has matched a person" in findings.quality_finding(nobody)
     for figure in FIGURES:
-        assert isinstance(figure(nobody), Picture)
+        assert isinstance(figure(nobody), PagePicture)
 
 
 def test_rows_that_run_one_network_have_no_front(record: Record) -> None:

@@ -36,7 +36,7 @@ def test_a_line_for_each_claim_and_protocol(records: Path) -> None:
         "|C2|a, and b|*fails*|[my_study, laptop](reports/rendered/my_study_short.md)|-10.0 (-20.0 to -5.0)|",
         "|C2|a, and b|*holds*|[my_study, short](reports/rendered/my_study_short.md)|+12.3 (-5.0 to +20.0)|",
         "|C10|e|*holds*|[my_study, cost](reports/rendered/my_study_short.md)|counted 0.9 times|",
-        "|B1|c|*open*|[my_study, short](reports/rendered/my_study_short.md)|-0.0100 (-0.0200 to +0.0050)|",
+        "|B1|c|*open*|[my_study, short](reports/rendered/my_study_short.md)|-0.010 (-0.020 to +0.005)|",
     ]
 
 

@@ -41,62 +41,71 @@ def network_cost(name: str) -> str:
     from workbench.inference import cost
     from workbench.models import zoo
 
-    variant, size = zoo.network_named(name), cost.native_size(name)
+    variant, size = zoo.network_named(name), zoo.native_size(name)
     counts, published = cost.parameters(variant), cost.flops(variant, size, form="published")
     deployed = cost.flops(variant, size)
     lines = [f"{name} at {size[0]} x {size[1]}, {cost.PERSONS} persons found", ""]
     lines += [f"{'':10}{'parameters':>14}{'multiply-adds, millions':>36}", f"{'':24}{'published':>18}{'deployed':>18}"]
-    for part in (*cost.PARTS, "total"):
+    for part in (*cost.NETWORK_PARTS, "total"):
         both = (getattr(f, part) / 1e6 for f in (published, deployed))
         lines.append(f"{part:10}{counts[part]:>14,}" + "".join(f"{millions:>18,.1f}" for millions in both))
     return "\n".join([*lines, "", f"Inference does without {counts['train_only']:,} of the parameters."])
 
 
+NetworkNames = Annotated[
+    list[str], typer.Argument(metavar="NAME", help=_NETWORK, autocompletion=completing("networks"))
+]
+Reference = Annotated[
+    str,
+    typer.Option(
+        "--reference",
+        metavar="NAME",
+        help="The network that ratios are to, eager in float32",
+        autocompletion=completing("networks"),
+    ),
+]
+Runtimes = Annotated[
+    str,
+    typer.Option(
+        "--runtime",
+        metavar="NAME,...",
+        help="{runtimes}, or several with commas",
+        autocompletion=completing("runtimes"),
+    ),
+]
+Precisions = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        metavar="NAME,...",
+        help="{precisions}, or several with commas",
+        autocompletion=completing("precisions"),
+    ),
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="NAME",
+        parser=one_of("devices"),
+        help="One of {devices}",
+        autocompletion=completing("devices"),
+    ),
+]
+
+
 @cost_commands.command("latency", cls=Command, epilog="Example: workbench latency rtmo-s stdc1-rtmo --threads 1")
 def latency_command(
-    names: Annotated[list[str], typer.Argument(metavar="NAME", help=_NETWORK, autocompletion=completing("networks"))],
-    runtime: Annotated[
-        str,
-        typer.Option(
-            "--runtime",
-            metavar="NAME,...",
-            help="{runtimes}, or several with commas",
-            autocompletion=completing("runtimes"),
-        ),
-    ] = "torch",
-    precision: Annotated[
-        str,
-        typer.Option(
-            "--precision",
-            metavar="NAME,...",
-            help="{precisions}, or several with commas",
-            autocompletion=completing("precisions"),
-        ),
-    ] = "float32",
+    names: NetworkNames,
+    runtime: Runtimes = "torch",
+    precision: Precisions = "float32",
     size: Annotated[int, typer.Option("--size", metavar="N", parser=COUNT, help="Pixels of a side")] = 640,
     persons: Annotated[
         int, typer.Option("--persons", metavar="N", parser=whole_number(0), help="How many are found in the image")
     ] = 10,
     threads: Annotated[int, typer.Option("--threads", metavar="N", parser=COUNT, help="Of the CPU")] = 2,
-    device: Annotated[
-        str,
-        typer.Option(
-            "--device",
-            metavar="NAME",
-            parser=one_of("devices"),
-            help="One of {devices}",
-            autocompletion=completing("devices"),
-        ),
-    ] = "cpu",
-    reference: Annotated[
-        str,
-        typer.Option(
-            "--reference",
-            metavar="NAME",
-            help="The network that ratios are to, eager in float32",
-            autocompletion=completing("networks"),
-        ),
-    ] = "rtmo-s",
+    device: Device = "cpu",
+    reference: Reference = "rtmo-s",
     seconds: Annotated[
         int,
         typer.Option("--seconds", metavar="N", parser=COUNT, help="At most, if the ratios are not known before"),

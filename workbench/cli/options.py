@@ -70,9 +70,9 @@ def _file_precisions() -> Iterable[str]:
 
 
 def _levels() -> Iterable[str]:
-    from workbench.data.synthetic.scene import LEVELS
+    from workbench.data.synthetic.scene import SCENE_LEVELS
 
-    return LEVELS
+    return SCENE_LEVELS
 
 
 def files_in(folder: str) -> list[str]:

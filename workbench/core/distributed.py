@@ -1,4 +1,4 @@
-"""Several processes that train one job together, one per GPU: who am I, and how are they started."""
+"""Several processes that train one job together, one per GPU: starting them, their numbers, means over all of them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ PATIENCE = timedelta(hours=2)  # the others wait while the first one evaluates
 
 
 def together() -> bool:
-    """Is this process one of several?"""
+    """Whether this process is one of several."""
     return dist.is_available() and dist.is_initialized()
 
 
 def world() -> int:
-    """How many there are."""
+    """The number of processes; 1 where this one is alone."""
     return dist.get_world_size() if together() else 1
 
 
 def rank() -> int:
-    """Which one this is, from 0; the first one writes."""
+    """The number of this process, from 0. Number 0 evaluates and writes."""
     return dist.get_rank() if together() else 0
 
 
@@ -39,7 +39,7 @@ def mean(value: Tensor) -> Tensor:
 
 
 def wait() -> None:
-    """Until all have come here."""
+    """Waits until all processes have called this."""
     if together():
         dist.barrier()
 

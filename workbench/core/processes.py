@@ -1,7 +1,7 @@
-"""Where worker processes come from: a server that has the imports done and forks itself.
+"""How worker processes are started: a server process imports what they need once, and each worker is a fork of it.
 
-A fork of the command itself would take its threads' locks and its GPU along. The imports take seconds; started first
-thing, the server does them while the command does its own.
+A fork of the command itself would inherit the locks of its threads and its hold on a GPU. The imports take seconds, so
+the command starts the server first of all: both import at the same time.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPEN
 
 
 def context() -> Any:
-    """Makes processes with one thread each, once `prepare` has been called."""
+    """What processes are made from; they have one thread each once `prepare` has been called."""
     return multiprocessing.get_context(START)
 
 
 def prepare() -> None:
-    """Starts the server, unless it runs.
+    """Starts the server unless it runs already.
 
-    Called before torch is imported, it leaves this process with one thread, too: on a machine that its workers keep
-    busy, a second thread costs many times what it gives.
+    Call it before torch is imported: then this process has one thread, too. On a machine that its workers keep busy, a
+    second thread costs many times more than it gains.
     """
-    os.environ.update(ONE_THREAD)  # the server has what is set here, and so has everything that it forks
+    os.environ.update(ONE_THREAD)  # the server inherits it, and every worker from the server
     if START == "forkserver":
         context().set_forkserver_preload(["workbench.experiments.runner"])
         forkserver.ensure_running()

@@ -116,7 +116,8 @@ def random_resize(batch: Batch, low: int, high: int, rng: np.random.Generator) -
     """The batch at a random size: height a multiple of 32 in low..high, width in the batch's proportion.
 
     Draw `rng` as `generator(seed, epoch, RESIZE, step)`: the same on every rank. Areas scale with both sides, the
-    ignore mask stays soft. RTMO, section 9: 480..800 for s, m, l and 320..640 for t; the very first step keeps its size.
+    ignore mask stays soft. RTMO, section 9: 480..800 for s, m, l and 320..640 for t; the very first step keeps its
+    size.
 
     Raises:
         Refused: no multiple of 32 lies in low..high.

@@ -23,8 +23,8 @@ from workbench.evaluation.average_precision import RECALLS
 from workbench.evaluation.matching import (
     AREA_RANGES,
     MAX_DETECTIONS,
+    GroundTruth,
     Matches,
-    Persons,
     ScoredDetections,
     joined,
     match,
@@ -287,13 +287,13 @@ class _Truth:
         self.measured = (self.persons.labelled > 0) & ~self.persons.crowd & ~unlabelled  # (P,) mOKS is over these
 
 
-def _persons(anns: list[dict[str, Any]], keypoints: int, first: NDArray[np.int64]) -> Persons:
+def _persons(anns: list[dict[str, Any]], keypoints: int, first: NDArray[np.int64]) -> GroundTruth:
     points = np.asarray([a["keypoints"] for a in anns], np.float64).reshape(-1, keypoints, 3)
     labelled = points[..., 2] > 0
     areas = np.asarray([a["area"] for a in anns], np.float64)
     crowd = np.asarray([a["iscrowd"] for a in anns], bool)
     unlabelled = np.asarray([a["num_keypoints"] == 0 for a in anns], bool)
-    return Persons(
+    return GroundTruth(
         first=first,
         keypoints=points[..., :2],
         labelled=labelled.sum(1),

@@ -30,7 +30,7 @@ AREA_RANGES: Floats = np.asarray([(0, 1e5**2), (32**2, 96**2), (96**2, 1e5**2)],
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Persons:
+class GroundTruth:
     """The persons of all images, group by group; within a group in the order of the ground truth."""
 
     first: Ints  # (groups + 1,): the persons of group g are first[g] to first[g + 1]
@@ -67,7 +67,7 @@ class Matches:
     best: Floats  # (Q,) the largest OKS with any of it
 
 
-def match(found: ScoredDetections, persons: Persons, sigmas: Floats) -> Matches:
+def match(found: ScoredDetections, persons: GroundTruth, sigmas: Floats) -> Matches:
     """Gives every detection, best score first, the free person with which its OKS is highest.
 
     Args:
@@ -119,7 +119,7 @@ def _ragged_arange(lengths: Ints) -> Ints:
 
 
 def _apart(
-    found: ScoredDetections, detection: Ints, persons: Persons, person: Ints
+    found: ScoredDetections, detection: Ints, persons: GroundTruth, person: Ints
 ) -> Iterator[tuple[Ints, NDArray[np.intp] | slice, Floats]]:
     """How far the key points of pairs lie apart: indices of pairs, their N labelled key points, (pairs, N, 2) offsets.
 
@@ -140,7 +140,7 @@ def _apart(
         yield rows, columns, offsets
 
 
-def _oks(found: ScoredDetections, detection: Ints, persons: Persons, person: Ints, sigmas: Floats) -> Floats:
+def _oks(found: ScoredDetections, detection: Ints, persons: GroundTruth, person: Ints, sigmas: Floats) -> Floats:
     """Of each pair."""
     variances, oks = (sigmas * 2) ** 2, np.empty(len(person))
     for rows, columns, offsets in _apart(found, detection, persons, person):
@@ -150,7 +150,7 @@ def _oks(found: ScoredDetections, detection: Ints, persons: Persons, person: Int
     return oks
 
 
-def _errors(found: ScoredDetections, persons: Persons, chosen: Ints) -> tuple[Floats, Ints]:
+def _errors(found: ScoredDetections, persons: GroundTruth, chosen: Ints) -> tuple[Floats, Ints]:
     """Of each detection and its person, -1 for none: see `Matches`."""
     error, points = np.zeros(len(chosen)), np.zeros(len(chosen), np.int64)
     detection = np.flatnonzero(chosen >= 0)
@@ -164,7 +164,7 @@ def _errors(found: ScoredDetections, persons: Persons, chosen: Ints) -> tuple[Fl
     return error, points
 
 
-def _assign(found: ScoredDetections, detection: Ints, persons: Persons, person: Ints, oks: Floats) -> Ints:
+def _assign(found: ScoredDetections, detection: Ints, persons: GroundTruth, person: Ints, oks: Floats) -> Ints:
     """(D, A, T): the person that each detection matches in each size range and at each threshold, or -1.
 
     A person that counts comes before one that is ignored, a higher OKS before a lower, the later of two equal ones

@@ -45,7 +45,7 @@ ROUNDS = 20
 THREADS = 1
 TWIN = "the first line again"
 CROP = (256, 192)  # height, width: what top-down methods cut out for a person
-DATA = Path("reports/data")
+REPORT_DATA = Path("reports/data")
 
 
 @dataclass(frozen=True)
@@ -326,13 +326,13 @@ def _record(run: TimingRun, found: Measurement, number: int) -> None:
 
 def write_costs(study: TimingStudy, found: Measurement, judged: Sequence[ClaimResult]) -> None:
     """The files below `reports/data`."""
-    DATA.mkdir(parents=True, exist_ok=True)
+    REPORT_DATA.mkdir(parents=True, exist_ok=True)
     more = {"slack": found.slack, **found.conditions}
     lines = (
         {"study": study.name, "row": one.row, "way": one.way, **_summary(one, found.readings[0]), **more}
         for one in found.readings
     )
-    _csv(DATA / f"{study.name}_cost.csv", lines)
+    _csv(REPORT_DATA / f"{study.name}_cost.csv", lines)
     claims = (
         {"claim": j.claim.id, "text": j.claim.text, "row": j.claim.row, "than": j.claim.than}
         | {"metric": j.claim.metric, "times": cast(Cheaper, j.claim).times}
@@ -340,7 +340,7 @@ def write_costs(study: TimingStudy, found: Measurement, judged: Sequence[ClaimRe
         | {name: None if j.interval is None else getattr(j.interval, name) for name in ("mean", "low", "high")}
         for j in judged
     )
-    _csv(DATA / f"{study.name}_cost_claims.csv", claims)
+    _csv(REPORT_DATA / f"{study.name}_cost_claims.csv", claims)
 
 
 def _csv(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:

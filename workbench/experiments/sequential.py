@@ -28,16 +28,16 @@ from workbench.training.record import Result
 
 LOOKS = 5
 GROWTH = 1.5  # seeds of a look by those of the look before, rounded up: 2, 3, 5, 8, 12
-LEAST = 2  # seeds of the first look: one shows no spread
+LEAST_SEEDS = 2  # seeds of the first look: one shows no spread
 
 Find = Callable[[PlannedJob], Result | None]
 
 
 def settings_of(run: StudyRun) -> SequentialSettings | None:
-    """How a run adds seeds; None if it adds none. It begins with at least `LEAST` where no number is given."""
+    """How a run adds seeds; None if it adds none. It begins with at least `LEAST_SEEDS` where no number is given."""
     if run.until is None:
         return None
-    return SequentialSettings(max(LEAST, run.seed_count) if run.seeds is None else run.seeds, run.until.budget)
+    return SequentialSettings(max(LEAST_SEEDS, run.seed_count) if run.seeds is None else run.seeds, run.until.budget)
 
 
 def needed_jobs(run: StudyRun) -> list[PlannedJob]:
@@ -105,8 +105,8 @@ def follow_looks(
 
 
 def _check(seeds: int, jobs: int, budget: int) -> None:
-    if seeds < LEAST:
-        raise Refused(f"--seeds {seeds}: until decided begins with at least {LEAST} seeds, one shows no spread")
+    if seeds < LEAST_SEEDS:
+        raise Refused(f"--seeds {seeds}: until decided begins with at least {LEAST_SEEDS} seeds, one shows no spread")
     if jobs > budget:
         raise Refused(f"--budget {budget}: the first round alone has {jobs} jobs; give at least so many")
 
@@ -157,7 +157,7 @@ class Replay:
 
     Fields:
         jobs, claims: of the study as it was run, judged in one look.
-        shorter: the same until decided, from `LEAST` seeds on and on nothing but the recorded runs.
+        shorter: the same until decided, from `LEAST_SEEDS` seeds on and on nothing but the recorded runs.
     """
 
     jobs: int
@@ -175,15 +175,15 @@ def replay_looks(run: StudyRun, *, find: Find | None = None, read: Read = resamp
         Refused: there are no seeds to save, or runs are missing.
     """
     seeds = run.seed_count
-    if seeds <= LEAST:
+    if seeds <= LEAST_SEEDS:
         raise Refused(
-            f"{seeds} seeds per row: until decided begins with {LEAST}, so nothing can be saved; "
-            f"run the study with --seeds {LEAST + 1} or more and replay that"
+            f"{seeds} seeds per row: until decided begins with {LEAST_SEEDS}, so nothing can be saved; "
+            f"run the study with --seeds {LEAST_SEEDS + 1} or more and replay that"
         )
     planned, find = run.jobs(), find or run.result
     results = [(job, result) for job in planned if (result := find(job)) is not None]
     if len(results) < len(planned):
         raise Refused(f"{len(results)} of {len(planned)} runs are complete: only a finished study can be replayed")
     whole = judge_claims(run.study.claims, run.protocol, results, 1, read)
-    settings = SequentialSettings(LEAST, _different(planned))
+    settings = SequentialSettings(LEAST_SEEDS, _different(planned))
     return Replay(_different(planned), whole, follow_looks(run, settings, find=find, most=seeds, read=read))

@@ -29,7 +29,7 @@ from workbench.models.variant import Variant
 from workbench.tensors import Cells, Dense
 
 PERSONS = 10
-PARTS = ("backbone", "neck", "head", "coords")
+NETWORK_PARTS = ("backbone", "neck", "head", "coords")
 
 Form = Literal["deployed", "published"]
 Counter = Literal["fvcore", "torch"]
@@ -46,7 +46,7 @@ def parameters(variant: Variant) -> dict[str, int]:
     the pose vector under plain regression.
     """
     network = untrained(variant, "meta", "published")
-    counts = {part: _size(network.get_submodule(part)) for part in PARTS}
+    counts = {part: _size(network.get_submodule(part)) for part in NETWORK_PARTS}
     return counts | {"train_only": sum(map(_size, _idle(network))), "total": sum(counts.values())}
 
 

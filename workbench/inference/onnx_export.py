@@ -44,15 +44,14 @@ from workbench.inference.deployed import Deployed, Precision, Selection, agreeme
 from workbench.inference.load import Trained
 from workbench.models.decode import FAR, detect
 from workbench.models.network import Network
-from workbench.tensors import Detections
+from workbench.tensors import Array, Detections
 
 OPSET = 20
 LIMITS = ("max_persons", "nms_threshold", "score_threshold")  # in the order of the operator's inputs
 # Maps stay in bytes from one convolution to the next; what is not listed would go to float32 and back.
 IN_BYTES = ("Conv", "Sigmoid", "Mul", "Add", "Concat", "MaxPool", "Resize")
 WARNINGS, ERRORS = 2, 3  # severities of ONNX Runtime
-Array = NDArray[np.float32]
-Picture = NDArray[np.uint8]
+_Picture = NDArray[np.uint8]
 
 
 def write_onnx(deployed: Deployed, path: Path, about: Mapping[str, str]) -> None:
@@ -290,7 +289,7 @@ def deploy(
     return f"{path}: {path.stat().st_size / 1e6:.1f} MB, {precision}; {_compared(source, path, selection, images)}"
 
 
-def _compared(source: Trained, path: Path, selection: Selection, images: Sequence[Picture]) -> str:
+def _compared(source: Trained, path: Path, selection: Selection, images: Sequence[_Picture]) -> str:
     session, found, expected = Session(path, 1), [], []
     for image in map(as_input, images[:SHOWN]):
         found += detections(*session(image))
@@ -315,12 +314,12 @@ def reference(network: Network, image: Array, chosen: Selection) -> list[Detecti
     ]
 
 
-def as_input(image: Picture) -> Array:
+def as_input(image: _Picture) -> Array:
     """(H, W, 3) uint8 BGR to (1, 3, H, W)."""
     return np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32)
 
 
-def calibration_images(folder: Path, size: tuple[int, int], count: int = CALIBRATION) -> list[Picture]:
+def calibration_images(folder: Path, size: tuple[int, int], count: int = CALIBRATION) -> list[_Picture]:
     """The first images of a folder and those below it, in order of their names, whole and centred on `size`.
 
     Raises:
@@ -336,7 +335,7 @@ def calibration_images(folder: Path, size: tuple[int, int], count: int = CALIBRA
     return [Letterbox.of((image.shape[0], image.shape[1]), size).image(image) for image in images]
 
 
-def scenes(source: Trained, count: int = CALIBRATION) -> list[Picture]:
+def scenes(source: Trained, count: int = CALIBRATION) -> list[_Picture]:
     """Rendered scenes of the network's size; those that it was trained on, if it was."""
     level = ("" if source.job is None else source.job.protocol.scenes) or "hard"
     rendered = SyntheticScenes(level, source.size[0], count=count)

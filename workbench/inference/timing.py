@@ -40,7 +40,7 @@ WINDOW = 0.5  # seconds for which other processes are watched before a measureme
 SLACK = 0.2  # cores that a quiet machine takes for itself
 CALM, WARMEST = 3, 30  # rounds without progress that end the warm-up; rounds that end it in any case
 PROGRESS = 0.02  # a time this much better than the best so far is progress
-LEAST = 10  # recorded rounds, also where time is up
+LEAST_ROUNDS = 10  # recorded rounds, also where time is up
 
 Call = Callable[[], object]
 Clock = Callable[[], float]
@@ -151,7 +151,7 @@ class Patience:
 
     def over(self, times: Mapping[str, Times], reference: str, seconds: float) -> bool:
         rounds = len(times[reference])
-        if rounds >= self.most or (rounds >= LEAST and seconds > self.seconds):
+        if rounds >= self.most or (rounds >= LEAST_ROUNDS and seconds > self.seconds):
             return True
         if rounds < self.rounds or rounds % 10:
             return False

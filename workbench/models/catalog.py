@@ -38,7 +38,7 @@ OTHERS: tuple[type[Spec], ...] = (Variant, Phase, Recipe, Protocol, Job, Augment
 
 
 def discover() -> dict[str, dict[str, type[Spec]]]:
-    """Kind (a slot, or "schedule") -> class name -> spec, names in alphabetical order.
+    """Kind (a slot, "schedule" or "augment") -> class name -> spec, names in alphabetical order.
 
     Raises:
         Refused: two components of one name, or an entry point that cannot be used.
@@ -88,8 +88,10 @@ def listing() -> str:
 
 
 def _about(cls: type[Spec]) -> str:
-    """The first sentence of the component's file."""
-    first = (inspect.getdoc(sys.modules[cls.__module__]) or inspect.getdoc(cls) or "").partition("\n\n")[0]
+    """The first sentence of the component's file; its own where the file holds several."""
+    module = sys.modules[cls.__module__]
+    alone = len(list(_components(module))) == 1
+    first = ((inspect.getdoc(module) if alone else "") or inspect.getdoc(cls) or "").partition("\n\n")[0]
     return " ".join(first.split()).partition(". ")[0].removesuffix(".")
 
 
@@ -127,7 +129,8 @@ def _components(module: ModuleType) -> Iterator[type[Spec]]:
 
 
 def _fits(thing: object) -> TypeGuard[type[Spec]]:
-    return isinstance(thing, type) and not inspect.isabstract(thing) and issubclass(thing, tuple(KINDS.values()))
+    kinds = tuple(KINDS.values())
+    return isinstance(thing, type) and not inspect.isabstract(thing) and issubclass(thing, kinds) and thing not in kinds
 
 
 def _where(cls: type[Spec]) -> str:

@@ -1,4 +1,4 @@
-"""Frozen trunks, on which a probe trains a part of a network.
+"""Frozen trunks: the trained part of a network that all rows of a probe share.
 
 A trunk is a trained job whose backbone, neck and towers are kept.
 
@@ -40,7 +40,7 @@ def freeze(network: Network) -> None:
 
 
 def store_trunk(name: str, job: Job, weights: dict[str, Tensor], record: dict[str, Any]) -> None:
-    """Keeps a trained network as a trunk, in half precision, without what a probe trains anew."""
+    """Stores a trained network as a trunk: in half precision, without what a probe trains anew."""
     anew = probed(job.variant)
     kept = {k: v.half() if v.is_floating_point() else v for k, v in weights.items() if not k.startswith(anew)}
     with write_whole(STORED / f"{name}.safetensors") as part:
@@ -55,7 +55,7 @@ def stored_trunks() -> list[str]:
 
 
 def trunk_digest(name: str) -> str:
-    """Of a stored trunk: features of another one under the same name are not mistaken for its own."""
+    """The first digits of a stored trunk's sha256. They tell it from an earlier trunk of the same name."""
     return hashlib.sha256((STORED / f"{name}.safetensors").read_bytes()).hexdigest()[:8]
 
 

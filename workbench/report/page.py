@@ -15,11 +15,12 @@ from typing import Any
 
 from workbench.core.errors import Refused
 from workbench.evaluation.metrics import METRICS, PERCENT, Metric, Place, metrics_at
+from workbench.experiments.profiling import REPORT_DATA
 from workbench.report import examples as networks
 from workbench.report import figures, findings, tables
 from workbench.report.findings import values
 from workbench.report.frames import Frame
-from workbench.report.record import DATA, Record, read_csv
+from workbench.report.record import Record, read_csv
 from workbench.study import TimingStudy, find_study
 from workbench.training.record import FLAT
 
@@ -37,7 +38,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Picture:
+class PagePicture:
     """A PNG file; `title` stands for it where it can not be seen."""
 
     png: bytes
@@ -50,11 +51,11 @@ class Picture:
         return data, {"image/png": {"alt": self.title}}
 
 
-Piece = Text | Picture
+Piece = Text | PagePicture
 
 
-def _picture(figure: Any, title: str) -> Picture:
-    return Picture(figures.png(figure), title)
+def _picture(figure: Any, title: str) -> PagePicture:
+    return PagePicture(figures.png(figure), title)
 
 
 def left_out(what: str, why: str) -> Text:
@@ -93,8 +94,8 @@ def origin(record: Record) -> str:
     """Where the numbers come from. The same wherever the page is written."""
     return (
         f"Numbers from job folders at commit {values(record.runs, 'commit')}: `result.json`, `curve.csv` and, for "
-        f"intervals, `records.npz` of {len(record.runs)} runs. They stand in `{DATA / record.stem}.csv` and the files "
-        f"beside it; the MLflow store holds the same files of each run."
+        f"intervals, `records.npz` of {len(record.runs)} runs. They stand in `{REPORT_DATA / record.stem}.csv` and the "
+        f"files beside it; the MLflow store holds the same files of each run."
     )
 
 
@@ -347,7 +348,7 @@ def _persons(record: Record, by: str) -> dict[str, int]:
 def examples(record: Record) -> Piece:
     """The images on which the rows disagree most."""
 
-    def drawn(chosen: examples.Panel) -> Picture:
+    def drawn(chosen: examples.Panel) -> PagePicture:
         shown = networks.find_examples(chosen)
         spread = [max(e.quality.values()) - min(e.quality.values()) for e in shown]
         title = (
@@ -392,7 +393,7 @@ def _of_networks(record: Record, name: str, what: str, drawn: Callable[[examples
         return drawn(chosen)
     kept = RENDERED / f"{record.stem}_{name}.png"
     if kept.exists():
-        return Picture(kept.read_bytes(), f"{what}, drawn where the networks were")
+        return PagePicture(kept.read_bytes(), f"{what}, drawn where the networks were")
     return left_out(what, "they need the networks of two rows, and the folders of their jobs are not at hand")
 
 
@@ -403,7 +404,7 @@ def profile_head(name: str) -> Text:
     """The question of a study that trains nothing, and its verdicts."""
     profile = _profile(name)
     found = tables.profile_verdicts(profile)
-    about = f"{_ended(profile.source)} Nothing is trained. Numbers from `{DATA / name}*.csv`."
+    about = f"{_ended(profile.source)} Nothing is trained. Numbers from `{REPORT_DATA / name}*.csv`."
     lines = [f"# {profile.question}", "", f"**{findings.claims_finding(found)}**", "", about, "", _verdicts(found).text]
     return Text("\n".join(lines))
 
@@ -415,7 +416,7 @@ def _profile(name: str) -> TimingStudy:
     return found
 
 
-def persons(name: str) -> Picture:
+def persons(name: str) -> PagePicture:
     """Latency against the number of persons."""
     frame = tables.persons_frame(name)
     title = findings.persons_finding(frame)
@@ -444,7 +445,7 @@ def again(record: Record) -> Text:
     what = " ".join([record.study.name, "--protocol", record.protocol.name, *_options(record)])
     return Text(
         f"Run again: `nox -s study -- {what}`, then `nox -s report -- {what}`. "
-        f"Every number of this page: `{DATA / record.stem}*.csv`."
+        f"Every number of this page: `{REPORT_DATA / record.stem}*.csv`."
     )
 
 

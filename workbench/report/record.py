@@ -31,13 +31,13 @@ from workbench.experiments import protocols, sequential
 from workbench.experiments.claims import ClaimResult, Results, judge_study
 from workbench.experiments.claims import resampled_run as resampled
 from workbench.experiments.plan import StudyRun
+from workbench.experiments.profiling import REPORT_DATA
 from workbench.report.frames import Frame
 from workbench.report.slices import slices_frame
 from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol
 from workbench.training.record import Result
 
-DATA = Path("reports/data")
-PARTS = ("rows", "claims", "pairs", "slices", "curves")
+_PARTS = ("rows", "claims", "pairs", "slices", "curves")
 
 
 @dataclass(frozen=True)
@@ -111,11 +111,11 @@ def load_record(run: StudyRun) -> Record:
     Raises:
         Refused: there is none.
     """
-    if not (DATA / f"{run.stem}.csv").exists():
-        raise Refused(f"there is no {DATA / run.stem}.csv; write it with: nox -s report -- {run.study.name}")
+    if not (REPORT_DATA / f"{run.stem}.csv").exists():
+        raise Refused(f"there is no {REPORT_DATA / run.stem}.csv; write it with: nox -s report -- {run.study.name}")
     runs = read_csv(run.stem)
     folders = {key: run.folder(key) for key in runs["job"] if run.complete(key)}
-    frames = {part: read_csv(f"{run.stem}_{part}") for part in PARTS}
+    frames = {part: read_csv(f"{run.stem}_{part}") for part in _PARTS}
     frames |= {part: read_csv(f"{run.study.name}_{part}") for part in ("cost", "cost_claims")}
     return Record(run, tuple(recorded_plan(run, runs)), folders, runs, **frames)
 
@@ -134,7 +134,7 @@ def recorded_plan(run: StudyRun, runs: Frame) -> list[PlannedJob]:
 
 def read_csv(name: str) -> Frame:
     """`reports/data/NAME.csv`, empty where there is none."""
-    path = DATA / f"{name}.csv"
+    path = REPORT_DATA / f"{name}.csv"
     if not path.exists() or not path.stat().st_size:
         return pd.DataFrame()
     words: Any = dict.fromkeys(("commit", "trunk", "threads", "claim", "slice"), str)  # also where a column is empty
@@ -164,8 +164,8 @@ def write_record(run: StudyRun) -> list[Path]:
         f"{run.stem}_slices": slices_frame(results, run.home, run.data),
         f"{run.stem}_curves": curves_frame(results),
     }
-    DATA.mkdir(parents=True, exist_ok=True)
-    paths = {DATA / f"{name}.csv": frame for name, frame in frames.items()}
+    REPORT_DATA.mkdir(parents=True, exist_ok=True)
+    paths = {REPORT_DATA / f"{name}.csv": frame for name, frame in frames.items()}
     for path, frame in paths.items():
         frame.to_csv(path, index=False, float_format="%.6g")
     return list(paths)

@@ -1,28 +1,33 @@
-"""From notebooks to pages: their cells are executed here, and written as one HTML file and as Markdown with pictures.
+"""From notebooks to pages: executed in a process of their own, written as one HTML file and as Markdown with pictures.
 
 The committed notebooks have no outputs and no logic: a cell of parameters, which is replaced here, and one call per
-piece of the page. That needs no kernel, whose imports would take longer than the page. Needs the extra `report`.
+piece of the page. Needs the extra `report`.
 """
 
 from __future__ import annotations
 
-import ast
+import os
 import re
+import sys
+import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import Refused
 from workbench.experiments.plan import StudyRun
+from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.tracking import MlflowRecord
 from workbench.report import tables
-from workbench.report.page import RENDERED, Piece, Text
-from workbench.report.record import DATA, Record, load_record, write_record
+from workbench.report.page import RENDERED
+from workbench.report.record import Record, load_record, write_record
 from workbench.study import TimingStudy
 
 NOTEBOOKS = Path("reports")
 PARAMETERS = "parameters"  # tag of the cell that is replaced
+TIMEOUT = 900  # seconds a cell may take
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 1120px; margin: 2rem auto; padding: 0 1.2rem; }
@@ -50,8 +55,8 @@ def write_report(run: StudyRun) -> list[Path]:
     try:
         paths = write_record(run)
     except Refused as error:
-        if not (DATA / f"{run.stem}.csv").exists():
-            raise Refused(f"{error}; there is no {DATA / run.stem}.csv either") from None
+        if not (REPORT_DATA / f"{run.stem}.csv").exists():
+            raise Refused(f"{error}; there is no {REPORT_DATA / run.stem}.csv either") from None
         paths = []
     values = {"STUDY": run.study.name, "PROTOCOL": run.protocol.name, "HOME": str(run.home)}
     values |= {"DATA": run.data and str(run.data), "FINGERPRINT": run.fingerprint, "CHANGES": dict(run.changes)}
@@ -81,6 +86,8 @@ def applies(record: Record) -> bool:
 
 def _needed() -> None:
     try:
+        import ipykernel  # noqa: F401
+        import nbclient  # noqa: F401
         import nbconvert  # noqa: F401
     except ModuleNotFoundError as error:
         raise Refused(
@@ -104,42 +111,47 @@ def render_notebook(name: str, stem: str, values: Mapping[str, Any]) -> list[Pat
 
 
 def _executed(path: Path, values: Mapping[str, Any]) -> Any:
-    """The notebook with the outputs of its cells, and with `values` in place of its own parameters."""
+    """The notebook after a run in this folder, with `values` in place of its own parameters."""
     import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
 
     if not path.exists():
         raise Refused(f"there is no {path}; run this where reports/ lies")
     page = nbformat.read(path, as_version=4)
     (cell,) = (cell for cell in page.cells if PARAMETERS in cell.metadata.get("tags", ()))
     cell.source = "\n".join(f"{name} = {value!r}" for name, value in values.items())
-    names: dict[str, Any] = {"__name__": path.stem}
-    for cell in page.cells:
-        if cell.cell_type == "code":
-            try:
-                shown = _run(cell.source, names, f"{path}, cell {cell.id}")
-            except Refused as error:
-                raise Refused(f"{path}: {error}") from None
-            cell.outputs = [] if shown is None else [_output(shown)]
+    client = NotebookClient(
+        page, timeout=TIMEOUT, kernel_name="python3", resources={"metadata": {"path": os.getcwd()}},
+        extra_arguments=["--HistoryManager.enabled=False", "--IPKernelApp.log_level=40"],
+    )  # fmt: skip
+    with _own_folders():
+        try:
+            client.execute()
+        except CellExecutionError as error:
+            if error.ename == "Refused":
+                raise Refused(f"{path}: {error.evalue}") from None
+            raise
     return page
 
 
-def _run(source: str, names: dict[str, Any], place: str) -> Any:
-    """Executes a cell; gives the value of its last line, where that is an expression, as a notebook does."""
-    code = ast.parse(source, place)
-    last = code.body.pop() if code.body and isinstance(code.body[-1], ast.Expr) else None
-    exec(compile(code, place, "exec"), names)
-    return eval(compile(ast.Expression(last.value), place, "eval"), names) if last else None
-
-
-def _output(piece: Piece) -> Any:
-    """A piece of a page as the output of its cell."""
-    import nbformat
-
-    if isinstance(piece, Text):
-        data, metadata = {"text/markdown": piece.text}, {}
-    else:
-        data, metadata = piece._repr_mimebundle_()
-    return nbformat.v4.new_output("execute_result", data, metadata=metadata)
+@contextmanager
+def _own_folders() -> Iterator[None]:
+    """Jupyter's files of this run go to a folder that is deleted; the notebook imports what this process does."""
+    with tempfile.TemporaryDirectory(prefix="report-") as folder:
+        own = {
+            "IPYTHONDIR": folder,
+            "JUPYTER_RUNTIME_DIR": folder,
+            "PYTHONWARNINGS": "ignore",  # of foreign imports: a page is no place for them
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        }
+        before = {name: os.environ.get(name) for name in own}
+        os.environ.update(own)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None) if value is None else os.environ.update({name: value})
 
 
 def _html(page: Any) -> str:

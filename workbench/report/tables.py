@@ -15,8 +15,9 @@ import pandas as pd
 
 from workbench.core.errors import Refused
 from workbench.evaluation.metrics import METRICS, Place, metrics_at
+from workbench.experiments.profiling import REPORT_DATA
 from workbench.report.frames import Frame
-from workbench.report.record import DATA, Record, read_csv
+from workbench.report.record import Record, read_csv
 from workbench.study import Cheaper, TimingStudy
 from workbench.training.record import FLAT, last_gain
 
@@ -300,7 +301,9 @@ def persons_frame(name: str) -> Frame:
     """
     cost = read_csv(f"{name}_cost")
     if cost.empty or cost.loc[cost["way"] == "kept", "persons"].nunique() < 2:
-        raise Refused(f"{DATA / name}_cost.csv has no latency for several numbers of persons; run the study first")
+        raise Refused(
+            f"{REPORT_DATA / name}_cost.csv has no latency for several numbers of persons; run the study first"
+        )
     cost = cost.rename(columns={"latency_ms_p50": "p50", "latency_ms_p90": "p90"})
     cost["method"] = cost["way"].map(WAYS)
     return cost.sort_values(["method", "persons"], key=_ordered, kind="stable", ignore_index=True)

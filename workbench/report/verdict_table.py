@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.core.errors import Refused
-from workbench.evaluation.verdicts import percent
+from workbench.evaluation.metrics import METRICS
+from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.protocols import PROTOCOLS
-from workbench.report.record import DATA
 
 BEGIN, END = "<!-- verdicts -->", "<!-- /verdicts -->"
 HEADER = "|claim|text|verdict|study, protocol|difference, or times|\n|---|---|---|---|---|"
@@ -47,9 +47,8 @@ class RecordedClaim:
         numbers = [float(self.line[name]) for name in ("mean", "low", "high")]
         if self.line.get("times"):
             return "{:.3f} times ({:.3f} to {:.3f})".format(*numbers)
-        if percent(self.line["metric"]):
-            return "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * number for number in numbers))
-        return "{:+.4f} ({:+.4f} to {:+.4f})".format(*numbers)
+        mean, low, high = map(METRICS[self.line["metric"]].difference, numbers)
+        return f"{mean} ({low} to {high})"
 
 
 def recorded_claims(root: Path) -> list[RecordedClaim]:
@@ -61,7 +60,7 @@ def recorded_claims(root: Path) -> list[RecordedClaim]:
 
 
 def _claims(root: Path) -> Iterator[RecordedClaim]:
-    for path in sorted((root / DATA).glob("*_claims.csv")):
+    for path in sorted((root / REPORT_DATA).glob("*_claims.csv")):
         if named := _FILE.fullmatch(path.name):
             with path.open(newline="", encoding="utf-8") as file:
                 yield from (RecordedClaim(named["study"], named["protocol"], line) for line in csv.DictReader(file))

@@ -23,7 +23,7 @@ from workbench.training.optim import MovingAverage, parameter_groups
 
 
 class TrainingState:
-    """Everything that a job has learnt so far: weights, their average, the optimiser, the epoch, the random state."""
+    """All that changes during training: weights, their average, the optimiser, the epoch, the random state."""
 
     def __init__(self, job: Job, machine: Machine, network: Network | None = None) -> None:
         torch.manual_seed(job.seed)
@@ -51,6 +51,7 @@ class TrainingState:
             torch.save(data, part)
 
     def load(self, path: Path) -> None:
+        """Takes over what `save` wrote; training goes on as if it had not been interrupted."""
         data = torch.load(path, map_location="cpu", weights_only=True)
         self.model.load_state_dict(data["model"])
         self.ema.network.load_state_dict(data["ema"])

@@ -1,4 +1,4 @@
-"""Machine: where a job runs. Never part of its identity."""
+"""Machine: the devices and processes that a job runs on. Never part of its identity."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ RESIDENT = 0.5  # of a GPU's free memory: the other half holds a step
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where a job runs. Never part of its identity. `ranks` processes share a job, one per GPU.
+    """Where a job runs. Never part of its identity.
 
     Fields:
+        workers: loader processes; ranks: processes that share the job, one per GPU.
         resident: share of the device's free memory that the training images may stay in.
         compiler: a backend of `torch.compile` for the dense part of the network where sizes are fixed; "" for none.
     """

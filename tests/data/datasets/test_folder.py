@@ -85,7 +85,7 @@ def test_a_new_format_is_one_entry(other: Path, tmp_path: Path) -> None:
     job = job_on(other, num_keypoints=14, keypoint_set="other14")
     source = open_source(job, 0, tmp_path, other)
     assert source.skeleton == OTHER and source.evaluation == "coco"
-    result = run(job, Machine(), tmp_path / "home" / "jobs" / job.key, other)
+    result = run(job, Machine(), tmp_path / "home", other)
     assert 0 <= result.metrics["AP"] <= 1
 
 
