@@ -44,6 +44,7 @@ def _keys(study: Study | TimingStudy) -> Any:
     return found
 
 
+@pytest.mark.slow
 def test_keys_of_all_jobs_are_the_golden_ones() -> None:
     golden = json.loads((GOLDEN / "job_keys.json").read_text())
     for name, keys in golden["studies"].items():
@@ -66,6 +67,7 @@ def test_the_committed_records_are_found() -> None:
     assert len(RECORDS) >= 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("study", "protocol"), RECORDS)
 def test_committed_records_are_current(study: str, protocol: str) -> None:
     record = open_record(study, protocol)

@@ -106,6 +106,7 @@ def test_default_is_the_released_small_model() -> None:
     assert RTMOConfig().variant() == rtmo("s") == Variant()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RELEASED)
 def test_released_models(name: str) -> None:
     size, keypoints, _, file = RELEASED[name]
@@ -321,6 +322,7 @@ def test_infer_leaves_the_mode() -> None:
 # --- models by name
 
 
+@pytest.mark.slow
 def test_saved_weights_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = small().eval()
     model.save(tmp_path / "a.pth")
@@ -330,6 +332,7 @@ def test_saved_weights_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert all(torch.equal(v, again.state_dict()[k]) for k, v in model.state_dict().items())
 
 
+@pytest.mark.slow
 def test_weights_of_another_model(tmp_path: Path) -> None:
     RTMO(ModelManager.config("rtmo-t")).save(tmp_path / "t.pth")
     with pytest.raises(Refused, match=r"fits the preset rtmo\('t', 17\)"):

@@ -49,6 +49,7 @@ def test_a_study_is_one_short_file_named_after_it(name: str) -> None:
     assert len((ROOT / "studies" / f"{name}.py").read_text("utf-8").splitlines()) <= 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", DECLARED, ids=lambda study: study.name)
 def test_every_row_has_a_job_of_its_own_under_every_protocol(study: Study) -> None:
     assert PROTOCOLS[study.default] in allowed(study)
@@ -60,6 +61,7 @@ def test_every_row_has_a_job_of_its_own_under_every_protocol(study: Study) -> No
             assert len({(cell.seed, cell.trunk) for cell in cells}) >= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", known_studies())
 def test_every_row_builds_under_every_protocol(name: str) -> None:
     study = find_study(name)
@@ -82,6 +84,7 @@ def _cells(backbone: Backbone, neck: Neck, head: Head) -> tuple[int, int]:
     return dense.cls.shape[1], len(dense.points)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", DECLARED, ids=lambda study: study.name)
 def test_rows_differ_in_effect(study: Study) -> None:
     check_distinct(study.planned_jobs(PROTOCOLS[study.default], 1))
@@ -110,6 +113,7 @@ def test_seeds_of_a_study_are_those_of_its_default() -> None:
     assert [len(study.planned_jobs(own)), len(study.planned_jobs(own, 3)), len(study.planned_jobs(other))] == [5, 3, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", DECLARED, ids=lambda study: study.name)
 def test_the_default_trains_every_loss_that_it_compares(study: Study) -> None:
     """A phase that no epoch begins in never comes, and a loss of that phase alone is never computed."""

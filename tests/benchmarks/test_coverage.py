@@ -24,6 +24,7 @@ from benchmarks.coverage import (
 BY_NAME = {noise.name: noise for noise in NOISE}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["seeds alone", "images alone", "seeds and images alike", "all three alike"])
 @pytest.mark.parametrize("seeds", [2, 3, 5])
 def test_intervals_cover_what_they_speak_of(name: str, seeds: int) -> None:
@@ -41,6 +42,7 @@ def test_drawing_seeds_with_replacement_would_not_cover() -> None:
     assert coverage(BY_NAME["seeds and images alike"], 8, 300)[SEED_PART] > 0.92
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [NOISE[0], NOISE[5]], ids=lambda noise: noise.name)
 def test_claims_without_truth_are_not_decided(noise: Noise) -> None:
     """Four of them in each study. One look, and until decided."""
@@ -59,6 +61,7 @@ def test_until_decided_saves_jobs_and_finds_what_is_there() -> None:
     assert large["false claims decided, until decided"] <= 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", ON_TRUNKS, ids=lambda noise: noise.name)
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_intervals_over_trunks_cover_other_trunks(noise: Noise, seeds: int) -> None:
@@ -68,6 +71,7 @@ def test_intervals_over_trunks_cover_other_trunks(noise: Noise, seeds: int) -> N
         assert found[WIDEST] < 0.97 + 0.013  # not wider than it has to be
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_claims_without_truth_are_not_decided_on_trunks(seeds: int) -> None:
     once = errors(ON_TRUNKS[1], seeds, 300, ON_PROBE)
@@ -75,6 +79,7 @@ def test_claims_without_truth_are_not_decided_on_trunks(seeds: int) -> None:
     assert 0 < once["one look, any of four claims"] < 0.05 + 0.025  # two standard deviations of 300 simulations
 
 
+@pytest.mark.slow
 def test_the_interval_of_ap_covers() -> None:
     assert ap_coverage(3, 40)[WIDEST] >= 0.85  # 0.95 less three standard deviations of 40 simulations
 

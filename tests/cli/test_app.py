@@ -71,6 +71,7 @@ def test_an_error_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None
         main(["components"])
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_is_no_error() -> None:
     script = (
         "import sys, types; from workbench.__main__ import main; "

@@ -33,6 +33,7 @@ BROWSER = os.environ.get("WORKBENCH_CHROMIUM") or shutil.which("chromium") or sh
 pytestmark = [
     pytest.mark.skipif(BROWSER is None, reason="no Chromium: install it, or name one with WORKBENCH_CHROMIUM"),
     pytest.mark.timeout(600),
+    pytest.mark.slow,
 ]
 ALONE = [  # and asks nothing of the network
     "--no-sandbox",

@@ -48,10 +48,8 @@ def test_a_wrong_type_is_refused(wrong: dict) -> None:
 
 def test_the_key_is_the_same_in_another_process() -> None:
     """Of a spec alone, which needs no torch; keys of all specs and of a whole job: tests/models/test_catalog.py."""
-    lines = (
-        "from dataclasses import dataclass\nfrom typing import Literal, final\nfrom workbench.core.spec import Spec\n"
-    )
-    code = f"{lines}{inspect.getsource(Knob)}\nprint(Knob(ratio=3, mode='b').key)"
+    known = "from dataclasses import *; from typing import *; from workbench.core.spec import Spec"
+    code = f"{known}\n{inspect.getsource(Knob)}\nprint(Knob(ratio=3, mode='b').key)"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert other.stdout.strip() == Knob(ratio=3, mode="b").key != Knob(ratio=4, mode="b").key
     assert Job(seed=3).key != Job(seed=4).key

@@ -49,6 +49,7 @@ def test_batches_without_augmentation_are_identical(device: str, tmp_path: Path)
         assert b.images.device.type == device and torch.equal(a.images, b.images.cpu())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("augment", ["light", "rtmo"])
 def test_augmented_batches_differ_by_rounding_only(augment: str, device: str, tmp_path: Path) -> None:
@@ -62,6 +63,7 @@ def test_augmented_batches_differ_by_rounding_only(augment: str, device: str, tm
             assert a.images.std() > 10
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # from Python 3.12 on
 def test_processes_change_nothing(tmp_path: Path) -> None:
     job = small_job(augment="rtmo")
@@ -80,6 +82,7 @@ def test_images_that_do_not_fit_are_loaded(tmp_path: Path, monkeypatch: pytest.M
         assert samples is scenes and not isinstance(finish, Resident)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not COCO.is_dir(), reason="no real data beside the checkout")
 def test_photographs(tmp_path: Path) -> None:
     job = small_job(data=dataset_fingerprint(COCO), augment="rtmo", eval_images=2, epoch_images=8, batch=4)

@@ -138,6 +138,7 @@ def assert_equals_pycocotools(truth: dict[str, Any], some: list[Detections], sig
         assert_same(evaluate_crowdpose(truth, some, sigmas), reference_crowdpose(truth, some, sigmas))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("score", ["bbox", "bbox_keypoint", "keypoint", "bbox_rle"])
 def test_the_reference_numbers(name: str, score: str) -> None:
@@ -254,6 +255,7 @@ PLACES = np.asarray([40, 50, 60, 300, 310])
 SIZES = [200.0, 32.0**2, 5_000.0, 96.0**2, 96.0**2 + 1, 40_000.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 def test_awkward_cases_as_pycocotools(seed: int) -> None:
     assert_equals_pycocotools(*awkward(seed), COCO.sigmas)

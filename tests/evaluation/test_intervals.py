@@ -153,6 +153,7 @@ def synthetic(rng: np.random.Generator, images: int, per_image: int) -> MatchRec
     )
 
 
+@pytest.mark.slow
 def test_two_thousand_resamples_in_seconds() -> None:
     records = synthetic(np.random.default_rng(0), 1_000, 4)
     weights = image_weights(1_000, 2_000, 0)

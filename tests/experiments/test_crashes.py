@@ -128,6 +128,7 @@ def test_mle_off_with_proxy_targets(phase: int) -> None:
     assert {k: float(v.detach()) for k, v in same.items()} == {k: float(v.detach()) for k, v in terms.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("term", ["VariFocal", "IoU", "Visibility", "OKS", "MLE", "BoxAux"])
 @pytest.mark.parametrize("phase", PHASES)
 def test_any_loss_may_be_missing(term: str, phase: int) -> None:

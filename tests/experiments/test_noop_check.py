@@ -25,6 +25,7 @@ def cells(*rows: Row, trunks: tuple[str, ...] = (), base: dict[str, Any] | None 
     return study.planned_jobs(setting)
 
 
+@pytest.mark.slow
 def test_rows_with_an_effect_pass() -> None:
     check_distinct(
         cells(
@@ -65,6 +66,7 @@ def test_a_frozen_trunk_can_not_be_changed_by_a_row(changes: dict[str, Any]) -> 
         check_distinct(cells(Row("base"), Row("other", changes), trunks=("a", "b")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "path"),
     [
@@ -84,6 +86,7 @@ def test_what_a_frozen_trunk_does_not_train_is_no_difference(changes: dict[str, 
         check_distinct(cells(*rows, trunks=("a", "b")))
 
 
+@pytest.mark.slow
 def test_what_a_frozen_trunk_trains_is_a_difference() -> None:
     check_distinct(
         cells(

@@ -114,6 +114,7 @@ def test_crops_go_through_the_backbone_as_one_batch() -> None:
     assert isinstance(maps, list) and maps[0].shape[0] == 3 and maps[0].shape[2:] == (256 // 8, 192 // 8)
 
 
+@pytest.mark.slow
 def test_multiply_adds_follow_the_way() -> None:
     variant = small_variant()
     ten, twenty, cells = (
@@ -125,6 +126,7 @@ def test_multiply_adds_follow_the_way() -> None:
     assert four == pytest.approx(4 * one) and one > 0
 
 
+@pytest.mark.slow
 def test_a_profile_is_measured_once_recorded_and_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -164,6 +164,7 @@ def once_each(home: Path) -> None:
     assert not [t for t in trials(home) if t.state.name in ("RUNNING", "WAITING")]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_all_is_done_once_and_the_second_time_nothing(
     server: None, go: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -180,6 +181,7 @@ def test_all_is_done_once_and_the_second_time_nothing(
     assert sum(log(tmp_path).values()) == sum(before.values()) + 2 * len(STUDY.rows)
 
 
+@pytest.mark.slow
 def test_failures_are_tried_three_times_refusals_once_and_both_again_after_retry(
     go: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -207,6 +209,7 @@ def test_failures_are_tried_three_times_refusals_once_and_both_again_after_retry
     assert not (tmp_path / "jobs" / static / "error.txt").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_no_failure(go: Callable[..., int], tmp_path: Path) -> None:
     assert go(deadly) == 0
     once_each(tmp_path)
@@ -231,6 +234,7 @@ def test_a_batch_that_the_processes_of_a_job_can_not_share_is_refused_at_once(tm
     assert run_study(StudyRun(STUDY, SETTING, tmp_path), machine=Machine(ranks=3), train=quick) == 0, "nothing to share"
 
 
+@pytest.mark.slow
 def test_a_finished_folder_is_believed_and_a_missing_one_is_not(go: Callable[..., int], tmp_path: Path) -> None:
     folder = tmp_path / "jobs" / keys()[0]
     folder.mkdir(parents=True)
@@ -269,6 +273,7 @@ def seeds_of(home: Path, study: Study = UNTIL) -> Counter[str]:
     return Counter(one.row for one in run.jobs(20) if run.result(one))
 
 
+@pytest.mark.slow
 def test_until_decided_trains_only_what_is_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plain = StudyRun(UNTIL, SETTING, tmp_path)
     until = replace(plain, until=UntilDecided(40))
@@ -300,6 +305,7 @@ def near(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callab
     return read_result(done.folder)
 
 
+@pytest.mark.slow
 def test_terminal_and_record_agree_after_until_decided(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The record finds the third seed, too, and must not judge it as if nobody had looked at the first two."""
     from workbench.report import record  # pandas takes a second, which every worker that reads this file would pay
@@ -322,6 +328,7 @@ def test_terminal_and_record_agree_after_until_decided(tmp_path: Path, capsys: p
     assert "F2 open" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_until_decided_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the second round, whose jobs follow from the first one's results."""
     run = StudyRun(UNTIL, SETTING, tmp_path)
@@ -342,12 +349,14 @@ def test_until_decided_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypa
     assert len(ended) == len(set(ended)) == sum(seeds_of(tmp_path).values()) == 12
 
 
+@pytest.mark.slow
 def test_a_failed_row_stops_the_looks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert start(StudyRun(UNTIL, SETTING, tmp_path, until=UntilDecided(40)), faulty) == 1
     out = capsys.readouterr().out
     assert "looks taken 0" in out and "4 of 6 runs are missing" in out and "workbench study retry fake" in out
 
 
+@pytest.mark.slow
 def test_a_replay_shows_what_would_have_been_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = StudyRun(UNTIL, SETTING, tmp_path, seeds=6)
     start(run, noisy)
@@ -384,6 +393,7 @@ def until(begun: int, home: Path, process: Any, seconds: float = 240) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_sigkill_in_the_middle_loses_and_doubles_nothing(go: Callable[..., int], tmp_path: Path) -> None:
     process = command(tmp_path)
@@ -403,6 +413,7 @@ def test_sigkill_in_the_middle_loses_and_doubles_nothing(go: Callable[..., int],
     assert killed and not any("outcome" in t.user_attrs for t in killed)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_interrupt_stops_the_workers_and_says_how_to_go_on(go: Callable[..., int], tmp_path: Path) -> None:
     process = command(tmp_path)
@@ -418,6 +429,7 @@ def test_interrupt_stops_the_workers_and_says_how_to_go_on(go: Callable[..., int
     once_each(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_two_commands_at_once_share_the_work(server: None, go: Callable[..., int], tmp_path: Path) -> None:
     codes: list[int] = []
@@ -440,6 +452,7 @@ def take(home: Path, number: int) -> None:
     (home / f"taken{number}").write_text(" ".join(taken))
 
 
+@pytest.mark.slow
 def test_a_job_is_taken_by_one_worker_only(tmp_path: Path) -> None:
     study = queue(tmp_path).study
     for i in range(40):

@@ -51,6 +51,7 @@ def runs(home: Path, role: str) -> list[Any]:
     return list(client.search_runs([experiment.experiment_id], f"tags.`workbench.role` = '{role}'"))
 
 
+@pytest.mark.slow
 def test_a_cell_is_recorded_once_with_everything(home: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of MLflow's own imports

@@ -36,6 +36,7 @@ def stage(kind: str) -> Variant:
     return zoo.nano().vary({"losses": (), "coords": coords, **changes})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GOLDEN)
 def test_parameters_are_the_published_ones(name: str) -> None:
     published = GOLDEN[name]
@@ -58,6 +59,7 @@ def test_what_inference_needs_depends_on_the_coordinate_stage() -> None:
     assert cost.parameters(stage("regression"))["train_only"] == pose
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GOLDEN)
 def test_flops_are_within_a_percent_of_the_published_ones(name: str) -> None:
     published = GOLDEN[name]["flops_640"]
@@ -72,6 +74,7 @@ def test_flops_are_within_a_percent_of_the_published_ones(name: str) -> None:
     assert deployed.total - deployed.coords == pytest.approx(GOLDEN[name]["flops_640_deploy_no_dcc"], rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("persons", [1, 10, 100])
 def test_the_coordinate_stage_is_counted_per_person(persons: int) -> None:
     small = (128, 160)  # 100 cells
@@ -89,6 +92,7 @@ def test_the_encoder_is_within_a_percent_of_the_published_one() -> None:
     assert got == pytest.approx(GOLDEN["s"]["flops_640"]["neck_encoder"], rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dcc", "static", "regression"])
 @pytest.mark.parametrize("form", ["deployed", "published"])
 def test_two_counters_agree_to_the_unit(kind: str, form: cost.Form) -> None:
@@ -189,6 +193,7 @@ def test_what_a_stage_costs_more_as_published_is_counted_per_person() -> None:
         assert published - deployed == 1000 * variant.num_keypoints * persons
 
 
+@pytest.mark.slow
 def test_a_job_has_its_cost() -> None:
     size = (32, 32)
     job = Job(variant=replace(stage("dcc"), losses=(VariFocal(),)), protocol=Protocol(size=size))

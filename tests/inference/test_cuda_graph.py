@@ -35,6 +35,7 @@ def close(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> None:
 # --- the same persons
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("chosen", [LOW, replace(LOW, max_persons=3), replace(LOW, nms_threshold=0.3)], ids=str)
 def test_room_for_all_holds_the_persons_of_the_packed_form(shape: tuple[int, int, int], chosen: Selection) -> None:
@@ -127,6 +128,7 @@ def with_stage(name: str) -> Network:
     return Network(small_variant(coords=STAGES[name], **losses, **phases), seed=0).eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(STAGES))
 @pytest.mark.parametrize("plant", [False, True])
 def test_nothing_waits_for_the_device(name: str, plant: bool) -> None:

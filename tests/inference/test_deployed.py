@@ -121,6 +121,7 @@ def test_nothing_of_training_is_left_and_the_network_stays_as_it_is() -> None:
     assert len(list(small.parameters())) < len(list(network().parameters()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -142,6 +143,7 @@ def test_lean_networks_of_other_parts(changes: dict[str, object]) -> None:
 # --- persons
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_persons_are_those_of_the_network(shape: tuple[int, int, int]) -> None:
     images = crowd(*shape)

@@ -121,6 +121,7 @@ def test_warm_up_without_end_is_said(quiet: None) -> None:
     assert "still getting faster" in found.conditions()
 
 
+@pytest.mark.slow
 def test_rounds_end_when_the_ratio_is_known_or_time_is_up(quiet: None) -> None:
     clock = Clock({"a": 1, "b": 2})
     assert measure(clock.calls(), "a", patience=Patience(seconds=1e9), clock=clock).rounds == 100
@@ -179,6 +180,7 @@ class Times(SimpleNamespace):
         return iter(vars(self).values())
 
 
+@pytest.mark.slow
 @bound
 def test_threads_and_cores_are_set_meanwhile_and_restored(quiet: None) -> None:
     seen, before = [], _state()
@@ -289,6 +291,7 @@ def test_what_can_not_be_timed_is_refused() -> None:
             TimingTask(device="cuda")
 
 
+@pytest.mark.slow
 def test_a_job_has_its_latency(quiet: None) -> None:
     job = small_job(size=(32, 32))  # it has fewer cells than persons
     got = latency.latency_metrics(job)

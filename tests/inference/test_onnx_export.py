@@ -50,6 +50,7 @@ def run(session: onnx_export.Session, images: torch.Tensor, **limits: Sequence[f
     return detections(found["dets"], found["keypoints"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_persons_are_those_of_the_network(session: onnx_export.Session, shape: tuple[int, int, int]) -> None:
     images = crowd(*shape)
@@ -58,6 +59,7 @@ def test_persons_are_those_of_the_network(session: onnx_export.Session, shape: t
     same(run(session, images), theirs)
 
 
+@pytest.mark.slow
 def test_a_box_without_bounds_is_nobody_s_in_every_form(file: Path, tmp_path: Path) -> None:
     """The best cell of each image gets one: it may neither be found nor keep others from being found."""
     net, images = copy.deepcopy(network()), crowd(2, 128, 160)
@@ -93,6 +95,7 @@ class _Boundless(DenseHead):
         return replace(outputs, box=outputs.box + 40.0 * (best & torch.tensor([False, False, True, False])))
 
 
+@pytest.mark.slow
 def test_what_a_consumer_of_published_files_relies_on(session: onnx_export.Session) -> None:
     images = crowd(2, 128, 160)
     assert [i.name for i in session.inputs()] == ["input"]
@@ -105,6 +108,7 @@ def test_what_a_consumer_of_published_files_relies_on(session: onnx_export.Sessi
     assert alone.shape == (1, 1, 5) and not alone.any()  # readers take the first row without asking
 
 
+@pytest.mark.slow
 def test_limits_can_be_said_anew_at_any_call(session: onnx_export.Session) -> None:
     images = crowd(2, 160, 96)
     assert [len(one) for one in run(session, images, max_persons=[2])] == [2, 2]
@@ -114,6 +118,7 @@ def test_limits_can_be_said_anew_at_any_call(session: onnx_export.Session) -> No
     same(run(session, images, score_threshold=[0.2], nms_threshold=[0.3]), expected(images, other))
 
 
+@pytest.mark.slow
 def test_file_says_what_it_is(file: Path) -> None:
     about = onnx_export.read_about(file)
     assert about["keypoint_names"].split(",") == list(COCO.keypoints)
@@ -121,6 +126,7 @@ def test_file_says_what_it_is(file: Path) -> None:
     assert (about["max_persons"], about["source"], about["precision"]) == ("30", "tiny", "float32")
 
 
+@pytest.mark.slow
 def test_halves_are_the_whole(file: Path, session: onnx_export.Session, tmp_path: Path) -> None:
     first, second = (onnx_export.Session(half, 1) for half in onnx_export.halves(file, tmp_path))
     images = crowd(1, 128, 160).numpy()
@@ -129,6 +135,7 @@ def test_halves_are_the_whole(file: Path, session: onnx_export.Session, tmp_path
         np.testing.assert_array_equal(found[name], value)
 
 
+@pytest.mark.slow
 def test_int8_is_the_trunk_alone_and_close(file: Path, tmp_path: Path) -> None:
     images = crowd(1, 128, 160)
     onnx_export.quantise(file, tmp_path / "int8.onnx", [images.numpy(), crowd(1, 160, 96).numpy()])
@@ -142,6 +149,7 @@ def test_int8_is_the_trunk_alone_and_close(file: Path, tmp_path: Path) -> None:
     assert counts["Conv"] > 40 and not counts.keys() & {"Softmax", "NonMaxSuppression"}
 
 
+@pytest.mark.slow
 def test_a_runtime_of_its_own_finds_as_many_persons_as_it_is_told() -> None:
     task = TimingTask((64, 96), persons=7)
     call = RUNTIMES["onnx"].prepare(with_batch_statistics(small_variant(), task), task, "float32")
@@ -161,6 +169,7 @@ def job_folder(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_job_becomes_a_file(job_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = job_folder / "model.onnx"
     code = command.main(["deploy", str(job_folder), "-o", str(path), "--precision", "fp16", "--max-persons", "5"])
@@ -210,6 +219,7 @@ def test_mistakes_are_refused_in_one_line(
     assert says in error and error.count("\n") == 1 and not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_released_checkpoint_is_known_by_its_shapes(tmp_path: Path) -> None:
     torch.save({"state_dict": {"head.x": torch.zeros(1)}}, tmp_path / "other.pth")
     with pytest.raises(Refused, match="not the weights of a released model"):

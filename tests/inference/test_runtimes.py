@@ -32,6 +32,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, "CALM", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["eager", "torch"])  # onnx takes seconds for each
 @pytest.mark.parametrize("size", [(64, 64), (96, 64)])
 def test_exactly_the_stated_number_of_persons_is_found(runtime: str, size: tuple[int, int]) -> None:
@@ -51,6 +52,7 @@ def _found(call: timing.Call) -> list[Detections]:
     return found
 
 
+@pytest.mark.slow
 def test_every_network_in_every_way_and_the_reference_beside_them() -> None:
     task = TimingTask((64, 64), persons=3)
     found = compare(
@@ -100,6 +102,7 @@ def test_a_device_that_a_runtime_has_not_is_refused() -> None:
         runtimes._check_runtimes(["eager", "onnx"], ["float32"], "cuda:1")
 
 
+@pytest.mark.slow
 def test_the_benchmark_for_gpus(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +131,7 @@ def test_the_benchmark_for_gpus(
         assert float(line["images_per_s"]) == pytest.approx(1000 * int(line["batch"]) / p50, rel=0.01)
 
 
+@pytest.mark.slow
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     common = ["latency", "a", "--size", "64", "--persons", "2", "--threads", "1", "--seconds", "1", "--anyway"]
     assert command.main([*common, "--runtime", "eager,torch"]) == 0

@@ -176,6 +176,7 @@ def keys() -> dict[str, str]:
     return {name: spec.key for name, spec in specs().items()}
 
 
+@pytest.mark.slow
 def test_keys_differ_and_are_the_same_in_another_process() -> None:
     here = keys()
     assert len(set(here.values())) == len(set(specs().values()))
@@ -324,6 +325,7 @@ def network_for(loss: Loss) -> Network:
     return Network(small.vary({"losses": (loss,), "coords": coords}), seed=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("people", [0, 3])
 @every("losses")
 def test_losses_are_finite_terms_with_a_gradient(cls: type[Loss], people: int) -> None:

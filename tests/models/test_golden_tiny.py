@@ -307,6 +307,7 @@ def test_all_cases_are_here() -> None:
     assert len(CASES) == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_losses(case: str) -> None:
     s = step(case)

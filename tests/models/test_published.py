@@ -47,6 +47,7 @@ def wrapped(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {f"{prefix}{k}": v for k, v in state.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["", "module.", "model.", "ema_model.module."])
 def test_mmpose_pth(tmp_path: Path, prefix: str) -> None:
     # numpy arrays stand in the meta data of released files
@@ -108,6 +109,7 @@ def test_neutral_normalisation_is_accepted_and_another_is_not(tmp_path: Path) ->
         loaded(tmp_path / "a.pth")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -125,6 +127,7 @@ def test_the_first_difference_is_named(tmp_path: Path, change: dict[str, Any], m
     assert "fits no preset" in str(refused.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "keypoints"), [("t", 17), ("s", 14)])
 def test_the_preset_that_would_fit_is_named(tmp_path: Path, size: str, keypoints: int) -> None:
     torch.save(published_state(Network(rtmo(size, keypoints))), tmp_path / "a.pth")

@@ -50,6 +50,7 @@ def chosen(record: Record) -> examples.Panel:
     return found
 
 
+@pytest.mark.slow
 def test_a_panel_has_one_run_of_each_row(chosen: examples.Panel, record: Record) -> None:
     assert list(chosen.folders) == ["regression", "bins"] and (chosen.seed, chosen.trunk) == (0, "")
     one = replace(record, folders=dict(list(record.folders.items())[:1]))
@@ -119,6 +120,7 @@ def test_the_person_is_the_one_on_whom_rows_differ(chosen: examples.Panel) -> No
     assert person.errors("bins") == pytest.approx(error.tolist())
 
 
+@pytest.mark.slow
 def test_the_pictures_can_be_drawn(record: Record, chosen: examples.Panel) -> None:
     assert isinstance(page.examples(record), PagePicture)
     person = examples.person(chosen, least=0.0)

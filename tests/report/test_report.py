@@ -113,6 +113,7 @@ def text(piece: Any) -> str:
 # ---------------------------------------------------------------------------------------------------------- files
 
 
+@pytest.mark.slow
 def test_every_run_and_every_claim_is_in_the_files(home: Path) -> None:
     paths = write_record(run_in(home))
     assert len(paths) == 6 and all(path.stat().st_size for path in paths)
@@ -228,6 +229,7 @@ def test_a_slice_has_the_numbers_of_its_images(record: Record) -> None:
 # ------------------------------------------------------------------------------------------------- what a page says
 
 
+@pytest.mark.slow
 def test_the_csv_files_are_enough_for_all_but_the_networks(record: Record, home: Path) -> None:
     with_jobs = [figure(record) for figure in FIGURES]
     (home / "jobs").rename(home / "elsewhere")
@@ -263,6 +265,7 @@ def test_old_files_leave_figures_out_and_say_why(record: Record, home: Path) -> 
     assert "holds no intervals" in text(page.table(old))
 
 
+@pytest.mark.slow
 def test_a_page_says_the_same_with_and_without_jobs(home: Path) -> None:
     """Fewer or more seeds than the protocol has are neither lost nor taken for those of another version."""
 
@@ -406,6 +409,7 @@ def test_the_front_leaves_out_repeated_rows_and_names_who_beats_whom(record: Rec
     assert lines["base"]["beaten by"] == "more" and lines["more"]["front"]
 
 
+@pytest.mark.slow
 def test_rows_that_have_matched_nobody_still_have_figures(record: Record) -> None:
     nobody = replace(record, runs=record.runs.assign(AP=0.0, mOKS=0.0, NME=float("nan")))
     assert "no row has matched a person" in findings.quality_finding(nobody)
@@ -477,6 +481,7 @@ def figures(record: Record) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_axes_have_names_and_legends_do_not_cover_data(record: Record) -> None:
     for name, figure in figures(record).items():
         drawn.png(figure)  # lays it out
@@ -578,6 +583,7 @@ def test_notebooks_have_no_logic_and_no_outputs() -> None:
                     assert isinstance(line.value, ast.Call) and ast.unparse(line.value.func).startswith("page."), path
 
 
+@pytest.mark.slow
 def test_the_command_writes_pages_that_need_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -622,6 +628,7 @@ def test_the_page_of_persons_is_written(tmp_path: Path, monkeypatch: pytest.Monk
 # --------------------------------------------------------------------------------------------------------- metrics
 
 
+@pytest.mark.slow
 def test_a_metric_that_is_added_to_the_table_is_in_every_part_of_a_report(
     home: Path, added: Metric, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,6 +23,7 @@ from workbench.training.record import Progress, job_folder, read_result
 from workbench.training.run import check_ranks, run
 
 
+@pytest.mark.slow
 def test_a_job_leaves_its_whole_record(tmp_path: Path) -> None:
     job, told = small_job(epochs=2), []
     folder = job_folder(tmp_path, job.key)
@@ -46,6 +47,7 @@ def test_a_job_leaves_its_whole_record(tmp_path: Path) -> None:
     assert (folder / "result.json").stat().st_mtime_ns == before, "a complete job is only read"
 
 
+@pytest.mark.slow
 def test_a_killed_job_ends_with_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = small_job(epochs=3)
     whole = run(job, Machine(), tmp_path / "a")

@@ -88,6 +88,7 @@ def stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Network:
     return network
 
 
+@pytest.mark.slow
 def test_a_probe_sees_the_features_of_its_trunk(stored: Network, tmp_path: Path) -> None:
     job = small_job(trunk="tiny")
     source = open_source(job, 0, tmp_path)

@@ -160,6 +160,7 @@ def test_contract(spec: Backbone) -> None:
         assert all(bool(f.isfinite().all()) for f in module.eval()(images))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", LARGE, ids=lambda s: f"{type(s).__name__}-{s.key}")
 def test_contract_without_memory(spec: Backbone) -> None:
     with torch.device("meta"):

@@ -89,6 +89,7 @@ class Sketched(Noisy):
         return replace(sample, image=Stored(sample.image.shape[:2], index))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", PIPELINES)
 def test_every_pipeline_gives_the_same_persons_and_pixels(name: str, device: str) -> None:
