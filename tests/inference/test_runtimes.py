@@ -19,6 +19,7 @@ from workbench.inference.latency import TimingTask, with_batch_statistics
 from workbench.inference.runtimes import RUNTIMES, compare, latency_table
 from workbench.inference.timing import Patience
 from workbench.models import zoo
+from workbench.models.network import Network
 from workbench.tensors import Detections
 
 
@@ -140,3 +141,16 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "2 persons" in text and "1 thread on" in text
     assert command.main([*common, "--runtime", "paper"]) == 2
     assert "no runtime 'paper'" in capsys.readouterr().err
+
+
+def test_a_runtime_is_one_entry(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    called: list[str] = []
+
+    def prepare(network: Network, task: TimingTask, precision: str) -> timing.Call:
+        called.append(precision)
+        return RUNTIMES["eager"].prepare(network, task, precision)
+
+    monkeypatch.setitem(runtimes.RUNTIMES, "mine", runtimes.Runtime(("float32",), prepare))  # pyright: ignore[reportArgumentType]
+    words = ["latency", "a", "--runtime", "mine", "--size", "64", "--persons", "1", "--threads", "1", "--seconds", "1"]
+    assert command.main([*words, "--anyway"]) == 0
+    assert "a mine float32" in capsys.readouterr().out and called == ["float32"]
