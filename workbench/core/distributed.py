@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, multiprocessing, nn
 from torch import distributed as dist
 
-START = "spawn"  # a process that has used CUDA must not be forked
+RANK_START = "spawn"  # a process that has used CUDA must not be forked
 PATIENCE = timedelta(hours=2)  # the others wait while the first one evaluates
 
 
@@ -63,7 +63,7 @@ def start(count: int, work: Callable[..., None], *args: Any) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    multiprocessing.start_processes(_join, (count, address, work, args), nprocs=count, start_method=START)  # pyright: ignore[reportPrivateImportUsage]
+    multiprocessing.start_processes(_join, (count, address, work, args), nprocs=count, start_method=RANK_START)  # pyright: ignore[reportPrivateImportUsage]
 
 
 def _join(number: int, count: int, address: str, work: Callable[..., None], args: tuple[Any, ...]) -> None:
