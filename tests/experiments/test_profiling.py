@@ -19,7 +19,6 @@ from workbench.experiments.profiling import (
     run_timing,
     time_ratio,
 )
-from workbench.experiments.protocols import PROTOCOLS
 from workbench.inference.timing import Call
 from workbench.models.job import Protocol
 from workbench.models.network import Network
@@ -171,11 +170,6 @@ def test_a_study_is_profiled_without_its_twins() -> None:
     asked = study.profile()
     assert [line.label for line in asked.rows] == ["a", "b"] and asked.claims == study.costs
     assert asked.variant(asked.rows[1], SMALL) == study.variant(rows[1], SMALL)
-
-
-def test_published_networks_are_measured_at_published_size() -> None:
-    setting = PROTOCOLS["cost"]
-    assert not setting.trains and not setting.scale and setting.protocol.size == (640, 640)
 
 
 FOUND = Measurement((reading("a", [1.0] * 20), reading("b", [2.0] * 20)), {"machine": "box"}, twin=(1.0,) * 20)

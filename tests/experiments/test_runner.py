@@ -1,4 +1,4 @@
-"""The job queue and its workers: nothing lost, nothing twice, whatever dies. Jobs are fakes that write a result."""
+"""Studies from the command to the verdicts: nothing lost, nothing twice, whatever dies. Jobs are fakes."""
 
 import multiprocessing
 import os
@@ -9,159 +9,44 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 import optuna
 import pytest
-from torch import Tensor
 
 import studies
-from workbench.core import processes
+from tests.experiments.fakes import (
+    FAKED,
+    SETTING,
+    STUDY,
+    NoRecord,
+    deadly,
+    faulty,
+    finish,
+    keys,
+    log,
+    once_each,
+    queue,
+    quick,
+    slow,
+    start,
+    trials,
+)
 from workbench.core.errors import Refused
-from workbench.experiments import claims, console, job_queue, runner, tracking, worker_pool
+from workbench.experiments import claims, runner
 from workbench.experiments.job_queue import JobQueue, JobState
 from workbench.experiments.plan import StudyRun, UntilDecided
 from workbench.experiments.runner import run_study
-from workbench.experiments.worker_pool import TrainJob, WorkerSettings
-from workbench.models.job import Job, Protocol
+from workbench.models.job import Job
 from workbench.models.zoo import nano
-from workbench.slots import Assigner
-from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol, find_study
-from workbench.tensors import Assignment, Dense, Targets
+from workbench.study import Better, PlannedJob, Row, Study, find_study
 from workbench.training.machine import Machine
 from workbench.training.record import Progress, Result, job_folder, read_result, write_result
 
-# newer Pythons warn of forks beside threads; none of ours holds a lock then
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
-    pytest.mark.xdist_group("forkserver"),  # it is started once in a process, and takes its time
-]
-SLOW = 1.0  # seconds of a slow job
-
-STUDY = Study(
-    name="fake",
-    question="Does the plan hold?",
-    source="none",
-    base=nano(),
-    rows=(Row("base"), Row("padding", {"coords.padding": 1.5}), Row("static", {"coords.dynamic_allocation": False})),
-    claims=(Better("F1", "the base beats the static one", row="base", than="static", metric="AP_M"),),
-)
-SETTING = StudyProtocol("test", "two seeds, nothing trained", Protocol(size=(96, 96), epochs=2), seeds=2)
-
-
-def finish(job: Job, home: Path, tell: Callable[[Progress], None], seconds: float = 0.0) -> Result:
-    """A job that says that it began, waits, and says that it ended."""
-    folder, log = job_folder(home, job.key), home / "log"
-    with log.open("a") as file:
-        file.write(f"begin {job.key}\n")
-    tell(Progress(1, 2, 0.5, 100.0, 1.0, {"loss_cls": 1.0}, {}))
-    time.sleep(seconds)
-    (folder / "curve.csv").write_text("epoch,AP\n1,0.1\n2,0.2\n")
-    coords: Any = job.variant.coords
-    metrics = {"AP": 0.2 + job.seed / 100, "AP_M": 0.3 + 0.1 * coords.dynamic_allocation, "gflops": 1.0}
-    write_result(folder, job.key, metrics, {"commit": "abc"})
-    with log.open("a") as file:
-        file.write(f"end {job.key}\n")
-    return read_result(folder)
-
-
-def quick(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
-    return finish(job, home, tell)
-
-
-def slow(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
-    return finish(job, home, tell, SLOW)
-
-
-def faulty(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
-    """The static row raises, the row with another padding is refused."""
-    coords: Any = job.variant.coords
-    if not coords.dynamic_allocation:
-        finish_begin = home / "log"
-        with finish_begin.open("a") as file:
-            file.write(f"begin {job.key}\n")
-        raise RuntimeError("the gradient is not finite\nsecond line")
-    if coords.padding != 1.25:
-        raise Refused("the data set does not fit")
-    return finish(job, home, tell)
-
-
-def deadly(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
-    """The first attempt of the static row kills its own process."""
-    coords: Any = job.variant.coords
-    mark = home / f"killed {job.key}"
-    if not coords.dynamic_allocation and not mark.exists():
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return finish(job, home, tell)
-
-
-def broken(_: WorkerSettings) -> None:
-    """A worker that can not even begin."""
-    raise SystemExit(1)
-
-
-class NoRecord:
-    """Stands for MLflow, which takes seconds to open."""
-
-    def __init__(self, *_: Any) -> None: ...
-
-    def record(self, *_: Any) -> str:
-        return ""
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers as they are made in use; its imports take seconds."""
-    monkeypatch.setattr(processes, "START", "forkserver")
-
-
-@pytest.fixture(autouse=True)
-def _light(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "START", "fork")
-    monkeypatch.setattr(tracking, "MlflowRecord", NoRecord)
-    monkeypatch.setattr(runner, "check_distinct", lambda planned: None)  # has its own tests
-
-
-def start(run: StudyRun, train: TrainJob, jobs: int = 2) -> int:
-    return run_study(run, machine=Machine(), jobs=jobs, train=train)
-
-
-@pytest.fixture
-def go(tmp_path: Path) -> Callable[..., int]:
-    """Runs the study of this file, with options of its run."""
-
-    def started(train: TrainJob, **options: Any) -> int:
-        return start(StudyRun(STUDY, SETTING, tmp_path, **options), train)
-
-    return started
-
-
-def log(home: Path) -> Counter[str]:
-    path = home / "log"
-    return Counter(path.read_text().split("\n")[:-1]) if path.exists() else Counter()
-
-
-def keys(study: Study = STUDY) -> list[str]:
-    return [one.job.key for one in study.planned_jobs(SETTING)]
-
-
-def queue(home: Path) -> JobQueue:
-    return JobQueue(home, StudyRun(STUDY, SETTING, home).name)
-
-
-def trials(home: Path) -> list[optuna.trial.FrozenTrial]:
-    return queue(home).trials()
-
-
-def once_each(home: Path) -> None:
-    """Every job has one complete trial and came to its end once."""
-    complete = [t.user_attrs["key"] for t in trials(home) if t.state.name == "COMPLETE"]
-    assert sorted(complete) == sorted(keys())
-    assert {key: log(home)[f"end {key}"] for key in keys()} == dict.fromkeys(keys(), 1)
-    assert not [t for t in trials(home) if t.state.name in ("RUNNING", "WAITING")]
+# the server of forks is started once in a process, and takes its time
+pytestmark = [*FAKED, pytest.mark.xdist_group("forkserver")]
 
 
 @pytest.mark.slow
@@ -215,13 +100,6 @@ def test_a_killed_worker_is_no_failure(go: Callable[..., int], tmp_path: Path) -
     once_each(tmp_path)
     killed = [t for t in trials(tmp_path) if t.state.name == "FAIL"]
     assert len(killed) == 2 and not any("outcome" in t.user_attrs for t in killed)
-
-
-def test_workers_that_can_not_begin_end_the_command(go: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_pool, "serve", broken)
-    with pytest.raises(Refused, match="workers ended before they had done any work"):
-        go(quick)
-    assert not multiprocessing.active_children()
 
 
 def test_a_batch_that_the_processes_of_a_job_can_not_share_is_refused_at_once(tmp_path: Path) -> None:
@@ -443,59 +321,11 @@ def test_two_commands_at_once_share_the_work(server: None, go: Callable[..., int
     assert all(count == 1 for count in log(tmp_path).values())
 
 
-def take(home: Path, number: int) -> None:
-    """Takes trials until none waits, and writes down which."""
-    study = queue(home).study
-    taken = []
-    while (trial := study._pop_waiting_trial_id()) is not None:  # what `optimize` does
-        taken.append(str(trial))
-    (home / f"taken{number}").write_text(" ".join(taken))
-
-
-@pytest.mark.slow
-def test_a_job_is_taken_by_one_worker_only(tmp_path: Path) -> None:
-    study = queue(tmp_path).study
-    for i in range(40):
-        study.enqueue_trial({}, user_attrs={"key": str(i)})
-    del study
-    workers = [multiprocessing.get_context("fork").Process(target=take, args=(tmp_path, i)) for i in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    taken = Counter(" ".join(path.read_text() for path in tmp_path.glob("taken*")).split())
-    assert len(taken) == 40 and set(taken.values()) == {1}
-
-
-def test_the_queue_is_refused_on_a_network_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_queue, "file_system", lambda folder: "nfs4")
-    with pytest.raises(Refused, match="WORKBENCH_HOME"):
-        queue(tmp_path)
-
-
 def test_a_protocol_that_wants_a_data_set_is_refused_without_one(tmp_path: Path) -> None:
     asked = replace(SETTING, protocol=replace(SETTING.protocol, data=""))
     with pytest.raises(Refused, match="add --data"):
         start(StudyRun(STUDY, asked, tmp_path), quick)
     assert not (tmp_path / "jobs").exists()
-
-
-# ------------------------------------------------------------------------------------------------- what a worker gets
-
-
-def test_a_worker_needs_neither_study_nor_plan(tmp_path: Path) -> None:
-    """The queue holds the jobs themselves: whoever knows its address does what was planned."""
-    planned = {one.job.key: one for one in StudyRun(STUDY, SETTING, tmp_path).jobs()}
-    JobQueue(tmp_path, "some/plan").fill(planned)
-    seen: list[Job] = []
-
-    def train(job: Job, tell: Callable[[Progress], None]) -> Result:
-        seen.append(job)
-        return finish(job, tmp_path, tell)
-
-    JobQueue(tmp_path, "some/plan").work(train)
-    assert {job.key: job for job in seen} == {key: one.job for key, one in planned.items()}
-    assert len(seen) == len(planned)
 
 
 def vanishing(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
@@ -523,49 +353,6 @@ def test_a_study_file_that_vanishes_while_its_jobs_run_changes_nothing(
     assert log(tmp_path) == Counter(f"{word} {key}" for word in ("begin", "end") for key in keys(study))
 
 
-@final
-@dataclass(frozen=True, kw_only=True)
-class Homeless(Assigner):
-    """A component that lives in a file of its user."""
-
-    def assign(self, dense: Dense, targets: Targets, sigmas: Tensor) -> Assignment:
-        raise NotImplementedError
-
-
-def namesake() -> Assigner:
-    """A component that bears the name of another: its key would be that one's."""
-
-    @final
-    @dataclass(frozen=True, kw_only=True)
-    class SimOTA(Assigner):
-        def assign(self, dense: Dense, targets: Targets, sigmas: Tensor) -> Assignment:
-            raise NotImplementedError
-
-    return SimOTA()
-
-
-@pytest.mark.parametrize("local", [Homeless(), namesake()])
-def test_a_component_that_workers_can_not_find_is_refused_before_any_job(tmp_path: Path, local: Assigner) -> None:
-    study = replace(STUDY, rows=(Row("base"), Row("other", {"assigner": local})), claims=())
-    where = f"{__name__}.{type(local).__qualname__}"
-    said = f"other, seed 0: workers can not find {where}; .*workbench/components"
-    with pytest.raises(Refused, match=said):
-        start(StudyRun(study, SETTING, tmp_path), quick)
-    assert not (tmp_path / "jobs").exists()
-
-
-def test_a_queued_job_of_another_version_is_refused_not_trained_under_a_wrong_key(tmp_path: Path) -> None:
-    one = STUDY.planned_jobs(SETTING)[0]
-    there = queue(tmp_path)
-    words = [one.job.to_dict() | {"seed": 7}, one.job.to_dict() | {"gone": 1}]
-    for number, changed in enumerate(words):
-        there.study.enqueue_trial({}, user_attrs={"key": f"key{number}", "job": changed})
-    there.work(lambda *_: pytest.fail("trained"))
-    entries = queue(tmp_path).entries(["key0", "key1"])
-    assert [entry.state for entry in entries.values()] == [JobState.INFEASIBLE] * 2
-    assert "queued by another version" in entries["key0"].note and "no field" in entries["key1"].note
-
-
 def test_trials_of_earlier_versions_are_passed_over_and_their_results_count(
     go: Callable[..., int], tmp_path: Path
 ) -> None:
@@ -590,21 +377,3 @@ def test_trials_of_earlier_versions_are_passed_over_and_their_results_count(
     assert runner.status(StudyRun(STUDY, SETTING, tmp_path)) == 1
     assert go(quick) == 0
     once_each(tmp_path)
-
-
-def test_a_dead_owner_is_seen_and_a_living_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    me = job_queue.owner_id()
-    assert job_queue.alive(me)
-    host, pid, born = me.rsplit(" ", 2)
-    assert not job_queue.alive(f"{host} {pid} {float(born) - 100:.2f}")  # the number was given away again
-    assert job_queue.alive(f"elsewhere {pid} {born}")  # only the heartbeat knows
-
-
-def test_the_table_has_differences_and_their_spread(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    results = []
-    for one in STUDY.planned_jobs(SETTING):
-        ap = {"base": 0.30, "padding": 0.32, "static": 0.20}[one.row] + (0.02 if one.row == "static" else 0) * one.seed
-        results.append((one, Result(one.job.key, {"AP": ap, "params": 2e6, "gflops": 1.5}, [], {}, tmp_path)))
-    console.print_table(StudyRun(STUDY, SETTING, tmp_path), results)
-    out = capsys.readouterr().out
-    assert "+2.0 ± 0.0" in out and "-9.0 ± 1.4" in out and "2.00" in out

@@ -8,59 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from workbench.components.backbones.csp_darknet import CSPDarknet
+from tests.models.steps import PHASES, SMALL, images, network, people
 from workbench.components.coords.dcc import DCC
-from workbench.components.heads.rtmo_head import RTMOHead
-from workbench.components.necks.hybrid_encoder import HybridEncoder
 from workbench.core.skeletons import COCO
 from workbench.models.criterion import _Matched, losses
-from workbench.models.decode import detect, survivors
-from workbench.models.ignore_mask import ignore_weight
+from workbench.models.decode import detect
 from workbench.models.network import Network
 from workbench.models.variant import Variant
 from workbench.tensors import Assignment, Targets
-
-SMALL: dict[str, Any] = {
-    "backbone": CSPDarknet(width=0.125, depth=0.33),
-    "neck": HybridEncoder(
-        transformer_embed_dims=32,
-        transformer_num_heads=2,
-        transformer_feedforward_channels=32,
-        width=0.25,
-        out_channels=32,
-    ),
-    "head": RTMOHead(width=0.125, pose_vec_channels=16),
-    "coords": DCC(feat_channels_dcc=16, num_bins=(12, 16), spe_channels=16, gau_s=16),
-}
-PHASES = (0, 1, 2)
-
-
-def network(**changes: Any) -> Network:
-    return Network(Variant().vary(SMALL | changes), seed=0).train()
-
-
-def people(counts: tuple[int, ...], size: tuple[int, int] = (64, 64), keypoints: int = 17, classes: int = 1) -> Targets:
-    """As many persons per image as `counts` says, spread over the image."""
-    torch.manual_seed(1)
-    shape = (len(counts), max(*counts, 1))
-    height, width = size
-    corner = torch.rand(*shape, 2) * torch.tensor([width - 40.0, height - 40.0])
-    present = torch.arange(shape[1]) < torch.tensor(counts)[:, None]
-    points = corner[:, :, None] + torch.rand(*shape, keypoints, 2) * 36
-    return Targets(
-        boxes=torch.cat([corner, corner + 38], -1) * present[..., None],
-        keypoints=points * present[..., None, None],
-        visible=torch.ones(*shape, keypoints) * present[..., None],
-        areas=torch.full(shape, 700.0) * present,
-        labels=torch.arange(shape[1]).expand(shape) % classes * present,
-        keypoint_weights=torch.ones(*shape, keypoints),
-        present=present,
-    )
-
-
-def images(batch: int, size: tuple[int, int] = (64, 64)) -> Tensor:
-    torch.manual_seed(2)
-    return torch.rand(batch, 3, *size) * 255
 
 
 def trained(model: Network, given: Targets, phase: int, size: tuple[int, int] = (64, 64)) -> dict[str, Tensor]:
@@ -156,16 +111,6 @@ def test_inputs_that_are_not_square(phase: int, size: tuple[int, int]) -> None:
     assert all((one.boxes[:, [0, 2]] <= width).all() and (one.boxes[:, [1, 3]] <= height).all() for one in found)
 
 
-def test_the_exact_mask_samples_the_pixel_on_masks_that_are_not_square() -> None:
-    mask = torch.zeros(1, 40, 80)
-    mask[0, 30:, :] = 1
-    points = torch.tensor([[[[60.0, 35.0]], [[60.0, 10.0]]]])  # below and above the mask's edge
-    seen = torch.full((1, 2, 1), 5.0)
-    assert ignore_weight(mask, points, seen, exact=True).tolist() == [[0.0, 1.0]]
-    # published: both coordinates are divided by the width, so the lower point is looked up higher
-    assert ignore_weight(mask, points, seen).tolist() == [[1.0, 1.0]]
-
-
 def test_the_exact_mask_is_a_field() -> None:
     given = people((1, 1), (64, 128))
     given.ignore = torch.zeros(2, 64, 128)
@@ -197,19 +142,6 @@ def test_a_class_is_learnt_where_its_person_is() -> None:
         assert (target[0, cell, others] == 0).all()
 
 
-@pytest.mark.parametrize("threshold", [1.0, 1.5, 100.0])
-def test_nms_of_one_and_more_keeps_everybody(threshold: float) -> None:
-    model = network().eval()
-    found = detect(model, images(2), score_threshold=0.0, nms_threshold=threshold)
-    assert [len(one) for one in found] == [20, 20]
-
-
-def test_nobody_found() -> None:
-    found = detect(network().eval(), images(2), score_threshold=1.0)
-    assert [len(one) for one in found] == [0, 0]
-    assert all(one.keypoints.shape == (0, 17, 2) and one.boxes.shape == (0, 4) for one in found)
-
-
 @pytest.mark.parametrize("phase", PHASES)
 def test_persons_without_visible_key_points(phase: int) -> None:
     given = people((2, 1))
@@ -226,15 +158,3 @@ def test_default_attention_settings() -> None:
     """The reference's own default for the attention unit and an encoder without a transformer both stop it."""
     trained(network(coords=DCC()), people((1, 1)), 0)
     trained(network(**{"neck.transformer_encoder_layers": 0}), people((1, 1)), 0)
-
-
-def test_a_box_without_bounds_is_nobodys_and_harms_no_other_image() -> None:
-    """With it NMS would take all boxes of the other images for one."""
-    boxes = torch.tensor([[[0.0, 0, 10, 10], [20, 20, 30, 30]], [[0, 0, 10, 10], [20, 20, 30, 30]]])
-    scores = torch.full((2, 2), 0.9)
-    for far in (1e30, float("inf")):
-        boxes[0, 1, 2:] = far
-        image, cell = survivors(boxes, scores, 0.1, 0.65, 100)
-        assert list(zip(image.tolist(), cell.tolist(), strict=True)) == [(0, 0), (1, 0), (1, 1)]
-    boxes[0, 1, 2:] = float("nan")  # a network that has diverged: evaluation refuses it
-    assert (0, 1) in zip(*(t.tolist() for t in survivors(boxes, scores, 0.1, 0.65, 100)), strict=True)

@@ -1,0 +1,37 @@
+"""Workers that start at once, and a study of fakes to run."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.experiments.fakes import SETTING, STUDY, NoRecord, start
+from workbench.core import processes
+from workbench.experiments import runner, tracking
+from workbench.experiments.plan import StudyRun
+from workbench.experiments.worker_pool import TrainJob
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers as they are made in use; its imports take seconds."""
+    monkeypatch.setattr(processes, "START", "forkserver")
+
+
+@pytest.fixture
+def light(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers are forks, MLflow is not opened, and rows are not compared."""
+    monkeypatch.setattr(processes, "START", "fork")
+    monkeypatch.setattr(tracking, "MlflowRecord", NoRecord)
+    monkeypatch.setattr(runner, "check_distinct", lambda planned: None)  # has its own tests
+
+
+@pytest.fixture
+def go(tmp_path: Path) -> Callable[..., int]:
+    """Runs the study of fakes, with options of its run."""
+
+    def started(train: TrainJob, **options: Any) -> int:
+        return start(StudyRun(STUDY, SETTING, tmp_path, **options), train)
+
+    return started

@@ -1,0 +1,77 @@
+"""What a study says on the terminal."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.experiments.fakes import SETTING, STUDY
+from workbench.evaluation.verdicts import Verdict
+from workbench.experiments import console
+from workbench.experiments.claims import ClaimResult
+from workbench.experiments.job_queue import JobState, QueueEntry
+from workbench.experiments.plan import StudyRun
+from workbench.training.record import Progress, Result
+
+
+def test_the_table_has_differences_and_their_spread(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = []
+    for one in STUDY.planned_jobs(SETTING):
+        ap = {"base": 0.30, "padding": 0.32, "static": 0.20}[one.row] + (0.02 if one.row == "static" else 0) * one.seed
+        results.append((one, Result(one.job.key, {"AP": ap, "params": 2e6, "gflops": 1.5}, [], {}, tmp_path)))
+    console.print_table(StudyRun(STUDY, SETTING, tmp_path), results)
+    out = capsys.readouterr().out
+    assert "+2.0 ± 0.0" in out and "-9.0 ± 1.4" in out and "2.00" in out
+
+
+def test_the_states_are_a_line_per_row_and_a_column_per_seed_with_the_errors_below(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    planned = STUDY.planned_jobs(SETTING)
+    entries = {one.job.key: QueueEntry(JobState.COMPLETE, note="of the first attempt") for one in planned}
+    failed = planned[-1]
+    entries[failed.job.key] = QueueEntry(JobState.FAILED, failures=2, note="RuntimeError: not finite")
+    console.print_states(planned, entries)
+    out = capsys.readouterr().out
+    lines = {words[0]: words[1:] for line in out.splitlines() if len(words := line.strip("│ ").split("│")) > 1}
+    states = {row.strip(): [state.strip() for state in states] for row, states in lines.items()}
+    assert states == {"base": ["complete"] * 2, "padding": ["complete"] * 2, "static": ["complete", "failed x2"]}
+    assert f"static, seed 1 ({failed.job.key}): RuntimeError: not finite" in out
+    assert "of the first attempt" not in out
+
+
+def test_where_no_display_can_be_drawn_a_line_comes_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    planned = STUDY.planned_jobs(SETTING)
+    entries = {one.job.key: QueueEntry(JobState.PLANNED) for one in planned}
+    running = planned[0].job.key
+    entries[running] = QueueEntry(JobState.RUNNING)
+    said = Progress(1, 8, 0.0, 120.0, 3700.0, {"loss_cls": 1.25}, {})
+    with console.Display("fake, test") as screen:
+        for _ in range(3):
+            screen.update(planned, entries, {running: said})
+        screen.say("a line that stays")
+    assert capsys.readouterr().out.splitlines() == [
+        "fake, test: 1 running, 5 planned",
+        "  base, seed 0: epoch 1/8, 120 images/s, cls 1.25, 1:01:40 left",
+        "a line that stays",
+    ]
+
+
+def test_the_summary_has_means_and_verdicts(tmp_path: Path) -> None:
+    run = StudyRun(STUDY, SETTING, tmp_path)
+    results = [
+        (one, Result(one.job.key, {"AP": 0.25 + 0.5 * one.seed}, [], {}, tmp_path))
+        for one in STUDY.planned_jobs(SETTING)
+        if one.row != "static"
+    ]
+    text = console.summary_text(run, results, [ClaimResult(STUDY.claims[0], Verdict.OPEN, "no pair is complete")])
+    assert text.startswith("Does the plan hold?\n\n`test`: two seeds, nothing trained.\n\n| row | n | AP |")
+    first, *_, last = text.split("| --- |\n")[1].splitlines()[:3]
+    assert first.startswith("| base | 2 | 0.5 |") and last.startswith("| static | 0 |  |")
+    assert text.endswith("- F1 **open**: the base beats the static one: no pair is complete")
+
+
+def test_images_that_could_not_be_read_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = STUDY.planned_jobs(SETTING)[0]
+    for lost, said in ((0, ""), (3, "3 images could not be read and are missing in what was trained and judged\n")):
+        console.print_warnings([(one, Result(one.job.key, {"unreadable_images": lost}, [], {}, tmp_path))])
+        assert capsys.readouterr().out == said

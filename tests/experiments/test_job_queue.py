@@ -1,0 +1,120 @@
+"""The job queue: what it holds, who takes a job from it, and what it refuses. Jobs are fakes."""
+
+import multiprocessing
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import final
+
+import pytest
+from torch import Tensor
+
+from tests.experiments.fakes import FAKED, SETTING, STUDY, finish, queue, quick, start
+from workbench.core.errors import Refused
+from workbench.experiments import job_queue
+from workbench.experiments.job_queue import JobQueue, JobState
+from workbench.experiments.plan import StudyRun
+from workbench.models.job import Job
+from workbench.slots import Assigner
+from workbench.study import Row
+from workbench.tensors import Assignment, Dense, Targets
+from workbench.training.record import Progress, Result
+
+pytestmark = FAKED
+
+
+def take(home: Path, number: int) -> None:
+    """Takes trials until none waits, and writes down which."""
+    study = queue(home).study
+    taken = []
+    while (trial := study._pop_waiting_trial_id()) is not None:  # what `optimize` does
+        taken.append(str(trial))
+    (home / f"taken{number}").write_text(" ".join(taken))
+
+
+@pytest.mark.slow
+def test_a_job_is_taken_by_one_worker_only(tmp_path: Path) -> None:
+    study = queue(tmp_path).study
+    for i in range(40):
+        study.enqueue_trial({}, user_attrs={"key": str(i)})
+    del study
+    workers = [multiprocessing.get_context("fork").Process(target=take, args=(tmp_path, i)) for i in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    taken = Counter(" ".join(path.read_text() for path in tmp_path.glob("taken*")).split())
+    assert len(taken) == 40 and set(taken.values()) == {1}
+
+
+def test_the_queue_is_refused_on_a_network_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_queue, "file_system", lambda folder: "nfs4")
+    with pytest.raises(Refused, match="WORKBENCH_HOME"):
+        queue(tmp_path)
+
+
+def test_a_worker_needs_neither_study_nor_plan(tmp_path: Path) -> None:
+    """The queue holds the jobs themselves: whoever knows its address does what was planned."""
+    planned = {one.job.key: one for one in StudyRun(STUDY, SETTING, tmp_path).jobs()}
+    JobQueue(tmp_path, "some/plan").fill(planned)
+    seen: list[Job] = []
+
+    def train(job: Job, tell: Callable[[Progress], None]) -> Result:
+        seen.append(job)
+        return finish(job, tmp_path, tell)
+
+    JobQueue(tmp_path, "some/plan").work(train)
+    assert {job.key: job for job in seen} == {key: one.job for key, one in planned.items()}
+    assert len(seen) == len(planned)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Homeless(Assigner):
+    """A component that lives in a file of its user."""
+
+    def assign(self, dense: Dense, targets: Targets, sigmas: Tensor) -> Assignment:
+        raise NotImplementedError
+
+
+def namesake() -> Assigner:
+    """A component that bears the name of another: its key would be that one's."""
+
+    @final
+    @dataclass(frozen=True, kw_only=True)
+    class SimOTA(Assigner):
+        def assign(self, dense: Dense, targets: Targets, sigmas: Tensor) -> Assignment:
+            raise NotImplementedError
+
+    return SimOTA()
+
+
+@pytest.mark.parametrize("local", [Homeless(), namesake()])
+def test_a_component_that_workers_can_not_find_is_refused_before_any_job(tmp_path: Path, local: Assigner) -> None:
+    study = replace(STUDY, rows=(Row("base"), Row("other", {"assigner": local})), claims=())
+    where = f"{__name__}.{type(local).__qualname__}"
+    said = f"other, seed 0: workers can not find {where}; .*workbench/components"
+    with pytest.raises(Refused, match=said):
+        start(StudyRun(study, SETTING, tmp_path), quick)
+    assert not (tmp_path / "jobs").exists()
+
+
+def test_a_queued_job_of_another_version_is_refused_not_trained_under_a_wrong_key(tmp_path: Path) -> None:
+    one = STUDY.planned_jobs(SETTING)[0]
+    there = queue(tmp_path)
+    words = [one.job.to_dict() | {"seed": 7}, one.job.to_dict() | {"gone": 1}]
+    for number, changed in enumerate(words):
+        there.study.enqueue_trial({}, user_attrs={"key": f"key{number}", "job": changed})
+    there.work(lambda *_: pytest.fail("trained"))
+    entries = queue(tmp_path).entries(["key0", "key1"])
+    assert [entry.state for entry in entries.values()] == [JobState.INFEASIBLE] * 2
+    assert "queued by another version" in entries["key0"].note and "no field" in entries["key1"].note
+
+
+def test_a_dead_owner_is_seen_and_a_living_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    me = job_queue.owner_id()
+    assert job_queue.alive(me)
+    host, pid, born = me.rsplit(" ", 2)
+    assert not job_queue.alive(f"{host} {pid} {float(born) - 100:.2f}")  # the number was given away again
+    assert job_queue.alive(f"elsewhere {pid} {born}")  # only the heartbeat knows
