@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tests.added import ADDED
+from tests.matched import IMAGES, records
 from workbench.core.errors import Refused
 from workbench.evaluation.bootstrap import Resampled
 from workbench.evaluation.metrics import Metric
-from workbench.evaluation.records import MatchRecords
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments.claims import ALPHA, ClaimResult, judge_study, pairs, resampled_run
 from workbench.experiments.claims import judge_claims as judged_in
@@ -20,26 +20,6 @@ from workbench.models.job import Protocol
 from workbench.models.zoo import nano
 from workbench.study import Better, Row, Study, StudyProtocol
 from workbench.training.record import Result
-
-IMAGES = 40
-
-
-def records(found: int) -> MatchRecords:
-    """One person and one detection per image; the first `found` are right at every threshold."""
-    right = np.repeat((np.arange(IMAGES) < found)[:, None], 10, axis=1)
-    return MatchRecords(
-        image_ids=np.arange(IMAGES, dtype=np.int64),
-        image=np.arange(IMAGES, dtype=np.int32),
-        category=np.zeros(IMAGES, np.int16),
-        scores=np.linspace(1, 0.5, IMAGES),
-        matched=right,
-        ignored=np.zeros_like(right),
-        positives=np.ones((1, IMAGES), np.int32),
-        oks_sum=right[:, 0].astype(float),
-        oks_count=np.ones(IMAGES, np.int32),
-        error_sum=np.zeros(IMAGES),
-        error_count=np.ones(IMAGES, np.int32),
-    )
 
 
 def study(claim: Better) -> Study:

@@ -1,13 +1,21 @@
 """A notebook is executed cell by cell: parameters are replaced, last values shown, and refusals name the notebook."""
 
+import ast
+import json
 from pathlib import Path
 
+import cv2
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from tests.report.made_up import PERSONS, ROOT, complete, write_persons
+from workbench import __main__ as command
+from workbench import study
 from workbench.core.errors import Refused
-from workbench.report.render import render_notebook
+from workbench.experiments import protocols
+from workbench.report.render import render_notebook, write_profile
+from workbench.study import Study, TimingStudy
 
 
 @pytest.fixture
@@ -45,3 +53,59 @@ def test_without_notebooks_the_folder_is_the_wrong_one(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     with pytest.raises(Refused, match=r"there is no reports/greeting\.ipynb; run this where reports/ lies"):
         render_notebook("greeting", "greeting", {})
+
+
+def test_notebooks_have_no_logic_and_no_outputs() -> None:
+    found = sorted((ROOT / "reports").glob("*.ipynb"))
+    assert [path.stem for path in found] == ["ablation", "pareto", "persons"]
+    for path in found:
+        cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+        assert cells[0]["metadata"]["tags"] == ["parameters"]
+        for cell in cells:
+            assert cell["outputs"] == [] and cell["execution_count"] is None, path
+            for line in ast.parse("".join(cell["source"])).body:
+                assert isinstance(line, ast.ImportFrom | ast.Assign | ast.Expr), path
+                if isinstance(line, ast.Expr):
+                    assert isinstance(line.value, ast.Call) and ast.unparse(line.value.func).startswith("page."), path
+
+
+@pytest.mark.slow
+def test_the_command_writes_pages_that_need_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked, setting = study.find_study("ablate_dcc"), protocols.protocol_named("smoke")
+    assert isinstance(asked, Study)
+    complete(tmp_path, asked, setting, lambda row: 10 + 2 * len(row))
+    (tmp_path / "reports").mkdir()
+    for path in (ROOT / "reports").glob("*.ipynb"):
+        (tmp_path / "reports" / path.name).write_bytes(path.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+    assert command.main(["report", "ablate_dcc", "--protocol", "smoke"]) == 0
+    rendered = tmp_path / "reports/rendered"
+    written = capsys.readouterr().out.splitlines()
+    assert len(written) > 6 and all((tmp_path / line).is_file() for line in written)
+    html = (rendered / "ablate_dcc_smoke.html").read_text()
+    assert "regression" in html and html.count("data:image/png;base64,") == 4
+    assert "<script" not in html and 'src="http' not in html and "page.head" not in html and len(html) < 2e6
+    markdown = (rendered / "ablate_dcc_smoke.md").read_text()
+    pictures = [line for line in markdown.splitlines() if line.startswith("![")]
+    assert len(pictures) == 4 and "page.head" not in markdown
+    for line in pictures:
+        assert cv2.imread(str(rendered / line.partition("(./")[2].rstrip(")"))) is not None, line
+    assert (rendered / "ablate_dcc_smoke_pareto.md").exists()
+
+
+def test_the_page_of_persons_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = study.find_study("profile_persons")
+    assert isinstance(asked, TimingStudy)
+    with pytest.raises(Refused, match="run the study first"):
+        write_profile(asked)
+    write_persons(asked.name, PERSONS)
+    (tmp_path / "reports/persons.ipynb").write_bytes((ROOT / "reports/persons.ipynb").read_bytes())
+    paths = write_profile(asked)
+    assert sorted(path.name for path in paths) == [f"profile_persons{end}" for end in (".html", ".md", "_persons.png")]
+    said = Path("reports/rendered/profile_persons.md").read_text()
+    assert "RTMO: 330 ms with 16 persons" in said and "256 x 192 px per person" in said
+    assert "| RTMO: kept persons only | 300.0 (0) | 330.0 (16) | 1.10 |" in said

@@ -1,0 +1,79 @@
+"""The sentences of a page follow its numbers."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.report.made_up import PERSONS, STUDY, run_in, with_study, write_persons
+from workbench.experiments import console
+from workbench.report import findings, tables
+from workbench.report.record import Record, results_of
+from workbench.study import Row
+from workbench.training.record import FLAT, last_gain
+
+
+def test_a_curve_that_still_rises_is_not_flat(record: Record, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    results = results_of(run_in(home))
+    assert all((last_gain(result.curve) or 0) > FLAT for _, result in results)
+    console.print_warnings(results)
+    assert "9 of 9 curves still move" in capsys.readouterr().out
+    assert last_gain([{"epoch": 4.0, "AP": 0.5}, {"epoch": 8.0, "AP": 0.501}]) == pytest.approx(0.001)
+    assert last_gain([{"epoch": 4.0, "AP": 0.5}]) is None
+    gains = tables.gains_frame(record)
+    assert len(gains) == 9 and tables.flat(gains) == 0
+    assert findings.curves_finding(gains).startswith(
+        "0 of 9 curves are flat"
+    ) and "more still rises" in findings.curves_finding(gains)
+    assert findings.curves_finding(gains.assign(gain=0.001)) == "9 of 9 curves are flat at the end"
+
+
+def test_titles_follow_the_numbers() -> None:
+    verdict = {"holds": "C1", "fails": "C2", "open": "C3"}
+    frame = pd.DataFrame(
+        [
+            {"claim": c, "verdict": v, "trunk": "", "mean": 0.031, "metric": "AP", "row": "a", "than": "b", "low": 0.0}
+            | {"high": 1.0}
+            for v, c in verdict.items()
+        ]
+    )
+    assert findings.claims_finding(frame) == "holds: C1; fails: C2; open: C3"
+    assert findings.forest_finding(frame) == "holds: C1 (+3.1 AP); fails: C2 (+3.1 AP); open: C3 (+3.1 AP)"
+    assert "No claim is decided" in findings.forest_finding(frame[frame["verdict"] == "open"])
+    bare = frame.assign(claim="", low=[-1.0, 0.01, -0.5])
+    assert findings.forest_finding(bare) == "1 of 3 intervals of rows − b leave out 0, not corrected"
+    means = pd.DataFrame({"few": [0.5, 0.6], "many": [0.4, 0.55]}, index=["a", "b"])
+    assert findings.slices_finding(means, "crowding").endswith("-10.0 AP (a) to -5.0 AP (b)")
+
+
+def test_a_best_row_is_named_only_as_far_as_chance_allows(record: Record) -> None:
+    """`more` has the highest AP; the record has its difference from `base`, which is both the next and the base."""
+    pair = {"claim": "", "row": "more", "than": "base", "metric": "AP", "trunk": ""}
+
+    def said(low: float, **changes: str) -> str:
+        pairs = pd.DataFrame([pair | {"low": low, "high": 0.2} | changes])
+        return findings.quality_finding(replace(record, pairs=pairs)).partition(";")[0]
+
+    assert said(0.1) == "more: highest AP, 65.1 %, above base by more than chance explains"
+    assert said(-0.01) == "more: highest AP by the means, 65.1 %, not above base by more than chance explains"
+    assert said(0.1, metric="NME") == said(0.1, trunk="a") == "more: highest AP by the means, 65.1 %"
+    turned = {"row": "base", "than": "more"}
+    assert "not above base" in said(-0.3, **turned), "the difference the other way round reaches to 0.2"
+    third = replace(record.study, rows=(*STUDY.rows[:2], Row("third", {"coords.padding": 1.1})))
+    runs = pd.concat([record.runs, record.runs[record.runs["row"] == "base"].assign(row="third", AP=0.6)])
+    distant = replace(with_study(record, third), runs=runs, pairs=pd.DataFrame([pair | {"low": 0.1, "high": 0.2}]))
+    assert "by the means, 65.1 %, above base by more than chance explains" in findings.quality_finding(distant)
+
+
+def test_the_title_of_persons_speaks_of_rtmo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    kept, rtmo = PERSONS[:3], "RTMO: 330 ms with 16 persons, 300 with none"
+    for crops, said in (
+        (PERSONS[3:], "; one crop each costs more from about 12 on"),  # -100 ms with 8, +100 with 16
+        ([("crops", 1, 20.0), ("crops", 16, 30.0)], "; one crop each costs less up to 16"),
+        ([("crops", 8, 400.0), ("crops", 16, 800.0)], "; one crop each always costs more"),
+        ([], ""),
+    ):
+        write_persons("people", [*kept, *crops])
+        assert findings.persons_finding(tables.persons_frame("people")) == rtmo + said
