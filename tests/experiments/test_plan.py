@@ -56,7 +56,7 @@ def test_what_tells_jobs_apart_has_options_of_its_own(
 def test_other_embedded_scenes_are_a_change_like_any_other(tmp_path: Path) -> None:
     hard = {"protocol.data": "figures-hard"}
     assert {one.job.protocol.data for one in run_of(hard).jobs()} == {"figures-hard"}
-    with pytest.raises(Refused, match="protocol.data has an option of its own"):  # beside a folder it would hide it
+    with pytest.raises(Refused, match=r"protocol\.data has an option of its own"):  # beside a folder it would hide it
         StudyRun(STUDY, WHOLE, tmp_path, fingerprint="photos@12345678", changes=hard)
 
 
