@@ -16,9 +16,7 @@ from workbench.slots import Coords, Loss
 from workbench.tensors import Targets
 
 FOUND = catalog.discover()
-
-
-K = 17
+K = 17  # key points
 
 
 def every(slot: str) -> pytest.MarkDecorator:

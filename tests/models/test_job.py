@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from workbench.core.augmentation import AUGMENTATIONS
 from workbench.core.errors import Refused
 from workbench.core.spec import Spec
 from workbench.models.job import Job, Protocol, Recipe, phase_at
@@ -52,8 +51,3 @@ def test_a_phase_begins_at_its_start() -> None:
     assert [phase_at(job, start) for start in starts] == [0, 1, 2]
     assert [phase_at(job, start - 1e-6) for start in starts[1:]] == [0, 1]
     assert phase_at(job, 1.0) == 2
-
-
-def test_steps_that_have_a_name_are_written_as_it() -> None:
-    for name, steps in AUGMENTATIONS.items():
-        assert Protocol(augment=steps).augment == name

@@ -39,6 +39,6 @@ def test_csp_darknet_golden() -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("width", 0.0), ("width", -1.0), ("width", 0.01), ("depth", -0.33), ("depth", -1.0)]
 )
-def test_impossible_sizes_are_refused(name: str, value: float) -> None:
+def test_impossible_sizes_are_refused(name: str, value: Any) -> None:
     with pytest.raises(Refused, match=rf"{name} {value}.*expected width"):
         CSPDarknet(**{name: value})
