@@ -94,7 +94,7 @@ def test_a_run_that_a_kill_left_open_is_made_again(home: Path, folder: Path, mon
     killed = type(cell)(cell.row, cell.seed, cell.trunk, other)
     book = tracking.MlflowRecord(StudyRun(STUDY, SETTING, home))
 
-    def die(*_: Any) -> None:
+    def die(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
