@@ -1,4 +1,4 @@
-"""The tests mirror the package: each module has a file of its own, so that its tests are found where they are sought."""
+"""The tests mirror the package: each module has a file of its own, so that its tests are easy to find."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path

@@ -334,6 +334,7 @@ def vanishing(job: Job, machine: Machine, home: Path, data: Path | None, tell: C
     return finish(job, home, tell)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_study_file_that_vanishes_while_its_jobs_run_changes_nothing(
     server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -24,6 +24,7 @@ def broken(_: WorkerSettings) -> None:
     raise SystemExit(1)
 
 
+@pytest.mark.slow
 def test_workers_that_can_not_begin_end_the_command(go: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_pool, "serve", broken)
     with pytest.raises(Refused, match="workers ended before they had done any work"):

@@ -13,7 +13,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.models.test_golden_tiny import TINY, golden, loaded, pixels, tiny
+from tests.models.tiny import loaded, pixels, tiny
+from tests.recorded import TINY, golden
 from tests.small import small_variant
 from workbench.components.backbones.stdc import STDC
 from workbench.components.backbones.timm_backbone import TimmBackbone

@@ -1,21 +1,273 @@
-"""Batches and settings that stop the reference implementation (the specification's section 13): here they train."""
+"""Losses of the tiny model against the recorded numbers, every loss and assigner, and what stops the reference."""
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from tests.models.found import by_slot, edges, every, network_for, some_persons
 from tests.models.steps import PHASES, SMALL, images, network, people
+from tests.models.tiny import loaded, pixels, tiny
+from tests.recorded import TINY, close, golden
+from workbench.components.assigners.simota import SimOTA, dynamic_k_match, matching_costs
 from workbench.components.coords.dcc import DCC
+from workbench.components.losses.bbox_aux import raw_boxes
+from workbench.components.losses.mle import laplace, mle
+from workbench.components.losses.oks import oks_loss
+from workbench.components.losses.varifocal import VariFocal
 from workbench.core.skeletons import COCO
+from workbench.core.spec import Spec
 from workbench.models.criterion import _Matched, losses
 from workbench.models.decode import detect
 from workbench.models.network import Network
+from workbench.models.published import published_name
 from workbench.models.variant import Variant
+from workbench.slots import Loss
 from workbench.tensors import Assignment, Targets
+
+CASES = sorted(path.stem for path in TINY.glob("train_stage*.npz"))
+
+
+MEDIUM = {  # what the m and l configurations change
+    "losses.MLE.weights": (0.01, 5.0, 5.0),
+    "losses.VariFocal.weights": (1.0, 2.0, 2.0),
+    "phases.1.overlaps_power": 1.0,
+    "phases.2.overlaps_power": 1.0,
+    "assigner.use_keypoints_for_center": False,
+}
+
+
+def targets(batch: str, mask: bool) -> Targets:
+    g = golden("tiny/train_inputs")
+    names = {"boxes": "bboxes", "keypoints": "keypoints", "visible": "keypoints_visible", "areas": "areas"}
+    rows = {ours: [g[f"{batch}{i}_{name}"] for i in (0, 1)] for ours, name in names.items()}
+    padded = {k: nn.utils.rnn.pad_sequence(v, batch_first=True) for k, v in rows.items()}
+    counts = torch.tensor([[len(v)] for v in rows["boxes"]])
+    present = torch.arange(int(counts.max())) < counts
+    return Targets(
+        **padded,
+        labels=torch.zeros(present.shape, dtype=torch.int64),
+        keypoint_weights=torch.ones_like(padded["visible"]),
+        present=present,
+        ignore=torch.stack([g["invalid_mask"], torch.zeros_like(g["invalid_mask"])]) if mask else None,
+    )
+
+
+class Step:
+    """One forward with losses, as the reference did it."""
+
+    def __init__(self, case: str) -> None:
+        self.g = golden(f"tiny/{case}")
+        words = case.removeprefix("train_").split("_")
+        self.phase = int(words[0][-1]) - 1
+        self.medium = "ml" in words
+        self.network = loaded(tiny(**MEDIUM) if self.medium else tiny()).train()
+        if "bneval" in words:
+            for module in self.network.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.eval()
+        batch = "A" if "A" in words else "B"
+        self.targets = targets(batch, mask="mask" in words)
+        self.dense = self.network(pixels(golden("tiny/train_inputs")[f"{batch}_image_uint8_bgr_hwc"]))
+        self.terms = losses(self.network, self.dense, self.targets, self.phase)
+        self.after = {k: v.clone() for k, v in self.network.state_dict().items() if "running" in k}
+        self.sigmas = torch.tensor(COCO.sigmas)
+        assigner = self.network.variant.assigner
+        assert isinstance(assigner, SimOTA)
+        self.assigner = assigner
+        with torch.no_grad():
+            self.assigned: Assignment = assigner.assign(self.dense, self.targets, self.sigmas)
+            self.matched = _Matched(
+                self.network,
+                self.dense,
+                self.targets,
+                self.assigned,
+                self.network.variant.phases[self.phase],
+                self.sigmas,
+            )
+
+
+@cache
+def step(case: str) -> Step:
+    return Step(case)
+
+
+def test_all_cases_are_here() -> None:
+    assert len(CASES) == 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_losses(case: str) -> None:
+    s = step(case)
+    expected = {k.removesuffix(".mean"): v for k, v in s.g.items() if k.startswith("loss_") and v.ndim == 0}
+    assert set(s.terms) == set(expected)
+    for name, value in expected.items():
+        close(s.terms[name], value, what=name)
+    close(torch.stack(list(s.terms.values())).sum(), s.g["total"], what="total")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_assignment(case: str) -> None:
+    s, g = step(case), step(case).g
+    found = matching_costs(s.dense, s.targets, s.sigmas, s.assigner)
+    chosen = dynamic_k_match(found.cost, found.oks, found.candidate, s.targets.present, s.assigner)
+    for i in range(2):
+        prefix = f"assign{i}."
+        persons = int(s.targets.present[i].sum())
+        if not persons:
+            assert not any(k.startswith(prefix) for k in g)
+            assert (chosen[i] < 0).all()
+            continue
+        valid = g[prefix + "valid_mask"]
+        assert torch.equal(found.candidate[i], valid)
+        close(found.cost[i, valid, :persons], g[prefix + "cost"], what="cost")
+        close(found.oks[i, valid, :persons], g[prefix + "pairwise"], what="oks")
+        close(s.dense.cls[i].detach().sigmoid().sqrt(), g[prefix + "scores"], what="scores")
+        best = found.oks[i, valid, :persons].topk(min(10, int(valid.sum())), 0).values.sum(0)
+        assert torch.equal(best.int().clamp(min=1), g[prefix + "dynamic_ks"])
+        assert torch.equal(chosen[i] + 1, g[prefix + "gt_inds"])
+        positive = chosen[i] >= 0
+        mine = found.oks[i, positive].gather(1, chosen[i, positive, None])[:, 0]
+        close(mine, g[prefix + "max_overlaps"][positive], what="overlaps")
+        assert (g[prefix + "max_overlaps"][~positive] <= 0).all()
+        assert torch.equal(g[prefix + "labels"] == 0, positive)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_targets(case: str) -> None:
+    s, g, m = step(case), step(case).g, step(case).matched
+    a = s.assigned
+    flat = a.image * 100 + a.cell
+    assert torch.equal(flat, g["target.pos_index"])
+    assert torch.equal(flat, g["target.pos_masks"].nonzero()[:, 0])
+    assert float(m.positives) == float(g["num_samples"])
+    assert a.image.bincount(minlength=2).tolist() == g["target.num_fg_imgs"].tolist()
+    close(a.overlaps[:, None], g["target.cls_targets"], what="cls_targets")
+    close(m.cls_target.flatten(0, 1), g["target.obj_targets"], what="obj_targets")
+    close(m.cls_weight.flatten(0, 1), g["target.obj_weights"], what="obj_weights")
+    close(m.gt_boxes, g["target.bbox_targets"], what="boxes")
+    close(m.gt_keypoints, g["target.kpt_targets"], what="keypoints")
+    close(m.visible, g["target.vis_targets"], what="visible")
+    close(m.keypoint_weights, g["target.vis_weights"], what="weights")
+    close(m.areas, g["target.pos_areas"], what="areas")
+    where = torch.cat([m.cells.points, m.cells.strides[:, None].expand(-1, 2)], 1)
+    assert torch.equal(where, g["target.pos_priors"])
+    if "target.bbox_aux_targets" in g:
+        close(raw_boxes(m.gt_boxes, m.cells.points, m.cells.strides), g["target.bbox_aux_targets"], what="aux")
+        offsets = (m.gt_keypoints - m.cells.points[:, None]) / m.cells.strides[:, None, None]
+        close(offsets, g["target.kpt_aux_targets"], what="aux")  # no published loss reads it
+    overlaps = m.cls_target.flatten(0, 1)[flat] ** (1 / s.network.variant.phases[s.phase].overlaps_power)
+    close(overlaps, g["overlaps"], what="overlaps")
+    close(overlaps.mean(), g["overlaps.mean"], what="overlaps.mean")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_coordinates_of_positives(case: str) -> None:
+    s, g = step(case), step(case).g
+    found = s.matched.coords
+    assert found.x is not None and found.y is not None and found.sigma is not None
+    close(found.keypoints, g["dcc.kpt"], what="keypoints")
+    close(found.sigma, g["dcc.sigma"], what="sigma")
+    for i, axis in enumerate((found.x, found.y)):
+        name = "xy"[i]
+        n = len(g[f"dcc.{name}_prob"])
+        close(axis.prob[:n], g[f"dcc.{name}_prob"], what="prob")
+        near = laplace(axis.bins, s.matched.gt_keypoints[..., i], s.matched.areas, found.sigma)
+        close(near[:n], g[f"dcc.target_{name}"], what="target")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_terms_of_each_positive(case: str) -> None:
+    """loss_mle and loss_oks are recorded per positive, with the weight of the phase."""
+    s, m = step(case), step(case).matched
+    weight = {loss.term: loss.weights[s.phase] for loss in s.network.variant.losses}
+    c = m.coords
+    assert c.x is not None and c.y is not None and c.sigma is not None and m.cells.proxy is not None
+    near = [laplace(a.bins, m.gt_keypoints[..., i], m.areas, c.sigma) for i, a in enumerate((c.x, c.y))]
+    ours = mle(c.x.prob, c.y.prob, near[0], near[1], m.visible).mean(-1) * weight["loss_mle"]
+    close(ours, s.g["loss_mle"], what="mle")
+    ours = oks_loss(m.cells.proxy, m.proxy_target, m.proxy_weight, m.areas, m.sigmas) * weight["loss_oks"]
+    close(ours, s.g["loss_oks"], what="oks")
+
+
+@pytest.mark.parametrize("case", ["train_stage1_A", "train_stage2_B"])
+def test_gradients_and_running_statistics(case: str) -> None:
+    s = Step(case)
+    after = {k.removeprefix("after."): v for k, v in s.g.items() if k.startswith("after.")}
+    ours = {published_name(k): v for k, v in s.after.items()}
+    assert after
+    for name, value in after.items():
+        close(ours[name], value, what=name)
+
+    torch.stack(list(s.terms.values())).sum().backward()
+    grads = {published_name(k): p.grad for k, p in s.network.named_parameters()}
+    norms = json.loads((TINY / f"grad{case.replace('train_', 'norm_')}.json").read_text())
+    assert set(norms) == set(grads)
+    expected = {k.removeprefix("grad."): v for k, v in s.g.items() if k.startswith("grad.")}
+    assert expected
+    for name, value in expected.items():
+        grad = grads[name]
+        assert grad is not None, name
+        close(grad, value, what=name)
+    for name, norm in norms.items():
+        grad = grads[name]
+        if norm is None:
+            assert grad is None or not grad.any(), name
+        else:
+            assert grad is not None, name
+            assert float(grad.norm()) == pytest.approx(norm, rel=1e-3, abs=2e-4), name
+    total = torch.stack([g.norm() for g in grads.values() if g is not None]).norm()
+    assert float(total) == pytest.approx(float(s.g["grad_total_norm"]), rel=2e-4)
+
+
+def test_every_array_of_training_is_compared() -> None:
+    parts = ("loss_", "target.", "dcc.", "grad.", "after.", "total", "num_samples", "overlaps", "grad_total_norm")
+    keys = {k for case in CASES for k in golden(f"tiny/{case}")}
+    assert all(k.startswith((*parts, "assign0.", "assign1.")) for k in keys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("people", [0, 3])
+@every("losses")
+def test_losses_are_finite_terms_with_a_gradient(cls: type[Loss], people: int) -> None:
+    loss = cls().vary({"weights": (0.0, 2.0, 1.0)})
+    assert loss.term.startswith("loss")
+    network = network_for(loss).train()
+    dense = network(torch.rand(2, 3, 64, 64) * 255)
+    targets = some_persons(people)
+    assert losses(network, dense, targets, phase=0) == {}  # weight 0 is not computed
+    terms: dict[str, Tensor] = {
+        phase: losses(network, dense, targets, i)[loss.term] for i, phase in ((1, "b"), (2, "c"))
+    }
+    assert terms["b"].shape == () and terms["b"].isfinite()
+    torch.testing.assert_close(terms["b"], terms["c"] * 2)
+    terms["c"].backward()
+    grads = [p.grad for p in network.parameters() if p.grad is not None]
+    assert grads and all(g.isfinite().all() for g in grads)
+    if people:
+        assert any(g.abs().max() > 0 for g in grads)
+
+
+@by_slot("losses", "assigner")
+def test_what_a_loss_or_an_assigner_accepts_gives_finite_terms(slot: str, cls: type[Spec]) -> None:
+    targets = some_persons(2)
+    for spec in edges(cls()):
+        loss = spec if isinstance(spec, Loss) else VariFocal()
+        network = network_for(loss).train()
+        if slot == "assigner":
+            network = Network(network.variant.vary({"assigner": spec}), seed=0).train()
+        for phase in range(len(network.variant.phases)):
+            terms = losses(network, network(torch.rand(2, 3, 64, 64) * 255), targets, phase)
+            assert all(term.isfinite() for term in terms.values()), spec
+
+
+# Batches and settings that stop the reference implementation (the specification's section 13): here they train.
 
 
 def trained(model: Network, given: Targets, phase: int, size: tuple[int, int] = (64, 64)) -> dict[str, Tensor]:

@@ -10,13 +10,14 @@ from typing import Any, cast, final
 
 import pytest
 
+from tests.models.found import edges, every
 from tests.small import small_job
 from workbench.components.losses.kld import KLD
 from workbench.components.segments.cosine import Cosine
 from workbench.components.segments.scale import Scale
 from workbench.components.segments.warmup import Warmup
 from workbench.core.errors import Refused
-from workbench.core.spec import from_dict
+from workbench.core.spec import Spec, from_dict
 from workbench.data.loader import Loader
 from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.models import catalog
@@ -105,3 +106,10 @@ def test_during_a_warmup_the_other_segments_rest(schedule: tuple[Segment, ...], 
     assert isinstance(warmup, Warmup)
     for step in range(round(warmup.end * total)):
         assert learning_rate(schedule, 4e-3, step, total) == warmup.rate(4e-3, 4e-3, step, total)
+
+
+@every("schedule")
+def test_what_a_segment_accepts_gives_a_rate(cls: type[Spec]) -> None:
+    for spec in edges(cls()):
+        assert isinstance(spec, Segment)
+        assert all(0 <= learning_rate((spec,), 1e-3, step, 50) < 1 for step in range(50)), spec

@@ -29,6 +29,7 @@ def test_every_run_and_every_claim_is_in_the_files(home: Path) -> None:
     assert len(curves) == 18
 
 
+@pytest.mark.slow
 def test_a_row_has_an_interval_over_images_and_one_over_seeds(home: Path) -> None:
     write_record(run_in(home))
     rows = pd.read_csv("reports/data/padding_small_rows.csv").set_index(["row", "metric"])

@@ -87,7 +87,7 @@ def test_the_seed_and_the_protocol_are_part_of_the_identity_the_machine_is_not()
 @pytest.mark.xdist_group("forkserver")
 def test_two_ranks_share_a_job_and_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each sees half of every batch; gradients are averaged, so the weights stay the same on both."""
-    monkeypatch.setattr(distributed, "RANK_START", "forkserver")  # the job is pickled as for `spawn`, the imports are done
+    monkeypatch.setattr(distributed, "RANK_START", "forkserver")  # pickled as for `spawn`, imports are done
     processes.prepare()
     job = small_job(epochs=1)
     result = run(job, Machine(ranks=2), tmp_path)
