@@ -1,4 +1,4 @@
-"""Schedules: segments hand the rate on, a new one is one class, and what is no segment is refused."""
+"""Schedules: segments hand the rate on, a new one is one class, and the published ones give the reference's rates."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import json
 import math
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any, cast, final
 
+import numpy as np
 import pytest
 
 from tests.small import small_job
@@ -26,6 +28,8 @@ from workbench.models.variant import Phase
 from workbench.slots import Segment
 from workbench.training.loop import TrainingState, train
 from workbench.training.machine import Machine
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "schedule"
 
 
 @final
@@ -105,3 +109,15 @@ def test_during_a_warmup_the_other_segments_rest(schedule: tuple[Segment, ...], 
     assert isinstance(warmup, Warmup)
     for step in range(round(warmup.end * total)):
         assert learning_rate(schedule, 4e-3, step, total) == warmup.rate(4e-3, 4e-3, step, total)
+
+
+@pytest.mark.parametrize(
+    ("name", "schedule"),
+    [("lr_s_10it_per_epoch", RTMO_SCHEDULE), ("lr_s_crowd_10it_per_epoch", CROWDPOSE_SCHEDULE)],
+)
+def test_learning_rate(name: str, schedule: tuple[Segment, ...]) -> None:
+    expected = np.load(GOLDEN / f"{name}.npz")["lr"]
+    recipe = Recipe()
+    bases = (recipe.lr, recipe.lr * recipe.encoder_lr_scale)
+    ours = [[learning_rate(schedule, base, step, len(expected)) for base in bases] for step in range(len(expected))]
+    np.testing.assert_allclose(ours, expected, rtol=1e-6, atol=1e-12)
