@@ -14,7 +14,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.models.test_golden_tiny import TINY, golden, tiny
+from tests.models.tiny import tiny
+from tests.recorded import TINY, golden
 from workbench import rtmo as face
 from workbench.core.errors import Refused
 from workbench.data.transforms.geometry import Letterbox

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from workbench.core.augmentation import AugmentationStep as AugmentationStep
 from workbench.core.errors import Refused as Refused
 from workbench.core.spec import Spec
 from workbench.tensors import Assignment, Cells, Coordinates, Dense, Levels, Targets

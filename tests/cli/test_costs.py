@@ -26,6 +26,7 @@ LATENCY: dict[str, tuple[str, ...]] = {
 }
 
 
+@pytest.mark.slow
 def test_the_text_names_every_part() -> None:
     text = network_cost("nano")
     for word in (
@@ -44,6 +45,7 @@ def test_the_text_names_every_part() -> None:
         network_cost("rtmo-x")
 
 
+@pytest.mark.slow
 def test_the_cost_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cost", "nano"]) == 0
     assert capsys.readouterr().out == network_cost("nano") + "\n"

@@ -241,6 +241,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAVERS)
 def test_an_interrupted_save_leaves_nothing(name: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last moment before the new name: what was written in place would be there by then."""
@@ -257,6 +258,7 @@ def test_an_interrupted_save_leaves_nothing(name: str, home: Path, monkeypatch: 
     assert [p for p in home.rglob("*") if p.is_file() and p.suffix != ".lock"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAVERS)
 def test_all_of_it_is_written_whole_and_may_be_read_by_whom_the_umask_says(
     name: str, home: Path, monkeypatch: pytest.MonkeyPatch

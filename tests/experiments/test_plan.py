@@ -40,7 +40,7 @@ def run_of(changes: Mapping[str, Any], study: Study = STUDY, protocol: StudyProt
     [
         ({"seed": 5}, "--seeds N"),
         ({"protocol.trunk": "joint"}, "--protocol NAME"),
-        ({"protocol.data": "figures-hard"}, "--data FOLDER"),
+        ({"protocol.data": "coco@12345678"}, "--data FOLDER"),
         ({"recipe.lr": 0.1, "seed": 0}, "--seeds N"),
         ({"protocol": Protocol(size=(64, 64))}, "--protocol NAME"),  # would take trunk and data along
     ],
@@ -53,8 +53,15 @@ def test_what_tells_jobs_apart_has_options_of_its_own(
         run_of(changes, protocol=protocol)
 
 
+def test_other_embedded_scenes_are_a_change_like_any_other(tmp_path: Path) -> None:
+    hard = {"protocol.data": "figures-hard"}
+    assert {one.job.protocol.data for one in run_of(hard).jobs()} == {"figures-hard"}
+    with pytest.raises(Refused, match=r"protocol\.data has an option of its own"):  # beside a folder it would hide it
+        StudyRun(STUDY, WHOLE, tmp_path, fingerprint="photos@12345678", changes=hard)
+
+
 @pytest.mark.parametrize("study", ["ablate_dcc", "ablate_levels"])
-@pytest.mark.parametrize("change", ["seed=5", "protocol.trunk=joint", "protocol.data=figures-hard"])
+@pytest.mark.parametrize("change", ["seed=5", "protocol.trunk=joint", "protocol.data=coco@12345678"])
 @pytest.mark.parametrize("words", ["study", "study status", "study retry", "study replay", "report"])
 def test_every_command_refuses_them(
     study: str, change: str, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

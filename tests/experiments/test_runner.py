@@ -217,6 +217,7 @@ def test_a_killed_worker_is_no_failure(go: Callable[..., int], tmp_path: Path) -
     assert len(killed) == 2 and not any("outcome" in t.user_attrs for t in killed)
 
 
+@pytest.mark.slow
 def test_workers_that_can_not_begin_end_the_command(go: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_pool, "serve", broken)
     with pytest.raises(Refused, match="workers ended before they had done any work"):
@@ -504,6 +505,7 @@ def vanishing(job: Job, machine: Machine, home: Path, data: Path | None, tell: C
     return finish(job, home, tell)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_study_file_that_vanishes_while_its_jobs_run_changes_nothing(
     server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

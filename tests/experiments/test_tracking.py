@@ -17,6 +17,7 @@ from workbench.models.job import Protocol
 from workbench.models.zoo import nano
 from workbench.study import Row, Study, StudyProtocol
 
+pytestmark = pytest.mark.slow  # MLflow's imports alone
 STUDY = Study(
     name="tracked",
     question="Is it recorded?",
@@ -32,7 +33,11 @@ CURVE = [{"epoch": 1.0, "AP": 0.1, "loss_cls": 2.0}, {"epoch": 2.0, "AP": 0.3, "
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One store for all tests: its tables take seconds."""
-    return tmp_path_factory.mktemp("home")
+    folder = tmp_path_factory.mktemp("home")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of MLflow's own imports
+        tracking.open_client(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -51,16 +56,13 @@ def runs(home: Path, role: str) -> list[Any]:
     return list(client.search_runs([experiment.experiment_id], f"tags.`workbench.role` = '{role}'"))
 
 
-@pytest.mark.slow
 def test_a_cell_is_recorded_once_with_everything(home: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of MLflow's own imports
-        first, second = STUDY.planned_jobs(SETTING)
-        book = tracking.MlflowRecord(StudyRun(STUDY, SETTING, home))
-        ids = [book.record(c, METRICS, CURVE, {"commit": "abc"}, folder) for c in (first, second, first)]
-        again = tracking.MlflowRecord(StudyRun(STUDY, SETTING, home)).record(
-            second, METRICS, CURVE, {"commit": "abc"}, folder
-        )
+    first, second = STUDY.planned_jobs(SETTING)
+    book = tracking.MlflowRecord(StudyRun(STUDY, SETTING, home))
+    ids = [book.record(c, METRICS, CURVE, {"commit": "abc"}, folder) for c in (first, second, first)]
+    again = tracking.MlflowRecord(StudyRun(STUDY, SETTING, home)).record(
+        second, METRICS, CURVE, {"commit": "abc"}, folder
+    )
     assert ids[0] == ids[2] != ids[1] == again
     assert "".join(capfd.readouterr()) == ""  # quiet
 
@@ -94,7 +96,7 @@ def test_a_run_that_a_kill_left_open_is_made_again(home: Path, folder: Path, mon
     killed = type(cell)(cell.row, cell.seed, cell.trunk, other)
     book = tracking.MlflowRecord(StudyRun(STUDY, SETTING, home))
 
-    def die(*_: Any) -> None:
+    def die(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -28,6 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
+@pytest.mark.slow
 def test_a_trained_trunk_is_stored_with_its_origin(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     job = JOBS["tiny"]
     folder = job_folder(home, job.key)
@@ -49,6 +50,7 @@ def test_a_trained_trunk_is_stored_with_its_origin(home: Path, capsys: pytest.Ca
     assert frozen and all(torch.equal(value, trained[name].half().float()) for name, value in frozen.items())
 
 
+@pytest.mark.slow
 def test_without_a_name_all_are_made_and_complete_ones_are_not_trained_again(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from tests.inference.tiny import LOW, SHAPES, crowd, disturbed, expected, found, network, same
-from tests.models.test_golden_tiny import TINY, golden, pixels
+from tests.models.tiny import pixels
+from tests.recorded import TINY, golden
 from tests.small import small_variant
 from workbench.components.backbones.stdc import STDC
 from workbench.components.backbones.timm_backbone import TimmBackbone

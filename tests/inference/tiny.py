@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tests.models.test_golden_tiny import golden, loaded, pixels, tiny
+from tests.models.tiny import loaded, pixels, tiny
+from tests.recorded import golden
 from workbench.inference.deployed import Deployed, Selection, detections
 from workbench.models.decode import detect
 from workbench.models.network import Network

@@ -13,27 +13,27 @@ from typing import Any, cast
 
 import pytest
 import torch
-from torch import Tensor
 
+from tests.models.found import FOUND, K, every, some_persons
 from workbench.components.backbones.csp_darknet import CSPDarknet
-from workbench.components.heads.rtmo_head import RTMOHead
 from workbench.core.augmentation import Augmentation
 from workbench.core.errors import Refused
 from workbench.core.skeletons import released_skeleton
 from workbench.core.spec import Spec, from_dict
 from workbench.experiments import protocols
 from workbench.models import catalog, zoo
-from workbench.models.criterion import losses
 from workbench.models.job import Job
-from workbench.models.network import Network, decoded
+from workbench.models.network import decoded
 from workbench.models.variant import Phase, Variant
-from workbench.slots import Assigner, Backbone, Coords, Head, Loss, Neck, Outputs
-from workbench.tensors import Cells, Level, Targets
+from workbench.slots import Assigner, Backbone, Coords, Head, Neck, Outputs
+from workbench.tensors import Cells, Level
 
-FOUND = catalog.discover()
 TYPES = catalog.spec_types()
-K = 17
+
+
 LEVELS = (Level(24, 8), Level(40, 16), Level(56, 32))  # no two alike
+
+
 WHOLE: dict[str, Spec] = {
     "nano": zoo.nano(),
     **{f"rtmo_{size}": zoo.rtmo(size) for size in "tsml"},
@@ -42,19 +42,7 @@ WHOLE: dict[str, Spec] = {
 }
 
 
-def every(slot: str) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("cls", FOUND[slot].values(), ids=FOUND[slot])
-
-
 everything = pytest.mark.parametrize("cls", TYPES.values(), ids=TYPES)
-
-
-@pytest.fixture(autouse=True)
-def _seed() -> None:
-    torch.manual_seed(0)
-
-
-# What is found
 
 
 def test_every_slot_is_filled_by_the_published_part() -> None:
@@ -128,9 +116,6 @@ def test_what_is_no_component_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
             installed(monkeypatch, thing)
 
 
-# Every spec
-
-
 @everything
 def test_specs_are_final_frozen_documented_values(cls: type[Spec]) -> None:
     assert getattr(cls, "__final__", False), "a component is not subclassed: decorate it with @final"
@@ -189,9 +174,6 @@ def test_keys_differ_and_are_the_same_in_another_process() -> None:
     assert json.loads(done.stdout) == here
 
 
-# Every component in its place
-
-
 @every("backbone")
 def test_backbones_give_what_their_levels_say(cls: type[Backbone]) -> None:
     with torch.device("meta"):
@@ -216,14 +198,6 @@ def test_necks_give_what_their_levels_say(cls: type[Neck]) -> None:
 @pytest.mark.parametrize("cls", [*FOUND["assigner"].values(), Phase])
 def test_fields_without_effect_on_a_frozen_trunk_exist(cls: type[Assigner] | type[Phase]) -> None:
     assert set(cls.without_effect_on_frozen_trunk) <= {field.name for field in dataclasses.fields(cls)}
-
-
-@pytest.mark.parametrize("fact", ["neck.slow", "head.probed"])
-def test_a_part_that_names_a_child_it_does_not_have_is_refused(fact: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    slot, name = fact.split(".")
-    monkeypatch.setattr(type(getattr(zoo.nano(), slot)), name, ("nobody",))
-    with torch.device("meta"), pytest.raises(Refused, match=rf"{name} names \['nobody'\]; its module has the children"):
-        Network(zoo.nano())
 
 
 @pytest.mark.parametrize("proxy", [False, True])
@@ -279,23 +253,6 @@ def test_coordinate_stages_read_the_regression_branch_only_if_they_say_so(cls: t
         assert stage.decode(cells).shape == (2, K, 2)
 
 
-def some_persons(people: int) -> Targets:
-    """Two images of 64 pixels; the second has one person less, as padding shows."""
-    corner = torch.rand(2, people, 1, 2) * 20
-    size = 24 + torch.rand(2, people, 1, 2) * 16
-    present = torch.ones(2, people, dtype=torch.bool)
-    present[1, :1] = False
-    return Targets(
-        boxes=torch.cat((corner, corner + size), -1)[:, :, 0],
-        keypoints=corner + size * torch.rand(2, people, K, 2),
-        visible=torch.ones(2, people, K),
-        areas=size.prod(-1)[..., 0],
-        labels=torch.zeros(2, people, dtype=torch.int64),
-        keypoint_weights=torch.ones(2, people, K),
-        present=present,
-    )
-
-
 @pytest.mark.parametrize("people", [0, 1, 3])
 @every("assigner")
 def test_assigners_give_every_cell_at_most_one_person_who_is_there(cls: type[Assigner], people: int) -> None:
@@ -315,44 +272,6 @@ def test_assigners_give_every_cell_at_most_one_person_who_is_there(cls: type[Ass
     assert ((got.overlaps >= 0) & (got.overlaps <= 1)).all()
     assert len(got.image) == len(got.cell) == len(got.person) == len(got.overlaps)
     assert bool(len(flat)) == bool(targets.present.any())
-
-
-def network_for(loss: Loss) -> Network:
-    """The small network with this loss alone, on a coordinate stage that offers what it needs."""
-    small = zoo.nano()
-    stages = [small.coords, *(cls() for cls in FOUND["coords"].values())]
-    coords = next(s for s in stages if isinstance(s, Coords) and loss.needs | {"teacher"} <= s.offers)
-    return Network(small.vary({"losses": (loss,), "coords": coords}), seed=0)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("people", [0, 3])
-@every("losses")
-def test_losses_are_finite_terms_with_a_gradient(cls: type[Loss], people: int) -> None:
-    loss = cls().vary({"weights": (0.0, 2.0, 1.0)})
-    assert loss.term.startswith("loss")
-    network = network_for(loss).train()
-    dense = network(torch.rand(2, 3, 64, 64) * 255)
-    targets = some_persons(people)
-    assert losses(network, dense, targets, phase=0) == {}  # weight 0 is not computed
-    terms: dict[str, Tensor] = {
-        phase: losses(network, dense, targets, i)[loss.term] for i, phase in ((1, "b"), (2, "c"))
-    }
-    assert terms["b"].shape == () and terms["b"].isfinite()
-    torch.testing.assert_close(terms["b"], terms["c"] * 2)
-    terms["c"].backward()
-    grads = [p.grad for p in network.parameters() if p.grad is not None]
-    assert grads and all(g.isfinite().all() for g in grads)
-    if people:
-        assert any(g.abs().max() > 0 for g in grads)
-
-
-@every("head")
-def test_a_head_stands_alone_in_the_network(cls: type[Head]) -> None:
-    """Whatever its pose vector, the coordinate stage is built to it."""
-    head = cls() if cls is not RTMOHead else RTMOHead(width=0.25, pose_vec_channels=48)
-    network = Network(zoo.nano().vary({"head": head}), seed=0).eval()
-    assert network(torch.zeros(1, 3, 64, 64)).pose.shape == (1, 20, network.head.pose_channels)
 
 
 def test_components_are_named_on_the_command_line() -> None:

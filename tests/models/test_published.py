@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tests.models.test_golden_tiny import TINY, tiny
+from tests.models.tiny import tiny
+from tests.recorded import TINY
 from tests.served import served
 from workbench.core.errors import Refused
 from workbench.models.network import Network

@@ -6,19 +6,20 @@ import json
 import math
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint
-from pathlib import Path
 from typing import Any, cast, final
 
 import numpy as np
 import pytest
 
+from tests.models.found import edges, every
+from tests.recorded import GOLDEN
 from tests.small import small_job
 from workbench.components.losses.kld import KLD
 from workbench.components.segments.cosine import Cosine
 from workbench.components.segments.scale import Scale
 from workbench.components.segments.warmup import Warmup
 from workbench.core.errors import Refused
-from workbench.core.spec import from_dict
+from workbench.core.spec import Spec, from_dict
 from workbench.data.loader import Loader
 from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.models import catalog
@@ -28,8 +29,6 @@ from workbench.models.variant import Phase
 from workbench.slots import Segment
 from workbench.training.loop import TrainingState, train
 from workbench.training.machine import Machine
-
-GOLDEN = Path(__file__).parents[1] / "golden" / "schedule"
 
 
 @final
@@ -111,12 +110,19 @@ def test_during_a_warmup_the_other_segments_rest(schedule: tuple[Segment, ...], 
         assert learning_rate(schedule, 4e-3, step, total) == warmup.rate(4e-3, 4e-3, step, total)
 
 
+@every("schedule")
+def test_what_a_segment_accepts_gives_a_rate(cls: type[Spec]) -> None:
+    for spec in edges(cls()):
+        assert isinstance(spec, Segment)
+        assert all(0 <= learning_rate((spec,), 1e-3, step, 50) < 1 for step in range(50)), spec
+
+
 @pytest.mark.parametrize(
     ("name", "schedule"),
     [("lr_s_10it_per_epoch", RTMO_SCHEDULE), ("lr_s_crowd_10it_per_epoch", CROWDPOSE_SCHEDULE)],
 )
 def test_learning_rate(name: str, schedule: tuple[Segment, ...]) -> None:
-    expected = np.load(GOLDEN / f"{name}.npz")["lr"]
+    expected = np.load(GOLDEN / "schedule" / f"{name}.npz")["lr"]
     recipe = Recipe()
     bases = (recipe.lr, recipe.lr * recipe.encoder_lr_scale)
     ours = [[learning_rate(schedule, base, step, len(expected)) for base in bases] for step in range(len(expected))]

@@ -57,6 +57,7 @@ def test_a_panel_has_one_run_of_each_row(chosen: examples.Panel, record: Record)
     assert examples.panel(one) is None, "a single row disagrees with nobody"
 
 
+@pytest.mark.slow
 def test_images_come_by_how_far_the_rows_are_apart(chosen: examples.Panel) -> None:
     match = {label: MatchRecords.load(folder / "records.npz") for label, folder in chosen.folders.items()}
     one, other = match.values()

@@ -12,12 +12,12 @@ from workbench.report.render import render_notebook
 
 @pytest.fixture
 def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A notebook of three cells, and this folder as the current one."""
+    """A notebook of three cells, and this folder as the current one. Its kernel imports nothing that takes long."""
     cells = [
         new_code_cell("WHO = 'nobody'", metadata={"tags": ["parameters"]}),
-        new_code_cell("from workbench.report.page import Text\n\nsaid = f'hello {WHO}'"),
+        new_code_cell("from IPython.display import Markdown\n\nsaid = f'hello {WHO}'"),
         new_markdown_cell("## A heading"),
-        new_code_cell("Text(said)"),
+        new_code_cell("Markdown(said)"),
     ]
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "reports" / "greeting.ipynb"
@@ -26,6 +26,7 @@ def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_cells_share_their_names_and_only_a_last_value_is_shown(notebook: Path) -> None:
     page, text = render_notebook("greeting", "greeting_all", {"WHO": "all"})
     assert text.read_text() == "## A heading\n\nhello all\n"
@@ -33,6 +34,7 @@ def test_cells_share_their_names_and_only_a_last_value_is_shown(notebook: Path) 
     assert "nobody" in notebook.read_text(), "the committed notebook stays as it is"
 
 
+@pytest.mark.slow
 def test_what_a_cell_refuses_names_the_notebook(notebook: Path) -> None:
     page = nbformat.read(notebook, as_version=4)
     page.cells.append(new_code_cell("from workbench.core.errors import Refused\n\nraise Refused('no runs')"))

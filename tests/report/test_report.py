@@ -127,6 +127,7 @@ def test_every_run_and_every_claim_is_in_the_files(home: Path) -> None:
     assert len(curves) == 18
 
 
+@pytest.mark.slow
 def test_a_row_has_an_interval_over_images_and_one_over_seeds(home: Path) -> None:
     write_record(run_in(home))
     rows = pd.read_csv("reports/data/padding_small_rows.csv").set_index(["row", "metric"])
@@ -610,6 +611,7 @@ def test_the_command_writes_pages_that_need_nothing_else(
     assert (rendered / "ablate_dcc_smoke_pareto.md").exists()
 
 
+@pytest.mark.slow
 def test_the_page_of_persons_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     asked = study.find_study("profile_persons")

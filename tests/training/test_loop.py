@@ -175,7 +175,7 @@ def test_only_the_dense_part_at_one_size_is_compiled(monkeypatch: pytest.MonkeyP
     job = small_job()
     network, machine = Network(job.variant, 0).train(), Machine(compiler="inductor")
     assert forward_of(network, job, Machine()) is network
-    assert forward_of(network, small_job(sides=(32, 96)), machine) is network
+    assert forward_of(network, small_job(sides=(32, 96), data="photos@0"), machine) is network
     assert not asked
     forward, images = forward_of(network, job, machine), torch.rand(2, 3, 64, 64)
     assert asked == [(network.towers, "inductor", False)]

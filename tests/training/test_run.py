@@ -78,7 +78,7 @@ def test_a_killed_job_ends_with_the_same_numbers(tmp_path: Path, monkeypatch: py
 @pytest.mark.xdist_group("forkserver")
 def test_two_ranks_share_a_job_and_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each sees half of every batch; gradients are averaged, so the weights stay the same on both."""
-    monkeypatch.setattr(distributed, "RANK_START", "forkserver")  # it pickles as `spawn` does, with the imports done
+    monkeypatch.setattr(distributed, "RANK_START", "forkserver")  # pickled as for `spawn`, imports are done
     processes.prepare()
     job = small_job(epochs=1)
     result = run(job, Machine(ranks=2), tmp_path)

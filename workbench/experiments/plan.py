@@ -18,6 +18,7 @@ from typing import Any
 from workbench.core.errors import Refused
 from workbench.core.files import write_whole
 from workbench.data.datasets.folder import dataset_fingerprint
+from workbench.models.job import EMBEDDED
 from workbench.study import PlannedJob, Study, StudyProtocol
 from workbench.training.record import Result, is_complete, job_folder, read_result
 
@@ -71,7 +72,7 @@ class StudyRun:
     _planned: dict[int, list[PlannedJob]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        _check_options(self.changes)
+        _check_options(self.changes, embedded=self.data is None and not self.fingerprint)
         if self.data is not None and self.protocol.trunks:
             raise Refused(
                 f"--data {self.data}: protocol {self.protocol.name} stands on frozen trunks of the embedded scenes; "
@@ -150,9 +151,11 @@ class StudyRun:
         return SequentialSettings(**json.loads(path.read_text())) if path.exists() else None
 
 
-def _check_options(changes: Mapping[str, Any]) -> None:
-    """What tells two planned jobs apart can not be changed of all of them."""
+def _check_options(changes: Mapping[str, Any], embedded: bool) -> None:
+    """What tells two planned jobs apart can not be changed of all of them. Other embedded scenes have no option."""
     for path in changes:
+        if path == DATA_SET and embedded and changes[path] in EMBEDDED:
+            continue
         for taken, option in RESERVED.items():
             if taken == path or taken.startswith(f"{path}."):
                 raise Refused(f"--set {path}={changes[path]}: {taken} has an option of its own; use {option}")

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from tests.recorded import close, logit, piece
 from workbench.components.assigners.simota import SimOTA, dynamic_k_match, matching_costs
 from workbench.core.errors import Refused
 from workbench.core.skeletons import released_skeleton
-from workbench.models.ignore_mask import ignore_weight
 from workbench.tensors import Dense, Targets
-
-PIECES = Path(__file__).parents[2] / "golden" / "pieces"
-torch.set_num_threads(1)
-
-
-def piece(name: str) -> dict[str, Tensor]:
-    with np.load(PIECES / f"{name}.npz") as stored:
-        return {k: torch.from_numpy(np.asarray(stored[k])) for k in stored.files}
-
-
-def close(ours: Tensor, theirs: Tensor) -> None:
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=2e-4 * max(1.0, float(theirs.abs().max())))
-
-
-def logit(probability: Tensor) -> Tensor:
-    return torch.logit(probability.double()).float()
 
 
 def golden_inputs(g: dict[str, Tensor]) -> tuple[Dense, Targets, Tensor]:
@@ -303,20 +285,3 @@ def test_refusals() -> None:
         SimOTA().assign(dense, targets, sigmas)
     with pytest.raises(Refused, match="at least 1"):
         SimOTA(min_k=0)
-
-
-@pytest.mark.parametrize("shape", ["square", "rect"])
-def test_ignore_mask_as_the_reference(shape: str) -> None:
-    g = piece(f"obj_weight_mask_{shape}")
-    ours = ignore_weight(g["mask"], g["kpts"][None], logit(g["kpt_vis_prob"])[None])
-    close(ours[0], g["obj_weight"][:, 0])
-    assert 0 < float(ours.mean()) < 1
-
-
-def test_exact_ignore_mask_reads_the_pixel_of_the_point() -> None:
-    mask = torch.zeros(2, 8, 20)
-    mask[1, 6, 15] = 1
-    at = torch.tensor([[15.0, 6.0], [15.5, 6.0], [6.0, 15.0], [0.0, 0.0]])
-    points = at[None, :, None].expand(2, -1, 3, -1)
-    weight = ignore_weight(mask, points, torch.ones(2, 4, 3), exact=True)
-    close(weight, torch.tensor([[1.0, 1.0, 1.0, 1.0], [0.0, 0.5, 1.0, 1.0]]))

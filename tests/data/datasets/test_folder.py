@@ -78,6 +78,7 @@ def job_on(root: Path, **variant: object) -> Job:
     return replace(job, variant=small_variant(**variant))
 
 
+@pytest.mark.slow
 def test_a_new_format_is_one_entry(other: Path, tmp_path: Path) -> None:
     assert format_of(other) is Other
     data = open_dataset(other, "train")

@@ -1,38 +1,33 @@
-"""The whole tiny model against the reference's numbers: inference, assignment, targets, losses, gradients."""
+"""Losses of the tiny model against the recorded numbers, from assignment to gradients; and every loss and assigner."""
 
 from __future__ import annotations
 
 import json
 from functools import cache
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.models.found import by_slot, edges, every, network_for, some_persons
+from tests.models.tiny import loaded, pixels, tiny
+from tests.recorded import TINY, close, golden
 from workbench.components.assigners.simota import SimOTA, dynamic_k_match, matching_costs
-from workbench.components.backbones.csp_darknet import CSPDarknet
-from workbench.components.coords.dcc import DCC
-from workbench.components.heads.rtmo_head import RTMOHead
 from workbench.components.losses.bbox_aux import raw_boxes
 from workbench.components.losses.mle import laplace, mle
 from workbench.components.losses.oks import oks_loss
-from workbench.components.necks.hybrid_encoder import HybridEncoder, positions
+from workbench.components.losses.varifocal import VariFocal
 from workbench.core.skeletons import COCO
-from workbench.data.transforms.geometry import Letterbox
+from workbench.core.spec import Spec
 from workbench.models.criterion import _Matched, losses
-from workbench.models.decode import detect, keep
-from workbench.models.network import Network, decoded, priors
-from workbench.models.published import load_published, published_name
-from workbench.models.variant import Variant
-from workbench.tensors import Assignment, Cells, Dense, Targets
+from workbench.models.network import Network
+from workbench.models.published import published_name
+from workbench.slots import Loss
+from workbench.tensors import Assignment, Targets
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-TINY = GOLDEN / "tiny"
 CASES = sorted(path.stem for path in TINY.glob("train_stage*.npz"))
-PREDICTIONS = {"default": (0.1, 0.65, 100_000), "low": (0.003, 0.65, 100_000), "pre": (0.003, 0.3, 20)}
+
+
 MEDIUM = {  # what the m and l configurations change
     "losses.MLE.weights": (0.01, 5.0, 5.0),
     "losses.VariFocal.weights": (1.0, 2.0, 2.0),
@@ -40,212 +35,6 @@ MEDIUM = {  # what the m and l configurations change
     "phases.2.overlaps_power": 1.0,
     "assigner.use_keypoints_for_center": False,
 }
-
-
-@cache
-def golden(name: str) -> dict[str, Tensor]:
-    with np.load(GOLDEN / f"{name}.npz") as stored:
-        return {k: torch.from_numpy(np.asarray(stored[k])) for k in stored.files}
-
-
-def tiny(**changes: Any) -> Variant:
-    """The variant that golden/tiny/model_cfg.json describes."""
-    cfg = json.loads((TINY / "model_cfg.json").read_text())
-    neck, head, dcc = cfg["neck"], cfg["head"]["head_module_cfg"], cfg["head"]["dcc_cfg"]
-    layer = neck["encoder_cfg"]
-    variant = Variant(
-        backbone=CSPDarknet(width=cfg["backbone"]["widen_factor"], depth=cfg["backbone"]["deepen_factor"]),
-        neck=HybridEncoder(
-            transformer_embed_dims=neck["hidden_dim"],
-            transformer_num_heads=layer["self_attn_cfg"]["num_heads"],
-            transformer_feedforward_channels=layer["ffn_cfg"]["feedforward_channels"],
-            width=neck["widen_factor"],
-            depth=neck["deepen_factor"],
-            out_channels=neck["projector"]["out_channels"],
-        ),
-        head=RTMOHead(width=head["widen_factor"], pose_vec_channels=head["pose_vec_channels"]),
-        coords=DCC(
-            feat_channels_dcc=dcc["feat_channels"],
-            num_bins=tuple(dcc["num_bins"]),
-            spe_channels=dcc["spe_channels"],
-            gau_s=dcc["gau_cfg"]["s"],
-        ),
-    )
-    return variant.vary(changes)
-
-
-def loaded(variant: Variant) -> Network:
-    network = Network(variant, seed=0)
-    load_published(network, TINY / "state_dict.npz")
-    return network
-
-
-def close(ours: Tensor, theirs: Tensor, tolerance: float = 2e-4, what: str = "") -> None:
-    limit = tolerance * max(1.0, float(theirs.detach().abs().max()) if theirs.numel() else 1.0)
-    torch.testing.assert_close(ours.to(theirs.dtype), theirs, rtol=0, atol=limit, msg=lambda m: f"{what}: {m}")
-
-
-def pixels(images: Tensor) -> Tensor:
-    return images.permute(0, 3, 1, 2).float()
-
-
-# --- inference
-
-
-@cache
-def inference() -> tuple[Network, Dense]:
-    network = loaded(tiny()).eval()
-    with torch.no_grad():
-        towers = network.towers(pixels(golden("tiny/inference")["image_uint8_bgr_nhwc"]))
-        outputs = network.head.read(towers, proxy=True)
-    return network, decoded(outputs, [(8, 10), (4, 5)], (16, 32))
-
-
-def test_backbone_neck_and_raw_head() -> None:
-    network, _ = inference()
-    g = golden("tiny/inference")
-    with torch.no_grad():
-        c3, c4, c5 = network.backbone(pixels(g["image_uint8_bgr_nhwc"]))
-        p4, p5 = network.neck([c3, c4, c5])
-        raw = network.head([p4, p5], proxy=True)
-    for ours, name in ((c3, "backbone_c3"), (c4, "backbone_c4"), (c5, "backbone_c5"), (p4, "neck_p4"), (p5, "neck_p5")):
-        close(ours, g[name], what=name)
-    published = {"cls": "cls", "box": "bbox", "proxy": "kpt_offset", "vis": "kpt_vis", "pose": "pose_vec"}
-    for ours, name in published.items():
-        flat = torch.cat([g[f"head_{name}_s{s}"].flatten(2).transpose(1, 2) for s in (16, 32)], 1)
-        close(getattr(raw, ours), flat, what=name)
-
-
-def test_encoder() -> None:
-    network, _ = inference()
-    g = golden("tiny/inference")
-    table = positions(4, 5, 64, torch.device("cpu"), torch.float32)
-    close(table, g["neck_pos_enc_c5"])
-    neck: Any = network.neck
-    with torch.no_grad():
-        tokens = neck.input_proj[2](g["backbone_c5"]).flatten(2).transpose(1, 2)
-        close(neck.encoder[0](tokens, table), g["neck_encoder_out"])
-
-
-def test_decoded_cells() -> None:
-    _, dense = inference()
-    g = golden("tiny/inference")
-    assert torch.equal(torch.cat([dense.points, dense.strides[:, None].expand(-1, 2)], 1), g["priors"])
-    close(dense.boxes, g["decoded_bbox_xyxy"])
-    assert dense.proxy is not None
-    close(dense.proxy, g["decoded_kpt_reg"])
-    close(dense.cls.sigmoid()[..., 0], g["scores"])
-    close(dense.vis.sigmoid(), g["kpt_vis_prob"])
-
-
-def test_dynamic_coordinate_classifier() -> None:
-    network, dense = inference()
-    g = golden("tiny/inference")
-    index = g["dcc_in_index"]
-    close(dense.pose[0, index], g["dcc_in_pose_vec"])
-    close(dense.boxes[0, index], g["dcc_in_bbox_xyxy"])
-    assert torch.equal(dense.points[index], g["dcc_in_grid"])
-    cells = Cells(
-        pose=g["dcc_in_pose_vec"],
-        boxes=g["dcc_in_bbox_xyxy"],
-        points=g["dcc_in_grid"],
-        strides=dense.strides[index],
-        proxy=None,
-        canvas=dense.canvas,
-    )
-    stage: Any = network.coords
-    with torch.no_grad():
-        centre, size = stage._extent(cells)
-        close(torch.cat([centre, size], 1), g["dcc_bbox_cs"])
-        found = stage(cells)
-        plain = stage.pose_to_kpts(cells.pose).unflatten(1, (17, -1))
-        close(plain, g["dcc_kpt_feats"])
-        close(stage._tokens(cells), g["dcc_kpt_feats_after_gau"])
-        for i, axis in enumerate("xy"):
-            heatmap, fc = getattr(found, axis), getattr(stage, f"{axis}_fc")
-            close(heatmap.bins, g[f"dcc_{axis}_bins"])
-            close(fc(stage.spe(heatmap.bins - cells.points[:, i : i + 1]))[:4], g[f"dcc_{axis}_enc"])
-            close(heatmap.logits[:4], g[f"dcc_{axis}_logits"])
-            close(heatmap.prob, g[f"dcc_{axis}_prob"])
-        close(found.sigma, g["dcc_sigma"])
-        close(found.keypoints, g["dcc_keypoints"])
-        close(stage.decode(cells), g["dcc_keypoints"])
-
-
-@pytest.mark.parametrize("tag", PREDICTIONS)
-def test_predictions(tag: str) -> None:
-    network, _ = inference()
-    g = golden("tiny/inference")
-    score, overlap, most = PREDICTIONS[tag]
-    images = pixels(g["image_uint8_bgr_nhwc"])
-    found = detect(network, images, score_threshold=score, nms_threshold=overlap, nms_pre=most)
-    center, scale = g["back_mapping_input_center"], g["back_mapping_input_scale"]
-    for i, one in enumerate(found):
-        prefix = f"pred_{tag}_img{i}_"
-        assert len(one) == len(g[prefix + "bboxes"])
-        assert one.labels.tolist() == g[prefix + "labels"].tolist()
-        for ours, name in (
-            (one.boxes, "bboxes"),
-            (one.scores, "bbox_scores"),
-            (one.keypoints, "keypoints"),
-            (one.keypoint_scores, "keypoint_scores"),
-        ):
-            close(torch.from_numpy(ours), g[prefix + name], what=prefix + name)
-        back = Letterbox((128, 160), center[i].numpy(), scale.numpy()).detections_back(one)
-        close(torch.from_numpy(back.keypoints), g[prefix + "keypoints_orig"].float(), what=tag)
-        close(torch.from_numpy(back.boxes), g[prefix + "bboxes_orig"].float(), what=tag)
-
-
-def test_every_array_of_inference_is_compared() -> None:
-    compared = (
-        "image_",
-        "backbone_",
-        "neck_",
-        "head_",
-        "priors",
-        "decoded_",
-        "scores",
-        "kpt_vis_prob",
-        "dcc_",
-        "pred_",
-    )
-    assert all(k.startswith((*compared, "back_mapping_")) for k in golden("tiny/inference"))
-
-
-def test_priors() -> None:
-    g = golden("pieces/priors_128x160")
-    points, strides = priors([(8, 10), (4, 5)], (16, 32), torch.device("cpu"))
-    assert torch.equal(torch.cat([points, strides[:, None].expand(-1, 2)], 1), g["priors"])
-
-
-def lone_cells(boxes: Tensor, scores: Tensor) -> Dense:
-    n = len(boxes)
-    return Dense(
-        cls=scores.logit()[None, :, None],
-        box_raw=boxes[None],
-        boxes=boxes[None],
-        proxy=None,
-        vis=torch.zeros(1, n, 17),
-        pose=torch.zeros(1, n, 4),
-        points=boxes[:, :2],
-        strides=torch.ones(n),
-        canvas=(64, 64),
-    )
-
-
-def test_suppression() -> None:
-    g = golden("pieces/nms")
-    dense = lone_cells(g["boxes"], g["scores"])
-    for name, threshold in (("keep_065", 0.65), ("keep_03", 0.3), ("keep_01", 0.1)):
-        _, cell, score, _ = keep(dense, 0.0, threshold, 100_000)
-        assert cell.tolist() == g[name].tolist()
-        close(score, g["scores"][cell])
-    _, cell, score, _ = keep(dense, 0.3, 1.0, 15)
-    assert cell.tolist() == g["filter_thr03_top15_index"].tolist()
-    close(score, g["filter_thr03_top15_scores"])
-
-
-# --- training
 
 
 def targets(batch: str, mask: bool) -> Targets:
@@ -436,3 +225,38 @@ def test_every_array_of_training_is_compared() -> None:
     parts = ("loss_", "target.", "dcc.", "grad.", "after.", "total", "num_samples", "overlaps", "grad_total_norm")
     keys = {k for case in CASES for k in golden(f"tiny/{case}")}
     assert all(k.startswith((*parts, "assign0.", "assign1.")) for k in keys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("people", [0, 3])
+@every("losses")
+def test_losses_are_finite_terms_with_a_gradient(cls: type[Loss], people: int) -> None:
+    loss = cls().vary({"weights": (0.0, 2.0, 1.0)})
+    assert loss.term.startswith("loss")
+    network = network_for(loss).train()
+    dense = network(torch.rand(2, 3, 64, 64) * 255)
+    targets = some_persons(people)
+    assert losses(network, dense, targets, phase=0) == {}  # weight 0 is not computed
+    terms: dict[str, Tensor] = {
+        phase: losses(network, dense, targets, i)[loss.term] for i, phase in ((1, "b"), (2, "c"))
+    }
+    assert terms["b"].shape == () and terms["b"].isfinite()
+    torch.testing.assert_close(terms["b"], terms["c"] * 2)
+    terms["c"].backward()
+    grads = [p.grad for p in network.parameters() if p.grad is not None]
+    assert grads and all(g.isfinite().all() for g in grads)
+    if people:
+        assert any(g.abs().max() > 0 for g in grads)
+
+
+@by_slot("losses", "assigner")
+def test_what_a_loss_or_an_assigner_accepts_gives_finite_terms(slot: str, cls: type[Spec]) -> None:
+    targets = some_persons(2)
+    for spec in edges(cls()):
+        loss = spec if isinstance(spec, Loss) else VariFocal()
+        network = network_for(loss).train()
+        if slot == "assigner":
+            network = Network(network.variant.vary({"assigner": spec}), seed=0).train()
+        for phase in range(len(network.variant.phases)):
+            terms = losses(network, network(torch.rand(2, 3, 64, 64) * 255), targets, phase)
+            assert all(term.isfinite() for term in terms.values()), spec

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from tests.components.shapes import maps
+from tests.recorded import COUNTS, close, golden, weights
 from workbench.components.heads.rtmo_head import RTMOHead
 from workbench.core.errors import Refused
 from workbench.slots import DenseHead, Outputs
 from workbench.tensors import Level, Levels
 
-GOLDEN = Path(__file__).parents[2] / "golden"
-COUNTS = json.loads((GOLDEN / "counts.json").read_text())
 SIZES = {"t": (0.375, 192), "s": (0.5, 256), "m": (0.75, 384), "l": (1.0, 512)}
+
+
 LEVELS = (Level(16, 16), Level(16, 32))
 
 
 def small(**changes: Any) -> RTMOHead:
     return RTMOHead(**({"width": 0.125, "pose_vec_channels": 12} | changes))
-
-
-def maps(levels: Levels, h: int = 64, w: int = 96, batch: int = 2) -> list[Tensor]:
-    return [torch.randn(batch, c, h // s, w // s) for c, s in levels]
 
 
 def parts(out: Outputs) -> dict[str, Tensor]:
@@ -47,26 +42,21 @@ def test_counts(size: str) -> None:
     assert only == COUNTS[size]["head_module_reg_only"]
 
 
-def golden_head() -> tuple[DenseHead, Any]:
+def golden_head() -> DenseHead:
     levels = (Level(64, 16), Level(64, 32))
     head = RTMOHead(width=0.125, pose_vec_channels=40).build(levels, 1, 17).eval()
-    weights = np.load(GOLDEN / "tiny" / "state_dict.npz")
-    prefix = "head.head_module."
-    names = [k for k in weights.files if k.startswith(prefix)]
-    head.load_state_dict({k.removeprefix(prefix): torch.from_numpy(weights[k]) for k in names})
-    return head, np.load(GOLDEN / "tiny" / "inference.npz")
+    head.load_state_dict(weights(golden("tiny/state_dict"), "head.head_module."))
+    return head
 
 
 @pytest.mark.parametrize("fmt", [torch.contiguous_format, torch.channels_last])
 def test_golden(fmt: torch.memory_format) -> None:
-    head, golden = golden_head()
-    out = head([torch.from_numpy(golden[f"neck_p{i}"]).contiguous(memory_format=fmt) for i in (4, 5)], proxy=True)
+    g = golden("tiny/inference")
+    out = golden_head()([g[f"neck_p{i}"].contiguous(memory_format=fmt) for i in (4, 5)], proxy=True)
     published = {"cls": "cls", "box": "bbox", "proxy": "kpt_offset", "vis": "kpt_vis", "pose": "pose_vec"}
     for name, got in parts(out).items():
-        maps = [golden[f"head_{published[name]}_s{s}"] for s in (16, 32)]
-        want = np.concatenate([m.reshape(*m.shape[:2], -1).transpose(0, 2, 1) for m in maps], 1)
-        assert got.shape == want.shape
-        assert np.abs(got.detach().numpy() - want).max() <= 2e-4 * max(1.0, np.abs(want).max())
+        want = [g[f"head_{published[name]}_s{s}"].flatten(2).transpose(1, 2) for s in (16, 32)]
+        close(got, torch.cat(want, 1), what=name)
 
 
 @pytest.mark.parametrize("levels", [LEVELS, LEVELS[:1], (Level(10, 8), Level(16, 16), Level(7, 32))])
@@ -119,12 +109,15 @@ def test_initial_answers() -> None:
             assert out[level].weight.abs().max() <= 32**-0.5
 
 
-@pytest.mark.parametrize("fields", [{"stacked_convs": 0}, {"width": 0.01}, {"pose_vec_channels": 0}, {"num_groups": 0}])
-def test_impossible_specs_are_refused(fields: dict[str, Any]) -> None:
-    with pytest.raises(Refused, match="expected at least 1"):
-        RTMOHead(**fields)
-
-
 def test_levels_too_thin_to_split_are_refused() -> None:
     with pytest.raises(Refused, match="2 or more channels"):
         RTMOHead().build((Level(1, 16),), 1, 17)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("stacked_convs", 0), ("stacked_convs", -1), ("width", 0.01), ("pose_vec_channels", 0), ("num_groups", 0)],
+)
+def test_a_value_out_of_range_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(Refused, match=rf"{name}.*expected at least 1"):
+        RTMOHead(**{name: value})
