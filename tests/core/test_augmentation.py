@@ -9,18 +9,27 @@ from typing import Any, final
 import numpy as np
 import pytest
 
-from tests.data.transforms.test_pipelines import Scenes
+from tests.data.transforms.scenes import Scenes
 from tests.small import small_job, small_variant
-from workbench.core.augmentation import AUGMENTATIONS, Augmentation, AugmentationStep, Fit, Flip, Mosaic, Warp
+from workbench.core.augmentation import (
+    AUGMENTATIONS,
+    Augmentation,
+    AugmentationStep,
+    Fit,
+    Flip,
+    Hsv,
+    MixUp,
+    Mosaic,
+    Warp,
+)
 from workbench.core.errors import Refused
 from workbench.core.spec import from_dict
-from workbench.data.synthetic.scene import SCENE_LEVELS
 from workbench.data.transforms import pipelines
-from workbench.data.transforms.pipelines import StepInputs, augmented
+from workbench.data.transforms.pipelines import Pipeline, StepInputs, augmented
 from workbench.experiments.noop_check import check_distinct
 from workbench.experiments.protocols import NANO_RECIPE
 from workbench.models.catalog import spec_types
-from workbench.models.job import EMBEDDED, Job, Protocol
+from workbench.models.job import Job, Protocol
 from workbench.study import Row, Study, StudyProtocol
 from workbench.tensors import Sample
 from workbench.training.source import open_source
@@ -143,39 +152,13 @@ def test_steps_come_in_their_order() -> None:
     assert (first[:, 32:] == 0).all() and (last[:, :32] == 0).all() and first[:, :32].any() and last[:, 32:].any()
 
 
-# ------------------------------------------------------------------------------------------------- data of a protocol
-
-
-def test_the_embedded_data_sets_are_the_renderer_s_levels() -> None:
-    assert tuple(EMBEDDED.values()) == SCENE_LEVELS and all(
-        name == f"figures-{level}" for name, level in EMBEDDED.items()
-    )
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"data": "figures-foo"}, "no such embedded scenes; there are figures-easy, figures-hard"),
-        ({"data": "figures-"}, "no such embedded scenes"),
-        ({"data": "figures-Easy"}, "no such embedded scenes"),
-        ({"data": "coco", "sides": (100, 90)}, r"sides \(100, 90\): expected .* \(480, 800\), or \(0, 0\)"),
-        ({"data": "coco", "sides": (800, 480)}, "multiples of 32 in that order"),
-        ({"data": "coco", "sides": (480, 810)}, "multiples of 32"),
-        ({"data": "coco", "sides": (0, 64)}, "positive"),
-        ({"data": "coco", "sides": (-64, 64)}, "positive"),
-        ({"data": "coco", "sides": (64, 0)}, "positive"),
-        ({"sides": (480, 800)}, "embedded scenes keep their size"),
-        ({"trunk": "joint", "augment": "light"}, "features are of images as they are"),
-    ],
-)
-def test_data_that_cannot_be_is_refused_when_declared(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(Refused, match=said):
-        Protocol(**changes)
-
-
-def test_data_that_can_be_is_accepted() -> None:
-    for data in ("coco", "figures-real@ec105617", "figures-easy@00000000", "none"):
-        assert Protocol(data=data).scenes == ""
-    assert (
-        Protocol(data="coco", sides=(480, 480)).sides == (480, 480) and Protocol(data="figures-hard").scenes == "hard"
-    )
+def test_published_settings() -> None:
+    rtmo, crowd = AUGMENTATIONS["rtmo"], AUGMENTATIONS["crowdpose"]
+    warp, wide = Warp(shift=0.1, scale=(0.75, 1.0), rotate=10, shear=2), Warp(shift=0.2, scale=(0.5, 1.5), rotate=30)
+    still = Fit(shift=0.0, scale=(1.0, 1.0), rotate=0.0)
+    assert rtmo == Augmentation() and Pipeline().size == (640, 640)
+    assert rtmo.main == (Mosaic(center=(0.5, 1.5)), warp, MixUp(scale=(0.8, 1.6)), Hsv(), Flip(probability=0.5))
+    assert rtmo.final == crowd.final == (still, Hsv(), Flip())
+    assert AUGMENTATIONS["rtmo-t"].main == (Mosaic(), warp, Hsv(), Flip())
+    assert AUGMENTATIONS["rtmo-ml"].final[0] == Fit(shift=0.2, scale=(0.75, 1.5), rotate=30)
+    assert crowd.main == (Mosaic(), wide, MixUp(scale=(0.6, 1.6)), Hsv(), Flip())

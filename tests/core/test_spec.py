@@ -14,8 +14,8 @@ from workbench.components.losses.kld import KLD
 from workbench.core.errors import Refused
 from workbench.core.spec import Spec, from_dict
 from workbench.models.catalog import spec_types
-from workbench.models.job import Job, Protocol
-from workbench.models.variant import Phase, Variant
+from workbench.models.job import Job
+from workbench.models.variant import Variant
 
 
 @final
@@ -96,45 +96,6 @@ def test_what_was_written_is_read_back() -> None:
 def test_flat_names_every_knob() -> None:
     flat = dict(Box().flat())
     assert flat["knob.pair"] == "1 2" and flat["knobs.1.ratio"] == 2.0
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"coords": Regression()}, "teach itself"),
-        (
-            {"coords": Regression(), "phases": (Phase(),)},
-            r"MLE needs \['axes', 'sigma'\], but Regression offers nothing",
-        ),
-        ({"phases": (Phase(),)}, "1 phases want as many weights"),
-        ({"phases.1.start": 0.99}, "must begin at 0, ascend"),
-        ({"num_keypoints": 5}, "5 key points: no known skeleton"),
-    ],
-)
-def test_an_impossible_variant_is_refused_when_declared(changes: dict, message: str) -> None:
-    if "phases" in changes and "coords" in changes:
-        changes = changes | {
-            f"losses.{n}.weights": (1.0,) for n in ("VariFocal", "IoU", "Visibility", "OKS", "MLE", "BoxAux")
-        }
-    with pytest.raises(Refused, match=message):
-        Variant().vary(changes)
-
-
-def test_an_impossible_protocol_is_refused_when_declared() -> None:
-    with pytest.raises(Refused, match="multiples of 32"):
-        Protocol(size=(100, 96))
-    with pytest.raises(Refused, match="no multiple of accumulate"):
-        Protocol(batch=10, accumulate=4)
-    with pytest.raises(Refused, match="accumulate 0: must be at least 1"):
-        Protocol(accumulate=0)
-    with pytest.raises(Refused, match="images -1: must be 0 or more"):
-        Protocol(images=-1)
-
-
-def test_a_job_that_learns_nothing_in_a_phase_is_refused() -> None:
-    silent = {f"losses.{n}.weights": (1.0, 0.0, 1.0) for n in ("VariFocal", "IoU", "Visibility", "OKS", "MLE")}
-    with pytest.raises(Refused, match="phase 1 has no loss"):
-        Job(variant=Variant().vary(silent))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), 10**400])

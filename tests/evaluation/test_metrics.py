@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from tests.evaluation.test_coco_ap import golden
-from tests.evaluation.test_intervals import street
+from tests.evaluation.golden import golden
+from tests.evaluation.scenes import street
 from workbench.core.errors import Refused
 from workbench.core.skeletons import COCO
 from workbench.evaluation.bootstrap import (
@@ -18,15 +18,7 @@ from workbench.evaluation.bootstrap import (
     resampled_metric,
 )
 from workbench.evaluation.coco_ap import evaluate_coco, evaluate_crowdpose
-from workbench.evaluation.metrics import (
-    METRICS,
-    PERCENT,
-    Average,
-    Metric,
-    Shown,
-    claimable,
-    with_intervals,
-)
+from workbench.evaluation.metrics import METRICS, PERCENT, Average, Metric, Shown, claimable, with_intervals
 from workbench.evaluation.reference import reference_coco, reference_crowdpose
 from workbench.evaluation.verdicts import Verdict, interval_verdict
 

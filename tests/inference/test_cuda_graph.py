@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torchvision.ops import nms
 
-from tests.inference.test_deployed import LOW, SHAPES, crowd, network
+from tests.inference.tiny import LOW, SHAPES, crowd, network
 from tests.small import small_variant
 from workbench import __main__ as command
 from workbench.core.errors import Refused

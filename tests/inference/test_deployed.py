@@ -5,15 +5,15 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from tests.models.tiny import loaded, pixels, tiny
+from tests.inference.tiny import LOW, SHAPES, crowd, disturbed, expected, found, network, same
+from tests.models.tiny import pixels
 from tests.recorded import TINY, golden
 from tests.small import small_variant
 from workbench.components.backbones.stdc import STDC
@@ -21,64 +21,12 @@ from workbench.components.backbones.timm_backbone import TimmBackbone
 from workbench.components.blocks import FocusStem, RepVGG, fused
 from workbench.components.necks.pafpn import PAFPN
 from workbench.core.errors import Refused
-from workbench.inference.deployed import Deployed, Selection, agreement, detections, exported_survivors, lean
+from workbench.inference.deployed import Deployed, Selection, agreement, exported_survivors, lean
 from workbench.models import catalog
-from workbench.models.decode import detect, keep
+from workbench.models.decode import keep
 from workbench.models.network import Network
 from workbench.models.published import published_name
 from workbench.tensors import Detections
-
-LOW = Selection(score_threshold=0.05)
-SHAPES = ((1, 128, 160), (2, 160, 96), (5, 64, 256))  # batch, height, width
-
-
-@cache
-def network() -> Network:
-    return loaded(tiny()).eval()
-
-
-def crowd(batch: int, height: int, width: int) -> Tensor:
-    """Images with other numbers of persons: windows of the recorded pictures tiled, the last image of a batch empty."""
-    tile = pixels(golden("tiny/inference")["image_uint8_bgr_nhwc"])
-    wide = torch.cat([tile[0], tile[1]], -1).repeat(1, 2, 2)  # (3, 256, 640)
-    images = torch.stack([wide[:, 16 * i : 16 * i + height, 48 * i : 48 * i + width] for i in range(batch)])
-    if batch > 1:
-        images[-1] = 114.0
-    return images
-
-
-def found(deployed: Deployed, images: Tensor) -> list[Detections]:
-    dets, keypoints = deployed(images)
-    return detections(dets.numpy(), keypoints.numpy())
-
-
-def same(ours: Sequence[Detections], theirs: Sequence[Detections], pixels: float = 0.05) -> None:
-    assert [len(one) for one in ours] == [len(one) for one in theirs]
-    for a, b in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(a.keypoints, b.keypoints, rtol=0, atol=pixels)
-        np.testing.assert_allclose(a.boxes, b.boxes, rtol=0, atol=pixels)
-        np.testing.assert_allclose(a.scores, b.scores, rtol=0, atol=1e-4)
-        np.testing.assert_allclose(a.keypoint_scores, b.keypoint_scores, rtol=0, atol=1e-4)
-
-
-def expected(images: Tensor, selection: Selection, net: Network | None = None) -> list[Detections]:
-    s = selection
-    return detect(net or network(), images, score_threshold=s.score_threshold, nms_threshold=s.nms_threshold)
-
-
-def disturbed(net: Network) -> Network:
-    """The network with statistics in its norms as training leaves them, and some cells that are persons."""
-    torch.manual_seed(0)
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            nn.init.normal_(module.running_mean, 0.0, 0.1)  # pyright: ignore[reportArgumentType]
-            nn.init.uniform_(module.running_var, 0.5, 1.5)  # pyright: ignore[reportArgumentType]
-    last: Any = net.head.get_submodule("out_cls")
-    for conv in last:
-        nn.init.normal_(conv.weight, 0.0, 1.0)
-        nn.init.constant_(conv.bias, -1.0)
-    return net.eval()
-
 
 # --- folding
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,19 +11,16 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
-from tests.inference.test_deployed import SHAPES, crowd, disturbed, expected, found, network, same
-from tests.small import small_job, small_variant
+from tests.inference.tiny import SHAPES, crowd, expected, found, network, same
+from tests.small import small_variant
 from workbench import __main__ as command
-from workbench.core.errors import Refused
 from workbench.core.skeletons import COCO
 from workbench.inference import load, onnx_export
 from workbench.inference.deployed import Deployed, Selection, agreement, detections
 from workbench.inference.latency import TimingTask, with_batch_statistics
 from workbench.inference.runtimes import RUNTIMES
-from workbench.models.network import Network
 from workbench.slots import DenseHead, Outputs, Towers
 from workbench.tensors import Detections
 
@@ -159,16 +155,6 @@ def test_a_runtime_of_its_own_finds_as_many_persons_as_it_is_told() -> None:
 # --- the command
 
 
-@pytest.fixture
-def job_folder(tmp_path: Path) -> Path:
-    job = small_job()
-    folder = tmp_path / "job"
-    folder.mkdir()
-    (folder / "job.json").write_text(json.dumps(job.to_dict(defaults=True)))
-    save_file(disturbed(Network(job.variant, seed=0)).state_dict(), folder / "weights.safetensors")
-    return folder
-
-
 @pytest.mark.slow
 def test_a_job_becomes_a_file(job_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = job_folder / "model.onnx"
@@ -217,10 +203,3 @@ def test_mistakes_are_refused_in_one_line(
     assert command.main(["deploy", *options]) == 2
     error = capsys.readouterr().err
     assert says in error and error.count("\n") == 1 and not list(tmp_path.iterdir())
-
-
-@pytest.mark.slow
-def test_a_released_checkpoint_is_known_by_its_shapes(tmp_path: Path) -> None:
-    torch.save({"state_dict": {"head.x": torch.zeros(1)}}, tmp_path / "other.pth")
-    with pytest.raises(Refused, match="not the weights of a released model"):
-        load.load_trained(str(tmp_path / "other.pth"))

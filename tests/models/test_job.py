@@ -1,14 +1,19 @@
-"""What a recipe, a protocol and a job accept."""
+"""Recipes, protocols and jobs: what they accept, and what cannot be trained is refused where it is declared."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tests.small import small_job
 from workbench.core.errors import Refused
 from workbench.core.spec import Spec
-from workbench.models.job import Job, Protocol, Recipe, phase_at
+from workbench.data.synthetic.scene import SCENE_LEVELS
+from workbench.models.job import EMBEDDED, Job, Protocol, Recipe, phase_at
+from workbench.models.variant import Variant
 
 
 @pytest.mark.parametrize(
@@ -51,3 +56,66 @@ def test_a_phase_begins_at_its_start() -> None:
     assert [phase_at(job, start) for start in starts] == [0, 1, 2]
     assert [phase_at(job, start - 1e-6) for start in starts[1:]] == [0, 1]
     assert phase_at(job, 1.0) == 2
+
+
+def test_an_impossible_protocol_is_refused_when_declared() -> None:
+    with pytest.raises(Refused, match="multiples of 32"):
+        Protocol(size=(100, 96))
+    with pytest.raises(Refused, match="no multiple of accumulate"):
+        Protocol(batch=10, accumulate=4)
+    with pytest.raises(Refused, match="accumulate 0: must be at least 1"):
+        Protocol(accumulate=0)
+    with pytest.raises(Refused, match="images -1: must be 0 or more"):
+        Protocol(images=-1)
+
+
+def test_a_job_that_learns_nothing_in_a_phase_is_refused() -> None:
+    silent = {f"losses.{n}.weights": (1.0, 0.0, 1.0) for n in ("VariFocal", "IoU", "Visibility", "OKS", "MLE")}
+    with pytest.raises(Refused, match="phase 1 has no loss"):
+        Job(variant=Variant().vary(silent))
+
+
+def test_the_embedded_data_sets_are_the_renderer_s_levels() -> None:
+    assert tuple(EMBEDDED.values()) == SCENE_LEVELS and all(
+        name == f"figures-{level}" for name, level in EMBEDDED.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"data": "figures-foo"}, "no such embedded scenes; there are figures-easy, figures-hard"),
+        ({"data": "figures-"}, "no such embedded scenes"),
+        ({"data": "figures-Easy"}, "no such embedded scenes"),
+        ({"data": "coco", "sides": (100, 90)}, r"sides \(100, 90\): expected .* \(480, 800\), or \(0, 0\)"),
+        ({"data": "coco", "sides": (800, 480)}, "multiples of 32 in that order"),
+        ({"data": "coco", "sides": (480, 810)}, "multiples of 32"),
+        ({"data": "coco", "sides": (0, 64)}, "positive"),
+        ({"data": "coco", "sides": (-64, 64)}, "positive"),
+        ({"data": "coco", "sides": (64, 0)}, "positive"),
+        ({"sides": (480, 800)}, "embedded scenes keep their size"),
+        ({"trunk": "joint", "augment": "light"}, "features are of images as they are"),
+    ],
+)
+def test_data_that_cannot_be_is_refused_when_declared(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(Refused, match=said):
+        Protocol(**changes)
+
+
+def test_data_that_can_be_is_accepted() -> None:
+    for data in ("coco", "figures-real@ec105617", "figures-easy@00000000", "none"):
+        assert Protocol(data=data).scenes == ""
+    assert (
+        Protocol(data="coco", sides=(480, 480)).sides == (480, 480) and Protocol(data="figures-hard").scenes == "hard"
+    )
+
+
+def test_oblong_scenes_are_refused_when_declared() -> None:
+    with pytest.raises(Refused, match="scenes are square"):
+        small_job(size=(64, 96))
+
+
+def test_the_seed_and_the_protocol_are_part_of_the_identity_the_machine_is_not() -> None:
+    job = small_job()
+    assert len({job.key, replace(job, seed=1).key, small_job(epochs=4).key}) == 3
+    assert "device" not in json.dumps(job.to_dict(defaults=True))

@@ -10,7 +10,7 @@ import torch
 from tests.models.found import by_slot, edges, every
 from tests.models.tiny import inference, pixels
 from tests.recorded import close, golden
-from tests.small import SMALL
+from tests.small import SMALL, small_variant
 from workbench.components.heads.rtmo_head import RTMOHead
 from workbench.components.necks.hybrid_encoder import positions
 from workbench.core.errors import Refused
@@ -158,3 +158,12 @@ def _run_stages(small: Spec) -> None:
 def _cells(network: Network) -> Any:
     dense = network(torch.rand(1, 3, 64, 64) * 255, proxy=True)
     return gather(dense, torch.zeros(2, dtype=torch.int64), torch.arange(2))
+
+
+def test_rows_share_the_first_weights_of_shared_parts() -> None:
+    a, b = (Network(small_variant(**c), seed=1) for c in ({}, {"coords.dynamic_encoding": False}))
+    for part in ("backbone", "neck", "head"):
+        mine, yours = getattr(a, part).state_dict(), getattr(b, part).state_dict()
+        assert all(torch.equal(mine[k], yours[k]) for k in mine), part
+    other = Network(small_variant(), seed=2).state_dict()
+    assert not torch.equal(a.state_dict()["head.out_pose.0.weight"], other["head.out_pose.0.weight"])

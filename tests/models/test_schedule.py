@@ -1,4 +1,4 @@
-"""Schedules: segments hand the rate on, a new one is one class, and what is no segment is refused."""
+"""Schedules: segments hand the rate on, a new one is one class, and the published ones give the reference's rates."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint
 from typing import Any, cast, final
 
+import numpy as np
 import pytest
 
 from tests.models.found import edges, every
+from tests.recorded import GOLDEN
 from tests.small import small_job
 from workbench.components.losses.kld import KLD
 from workbench.components.segments.cosine import Cosine
@@ -113,3 +115,15 @@ def test_what_a_segment_accepts_gives_a_rate(cls: type[Spec]) -> None:
     for spec in edges(cls()):
         assert isinstance(spec, Segment)
         assert all(0 <= learning_rate((spec,), 1e-3, step, 50) < 1 for step in range(50)), spec
+
+
+@pytest.mark.parametrize(
+    ("name", "schedule"),
+    [("lr_s_10it_per_epoch", RTMO_SCHEDULE), ("lr_s_crowd_10it_per_epoch", CROWDPOSE_SCHEDULE)],
+)
+def test_learning_rate(name: str, schedule: tuple[Segment, ...]) -> None:
+    expected = np.load(GOLDEN / "schedule" / f"{name}.npz")["lr"]
+    recipe = Recipe()
+    bases = (recipe.lr, recipe.lr * recipe.encoder_lr_scale)
+    ours = [[learning_rate(schedule, base, step, len(expected)) for base in bases] for step in range(len(expected))]
+    np.testing.assert_allclose(ours, expected, rtol=1e-6, atol=1e-12)

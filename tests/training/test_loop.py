@@ -1,8 +1,11 @@
-"""Training: it learns, it resumes bit-identically, it accumulates, each loss can be taken out in each phase."""
+"""Training: it learns, it resumes bit-identically, it accumulates, a compiled step is the plain one."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +15,12 @@ from tests.small import small_job, small_variant
 from workbench.data.loader import Loader
 from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.models.job import Job
+from workbench.models.network import Network
 from workbench.slots import Loss
 from workbench.tensors import Batch
-from workbench.training.loop import TrainingState, train
+from workbench.training.loop import TrainingState, forward_of, train
 from workbench.training.machine import Machine
+from workbench.training.source import open_source
 
 
 def _loader(job: Job, batch: int | None = None) -> Loader:
@@ -55,17 +60,6 @@ def test_a_killed_job_resumes_bit_identically(tmp_path: Path) -> None:
     assert a.keys() == b.keys()
     assert all(torch.equal(a[k], b[k]) for k in a)
     assert [p.name for p in tmp_path.iterdir()] == ["state.pt"], "a checkpoint is written whole or not at all"
-
-
-def test_rows_share_the_first_weights_of_shared_parts() -> None:
-    from workbench.models.network import Network
-
-    a, b = (Network(small_variant(**c), seed=1) for c in ({}, {"coords.dynamic_encoding": False}))
-    for part in ("backbone", "neck", "head"):
-        mine, yours = getattr(a, part).state_dict(), getattr(b, part).state_dict()
-        assert all(torch.equal(mine[k], yours[k]) for k in mine), part
-    other = Network(small_variant(), seed=2).state_dict()
-    assert not torch.equal(a.state_dict()["head.out_pose.0.weight"], other["head.out_pose.0.weight"])
 
 
 @pytest.mark.slow
@@ -132,3 +126,57 @@ def test_no_loss_of_weight_zero_is_computed() -> None:
     tick = next(iter(train(job, TrainingState(job, Machine()), loader, len(loader))))
     assert "loss_bbox_aux" not in tick.terms
     assert all(isinstance(loss, Loss) for loss in job.variant.losses)
+
+
+BACKENDS = [
+    ("cpu", "aot_eager"),
+    pytest.param("cuda", "inductor", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")),
+]
+
+
+def trained(machine: Machine, home: Path) -> tuple[TrainingState, list[dict[str, torch.Tensor]]]:
+    less = {"head.stacked_convs": 1, "backbone.depth": 0.01}  # compiling takes its time
+    job = replace(small_job(epochs=1), variant=small_variant(**less))
+    source = open_source(job, 0, home, None, machine.device, machine.resident)
+    state = TrainingState(job, machine)
+    return state, [tick.terms for tick in train(job, state, source.train, source.steps, machine)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("device", "backend"), BACKENDS)
+def test_the_compiled_step_is_the_plain_one(device: str, backend: str, tmp_path: Path) -> None:
+    plain, expected = trained(Machine(device), tmp_path)
+    other, made = trained(Machine(device, compiler=backend), tmp_path)
+    loose = 1 if device == "cpu" else 30  # other kernels add in another order
+    for a, b in zip(expected, made, strict=True):
+        assert a.keys() == b.keys()
+        for name in a:
+            torch.testing.assert_close(a[name], b[name], rtol=1e-4 * loose, atol=1e-5 * loose)
+    ours, theirs = plain.model.state_dict(), other.model.state_dict()
+    assert list(ours) == list(theirs), "a checkpoint does not tell which of the two wrote it"
+    for name in ours:
+        torch.testing.assert_close(ours[name], theirs[name], rtol=1e-3 * loose, atol=1e-4 * loose)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
+def test_a_job_on_a_gpu_with_everything(tmp_path: Path) -> None:
+    _, terms = trained(Machine("cuda", bf16=True, resident=0.5, compiler="inductor"), tmp_path)
+    assert all(torch.isfinite(term) and term.is_cuda for step in terms for term in step.values())
+
+
+def test_only_the_dense_part_at_one_size_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def compiler(part: Any, **options: Any) -> Any:
+        asked.append((part, options["backend"], options["dynamic"]))
+        return part
+
+    monkeypatch.setattr(torch, "compile", compiler)
+    job = small_job()
+    network, machine = Network(job.variant, 0).train(), Machine(compiler="inductor")
+    assert forward_of(network, job, Machine()) is network
+    assert forward_of(network, small_job(sides=(32, 96), data="photos@0"), machine) is network
+    assert not asked
+    forward, images = forward_of(network, job, machine), torch.rand(2, 3, 64, 64)
+    assert asked == [(network.towers, "inductor", False)]
+    assert torch.equal(forward(images).cls, network(images).cls)

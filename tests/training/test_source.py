@@ -31,11 +31,6 @@ def test_scenes_are_the_same_each_time_and_validation_is_apart(tmp_path: Path) -
     assert len(judged) == 8 == len(source.truth["images"]) and not trained & set(judged)
 
 
-def test_oblong_scenes_are_refused_when_declared() -> None:
-    with pytest.raises(Refused, match="scenes are square"):
-        small_job(size=(64, 96))
-
-
 def test_a_folder_must_be_given_and_be_the_declared_one(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="add --data FOLDER"):
         open_source(small_job(data="coco@00000000"), 0, tmp_path)

@@ -1,7 +1,6 @@
 """COCO and CrowdPose folders: what is read, and that what is wrong with them is said before anything starts."""
 
 import copy
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,49 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.data.datasets.folders import Content, content, folder
 from workbench.core.errors import Refused
-from workbench.data.datasets.annotations import Annotated
 from workbench.data.datasets.coco import CocoKeypoints
-from workbench.data.datasets.crowdpose import CrowdPose
 from workbench.data.datasets.folder import open_dataset
 from workbench.data.datasets.images import Unreadable
-from workbench.data.datasets.masks import mask_of, unpack
 from workbench.data.loader import Loader
-
-REAL = Path(__file__).parents[3].parent / "shared" / "data"
-real = pytest.mark.skipif(not REAL.is_dir(), reason="no real data beside the repository")
-Content = dict[str, Any]
-
-
-def content(keypoints: int = 17) -> Content:
-    """Three images of 64x48: two persons and a crowd; nobody; one person."""
-
-    def annotation(number: int, image: int, **more: object) -> Content:
-        points = [n for i in range(keypoints) for n in (20 + i, 10 + i, i % 3)]
-        plain = {"id": number, "image_id": image, "category_id": 1, "iscrowd": 0, "area": 300.0, "num_keypoints": 11}
-        return {**plain, "bbox": [10, 5, 30, 40], "keypoints": points, **more}
-
-    crowd = {"size": [48, 64], "counts": [48 * 60, 48 * 4]}
-    nothing = [0] * 3 * keypoints
-    people = [
-        annotation(1, 7, bbox=[40.5, 20, 24, 28.5]),
-        annotation(2, 9),
-        annotation(3, 7),
-        annotation(4, 7, iscrowd=1, num_keypoints=0, keypoints=nothing, bbox=[60, 0, 4, 48], segmentation=crowd),
-    ]
-    del people[2]["area"]
-    images = [{"id": i, "file_name": f"{i}.jpg", "width": 64, "height": 48, "crowdIndex": i / 10} for i in (7, 8, 9)]
-    return {"images": images, "annotations": people, "categories": [{"id": 1, "name": "person"}]}
-
-
-def folder(root: Path, made: Content | str, split: str = "train2017") -> Path:
-    (root / "annotations").mkdir(exist_ok=True)
-    (root / split).mkdir(exist_ok=True)
-    file = root / "annotations" / f"person_keypoints_{split}.json"
-    file.write_text(made if isinstance(made, str) else json.dumps(made))
-    for i in (7, 8, 9):
-        cv2.imwrite(str(root / split / f"{i}.jpg"), np.full((48, 64, 3), 10 * i, np.uint8))
-    return root
 
 
 def test_samples(tmp_path: Path) -> None:
@@ -190,75 +152,3 @@ def test_a_whole_looking_file_that_cannot_be_decoded(tmp_path: Path) -> None:
     loader = Loader(data, 2, seed=0)
     assert [len(b.image_ids) for b in loader(0)] == [1]
     assert list(loader.unreadable) == [str(root / "train2017" / "9.jpg")]
-
-
-@pytest.mark.parametrize("inside", ["json", "."])
-def test_crowdpose(inside: str, tmp_path: Path) -> None:
-    made = content(14)
-    (tmp_path / inside).mkdir(exist_ok=True)
-    (tmp_path / "images").mkdir()
-    for split in ("train", "val"):
-        (tmp_path / inside / f"crowdpose_{split}.json").write_text(json.dumps(made))
-    for i in (7, 8, 9):
-        cv2.imwrite(str(tmp_path / "images" / f"{i}.jpg"), np.zeros((48, 64, 3), np.uint8))
-    train, val = open_dataset(tmp_path, "train"), open_dataset(tmp_path, "val")
-    assert isinstance(train, CrowdPose) and len(train) == 2 and len(val) == 3
-    assert train[0].persons.keypoints.shape == (3, 14, 2) and train[1].crowd_index == pytest.approx(0.9)
-    assert val.coco()["images"][1]["crowdIndex"] == 0.8
-    for split in ("trainval", "test"):
-        made["images"][0]["crowdIndex"] = 0.5
-        (tmp_path / inside / f"crowdpose_{split}.json").write_text(json.dumps(made))
-    assert open_dataset(tmp_path, "train").file.name == "crowdpose_trainval.json"
-    assert open_dataset(tmp_path, "val").file.name == "crowdpose_test.json"
-
-
-def test_run_lengths_and_polygons() -> None:
-    mask = np.zeros((9, 11), np.uint8)
-    mask[2:7, 3:9], mask[4, 5], mask[8, 10] = 1, 0, 1
-    flat = mask.T.ravel()
-    edges = (np.flatnonzero(np.diff(flat)) + 1).tolist()
-    counts = np.diff(np.array([0, *edges, len(flat)])).tolist()
-    assert np.array_equal(mask_of({"counts": counts, "size": [9, 11]}, 9, 11), mask)
-    assert np.array_equal(mask_of({"counts": packed(counts)}, 9, 11), mask)
-    assert unpack(packed([0, 100000, 3, 7, 9999, 1])) == [0, 100000, 3, 7, 9999, 1]
-    square = mask_of([[1, 1, 4, 1, 4, 4, 1, 4], [3, 3, 6, 3, 6, 6, 3, 6]], 9, 11)
-    assert square.sum() == 16 + 16 - 4 and square[1:5, 1:5].all()
-    for wrong in ({"counts": [1, 2]}, {"counts": None}, [[1, 2, 3]], [[1.0, float("nan")]], {"counts": [-1, 100]}):
-        with pytest.raises(Refused):
-            mask_of(wrong, 9, 11)
-
-
-def packed(counts: list[int]) -> str:
-    """COCO's string of run lengths, written here from its description."""
-    text = ""
-    for i, count in enumerate(counts):
-        value, more = count - (counts[i - 2] if i > 2 else 0), True
-        while more:
-            bits, value = value & 31, value >> 5
-            more = value != (-1 if bits & 16 else 0)
-            text += chr(48 + bits + 32 * more)
-    return text
-
-
-@real
-def test_real_coco() -> None:
-    for split, images, persons in (("train", 160, 403), ("val", 229, 627)):
-        data = open_dataset(REAL / "coco", split)  # pyright: ignore[reportArgumentType]
-        truth = data.coco()
-        assert len(data) == images
-        assert sum(a["num_keypoints"] > 0 for a in truth["annotations"]) == persons
-        crowded = next(i for i, a in enumerate(truth["annotations"]) if a["iscrowd"])
-        picture = truth["annotations"][crowded]["image_id"]
-        sample = next(s for s in data if s.image_id == picture)
-        assert sample.ignore is not None and 0 < sample.ignore.mean() < 1
-        assert sample.persons.keypoints.shape[1:] == (17, 2)
-        assert max(s.persons.visible.max() for s in data if len(s)) == 2
-
-
-@real
-def test_real_crowdpose() -> None:
-    data: Annotated = CrowdPose(REAL / "crowdpose", "test", REAL / "crowdpose" / "test_crowdpose.json")
-    data.check(decode=True)
-    assert len(data) == 2 and [len(s) for s in data] == [3, 2] and data[0].crowd_index == pytest.approx(0.33)
-    with pytest.raises(Refused, match=r"images missing from .*: 2000, first"):
-        open_dataset(REAL / "crowdpose", "val")

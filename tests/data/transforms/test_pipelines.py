@@ -1,195 +1,20 @@
-"""The augmentations give the reference's numbers, and their choices are the generator's alone."""
+"""Pipelines: what each makes at every shape, and that their choices are the generator's alone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from workbench.core.augmentation import (
-    AUGMENTATIONS,
-    Augmentation,
-    AugmentationStep,
-    Fit,
-    Flip,
-    Hsv,
-    MixUp,
-    Mosaic,
-    Warp,
-)
+from tests.data.transforms.scenes import PIPELINES, Scenes, final, main
+from workbench.core.augmentation import Augmentation, AugmentationStep, Fit, Flip, Hsv, MixUp, Mosaic, Warp
 from workbench.core.errors import Refused
-from workbench.core.skeletons import COCO
-from workbench.data.transforms import geometry, pixels
-from workbench.data.transforms.pipelines import (
-    EvaluationPipeline,
-    Pipeline,
-    StepInputs,
-    augmented,
-    normal_within_one,
-)
-from workbench.tensors import Persons, Sample
-
-GOLDEN = {k: v for k, v in np.load(Path(__file__).parents[2] / "golden" / "data" / "transforms.npz").items()}
-SIZE = (64, 64)
-FIELDS = {"img": "image", "keypoints": "keypoints", "keypoints_visible": "visible", "bbox": "boxes", "area": "areas"}
-USED: set[str] = set()
-
-
-def gold(key: str) -> np.ndarray:
-    USED.add(key)
-    return GOLDEN[key]
-
-
-def given(name: str) -> Sample:
-    keypoints = gold(f"{name}keypoints")
-    return Sample(
-        image=gold(f"{name}img") if f"{name}img" in GOLDEN else np.zeros((64, 64, 3), np.uint8),
-        persons=Persons(
-            boxes=gold(f"{name}bbox"),
-            keypoints=keypoints,
-            visible=gold(f"{name}keypoints_visible"),
-            areas=gold(f"{name}area"),
-            labels=np.zeros(len(keypoints), np.int64),
-            keypoint_weights=np.ones(keypoints.shape[:2], np.float32),
-        ),
-        skeleton=COCO,
-    )
-
-
-def close(made: np.ndarray, expected: np.ndarray) -> bool:
-    return made.shape == expected.shape and np.allclose(made, expected, rtol=0, atol=2e-4 * max(1, abs(expected).max()))
-
-
-def agree(made: Sample, name: str) -> None:
-    """Every array of the reference under that name; images exactly."""
-    for key, field in FIELDS.items():
-        if f"{name}{key}" in GOLDEN:
-            expected = gold(f"{name}{key}")
-            value = made.image if key == "img" else getattr(made.persons, field)
-            assert np.array_equal(value, expected) if key == "img" else close(value, expected), f"{name}{key}"
-            assert value.dtype == (np.uint8 if key == "img" else np.float32), f"{name}{key} is {value.dtype}"
-
-
-@pytest.mark.parametrize("i", range(3))
-def test_letterbox(i: int) -> None:
-    image = gold(f"resize{i}_in_img")
-    placed = geometry.Letterbox.of((image.shape[0], image.shape[1]), SIZE)
-    assert np.array_equal(placed.image(image), gold(f"resize{i}_out_img"))
-    assert close(placed.center, gold(f"resize{i}_input_center"))
-    assert close(placed.extent, gold(f"resize{i}_input_scale"))
-    assert close(placed.matrix[:2], gold(f"resize{i}_warp_mat"))
-
-
-@pytest.mark.parametrize("i", range(3))
-def test_warp_of_the_main_stages(i: int) -> None:
-    dx, dy, scale, degrees, sx, sy = gold(f"pers{i}_params_off_xy_scale_rotdeg_shear_xy")
-    matrix = geometry.warp_matrix(SIZE, (dx, dy), scale, degrees, (sx, sy))
-    assert close(matrix, gold(f"pers{i}_out_warp_mat"))
-    agree(geometry.warp(given(f"pers{i}_in_"), matrix, SIZE), f"pers{i}_out_")
-
-
-@pytest.mark.parametrize("i", range(2))
-def test_fit_of_the_last_stage(i: int) -> None:
-    dx, dy, scale, degrees = gold(f"aff{i}_params_off_xy_scale_rotdeg")
-    sample = given(f"aff{i}_in_")
-    matrix = geometry.fit_matrix(80, 48, SIZE, (dx, dy), scale, degrees)
-    assert close(matrix[:2], gold(f"aff{i}_out_warp_mat"))
-    agree(geometry.warp(sample, matrix, SIZE), f"aff{i}_out_")
-
-
-@pytest.mark.parametrize("i", range(3))
-def test_mosaic(i: int) -> None:
-    x, y = gold(f"mosaic{i}_center_ratio_xy")
-    agree(geometry.mosaic([given(f"mosaic_in{j}_") for j in range(4)], SIZE, (x, y)), f"mosaic{i}_out_")
-
-
-@pytest.mark.parametrize("i", range(3))
-def test_mixup(i: int) -> None:
-    jitter, flip, top, left = gold(f"mixup{i}_jitter_fliprand_dy_dx")
-    made = geometry.mixup(given(f"mixup{i}_in_"), given(f"mixup{i}_aux_"), jitter, flip > 0.5, int(top), int(left))
-    agree(made, f"mixup{i}_out_")
-
-
-@pytest.mark.parametrize("i", range(3))
-def test_hsv(i: int) -> None:
-    hue, saturation, value = gold(f"hsv{i}_gains").tolist()
-    assert np.array_equal(pixels.shifted(gold("hsv_in"), hue, saturation, value), gold(f"hsv{i}_out"))
-
-
-def test_flip_and_filter() -> None:
-    agree(geometry.mirrored(given("flip_in_")), "flip_out_hw_order_")
-    agree(geometry.kept(given("filter_in_")), "filter_out_")
-
-
-def test_the_reference_mirrors_boxes_and_points_with_the_height() -> None:
-    """On an image that is not square it takes the height for the width; ours differs by exactly that."""
-    name, made = "flip_out_nonsquare_input_size_bug_", geometry.mirrored(given("flip_in_"))
-    height, width = made.image.shape[:2]
-    assert np.array_equal(made.image, gold(f"{name}img")) and close(made.persons.areas, gold(f"{name}area"))
-    assert np.array_equal(made.persons.visible, gold(f"{name}keypoints_visible"))
-    assert close(made.persons.keypoints - np.array([width - height, 0]), gold(f"{name}keypoints"))
-    assert close(made.persons.boxes - np.array([width - height, 0] * 2), gold(f"{name}bbox"))
-
-
-def test_no_golden_array_is_left_out() -> None:
-    if len(USED) > 100:  # the whole file ran in this process
-        assert set(GOLDEN) == USED
-
-
-class Scenes(Sequence[Sample]):
-    """Coloured images of several sizes with a person whose key points lie on a marked pixel."""
-
-    def __init__(self, persons: int = 2) -> None:
-        self.persons = persons
-
-    def __len__(self) -> int:
-        return 7
-
-    def __getitem__(self, index: int) -> Sample:  # pyright: ignore[reportIncompatibleMethodOverride]
-        rng = np.random.default_rng(index)
-        height, width = 60 + 10 * index, 100 - 5 * index
-        image = np.full((height, width, 3), (0, 60, 60), np.uint8)
-        corner = rng.uniform(5, 30, (self.persons, 2))
-        keypoints = corner[:, None] + rng.uniform(0, 20, (self.persons, 17, 2))
-        for x, y in keypoints.reshape(-1, 2).round().astype(int):
-            image[y, x] = 255
-        ignore = np.zeros((height, width), np.uint8)
-        ignore[: height // 2, : width // 3] = 1
-        return Sample(
-            image=image,
-            persons=Persons(
-                boxes=np.concatenate([corner, corner + 20], 1).astype(np.float32),
-                keypoints=keypoints.astype(np.float32),
-                visible=np.full((self.persons, 17), 2, np.float32),
-                areas=np.full(self.persons, 200, np.float32),
-                labels=np.arange(self.persons),
-                keypoint_weights=rng.integers(0, 2, (self.persons, 17)).astype(np.float32),
-            ),
-            skeleton=COCO,
-            ignore=ignore,
-            image_id=index,
-        )
-
-
-def main(name: str, size: tuple[int, int]) -> Pipeline:
-    return Pipeline(size=size, steps=AUGMENTATIONS[name].main)
-
-
-def final(name: str, size: tuple[int, int]) -> Pipeline:
-    chosen = AUGMENTATIONS[name]
-    return Pipeline(size=size, steps=chosen.final, ignore=chosen.ignore)
+from workbench.data.transforms import geometry
+from workbench.data.transforms.pipelines import EvaluationPipeline, Pipeline, StepInputs, augmented, normal_within_one
 
 
 def without_colours(pipeline: Pipeline) -> Pipeline:
     return replace(pipeline, steps=tuple(step for step in pipeline.steps if not isinstance(step, Hsv)))
-
-
-PIPELINES: dict[str, Callable[[tuple[int, int]], Pipeline | EvaluationPipeline]] = {
-    **{f"{name} {make.__name__}": partial(make, name) for name in AUGMENTATIONS for make in (main, final)},
-    "evaluation": lambda size: EvaluationPipeline(size=size),
-}
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -305,18 +130,6 @@ def test_bounds_of_what_is_drawn() -> None:
     shifted = {tuple(augmented(Hsv(), grey[0], given).image[0, 0].tolist()) for given in inputs}
     assert (100, 110, 120) in shifted and len(shifted) > 50
     assert {c[2] for c in shifted} <= set(range(90, 151)), "the value moves by at most 30"
-
-
-def test_published_settings() -> None:
-    rtmo, crowd = AUGMENTATIONS["rtmo"], AUGMENTATIONS["crowdpose"]
-    warp, wide = Warp(shift=0.1, scale=(0.75, 1.0), rotate=10, shear=2), Warp(shift=0.2, scale=(0.5, 1.5), rotate=30)
-    still = Fit(shift=0.0, scale=(1.0, 1.0), rotate=0.0)
-    assert rtmo == Augmentation() and Pipeline().size == (640, 640)
-    assert rtmo.main == (Mosaic(center=(0.5, 1.5)), warp, MixUp(scale=(0.8, 1.6)), Hsv(), Flip(probability=0.5))
-    assert rtmo.final == crowd.final == (still, Hsv(), Flip())
-    assert AUGMENTATIONS["rtmo-t"].main == (Mosaic(), warp, Hsv(), Flip())
-    assert AUGMENTATIONS["rtmo-ml"].final[0] == Fit(shift=0.2, scale=(0.75, 1.5), rotate=30)
-    assert crowd.main == (Mosaic(), wide, MixUp(scale=(0.6, 1.6)), Hsv(), Flip())
 
 
 @pytest.mark.parametrize(

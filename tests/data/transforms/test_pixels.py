@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.data.transforms.test_pipelines import PIPELINES, Scenes
+from tests.data.transforms.golden import GOLDEN, gold
+from tests.data.transforms.scenes import PIPELINES, Scenes
 from workbench.data.transforms import pixels
 from workbench.data.transforms.pixels import Sketch, Stored, draw
 from workbench.tensors import Sample
@@ -108,3 +109,14 @@ def test_a_sketch_is_small_when_it_travels() -> None:
     made = PIPELINES["rtmo main"]((640, 640))(Sketched(), 0, np.random.default_rng(0))
     travelled = pickle.dumps(made.image)
     assert len(travelled) < 2000 and pickle.loads(travelled) == made.image
+
+
+@pytest.mark.parametrize("i", range(3))
+def test_hsv(i: int) -> None:
+    hue, saturation, value = gold(f"hsv{i}_gains").tolist()
+    assert np.array_equal(pixels.shifted(gold("hsv_in"), hue, saturation, value), gold(f"hsv{i}_out"))
+
+
+def test_no_golden_colour_is_left_out() -> None:
+    compared = {"hsv_in", *(f"hsv{i}_{part}" for i in range(3) for part in ("gains", "out"))}
+    assert {key for key in GOLDEN if key.startswith("hsv")} == compared

@@ -1,0 +1,31 @@
+"""The machine of a job: what is used of a machine, and in which precision."""
+
+import os
+
+import pytest
+import torch
+
+from workbench.training.machine import CPU, RESIDENT, Machine, this_machine
+
+
+@pytest.mark.parametrize(("cores", "gpus", "workers"), [(8, 2, 3), (1, 1, 0), (2, 4, 0), (64, 1, 12)])
+def test_gpus_share_the_cores(cores: int, gpus: int, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    for bf16 in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, bf16=bf16: bf16)
+        assert this_machine() == Machine("cuda", bf16, workers, gpus, resident=RESIDENT)
+
+
+def test_without_a_gpu_one_process_works_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    found = this_machine()
+    assert found in (CPU, Machine("cpu", bf16=True))
+
+
+def test_products_are_in_bf16_where_the_machine_says_so() -> None:
+    ones = torch.ones(2, 2)
+    for machine, dtype in ((Machine(bf16=True), torch.bfloat16), (CPU, torch.float32)):
+        with machine.autocast():
+            assert (ones @ ones).dtype == dtype
