@@ -262,10 +262,6 @@ def _check(name: str, base: Variant, rows: Sequence[Row | TimedRow], claims: Seq
             raise Refused(f"study {name}, row {row.label!r}: {error.args[0]}") from None
 
 
-# Names that study files of old use.
-Setting, Cell, Profile, Timed = StudyProtocol, PlannedJob, TimingStudy, TimedRow
-
-
 def find_study(name: str) -> Study | TimingStudy:
     """The study in `studies/NAME.py`, a module with `STUDY`.
 
@@ -291,3 +287,8 @@ def known_studies() -> list[str]:
     except ModuleNotFoundError:
         return []
     return sorted(m.name for m in pkgutil.iter_modules(package.__path__))
+
+
+# Names that files of users have from earlier versions.
+Setting, Cell, Profile, Timed = StudyProtocol, PlannedJob, TimingStudy, TimedRow
+find, known = find_study, known_studies

@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.commands import options_of, watch
 from workbench.__main__ import main
+from workbench.experiments.protocols import PROTOCOLS
 
 VERBS = {
     "study": ("study",),
@@ -20,7 +21,7 @@ VERBS = {
 }
 # A value of each option that is not its default.
 VALUES: dict[str, tuple[str, ...]] = {
-    "--protocol": ("--protocol", "laptop"),
+    "--protocol": ("--protocol", "smoke"),
     "--data": ("--data", "some/folder"),
     "--seeds": ("--seeds", "7"),
     "--jobs": ("--jobs", "7"),
@@ -176,3 +177,13 @@ def test_the_record_is_shown_at_a_port(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert [call[1][1] for call in calls] == [5000, 5001]
     assert main(["ui", "--port", "0"]) == 2
     assert "ui: --port '0': expected a whole number from 1 to 65535" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("protocol", [name for name, found in PROTOCOLS.items() if found.trains and name != "smoke"])
+@pytest.mark.parametrize("verb", ["", "status "])
+def test_a_timing_study_takes_no_protocol_that_trains(
+    verb: str, protocol: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.core.processes.prepare", lambda: None)
+    assert main([*f"study {verb}profile_persons --protocol".split(), protocol]) == 2
+    assert f"--protocol {protocol}: it trains, and profile_persons is only measured" in capsys.readouterr().err

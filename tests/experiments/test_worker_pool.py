@@ -38,7 +38,7 @@ def test_there_are_no_more_workers_than_work_and_places(tmp_path: Path, monkeypa
     with WorkerPool(WorkerSettings(tmp_path, "a/plan", Machine(), None, quick), size=2) as pool:
         numbers = []
         for queued in (0, 1, 1, 5):
-            pool.staff(queued, [f"here {child.pid} 0.0" for child in multiprocessing.active_children()])
+            pool.start_workers(queued, [f"here {child.pid} 0.0" for child in multiprocessing.active_children()])
             numbers.append(len(multiprocessing.active_children()))
         (tmp_path / "over").touch()
     assert numbers == [0, 1, 2, 2] and not multiprocessing.active_children()

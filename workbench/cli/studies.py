@@ -194,11 +194,16 @@ def _timing(ctx: typer.Context, asked: Study | TimingStudy, under: StudyProtocol
     """The run of a study where nothing is trained.
 
     Raises:
-        Refused: an option was given that only training has.
+        Refused: a protocol or an option was given that only training has.
     """
     from workbench.experiments.profiling import TimingRun
     from workbench.study import TimingStudy
 
+    if under.trains and under.name != "smoke":  # which times small networks, to prove that it runs
+        raise Refused(
+            f"{asked.name}, --protocol {under.name}: it trains, and {asked.name} is only measured; "
+            f"use --protocol {asked.default} or smoke"
+        )
     refuse_options_but(ctx, ("protocol",), f"{asked.name}, {under.name}: nothing is trained")
     return TimingRun(asked if isinstance(asked, TimingStudy) else asked.profile(), under, runs_folder())
 

@@ -216,13 +216,13 @@ VERDICT_COLOURS = {"holds": "green", "fails": "red", "open": "yellow"}
 def print_verdicts(judged: Sequence[ClaimResult]) -> None:
     """One line per claim."""
     screen = console()
-    for judgement in judged:
-        claim = judgement.claim
-        screen.print(Text.assemble(f"{claim.id} ", _verdict(judgement), f": {claim.text}: {judgement.reason}"))
+    for result in judged:
+        claim = result.claim
+        screen.print(Text.assemble(f"{claim.id} ", _verdict(result), f": {claim.text}: {result.reason}"))
 
 
-def _verdict(judgement: ClaimResult) -> Text:
-    state = str(judgement.verdict)
+def _verdict(result: ClaimResult) -> Text:
+    state = str(result.verdict)
     return Text(state, VERDICT_COLOURS[state])
 
 

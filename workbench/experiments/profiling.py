@@ -346,7 +346,7 @@ def write_costs(study: TimingStudy, found: Measurement, judged: Sequence[ClaimRe
 
 def _csv(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
     written = list(lines)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with write_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         out = csv.DictWriter(file, list(written[0]) if written else [])
         out.writeheader()
         out.writerows(written)

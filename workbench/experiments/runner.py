@@ -174,7 +174,7 @@ def _round(
     while True:
         entries = queue.fill(plan)
         running = [key for key, entry in entries.items() if entry.state is JobState.RUNNING]
-        pool.staff(sum(entry.queued for entry in entries.values()), [entries[key].owner for key in running])
+        pool.start_workers(sum(entry.queued for entry in entries.values()), [entries[key].owner for key in running])
         screen.update(planned, entries, {key: _progress(run.folder(key)) for key in running})
         for key in plan:
             if entries[key].ended > said[key] and entries[key].note:

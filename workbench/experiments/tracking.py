@@ -134,6 +134,7 @@ class MlflowRecord:
         return self._opened
 
     def _parent(self, client: MlflowClient, experiment: str) -> str:
+        # the role keeps the name by which stores of old are found
         identity = {"workbench.role": "setting", "protocol": self._protocol.name, "changes": self._changes}
         for run in _find(client, experiment, identity):
             return run.info.run_id

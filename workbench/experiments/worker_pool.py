@@ -66,7 +66,7 @@ class WorkerPool:
             worker.kill()
             worker.join()
 
-    def staff(self, queued: int, owners: Sequence[str]) -> None:
+    def start_workers(self, queued: int, owners: Sequence[str]) -> None:
         """Starts as many workers as there is work for, up to the size of the pool."""
         self._faults += sum(worker.exitcode == 1 for worker in self._workers)
         if self._faults >= LIMIT:

@@ -290,10 +290,10 @@ def base_row(study: Study) -> Row:
 def pairs_frame(claims: Sequence[Better], judged: Sequence[ClaimResult], named: bool = True) -> Frame:
     """One line per comparison and scope: all runs together ("") or one trunk. Not `named`: no claims of the study."""
     lines: list[dict[str, Any]] = []
-    for claim, judgement in zip(claims, judged, strict=True):
+    for claim, result in zip(claims, judged, strict=True):
         about = {"claim": claim.id if named else "", "row": claim.row, "than": claim.than, "metric": claim.metric}
-        about |= {"margin": claim.margin, "verdict": str(judgement.verdict) if named else ""}
-        scopes = {"": judgement.interval, **(judgement.per_trunk or {})}
+        about |= {"margin": claim.margin, "verdict": str(result.verdict) if named else ""}
+        scopes = {"": result.interval, **(result.per_trunk or {})}
         lines += [{**about, "trunk": trunk, **_ends(i)} for trunk, i in scopes.items() if i is not None]
     return pd.DataFrame(lines)
 
