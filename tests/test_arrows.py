@@ -6,6 +6,7 @@ may import only what `COMPONENT` names and its own slot's folder. Imports inside
 
 import ast
 import graphlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -201,3 +202,37 @@ def test_a_lawful_import_passes(module: str, source: str) -> None:
 def test_a_module_of_no_package_is_refused() -> None:
     with pytest.raises(AssertionError, match="is in no package"):
         faults("workbench.utils", "")
+
+
+def private(source: str) -> Iterator[str]:
+    """Private names of our modules that a source text uses: imported, as an attribute, or patched by name."""
+    tree, modules = ast.parse(source), set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and within(node.module, "workbench"):
+            modules |= {alias.asname or alias.name for alias in node.names}
+            yield from (alias.name for alias in node.names if re.match("_[a-zA-Z]", alias.name))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            yield from re.findall("^_[a-zA-Z].*", node.attr)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "setattr":
+            words = [arg.value for arg in node.args[:2] if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+            yield from (word for word in words if re.search(r"(^|\.)_[a-zA-Z]", word))
+
+
+def test_tests_use_public_names() -> None:
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    assert len(files) > 50  # the search found the tests
+    assert {str(f.relative_to(ROOT)): found for f in files if (found := [*private(f.read_text("utf-8"))])} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from workbench.inference import timing\ntiming._bind({})",
+        "from workbench.inference.timing import _bind",
+        "def test(monkeypatch): monkeypatch.setattr('workbench.inference.timing._bind', None)",
+        "from workbench.inference import timing\ndef test(patch): patch.setattr(timing, '_bind', None)",
+    ],
+)
+def test_a_private_name_is_found(source: str) -> None:
+    assert [name.rsplit(".", 1)[-1] for name in private(source)] == ["_bind"]

@@ -74,7 +74,7 @@ def test_processes_change_nothing(tmp_path: Path) -> None:
 
 def test_images_that_do_not_fit_are_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scenes: Any = cached(SyntheticScenes("easy", 64, count=4), tmp_path)
-    monkeypatch.setattr(resident, "_free", lambda _: 2 * 4 * 64 * 64 * 3)
+    monkeypatch.setattr(resident, "free_memory", lambda _: 2 * 4 * 64 * 64 * 3)
     _, finish = placed(scenes, "cpu", 0.5, 0)
     assert isinstance(finish, Resident)
     for share in (0.49, 0.0):

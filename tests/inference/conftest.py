@@ -17,7 +17,7 @@ from workbench.models.network import Network
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody else works, whatever this machine does."""
-    monkeypatch.setattr(timing._Watch, "others", lambda _: 0.0)
+    monkeypatch.setattr(timing.CoreWatch, "others", lambda _: 0.0)
     monkeypatch.setattr(timing, "WINDOW", 0.0)
 
 

@@ -53,8 +53,8 @@ def test_parameters_are_the_published_ones(name: str) -> None:
 def test_what_inference_needs_depends_on_the_coordinate_stage() -> None:
     """The DCC reads the pose vector and leaves the regression branch to training; plain regression the reverse."""
     head = small().head
-    branch, pose = (cost._size(head.get_submodule(name)) for name in ("out_kpt_reg", "out_pose"))
-    sigma = cost._size(small().coords.get_submodule("sigma_fc"))
+    branch, pose = (cost.parameter_count(head.get_submodule(name)) for name in ("out_kpt_reg", "out_pose"))
+    sigma = cost.parameter_count(small().coords.get_submodule("sigma_fc"))
     assert cost.parameters(stage("dcc"))["train_only"] == branch + sigma
     assert cost.parameters(stage("regression"))["train_only"] == pose
 

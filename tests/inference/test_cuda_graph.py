@@ -173,7 +173,7 @@ class Played:
 def played(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Played, "captures", 0)
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", Played)
-    monkeypatch.setattr(cuda_graph, "_check_on_gpu", lambda _: None)
+    monkeypatch.setattr(cuda_graph, "check_on_gpu", lambda _: None)
 
 
 def test_one_capture_a_shape_and_results_of_one_s_own(played: None) -> None:

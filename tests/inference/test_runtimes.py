@@ -28,7 +28,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two small networks under the names a and rtmo-s, on a machine where nobody else works."""
     small = {"a": lambda: small_variant(), "rtmo-s": lambda: small_variant(**{"neck.depth": 0.33})}
     monkeypatch.setattr(zoo, "NETWORKS", small)
-    monkeypatch.setattr(timing._Watch, "others", lambda _: 0.0)
+    monkeypatch.setattr(timing.CoreWatch, "others", lambda _: 0.0)
     monkeypatch.setattr(timing, "WINDOW", 0.0)
     monkeypatch.setattr(timing, "CALM", 1)
 
@@ -100,7 +100,7 @@ def test_a_device_that_a_runtime_has_not_is_refused() -> None:
     with pytest.raises(Refused, match="runtime cudagraph does not run on cpu; add --device cuda"):
         compare(["a"], TimingTask((64, 64)), Patience(), runtimes=["eager", "cudagraph"])
     with pytest.raises(Refused, match="runtime onnx does not run on cuda:1; add --device cpu"):
-        runtimes._check_runtimes(["eager", "onnx"], ["float32"], "cuda:1")
+        runtimes.check_runtimes(["eager", "onnx"], ["float32"], "cuda:1")
 
 
 @pytest.mark.slow

@@ -126,18 +126,18 @@ def test_rounds_end_when_the_ratio_is_known_or_time_is_up(quiet: None) -> None:
 
 
 def test_a_busy_machine_is_refused_unless_anyway(quiet: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "_allowed", lambda: (0, 1))
+    monkeypatch.setattr(timing, "allowed_cores", lambda: (0, 1))
     clock = Clock({"a": 1})
     run = lambda **more: measure(clock.calls(), "a", clock=clock, patience=Patience(most=10), **more)  # noqa: E731
-    monkeypatch.setattr(timing, "_busy", lambda cores: dict.fromkeys(cores, 0.0))
+    monkeypatch.setattr(timing, "busy_seconds", lambda cores: dict.fromkeys(cores, 0.0))
     monkeypatch.setattr(timing, "isolated", lambda *_: nullcontext())
-    monkeypatch.setattr(timing._Watch, "others", lambda _: 1.1)
+    monkeypatch.setattr(timing.CoreWatch, "others", lambda _: 1.1)
     assert run(threads=1).rounds == 10
-    monkeypatch.setattr(timing._Watch, "others", lambda _: 1.3)
+    monkeypatch.setattr(timing.CoreWatch, "others", lambda _: 1.3)
     with pytest.raises(Refused, match=r"other processes take 1.3 of 2 cores .* load of 2.3; .*--anyway"):
         run(threads=1)
     assert run(threads=1, anyway=True).others == 1.3
-    monkeypatch.setattr(timing._Watch, "others", lambda _: 0.0)
+    monkeypatch.setattr(timing.CoreWatch, "others", lambda _: 0.0)
     with pytest.raises(Refused, match="3 thread"):
         run(threads=3)
 
@@ -155,7 +155,7 @@ def test_the_work_of_others_is_what_is_not_idle_and_not_ours(monkeypatch: pytest
     monkeypatch.setattr(timing.psutil, "cpu_times", lambda percpu: next(states))
     fake = SimpleNamespace(perf_counter=lambda: next(clocks[0]), process_time=lambda: next(clocks[1]))
     monkeypatch.setattr(timing, "time", fake)
-    assert timing._Watch((0, 1)).others() == pytest.approx((2 + 0.5 - 1) / 2)
+    assert timing.CoreWatch((0, 1)).others() == pytest.approx((2 + 0.5 - 1) / 2)
 
 
 FIELDS = ("user", "system", "idle", "iowait", "steal", "guest", "guest_nice")
@@ -176,19 +176,19 @@ def test_threads_and_cores_are_set_meanwhile_and_restored(quiet: None) -> None:
     other.start()
 
     def call() -> None:
-        seen.append((torch.get_num_threads(), gc.isenabled(), *timing._places().values()))
+        seen.append((torch.get_num_threads(), gc.isenabled(), *timing.thread_cores().values()))
 
     try:
-        places = timing._places()
+        places = timing.thread_cores()
         found = measure({"a": call}, "a", threads=1, patience=Patience(most=2))
         cores = set(found.cores)
         assert len(places) >= 2 and len(cores) == 1
         assert {(threads, enabled) for threads, enabled, *_ in seen} == {(1, False)}
         assert all(place == cores for _, _, *rest in seen for place in rest)
-        assert timing._places() == places and _state() == before
+        assert timing.thread_cores() == places and _state() == before
         with pytest.raises(ZeroDivisionError):
             measure({"a": lambda: 1 / 0}, "a", threads=before[0] + 1, anyway=True)
-        assert timing._places() == places and _state() == before
+        assert timing.thread_cores() == places and _state() == before
     finally:
         gate.set()
         other.join()
@@ -219,17 +219,17 @@ def _state() -> tuple[int, bool, set[int]]:
 
 @bound
 def test_the_idlest_cores_are_taken(quiet: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "_busy", lambda cores: dict.fromkeys(cores, 0.0))
-    monkeypatch.setattr(timing._Watch, "cores", lambda _: {0: 0.3, 2: 0.0, 5: 0.5, 7: 0.1})
+    monkeypatch.setattr(timing, "busy_seconds", lambda cores: dict.fromkeys(cores, 0.0))
+    monkeypatch.setattr(timing.CoreWatch, "cores", lambda _: {0: 0.3, 2: 0.0, 5: 0.5, 7: 0.1})
     assert timing.quietest((0, 2, 5, 7), 2, anyway=False) == (2, 7)
 
 
 def test_a_gpu_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     monkeypatch.setattr(torch.cuda, "synchronize", done.append)
-    timing._waited(lambda: done.append("call"), "cuda:1")()
+    timing.synchronised(lambda: done.append("call"), "cuda:1")()
     assert done == ["call", "cuda:1"]
-    timing._waited(lambda: done.append("call"), "cpu")()
+    timing.synchronised(lambda: done.append("call"), "cpu")()
     assert done == ["call", "cuda:1", "call"]
 
 

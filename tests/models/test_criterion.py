@@ -22,7 +22,7 @@ from workbench.components.losses.oks import oks_loss
 from workbench.components.losses.varifocal import VariFocal
 from workbench.core.skeletons import COCO
 from workbench.core.spec import Spec
-from workbench.models.criterion import _Matched, losses
+from workbench.models.criterion import MatchedBatch, losses
 from workbench.models.decode import detect
 from workbench.models.network import Network
 from workbench.models.published import published_name
@@ -82,7 +82,7 @@ class Step:
         self.assigner = assigner
         with torch.no_grad():
             self.assigned: Assignment = assigner.assign(self.dense, self.targets, self.sigmas)
-            self.matched = _Matched(
+            self.matched = MatchedBatch(
                 self.network,
                 self.dense,
                 self.targets,
@@ -387,7 +387,7 @@ def test_a_class_is_learnt_where_its_person_is() -> None:
     dense = model(images(1))
     sigmas = torch.tensor(COCO.sigmas)
     assigned = model.variant.assigner.assign(dense, given, sigmas)
-    target = _Matched(model, dense, given, assigned, model.variant.phases[0], sigmas).cls_target
+    target = MatchedBatch(model, dense, given, assigned, model.variant.phases[0], sigmas).cls_target
     assert len(assigned.cell)
     for cell, person in zip(assigned.cell.tolist(), assigned.person.tolist(), strict=True):
         others = [c for c in range(3) if c != person]

@@ -76,12 +76,12 @@ def test_dynamic_coordinate_classifier() -> None:
     )
     stage: Any = network.coords
     with torch.no_grad():
-        centre, size = stage._extent(cells)
+        centre, size = stage.extent(cells)
         close(torch.cat([centre, size], 1), g["dcc_bbox_cs"])
         found = stage(cells)
         plain = stage.pose_to_kpts(cells.pose).unflatten(1, (17, -1))
         close(plain, g["dcc_kpt_feats"])
-        close(stage._tokens(cells), g["dcc_kpt_feats_after_gau"])
+        close(stage.tokens(cells), g["dcc_kpt_feats_after_gau"])
         for i, axis in enumerate("xy"):
             heatmap, fc = getattr(found, axis), getattr(stage, f"{axis}_fc")
             close(heatmap.bins, g[f"dcc_{axis}_bins"])

@@ -95,10 +95,10 @@ def test_examples_show_every_row_on_the_same_images(chosen: examples.Panel) -> N
 
 def test_the_answer_is_the_mean_of_the_bins(chosen: examples.Panel) -> None:
     folder = chosen.folders["bins"]
-    batch = examples._batch(chosen.judged, [10_000_000, 10_000_003])
+    batch = examples.image_batch(chosen.judged, [10_000_000, 10_000_003])
     assert batch.image_ids == (10_000_000, 10_000_003)
     job, network = examples.network_of(folder)
-    profiles = examples._profiles(folder, batch, least=0.0)
+    profiles = examples.axis_profiles(folder, batch, least=0.0)
     found = detect(network, batch.images, score_threshold=0.0, nms_threshold=job.protocol.nms_threshold)
     assert profiles
     for (image, _), profile in profiles.items():
@@ -109,7 +109,8 @@ def test_the_answer_is_the_mean_of_the_bins(chosen: examples.Panel) -> None:
         np.testing.assert_allclose(profile.keypoints, mean, atol=1e-2)
         nearest = np.abs(found[image].keypoints - profile.keypoints).max((1, 2)).min()
         assert nearest < 1e-2, "one of the detections says the same"
-    assert all(p.x_bins is None for p in examples._profiles(chosen.folders["regression"], batch, least=0.0).values())
+    regressed = examples.axis_profiles(chosen.folders["regression"], batch, least=0.0)
+    assert all(profile.x_bins is None for profile in regressed.values())
 
 
 def test_the_person_is_the_one_on_whom_rows_differ(chosen: examples.Panel) -> None:

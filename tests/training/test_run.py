@@ -105,7 +105,7 @@ def test_processes_train_with_the_batch_that_the_key_says_or_not_at_all(
         raise Started
 
     monkeypatch.setattr(distributed, "start", started)
-    monkeypatch.setattr("workbench.training.run._train_and_record", started)
+    monkeypatch.setattr("workbench.training.run.train_and_record", started)
     monkeypatch.setattr("workbench.training.run.open_source", lambda *_: None)
     shared = batch // accumulate // ranks * accumulate * ranks  # as the loaders cut it
     if shared == batch:

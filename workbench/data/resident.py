@@ -41,7 +41,7 @@ def placed(samples: PixelsAndLabels, device: str, share: float, workers: int) ->
         share: of the device's free memory that the images may take. Where they take more, they are read for each batch.
         workers: processes that decode.
     """
-    if _total(samples) > share * _free(device):
+    if _total(samples) > share * free_memory(device):
         return samples, partial(as_float, device=device)  # pyright: ignore[reportReturnType]
     resident = Resident(samples, device, workers)
     return _Sketched(samples, resident.unreadable), resident
@@ -117,7 +117,7 @@ def _total(samples: PixelsAndLabels) -> int:
     return sum(_bytes(samples.size_of(i)) for i in range(len(samples)))
 
 
-def _free(device: str) -> int:
+def free_memory(device: str) -> int:
     """Bytes of memory that nobody has taken."""
     if torch.device(device).type == "cuda":
         return torch.cuda.mem_get_info(torch.device(device))[0]

@@ -46,11 +46,12 @@ def parameters(variant: Variant) -> dict[str, int]:
     the pose vector under plain regression.
     """
     network = untrained(variant, "meta", "published")
-    counts = {part: _size(network.get_submodule(part)) for part in NETWORK_PARTS}
-    return counts | {"train_only": sum(map(_size, _idle(network))), "total": sum(counts.values())}
+    counts = {part: parameter_count(network.get_submodule(part)) for part in NETWORK_PARTS}
+    return counts | {"train_only": sum(map(parameter_count, _idle(network))), "total": sum(counts.values())}
 
 
-def _size(module: nn.Module) -> int:
+def parameter_count(module: nn.Module) -> int:
+    """The number of a module's parameters."""
     return sum(p.numel() for p in module.parameters())
 
 

@@ -38,7 +38,7 @@ class CudaGraph:
     """
 
     def __init__(self, deployed: Deployed) -> None:
-        _check_on_gpu(deployed)
+        check_on_gpu(deployed)
         self.deployed = deployed
         self._graphs: dict[tuple[torch.Size, torch.dtype], Callable[[Tensor], Padded]] = {}
 
@@ -59,7 +59,12 @@ class CudaGraph:
         return padded(self.deployed, images)
 
 
-def _check_on_gpu(deployed: Deployed) -> None:
+def check_on_gpu(deployed: Deployed) -> None:
+    """Refuses a network that lies on no GPU.
+
+    Raises:
+        Refused: it says where the network is.
+    """
     device = next(deployed.parameters()).device
     if device.type != "cuda":
         raise Refused(f"CUDA graph: the network is on {device}; expected a GPU: call .to('cuda') before")

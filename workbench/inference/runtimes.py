@@ -112,7 +112,7 @@ def compare(
     wanted = [(name, runtime, precision) for name in names for runtime in runtimes for precision in precisions]
     if len(set(wanted)) < len(wanted):
         raise Refused(f"latency: {', '.join(map(' '.join, wanted))}: one stands there twice; name each once")
-    _check_runtimes(runtimes, precisions, task.device)
+    check_runtimes(runtimes, precisions, task.device)
     base = (reference, "eager", "float32")
     variants = {name: zoo.network_named(name) for name in (*names, reference)}
     networks = {name: with_batch_statistics(variant, task) for name, variant in variants.items()}
@@ -123,7 +123,12 @@ def compare(
     return measure(calls, " ".join(base), threads=task.threads, device=task.device, patience=patience, anyway=anyway)
 
 
-def _check_runtimes(runtimes: Sequence[str], precisions: Sequence[str], device: str) -> None:
+def check_runtimes(runtimes: Sequence[str], precisions: Sequence[str], device: str) -> None:
+    """Refuses what can not be timed together on a device.
+
+    Raises:
+        Refused: an unknown runtime, or one without the device or a precision; it names what there is.
+    """
     for runtime in runtimes:
         if runtime not in RUNTIMES:
             raise Refused(f"latency: no runtime {runtime!r}; there are {', '.join(RUNTIMES)}")

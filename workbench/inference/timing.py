@@ -180,11 +180,11 @@ def measure(
     """
     if reference not in calls:
         raise Refused(f"latency: reference {reference!r} is not among {list(calls)}")
-    allowed = _allowed()
+    allowed = allowed_cores()
     cores = quietest(allowed, threads, anyway)
-    waited = {name: _waited(call, device) for name, call in calls.items()}
+    waited = {name: synchronised(call, device) for name, call in calls.items()}
     with isolated(threads, cores):
-        watch = _Watch(allowed)
+        watch = CoreWatch(allowed)
         rounds = _rounds(waited, primed, clock)
         warmup, steady = _warm(rounds, patience.seconds / 2, clock)
         seconds = _recorded(rounds, reference, patience, clock)
@@ -192,7 +192,7 @@ def measure(
     return Comparison(seconds, reference, machine_name(device), threads, cores, others, warmup, steady)
 
 
-def _waited(call: Call, device: str) -> Call:
+def synchronised(call: Call, device: str) -> Call:
     """The call until its result is there: a GPU's kernels run on after the call has returned."""
     if torch.device(device).type != "cuda":
         return call
@@ -260,7 +260,7 @@ def quietest(allowed: Sequence[int], threads: int, anyway: bool) -> tuple[int, .
     Raises:
         Refused: what they take and `threads` together are more than the cores, and not `anyway`.
     """
-    watch = _Watch(allowed)
+    watch = CoreWatch(allowed)
     time.sleep(WINDOW)
     others = watch.others()
     if others + threads > len(allowed) + SLACK and not anyway:
@@ -273,20 +273,20 @@ def quietest(allowed: Sequence[int], threads: int, anyway: bool) -> tuple[int, .
     return tuple(sorted(by_load[:threads])) if hasattr(os, "sched_setaffinity") else ()
 
 
-def _allowed() -> tuple[int, ...]:
+def allowed_cores() -> tuple[int, ...]:
     """The cores open to this process."""
     return tuple(sorted(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)))
 
 
-class _Watch:
+class CoreWatch:
     """The work of some cores from now on."""
 
     def __init__(self, cores: Sequence[int]) -> None:
-        self.began, self.own, self.busy = time.perf_counter(), time.process_time(), _busy(cores)
+        self.began, self.own, self.busy = time.perf_counter(), time.process_time(), busy_seconds(cores)
 
     def cores(self) -> dict[int, float]:
         """Seconds that each has worked, for anybody."""
-        return {core: seconds - self.busy[core] for core, seconds in _busy(self.busy).items()}
+        return {core: seconds - self.busy[core] for core, seconds in busy_seconds(self.busy).items()}
 
     def others(self) -> float:
         """Cores' worth of work for other processes, mean since the beginning."""
@@ -294,7 +294,7 @@ class _Watch:
         return max(elsewhere / (time.perf_counter() - self.began), 0.0)
 
 
-def _busy(cores: Iterable[int]) -> dict[int, float]:
+def busy_seconds(cores: Iterable[int]) -> dict[int, float]:
     """Seconds that each core has worked since the start of the machine; what a host takes from its guest counts."""
     idle = ("idle", "iowait", "guest", "guest_nice")  # the last two are also in user and nice
     times = psutil.cpu_times(percpu=True)
@@ -304,7 +304,7 @@ def _busy(cores: Iterable[int]) -> dict[int, float]:
 @contextmanager
 def isolated(threads: int, cores: Sequence[int]) -> Iterator[None]:
     """This process with so many threads, on these cores, without garbage collection; at the end as it was before."""
-    before, collects, places = torch.get_num_threads(), gc.isenabled(), _places()
+    before, collects, places = torch.get_num_threads(), gc.isenabled(), thread_cores()
     torch.set_num_threads(threads)
     if cores:
         _bind({thread: set(cores) for thread in places})
@@ -316,11 +316,11 @@ def isolated(threads: int, cores: Sequence[int]) -> Iterator[None]:
         if collects:
             gc.enable()
         if cores:  # threads born meanwhile have inherited ours
-            _bind({thread: places.get(thread, places[os.getpid()]) for thread in _places()})
+            _bind({thread: places.get(thread, places[os.getpid()]) for thread in thread_cores()})
         torch.set_num_threads(before)
 
 
-def _places() -> dict[int, set[int]]:
+def thread_cores() -> dict[int, set[int]]:
     """The cores open to each thread of this process, by its id; the first thread has the process's id."""
     found: dict[int, set[int]] = {}
     if hasattr(os, "sched_getaffinity"):

@@ -25,12 +25,12 @@ def losses(network: Network, dense: Dense, targets: Targets, phase: int) -> dict
     sigmas = torch.tensor(variant.skeleton.sigmas, device=dense.boxes.device)
     with torch.no_grad():
         assignment = variant.assigner.assign(dense, targets, sigmas)
-    matched = _Matched(network, dense, targets, assignment, variant.phases[phase], sigmas)
+    matched = MatchedBatch(network, dense, targets, assignment, variant.phases[phase], sigmas)
     return {loss.term: loss(matched) * loss.weights[phase] for loss in variant.losses if loss.weights[phase]}
 
 
-class _Matched(Matched):
-    """Everything that costs is computed when it is first read."""
+class MatchedBatch(Matched):
+    """What the losses read of the matched cells of a batch; all that costs is computed when it is first read."""
 
     def __init__(
         self, network: Network, dense: Dense, targets: Targets, assigned: Assignment, phase: Phase, sigmas: Tensor

@@ -134,7 +134,7 @@ def network_of(folder: Path) -> tuple[Job, Network]:
     return job, network.eval()
 
 
-def _batch(judged: Validation, images: Sequence[int]) -> Batch:
+def image_batch(judged: Validation, images: Sequence[int]) -> Batch:
     """These images as one network input, in the given order."""
     rows = {image["id"]: i for i, image in enumerate(judged.truth["images"])}
     loader = replace(judged, protocol=judged.protocol.vary({"batch": len(images), "accumulate": 1})).loader(
@@ -146,7 +146,7 @@ def _batch(judged: Validation, images: Sequence[int]) -> Batch:
 
 def _found(folder: Path, judged: Validation, images: Sequence[int]) -> dict[int, Detections]:
     job, network = network_of(folder)
-    batch = _batch(judged, images)
+    batch = image_batch(judged, images)
     found = detect(
         network,
         batch.images,
@@ -181,8 +181,8 @@ def person(chosen: Panel, count: int = SHOWN, points: int = POINTS, least: float
     place least alike are kept.
     """
     records = {label: MatchRecords.load(folder / "records.npz") for label, folder in chosen.folders.items()}
-    batch = _batch(chosen.judged, disagreement(records)[:count])
-    said = {label: _profiles(folder, batch, least) for label, folder in chosen.folders.items()}
+    batch = image_batch(chosen.judged, disagreement(records)[:count])
+    said = {label: axis_profiles(folder, batch, least) for label, folder in chosen.folders.items()}
     t = batch.targets
     everyone = [(i, g) for i, g in t.present.nonzero().tolist() if all((i, g) in rows for rows in said.values())]
     if not everyone:
@@ -216,7 +216,7 @@ def _window(box: Any, width: int, height: int) -> tuple[float, float, float, flo
 
 
 @torch.no_grad()
-def _profiles(folder: Path, batch: Batch, least: float) -> dict[tuple[int, int], AxisProfile]:
+def axis_profiles(folder: Path, batch: Batch, least: float) -> dict[tuple[int, int], AxisProfile]:
     """What a row says of each person (image, person) that it finds: of the best box of IoU `least` and more."""
     job, network = network_of(folder)
     dense = network(batch.images)

@@ -64,9 +64,9 @@ def run(
             part.write_text(json.dumps(job.to_dict(defaults=True), indent=1))
         if machine.ranks > 1:
             open_source(job, 0, home, data)  # what is wrong with it is said once, here
-            distributed.start(machine.ranks, _train_and_record, job, machine, home, data, tell)
+            distributed.start(machine.ranks, train_and_record, job, machine, home, data, tell)
         else:
-            _train_and_record(job, machine, home, data, tell)
+            train_and_record(job, machine, home, data, tell)
     return read_result(folder)
 
 
@@ -86,7 +86,7 @@ def check_ranks(job: Job, ranks: int) -> None:
         )
 
 
-def _train_and_record(
+def train_and_record(
     job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]
 ) -> None:
     """Trains; the first of several ranks also evaluates and writes."""

@@ -144,8 +144,8 @@ class _DCC(CoordinateStage):
 
     def forward(self, cells: Cells) -> Coordinates:
         with exact(cells.pose):
-            tokens = self._tokens(cells)
-            centre, size = self._extent(cells)
+            tokens = self.tokens(cells)
+            centre, size = self.extent(cells)
             x, y = (self._axis(tokens, cells, i, centre[:, i : i + 1], size[:, i : i + 1]) for i in (0, 1))
             keypoints = torch.stack((expectation(x), expectation(y)), -1)
             return Coordinates(keypoints=keypoints, sigma=self.sigma_fc(cells.pose.float()), x=x, y=y)
@@ -153,8 +153,8 @@ class _DCC(CoordinateStage):
     def decode(self, cells: Cells) -> Tensor:
         """As `forward`, without uncertainty and without what is constant over the bins; sums relative to the box."""
         with exact(cells.pose):
-            tokens = self._tokens(cells)
-            centre, size = self._extent(cells)
+            tokens = self.tokens(cells)
+            centre, size = self.extent(cells)
             start = centre - cells.points.float()
             answers = []
             for i, bins in enumerate((self.x_bins, self.y_bins)):
@@ -165,7 +165,7 @@ class _DCC(CoordinateStage):
                 answers.append(logits.softmax(-1) @ bins.unsqueeze(-1))  # (P, K, 1)
             return centre.unsqueeze(1) + torch.cat(answers, -1) * size.unsqueeze(1)
 
-    def _tokens(self, cells: Cells) -> Tensor:
+    def tokens(self, cells: Cells) -> Tensor:
         """(P, K, feat). In float32: P differs from step to step, and bfloat16 products prepare each shape anew."""
         tokens = self.pose_to_kpts(cells.pose.float()).unflatten(1, (-1, self.spec.feat_channels_dcc))
         if self.spec.cell_position:
@@ -174,7 +174,7 @@ class _DCC(CoordinateStage):
             tokens = self.gau(tokens, self.pos_enc)
         return tokens
 
-    def _extent(self, cells: Cells) -> tuple[Tensor, Tensor]:
+    def extent(self, cells: Cells) -> tuple[Tensor, Tensor]:
         """Centre and size (P, 2), in pixels, of what the bins reach over."""
         if not self.spec.dynamic_allocation:
             sides = [torch.full_like(cells.points[:, 0], side, dtype=torch.float32) for side in cells.canvas[::-1]]
