@@ -65,3 +65,19 @@ def asked_to_end() -> None:
             time.sleep(10)
     except KeyboardInterrupt:
         sys.exit(7 if signal.getsignal(signal.SIGTERM) == before else 8)
+
+
+class _Finalised:
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.2)  # the handler runs here, and Python drops what it raises
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_request_that_comes_in_a_finaliser_is_not_lost(tmp_path: Path) -> None:
+    with terminable() as check:
+        check()
+        dropped = _Finalised()
+        del dropped
+        with pytest.raises(KeyboardInterrupt):
+            WorkerPool(WorkerSettings(tmp_path, "a/plan", Machine(), None, quick), 1, check).rest(0)

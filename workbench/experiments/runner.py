@@ -54,9 +54,9 @@ def run_study(run: StudyRun, *, machine: Machine, jobs: int | None = None, train
         run.write_settings(settings)
     record = tracking.MlflowRecord(run)
     workers = WorkerSettings(run.home, run.name, machine, run.data, train)
-    with terminable():
+    with terminable() as check:
         try:
-            with WorkerPool(workers, jobs or _cores(machine)) as pool:
+            with WorkerPool(workers, jobs or _cores(machine), check) as pool:
                 planned, entries = _rounds(run, pool, record)
         except KeyboardInterrupt:
             planned = sequential.needed_jobs(run)

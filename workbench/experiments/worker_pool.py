@@ -48,8 +48,8 @@ class WorkerSettings:
 class WorkerPool:
     """Worker processes, each with one thread."""
 
-    def __init__(self, settings: WorkerSettings, size: int) -> None:
-        self._settings, self._size = settings, size
+    def __init__(self, settings: WorkerSettings, size: int, check: Callable[[], None] = lambda: None) -> None:
+        self._settings, self._size, self._check = settings, size, check  # `check` is of `terminable`
         processes.prepare()
         self._workers: list[Any] = []
         self._faults = 0  # workers that ended by an error of their own, not of a job
@@ -84,6 +84,7 @@ class WorkerPool:
 
     def rest(self, seconds: float) -> None:
         """Waits until a worker ends, at most so long."""
+        self._check()
         if not wait([worker.sentinel for worker in self._workers], seconds):
             return
         time.sleep(seconds / 10)  # its server has to notice too
@@ -98,19 +99,28 @@ def _interrupt_once(_: int, __: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _interrupt(_: int, __: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 @contextmanager
-def terminable() -> Iterator[None]:
-    """A request to end is an interrupt, so that what is open is closed."""
+def terminable() -> Iterator[Callable[[], None]]:
+    """A request to end is an interrupt, so that what is open is closed.
+
+    Python drops an interrupt that comes while it runs a finaliser. What this gives raises it again; call it in loops.
+    """
+    asked = threading.Event()
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        asked.set()
+        raise KeyboardInterrupt
+
+    def check() -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield check
         return
-    before = signal.signal(signal.SIGTERM, _interrupt)
+    before = signal.signal(signal.SIGTERM, interrupt)
     try:
-        yield
+        yield check
     finally:
         signal.signal(signal.SIGTERM, before)
 
