@@ -95,6 +95,7 @@ def test_examples_show_every_row_on_the_same_images(chosen: examples.Panel) -> N
         assert all(picture.shape == example.truth.shape for picture in example.found.values())
 
 
+@pytest.mark.slow
 def test_the_answer_is_the_mean_of_the_bins(chosen: examples.Panel) -> None:
     folder = chosen.folders["bins"]
     batch = examples.image_batch(chosen.judged, [10_000_000, 10_000_003])
@@ -115,6 +116,7 @@ def test_the_answer_is_the_mean_of_the_bins(chosen: examples.Panel) -> None:
     assert all(profile.x_bins is None for profile in regressed.values())
 
 
+@pytest.mark.slow
 def test_the_person_is_the_one_on_whom_rows_differ(chosen: examples.Panel) -> None:
     person = examples.person(chosen, least=0.0)
     assert person is not None and person.truth.shape == (2, 2) and person.rows.keys() == chosen.folders.keys()
