@@ -54,6 +54,7 @@ def test_claims_without_truth_are_not_decided(noise: Noise) -> None:
     assert often["5 looks without correction, any of four claims"] > 0.05  # what the correction is for
 
 
+@pytest.mark.slow
 def test_until_decided_saves_jobs_and_finds_what_is_there() -> None:
     large = savings(4.0, 40)
     assert large["share of the jobs"] < 0.8

@@ -56,6 +56,7 @@ def test_every_option_is_tried() -> None:
     assert set(VALUES) == set(EVERY).union(*(options_of(*words) for words in VERBS.values()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", EVERY)
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize("kind", STUDIES)

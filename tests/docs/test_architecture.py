@@ -40,6 +40,7 @@ def test_the_arrows_are_those_that_the_tests_hold() -> None:
     assert listed.keys() == ARROWS.keys() - {"outside"}
 
 
+@pytest.mark.slow
 def test_the_page_has_every_measure() -> None:
     """Their values are taken anew by the command: every change of the code would make them old."""
     text = architecture.PAGE.read_text("utf-8")

@@ -354,6 +354,7 @@ def test_a_study_file_that_vanishes_while_its_jobs_run_changes_nothing(
     assert log(tmp_path) == Counter(f"{word} {key}" for word in ("begin", "end") for key in keys(study))
 
 
+@pytest.mark.slow
 def test_trials_of_earlier_versions_are_passed_over_and_their_results_count(
     go: Callable[..., int], tmp_path: Path
 ) -> None:

@@ -50,6 +50,7 @@ def test_parameters_are_the_published_ones(name: str) -> None:
     }
 
 
+@pytest.mark.slow
 def test_what_inference_needs_depends_on_the_coordinate_stage() -> None:
     """The DCC reads the pose vector and leaves the regression branch to training; plain regression the reverse."""
     head = small().head
@@ -183,6 +184,7 @@ class Costly(Coords):
         return self.extra * keypoints
 
 
+@pytest.mark.slow
 def test_what_a_stage_costs_more_as_published_is_counted_per_person() -> None:
     variant = stage("regression").vary({"coords": Costly(extra=1000)})
     for persons in (1, 7):

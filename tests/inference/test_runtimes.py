@@ -143,6 +143,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no runtime 'paper'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_runtime_is_one_entry(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     called: list[str] = []
 

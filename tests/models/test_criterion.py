@@ -254,6 +254,7 @@ def test_losses_are_finite_terms_with_a_gradient(cls: type[Loss], people: int) -
         assert any(g.abs().max() > 0 for g in grads)
 
 
+@pytest.mark.slow
 @by_slot("losses", "assigner")
 def test_what_a_loss_or_an_assigner_accepts_gives_finite_terms(slot: str, cls: type[Spec]) -> None:
     targets = some_persons(2)

@@ -131,6 +131,7 @@ def test_a_head_stands_alone_in_the_network(cls: type[Head]) -> None:
     assert network(torch.zeros(1, 3, 64, 64)).pose.shape == (1, 20, network.head.pose_channels)
 
 
+@pytest.mark.slow
 @by_slot("backbone", "neck", "head", "coords")
 def test_what_a_part_accepts_can_be_built_and_run(slot: str, cls: type[Spec]) -> None:
     """No number of a component is accepted and fails only when a job has started."""

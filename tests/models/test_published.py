@@ -92,6 +92,7 @@ def test_a_constant_may_stand_elsewhere(tmp_path: Path, constant: str, elsewhere
     assert same(loaded(tmp_path / "a.pth"), stored())
 
 
+@pytest.mark.slow
 def test_a_constant_of_another_value_is_refused(tmp_path: Path) -> None:
     torch.save(stored() | {SIGMAS: torch.full((17,), 0.05)}, tmp_path / "a.pth")
     with pytest.raises(Refused, match=r"head\.loss_oks\.sigmas"):
@@ -101,6 +102,7 @@ def test_a_constant_of_another_value_is_refused(tmp_path: Path) -> None:
         loaded(tmp_path / "b.pth")
 
 
+@pytest.mark.slow
 def test_neutral_normalisation_is_accepted_and_another_is_not(tmp_path: Path) -> None:
     none = {"data_preprocessor.mean": torch.zeros(3, 1, 1), "data_preprocessor.std": torch.ones(3, 1, 1)}
     torch.save(stored() | none, tmp_path / "a.pth")

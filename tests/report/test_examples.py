@@ -71,6 +71,7 @@ def test_images_come_by_how_far_the_rows_are_apart(chosen: examples.Panel) -> No
     assert [spread[i] for i in order] == sorted(spread.values(), reverse=True)
 
 
+@pytest.mark.slow
 def test_a_network_from_a_folder_says_what_it_said(chosen: examples.Panel) -> None:
     """The mean OKS in the record is that of the rebuilt network's detections."""
     job, network = examples.network_of(chosen.folders["bins"])
@@ -83,6 +84,7 @@ def test_a_network_from_a_folder_says_what_it_said(chosen: examples.Panel) -> No
     np.testing.assert_allclose(evaluation.records.oks_sum, kept.oks_sum, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_examples_show_every_row_on_the_same_images(chosen: examples.Panel) -> None:
     shown = examples.find_examples(chosen, count=3)
     assert len(shown) == 3
@@ -93,6 +95,7 @@ def test_examples_show_every_row_on_the_same_images(chosen: examples.Panel) -> N
         assert all(picture.shape == example.truth.shape for picture in example.found.values())
 
 
+@pytest.mark.slow
 def test_the_answer_is_the_mean_of_the_bins(chosen: examples.Panel) -> None:
     folder = chosen.folders["bins"]
     batch = examples.image_batch(chosen.judged, [10_000_000, 10_000_003])
@@ -113,6 +116,7 @@ def test_the_answer_is_the_mean_of_the_bins(chosen: examples.Panel) -> None:
     assert all(profile.x_bins is None for profile in regressed.values())
 
 
+@pytest.mark.slow
 def test_the_person_is_the_one_on_whom_rows_differ(chosen: examples.Panel) -> None:
     person = examples.person(chosen, least=0.0)
     assert person is not None and person.truth.shape == (2, 2) and person.rows.keys() == chosen.folders.keys()

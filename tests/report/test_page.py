@@ -53,6 +53,7 @@ def test_a_picture_that_was_drawn_before_is_shown_again(record: Record, home: Pa
     assert isinstance(again, PagePicture) and again.png == b"a picture"
 
 
+@pytest.mark.slow
 def test_old_files_leave_figures_out_and_say_why(record: Record, home: Path) -> None:
     for part in ("pairs", "rows", "slices", "curves", "claims"):
         (home / f"reports/data/padding_small_{part}.csv").unlink()
