@@ -85,7 +85,7 @@ def tests(session: nox.Session) -> None:
     shots = HOME.parent / "screenshots"
     shots.mkdir(parents=True, exist_ok=True)
     # A worker is a process that imports torch: above four of them the imports cost more than they save.
-    workers = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadgroup", "--no-loadscope-reorder"]
+    workers = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
     session.run(
         *(python(session), "-m", "pytest", *workers, *session.posargs),
         external=True,

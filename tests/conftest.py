@@ -1,4 +1,4 @@
-"""One thread and a home of its own for every test; which tests are fast, and which stay in one process."""
+"""One thread and a home of its own for every test; which tests are fast, and which come first."""
 
 import os
 import tempfile
@@ -15,19 +15,15 @@ from workbench.evaluation.metrics import METRICS, Metric  # noqa: E402
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what is not slow as fast, keeps the tests of a file in one process, and begins with the slow files.
+    """Marks what is not slow as fast, and begins with the files of slow tests.
 
-    A file has fixtures of its own that take their time, which is wanted once. Several files share a process where they
-    name the same `xdist_group`. Slow files last would leave the other processes without work at the end.
+    A file's tests stay in one process (`--dist loadfile` in noxfile.py). A long file that comes last would leave the
+    other processes without work.
     """
-    slow: set[str] = set()
+    slow = {_file(item) for item in items if item.get_closest_marker("slow")}
     for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(_file(item)))
         if item.get_closest_marker("slow") is None:
             item.add_marker("fast")
-        else:
-            slow.add(_file(item))
     items.sort(key=lambda item: _file(item) not in slow)
 
 

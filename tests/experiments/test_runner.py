@@ -45,8 +45,7 @@ from workbench.study import Better, PlannedJob, Row, Study, find_study
 from workbench.training.machine import Machine
 from workbench.training.record import Progress, Result, job_folder, read_result, write_result
 
-# the server of forks is started once in a process, and takes its time
-pytestmark = [*FAKED, pytest.mark.xdist_group("forkserver")]
+pytestmark = FAKED
 
 
 @pytest.mark.slow

@@ -75,7 +75,6 @@ def test_a_killed_job_ends_with_the_same_numbers(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.xdist_group("forkserver")
 def test_two_ranks_share_a_job_and_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each sees half of every batch; gradients are averaged, so the weights stay the same on both."""
     monkeypatch.setattr(distributed, "RANK_START", "forkserver")  # pickled as for `spawn`, imports are done
