@@ -47,7 +47,7 @@ def test_a_value_out_of_range_is_refused_when_declared(cls: type[Spec], name: st
     ],
 )
 def test_what_switches_a_thing_off_is_no_fault(cls: type[Spec], off: dict[str, Any]) -> None:
-    cls(**off)
+    assert {name: getattr(cls(**off), name) for name in off} == off
 
 
 def test_a_phase_begins_at_its_start() -> None:

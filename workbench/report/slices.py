@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.core.crowding import crowd_index
 from workbench.core.errors import Refused
+from workbench.data.crowding import crowd_index
 from workbench.evaluation.bootstrap import resampled_metric
 from workbench.evaluation.coco_ap import CROWD_AREA
 from workbench.evaluation.metrics import with_intervals

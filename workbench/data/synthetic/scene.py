@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.core.crowding import crowd_index
 from workbench.core.errors import Refused
 from workbench.core.skeletons import COCO
+from workbench.data.crowding import crowd_index
 from workbench.data.synthetic.body import ANGLES, FAMILIES, Bodies, project, sample_angles
 from workbench.data.synthetic.paint import (
     BODY_PARTS,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workbench.core.crowding import crowd_index
+from workbench.data.crowding import crowd_index
 
 
 def test_crowd_index_counts_the_joints_of_others() -> None:
