@@ -1,5 +1,7 @@
 """Batches: their shapes, and that they are a function of (seed, epoch, index) and of nothing else."""
 
+import gc
+import multiprocessing
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -117,6 +119,23 @@ def test_workers_change_nothing_and_do_not_touch_the_global_stream() -> None:
         assert sum(len(b.image_ids) for b in made) == 11
     assert torch.equal(torch.get_rng_state(), expected)
     assert alone.unreadable == pair.unreadable == {"2.jpg": "cut off", "7.jpg": "cut off"}
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # from Python 3.12 on
+@pytest.mark.parametrize("early", [False, True])
+def test_workers_end_with_their_loader(early: bool) -> None:
+    """They are told to. Else each is waited for, five seconds long, and then killed."""
+    others = set(multiprocessing.active_children())
+    loader = Loader(Numbered(13), 4, seed=3, workers=2)
+    batches = loader(0)
+    next(batches)
+    if not early:
+        list(batches)
+    workers = set(multiprocessing.active_children()) - others
+    batches.close()
+    del batches, loader
+    gc.collect()
+    assert [worker.exitcode for worker in workers] == [0, 0]
 
 
 def test_ranks_share_one_order() -> None:

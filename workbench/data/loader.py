@@ -7,7 +7,7 @@ moved to more workers, sees the same batches.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -195,12 +195,10 @@ class Loader:
             raise Refused(
                 f"{total} images an epoch on {world} process(es) make no batch of {batch}; lower the batch or take more"
             )
-        self.dataset, self.batch, self.images = dataset, batch, min(mine, self._steps * batch)
-        self.seed, self.shuffle, self.rank, self.world = seed, shuffle, rank, world
         self.unreadable: dict[str, str] = {}
         self._finish = finish
         self._work = _Work(dataset, transform, seed)
-        self._plan = _Plan(self)
+        self._plan = _Plan(len(dataset), batch, min(mine, self._steps * batch), seed, shuffle, rank, world)
         self._workers = _processes(self._work, self._plan, workers) if workers else None
 
     def __len__(self) -> int:
@@ -218,33 +216,50 @@ class Loader:
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """The data set's index for each position of this process, (images,)."""
-        positions = self.rank + self.world * np.arange(self.images)
-        if not self.shuffle:
-            return positions % len(self.dataset)
-        rng = generator(self.seed, epoch, ORDER)
-        rounds = int(positions[-1]) // len(self.dataset) + 1
-        return np.concatenate([rng.permutation(len(self.dataset)) for _ in range(rounds)])[positions]
+        return self._plan.order(epoch)
 
 
 _Task = tuple[int, int, int]  # epoch, position, index
 _Made = tuple[Batch | None, dict[str, str]]
 
 
+@dataclass
 class _Plan:
-    """The tasks of each batch of the epoch that is set."""
+    """The tasks of each batch of the epoch that is set. Its fields are numbers alone.
 
-    def __init__(self, loader: Loader) -> None:
-        self.loader, self.epoch = loader, 0
+    If it held its loader, both would go in one round of the garbage collector, which closes the queues of the worker
+    processes before they are told to end: each would be waited for, five seconds long.
+
+    Fields:
+        count: samples in the data set; images: of an epoch, for this process.
+    """
+
+    count: int
+    batch: int
+    images: int
+    seed: int
+    shuffle: bool
+    rank: int
+    world: int
+    epoch: int = 0
 
     def __len__(self) -> int:
-        return len(self.loader)
+        return -(-self.images // self.batch)
 
     def __iter__(self) -> Iterator[list[_Task]]:
-        epoch, loader = self.epoch, self.loader
-        order = loader.order(epoch)
-        tasks = [(epoch, loader.rank + loader.world * i, int(index)) for i, index in enumerate(order)]
-        for start in range(0, len(tasks), loader.batch):
-            yield tasks[start : start + loader.batch]
+        epoch = self.epoch  # it may be set anew while this one goes on
+        tasks = [(epoch, self.rank + self.world * i, int(index)) for i, index in enumerate(self.order(epoch))]
+        for start in range(0, len(tasks), self.batch):
+            yield tasks[start : start + self.batch]
+
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """The data set's index for each position of this process, (images,)."""
+        positions = self.rank + self.world * np.arange(self.images)
+        if not self.shuffle:
+            return positions % self.count
+        rng = generator(self.seed, epoch, ORDER)
+        rounds = int(positions[-1]) // self.count + 1
+        return np.concatenate([rng.permutation(self.count) for _ in range(rounds)])[positions]
 
 
 class _Work:
