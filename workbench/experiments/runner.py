@@ -1,4 +1,4 @@
-"""Runs a study: fills the job queue, staffs the workers, records what is complete, and concludes.
+"""Runs a study: fills the job queue, starts the workers, records what is complete, and concludes.
 
 A run of a study is a plan of jobs. A job is complete when its folder holds `result.json`, whatever else is recorded.
 Each round queues every job that is neither complete nor running nor waiting and has failed fewer than three times;
@@ -166,7 +166,7 @@ def _round(
     screen: console.Display,
     record: tracking.MlflowRecord,
 ) -> dict[str, QueueEntry]:
-    """Until nothing waits or runs: fills the queue, staffs it and records what has been finished."""
+    """Until nothing waits or runs: fills the queue, starts workers and records what has been finished."""
     queue = _queue(run)
     plan = {one.job.key: one for one in planned}  # rows may share a job
     said = {key: entry.ended for key, entry in queue.entries(plan).items()}
