@@ -55,6 +55,7 @@ def test_the_plain_assignment_is_the_real_one(setting: Mapping[str, float]) -> N
         torch.testing.assert_close(ours.overlaps, plain.overlaps)
 
 
+@pytest.mark.slow
 def test_the_plain_step_moves_the_weights_as_the_real_one() -> None:
     job = small_job(epochs=2)
     data = loader(job)
@@ -106,6 +107,7 @@ def test_a_backward_pass_is_seen_and_what_it_keeps() -> None:
     assert 2 * weight + output <= 1e6 * peak <= 2 * weight + 3 * output
 
 
+@pytest.mark.slow
 def test_the_floor_makes_as_many_multiply_adds_as_the_step() -> None:
     job = small_job()
     one = cost.flops(job.variant, (64, 64), persons=1, form="published", counter="torch")

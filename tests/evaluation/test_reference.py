@@ -21,6 +21,7 @@ def test_golden_detections_as_pycocotools(name: str) -> None:
     assert_equals_pycocotools(truth, golden_detections(name), SETS[name].sigmas, crowd=name == "crowdpose")
 
 
+@pytest.mark.slow
 def test_real_persons_moved_about_as_pycocotools() -> None:
     truth = shared("coco", "annotations", "person_keypoints_val2017.json")
     assert_equals_pycocotools(truth, jittered(truth, np.random.default_rng(1)), COCO.sigmas)

@@ -60,6 +60,7 @@ def test_the_queue_is_refused_on_a_network_file_system(tmp_path: Path, monkeypat
         queue(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_worker_needs_neither_study_nor_plan(tmp_path: Path) -> None:
     """The queue holds the jobs themselves: whoever knows its address does what was planned."""
     planned = {one.job.key: one for one in StudyRun(STUDY, SETTING, tmp_path).jobs()}

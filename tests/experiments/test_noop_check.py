@@ -117,6 +117,7 @@ class Nearest(Assigner):
         return SimOTA().assign(dense, targets, sigmas)
 
 
+@pytest.mark.slow
 def test_an_assigner_says_which_of_its_fields_a_frozen_trunk_hides() -> None:
     base = {"assigner": Nearest()}
     check_distinct(cells(Row("base"), Row("other", {"assigner.radius": 2.0}), base=base, trunks=("a",)))

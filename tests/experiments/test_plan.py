@@ -94,6 +94,7 @@ def test_rows_may_share_jobs_where_the_study_declares_them_equal() -> None:
         assert len(jobs) == 9 and len({one.job.key for one in jobs}) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", known_studies())
 def test_every_study_can_be_run_with_many_seeds(name: str) -> None:
     if not isinstance(study := find_study(name), Study):

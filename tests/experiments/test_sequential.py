@@ -90,6 +90,7 @@ def test_seeds_go_to_both_rows_of_the_open_claim_alone() -> None:
     assert then.claims[0].reason.startswith("look 1: ")
 
 
+@pytest.mark.slow
 def test_what_is_asked_for_grows_and_never_changes() -> None:
     """Whatever is complete, in any order: the jobs of a longer one begin with those of a shorter one."""
     last: list[PlannedJob] = []

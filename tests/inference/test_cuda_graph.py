@@ -94,6 +94,7 @@ def test_a_threshold_of_one_keeps_equal_boxes() -> None:
     assert kept.all() and settled.all()
 
 
+@pytest.mark.slow
 def test_too_few_candidates_are_said_where_they_may_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     images = crowd(1, 128, 160)
     theirs = Deployed(network(), LOW)(images)

@@ -121,6 +121,7 @@ def test_rows_without_a_person_are_zeros() -> None:
     assert dets.shape == (1, 1, 5) and not dets.any() and keypoints.shape == (1, 1, 17, 3)
 
 
+@pytest.mark.slow
 def test_best_persons_stay_where_there_are_too_many() -> None:
     images = crowd(2, 128, 160).flip(0)  # the first image has none
     few = found(Deployed(network(), Selection(max_persons=3)), images)

@@ -324,6 +324,7 @@ def test_images_with_different_numbers_of_people(phase: int) -> None:
     trained(network(), people((3, 0, 1)), phase)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", PHASES)
 def test_mle_off_with_proxy_targets(phase: int) -> None:
     off = network(**{"losses.MLE.weights": (0.0, 0.0, 0.0)})

@@ -75,6 +75,7 @@ def test_what_is_exported_loads_again(tmp_path: Path) -> None:
     assert same(loaded(tmp_path / "a.pth"), published_state(network))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("constant", "elsewhere"),
     [

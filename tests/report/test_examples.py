@@ -139,6 +139,7 @@ def test_the_pictures_can_be_drawn(record: Record, chosen: examples.Panel) -> No
     assert [said.get_text() for said in panels["regression"].texts] == ["no 1-D heatmap"]
 
 
+@pytest.mark.slow
 def test_a_person_that_no_row_finds_is_said_to_be_missing(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examples, "person", lambda _: None)
     piece = page.heatmaps(record)

@@ -44,6 +44,7 @@ def test_the_csv_files_are_enough_for_all_but_the_networks(record: Record, home:
         assert "not at hand" in text(piece)
 
 
+@pytest.mark.slow
 def test_a_picture_that_was_drawn_before_is_shown_again(record: Record, home: Path) -> None:
     (home / "jobs").rename(home / "elsewhere")
     kept = home / "reports/rendered/padding_small_examples.png"

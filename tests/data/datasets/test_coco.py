@@ -7,6 +7,7 @@ from workbench.data.datasets.coco import CocoKeypoints
 from workbench.data.datasets.folder import open_dataset
 
 
+@pytest.mark.slow
 @real
 def test_real_coco() -> None:
     for split, images, persons in (("train", 160, 403), ("val", 229, 627)):
