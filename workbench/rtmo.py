@@ -35,6 +35,7 @@ from workbench.components.coords.dcc import DCC
 from workbench.components.heads.rtmo_head import RTMOHead
 from workbench.components.necks.hybrid_encoder import HybridEncoder
 from workbench.core.errors import Refused
+from workbench.core.files import write_whole
 from workbench.core.spec import Spec
 from workbench.data.datasets.images import Unreadable, read_image
 from workbench.data.transforms.geometry import Letterbox
@@ -375,7 +376,8 @@ class RTMO(nn.Module):
 
     def save(self, path: str | Path) -> None:
         """Writes the weights under their published names."""
-        torch.save({"state_dict": published_state(self.network)}, path)
+        with write_whole(Path(path)) as part:
+            torch.save({"state_dict": published_state(self.network)}, part)
 
 
 def _check_images(images: object) -> None:

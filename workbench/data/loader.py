@@ -6,7 +6,7 @@ moved to more workers, sees the same batches.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -204,7 +204,7 @@ class Loader:
     def __len__(self) -> int:
         return self._steps
 
-    def __call__(self, epoch: int) -> Iterator[Batch]:
+    def __call__(self, epoch: int) -> Generator[Batch]:
         self._plan.epoch = epoch
         made = map(self._work.__getitems__, self._plan) if self._workers is None else self._workers
         for packed, unreadable in made:

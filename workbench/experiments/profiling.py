@@ -327,7 +327,6 @@ def _record(run: TimingRun, found: Measurement, number: int) -> None:
 
 def write_costs(study: TimingStudy, found: Measurement, judged: Sequence[ClaimResult]) -> None:
     """The files below `reports/data`."""
-    REPORT_DATA.mkdir(parents=True, exist_ok=True)
     more = {"slack": found.slack, **found.conditions}
     lines = (
         {"study": study.name, "row": one.row, "way": one.way, **_summary(one, found.readings[0]), **more}

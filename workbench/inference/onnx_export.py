@@ -36,6 +36,7 @@ from onnxruntime import quantization
 from onnxscript import opset20
 
 from workbench.core.errors import Refused
+from workbench.core.files import write_whole
 from workbench.core.provenance import commit
 from workbench.data.datasets.images import Unreadable, read_image
 from workbench.data.synthetic.dataset import SyntheticScenes
@@ -81,7 +82,8 @@ def write_onnx(deployed: Deployed, path: Path, about: Mapping[str, str]) -> None
     _open_limits(model)
     _name_sides(model)
     onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, str(path))
+    with write_whole(path) as part:
+        part.write_bytes(model.SerializeToString())
 
 
 def _non_maximum_suppression(
@@ -181,7 +183,8 @@ def quantise(source: Path, path: Path, images: Iterable[Array]) -> None:
     quantised = onnx.load(str(path))
     about = {p.key: p.value for p in model.metadata_props}
     onnx.helper.set_model_props(quantised, about | {"precision": "int8"})
-    onnx.save(quantised, str(path))
+    with write_whole(path) as part:
+        part.write_bytes(quantised.SerializeToString())
 
 
 def _within(node: onnx.NodeProto, *parts: str) -> bool:

@@ -24,6 +24,7 @@ import pandas as pd
 
 from workbench import study as studies
 from workbench.core.errors import Refused
+from workbench.core.files import write_whole
 from workbench.evaluation.bootstrap import Resampled, blocked_bootstrap, paired_bootstrap
 from workbench.evaluation.intervals import Interval
 from workbench.evaluation.metrics import with_intervals
@@ -164,10 +165,10 @@ def write_record(run: StudyRun) -> list[Path]:
         f"{run.stem}_slices": slices_frame(results, run.home, run.data),
         f"{run.stem}_curves": curves_frame(results),
     }
-    REPORT_DATA.mkdir(parents=True, exist_ok=True)
     paths = {REPORT_DATA / f"{name}.csv": frame for name, frame in frames.items()}
     for path, frame in paths.items():
-        frame.to_csv(path, index=False, float_format="%.6g")
+        with write_whole(path) as part:
+            frame.to_csv(part, index=False, float_format="%.6g")
     return list(paths)
 
 

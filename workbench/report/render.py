@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import Refused
+from workbench.core.files import write_whole
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.tracking import MlflowRecord
@@ -102,11 +103,11 @@ def render_notebook(name: str, stem: str, values: Mapping[str, Any]) -> list[Pat
         Refused: there is no such notebook, or what it calls refuses.
     """
     page = _executed(NOTEBOOKS / f"{name}.ipynb", values)
-    RENDERED.mkdir(parents=True, exist_ok=True)
     text, pictures = _markdown(page, stem)
     files: dict[str, bytes] = {f"{stem}.html": _html(page).encode(), f"{stem}.md": text.encode(), **pictures}
     for file, content in files.items():
-        (RENDERED / file).write_bytes(content)
+        with write_whole(RENDERED / file) as part:
+            part.write_bytes(content)
     return [RENDERED / file for file in files]
 
 

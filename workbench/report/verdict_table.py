@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.core.errors import Refused
+from workbench.core.files import write_whole
 from workbench.evaluation.metrics import METRICS
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.protocols import PROTOCOLS
@@ -104,7 +105,9 @@ def renew(words: Sequence[str]) -> int:
     try:
         for word in words:
             file = Path(word)
-            file.write_text(with_verdicts(file.read_text("utf-8"), verdict_table(file.parent)), "utf-8")
+            text = with_verdicts(file.read_text("utf-8"), verdict_table(file.parent))
+            with write_whole(file) as part:
+                part.write_text(text, "utf-8")
     except (Refused, OSError) as error:
         print(f"verdict_table: {error}", file=sys.stderr)
         return 2

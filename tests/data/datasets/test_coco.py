@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.data.datasets.folders import REAL, content, folder, real
 from workbench.data.datasets.coco import CocoKeypoints
 from workbench.data.datasets.folder import open_dataset
