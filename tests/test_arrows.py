@@ -37,7 +37,7 @@ ARROWS: Mapping[str, set[str]] = {
 OUTSIDE = {"reports", "benchmarks", "tests"}
 LEVELS = 12  # of packages, at most
 COMPONENT = {"slots", "tensors", "core.errors", "core.skeletons", "core.spec", "core.weights"}
-COMPONENT |= {"components.blocks", "components.similarity"}
+COMPONENT |= {"components.batch_norm", "components.blocks", "components.similarity"}
 STUDY = {"study", "presets", "slots", "components"}
 FOREIGN = {
     "optuna": "workbench.experiments.job_queue",

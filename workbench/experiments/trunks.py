@@ -17,6 +17,7 @@ from workbench.core.files import locked_folder
 from workbench.experiments.protocols import NANO_RECIPE, SCENES
 from workbench.models import trunk
 from workbench.models.job import Job
+from workbench.models.trunk import teacher_of
 from workbench.models.zoo import nano
 from workbench.training.machine import Machine
 from workbench.training.record import Progress, Result, job_folder
@@ -69,7 +70,7 @@ def _printer(name: str) -> Callable[[Progress], None]:
     return tell
 
 
-# What a probe stands on: three trunks that differ in objective and seed, 512,000 images each.
+# What a probe stands on: trunks that differ in objective and seed, 512,000 images each.
 _NO_PROXY: Mapping[str, Any] = {"phases.1.proxy": False, "phases.2.proxy": False}
 REGRESSION: Mapping[str, Any] = {
     "coords": Regression(),
@@ -90,10 +91,15 @@ _HEATMAP: Mapping[str, Any] = {
 }
 
 
+_TAUGHT: Mapping[str, Mapping[str, Any]] = {"regression": REGRESSION, "joint": {}, "heatmap": _HEATMAP}
+# Of the teacher that all rows of a study share there are three: what chance makes of a trunk shows only among them.
+_SEEDS = {"regression": 0, "joint": 1, "heatmap": 2, "joint-2": 3, "joint-3": 4}
+
+
 def trunk_jobs() -> dict[str, Job]:
     """The training of each trunk: regression only, jointly with the DCC, and neither (boxes, scores and heatmaps)."""
     protocol = replace(SCENES, epochs=32, eval_every=4)
     return {
-        name: Job(variant=nano().vary(changes), recipe=NANO_RECIPE, protocol=protocol, seed=seed)
-        for seed, (name, changes) in enumerate({"regression": REGRESSION, "joint": {}, "heatmap": _HEATMAP}.items())
+        name: Job(variant=nano().vary(_TAUGHT[teacher_of(name)]), recipe=NANO_RECIPE, protocol=protocol, seed=seed)
+        for name, seed in _SEEDS.items()
     }

@@ -8,6 +8,7 @@ from hashlib import sha256
 import torch
 from torch import Tensor, nn
 
+from workbench.components.batch_norm import exact_norms
 from workbench.core.errors import Refused
 from workbench.core.spec import Spec
 from workbench.models.variant import Variant
@@ -36,6 +37,7 @@ class Network(nn.Module):
             self.head = variant.head.build(self.neck.levels, variant.num_classes, variant.num_keypoints)
             _reseed(seed, "coords")
             self.coords = variant.coords.build(self.head.pose_channels, variant.num_keypoints)
+        exact_norms(self)
         _check_children(variant.neck, "slow", variant.neck.slow, self.neck)
         _check_children(variant.head, "probed", variant.head.probed, self.head)
 

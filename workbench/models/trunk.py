@@ -54,6 +54,11 @@ def stored_trunks() -> list[str]:
     return sorted(path.stem for path in STORED.glob("*.safetensors"))
 
 
+def teacher_of(name: str) -> str:
+    """What a trunk was taught by: its name without the number of its seed, as "joint" of "joint-2"."""
+    return name.partition("-")[0]
+
+
 def trunk_digest(name: str) -> str:
     """The first digits of a stored trunk's sha256. They tell it from an earlier trunk of the same name."""
     return hashlib.sha256((STORED / f"{name}.safetensors").read_bytes()).hexdigest()[:8]

@@ -11,8 +11,10 @@ from typing import Any, final
 
 import timm
 import torch
+from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 
+from workbench.components.batch_norm import BatchNorm2d
 from workbench.core.errors import Refused, one_line
 from workbench.core.weights import as_tensors, fetched, read_weights
 from workbench.slots import Backbone, Pyramid
@@ -51,6 +53,9 @@ class _Timm(Pyramid):
         super().__init__()
         self.levels = levels
         self.net = net
+        for part in net.modules():
+            if type(part) is BatchNormAct2d:
+                part.__class__ = _NormAct
         cfg: Any = net.pretrained_cfg
         # x / 255 normalised by mean and deviation is x * scale + shift.
         deviation, mean = (torch.tensor(cfg[k], dtype=torch.float32).view(1, 3, 1, 1) for k in ("std", "mean"))
@@ -59,6 +64,14 @@ class _Timm(Pyramid):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         return self.net(torch.addcmul(self.shift, images.flip(1), self.scale))
+
+
+class _NormAct(BatchNorm2d):
+    """timm's batch norm with an activation, exact as ours is."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        norm: Any = self
+        return norm.act(norm.drop(super().forward(input)))
 
 
 @lru_cache
