@@ -1,35 +1,34 @@
 """The fairness audit of a study: what differs between its rows besides what the rows name.
 
-reports/data/STEM_audit.csv    one line per finding, see `AuditLine`; the study's page prints it
-
 All rows are judged on the same few batches. A row's weights are those of its complete job, else those of a short
 training of its own job, which stops where its first phase ends. What a switch of phases does is told by judging the
 same weights and the same batches under the phase before and under the phase after. All of it runs on the CPU in
-float32 and is the same for the same seed.
+float32 on one thread, because sums on two round otherwise, and is the same for the same seed.
 """
 
 from __future__ import annotations
 
 import copy
-import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from itertools import islice
-from pathlib import Path
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice, pairwise
 from typing import Literal
+from zlib import crc32
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from workbench.core.files import write_whole
 from workbench.experiments.noop_check import different
 from workbench.experiments.plan import StudyRun
-from workbench.experiments.profiling import REPORT_DATA
 from workbench.models.job import Job, phase_at
 from workbench.models.network import Network
 from workbench.models.schedule import learning_rate
-from workbench.study import PlannedJob, Study, changes_made
+from workbench.slots import Segment
+from workbench.study import PlannedJob, Row, Study, changes_made
 from workbench.tensors import Batch
 from workbench.training.gradients import Pull, pulls
 from workbench.training.loop import TrainingState, train
@@ -43,6 +42,7 @@ TIMES = 5.0  # a share this many times another is flagged
 LEAST = 0.01  # unless both are below this
 CROWDED = 1.2  # trained rows whose positives differ by this factor are named; untrained ones whenever they differ
 START = "start"
+ORDER, UNTRAINED, TRAINED = "first images", "positives per image, untrained", "positives per image, trained"
 ABSENT = "absent"
 
 Kind = Literal["job", "fact", "switch", "share", "differs", "flag"]
@@ -55,8 +55,8 @@ class AuditLine:
     Fields:
         kind: "job": `value` is the key of the job; "fact": `name` is `value`; "switch": at `moment` the target or the
             weight `name` becomes `value`; "share": at `moment` the term `name` makes the share `value` of the gradient
-            of `part`; "differs": `name` is `value` here and `other` in row `than`; "flag": `value` says what is not fair, and
-            `than` names the row that it is compared with, if any.
+            of `part`; "differs": `name` is `value` here and `other` in row `than`; "flag": `value` says what
+            is not fair, `than` in comparison with which row, if with any.
     """
 
     row: str
@@ -111,7 +111,7 @@ class RowAudit:
         return {START: self.start, **{f"phase {phase}": pull for phase, pull in self.phases.items()}}
 
 
-def audit(run: StudyRun, steps: int | None = None) -> list[AuditLine]:
+def audit_study(run: StudyRun, steps: int | None = None) -> list[AuditLine]:
     """Measures and compares the rows of a study, first seed, first trunk.
 
     Args:
@@ -121,16 +121,24 @@ def audit(run: StudyRun, steps: int | None = None) -> list[AuditLine]:
     Raises:
         Refused: the data set is missing or not the one that the jobs were declared with.
     """
-    planned = run.jobs(1)
-    planned = [one for one in planned if one.trunk == planned[0].trunk]
-    batches = list(islice(_source(run, planned[0].job).train(0), BATCHES))
-    found: dict[str, RowAudit] = {}
-    for one in planned:
-        found[one.row] = _row(run, one, batches, steps)
+    planned = [one for one in run.jobs(1) if one.trunk == run.jobs(1)[0].trunk]
+    with _one_thread():
+        batches = list(islice(_source(run, planned[0].job).train(0), BATCHES))
+        found = {one.row: _row(run, one, batches, steps) for one in planned}
     return [
         *(line for row in found.values() for line in row_lines(row)),
         *(line for label, than in compared(run.study) for line in pair_lines(run, found[label], found[than])),
     ]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def compared(study: Study) -> list[tuple[str, str]]:
@@ -163,7 +171,7 @@ def _row(run: StudyRun, one: PlannedJob, batches: Sequence[Batch], steps: int | 
     finished = steps is None and run.complete(job.key)
     fresh = _network(job, source)
     start = pulls(copy.deepcopy(fresh), batches, [0])[0]
-    facts = facts_of(fresh, job, source) | {"positives per image, untrained": f"{start.positives:.2f}"}
+    facts = facts_of(fresh, job, source) | {UNTRAINED: f"{start.positives:.2f}"}
     if finished:
         trained, weights = total, load_file(run.folder(job.key) / "weights.safetensors")
     else:
@@ -171,7 +179,7 @@ def _row(run: StudyRun, one: PlannedJob, batches: Sequence[Batch], steps: int | 
         weights = _trained(job, source, trained)
     fresh.load_state_dict(weights)
     phases = pulls(fresh, batches, [0, *(switch.phase for switch in switches)])
-    facts |= {"positives per image, trained": f"{phases[0].positives:.2f}"}
+    facts |= {TRAINED: f"{phases[0].positives:.2f}"}
     return RowAudit(one.row, job, trained, finished, switches, facts, start, phases)
 
 
@@ -189,12 +197,12 @@ def _trained(job: Job, source: Source, steps: int) -> dict[str, Tensor]:
 
 
 def switches_of(job: Job, steps: int) -> tuple[Switch, ...]:
-    """Where phases begin, with `steps` per epoch: at the first epoch that lies in them, so that short jobs miss some."""
+    """Where phases begin, with `steps` per epoch: with the first epoch that lies in them. Short jobs miss some."""
     epochs = job.protocol.epochs
     phases = [phase_at(job, epoch / epochs) for epoch in range(epochs)]
     return tuple(
         Switch(new, epoch * steps, epochs * steps, _changed(targets_of(job, old), targets_of(job, new)))
-        for epoch, (old, new) in enumerate(zip(phases, phases[1:], strict=False), start=1)
+        for epoch, (old, new) in enumerate(pairwise(phases), start=1)
         if new != old
     )
 
@@ -221,13 +229,13 @@ def facts_of(network: Network, job: Job, source: Source) -> dict[str, str]:
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     updates = job.protocol.epochs * math.ceil(source.steps / job.protocol.accumulate)
     horizon = 1 / ema_momentum(job.recipe, updates)
-    first = next(iter(source.train(0))).image_ids
+    ids = [image for batch in islice(source.train(0), BATCHES) for image in batch.image_ids]
     return {
         "trained parameters": f"{trained:,}",
         **rates(network, job, total),
         "weight average": f"over {horizon:.3g} of {updates} updates",
         "batch norms": norms_of(network),
-        "first batch": " ".join(map(str, first[:4])) + " ...",
+        ORDER: f"{' '.join(map(str, ids[:3]))} ... ({crc32(repr(ids).encode()):08x})",
     }
 
 
@@ -236,9 +244,14 @@ def rates(network: Network, job: Job, total: int) -> dict[str, str]:
     bases = sorted({float(str(group["base"])) for group in parameter_groups(network, job.recipe)}, reverse=True)
     found: dict[str, str] = {}
     for base, name in zip(bases, ("learning rate", "learning rate of the slow part"), strict=False):
-        sums = math.fsum(learning_rate(job.recipe.schedule, base, step, total) for step in range(total))
+        sums = _summed(job.recipe.schedule, base, total)
         found[name] = f"mean {sums / total:.3g}, sum {sums:.4g}"
     return found
+
+
+@cache
+def _summed(schedule: tuple[Segment, ...], base: float, total: int) -> float:
+    return math.fsum(learning_rate(schedule, base, step, total) for step in range(total))
 
 
 def norms_of(network: Network) -> str:
@@ -278,7 +291,8 @@ def _teachers(row: RowAudit) -> Iterator[AuditLine]:
             known = f"{said}, weights {row.weights}, switch at {switch.moment}"
             yield AuditLine(row.label, "fact", "teacher and pupil", known)
             if ready and pull.stage_oks < pull.branch_oks:
-                yield AuditLine(row.label, "flag", "teacher", f"teacher is worse than its pupil: {said} at the switch")
+                when = "at the end of training" if row.finished else "at the switch"
+                yield AuditLine(row.label, "flag", "teacher", f"teacher is worse than its pupil: {said} {when}")
         before = switch.phase
 
 
@@ -287,48 +301,49 @@ def _teachers(row: RowAudit) -> Iterator[AuditLine]:
 
 def pair_lines(run: StudyRun, row: RowAudit, than: RowAudit) -> Iterator[AuditLine]:
     """What differs between two rows besides what the first one names, and the flags of shares."""
-    for name, (mine, other) in (unnamed(run, row, than) | facts_apart(row, than)).items():
+    (spec,) = (one for one in run.study.rows if one.label == row.label)
+    apart = unnamed(run, spec, row.job, than.job) | facts_apart(row, than, seeds=bool(spec.seed_offset))
+    for name, (mine, other) in apart.items():
         yield AuditLine(row.label, "differs", name, mine, than=than.label, other=other)
-    for term, sentence in share_flags(row, than).items():
-        yield AuditLine(row.label, "flag", term, sentence, than=than.label)
+    for part, sentence in share_flags(row, than).items():
+        yield AuditLine(row.label, "flag", part, sentence, than=than.label)
 
 
-def unnamed(run: StudyRun, row: RowAudit, than: RowAudit) -> dict[str, tuple[str, str]]:
-    """The paths of the jobs that differ and that the row's changes do not name: both values.
+def unnamed(run: StudyRun, row: Row, job: Job, than: Job) -> dict[str, tuple[str, str]]:
+    """The paths at which two jobs differ and which the row's changes do not name: the values of `job` and of `than`.
 
     Below a component that is another one its fields are left out.
     """
-    (spec,) = (one for one in run.study.rows if one.label == row.label)
-    made = changes_made(run.study.base, spec.changes, run.protocol.scale)
+    made = changes_made(run.study.base, row.changes, run.protocol.scale)
     named = [path if path.startswith("protocol.") else f"variant.{path}" for path in made]
-    named += ["seed"] * bool(spec.seed_offset)
-    apart = different(than.job, row.job)
-    mine, other = dict(row.job.flat()), dict(than.job.flat())
+    named += ["seed"] * bool(row.seed_offset)
+    apart, mine, other = different(than, job), dict(job.flat()), dict(than.flat())
 
     def below(path: str, heads: Sequence[str]) -> bool:
         return any(path.startswith(f"{head}.") for head in heads)
 
     return {
-        path: (str(mine.get(path, ABSENT)), str(other.get(path, ABSENT)))
+        path: (f"{mine.get(path, ABSENT)}", f"{other.get(path, ABSENT)}")
         for path in apart
         if path not in named and not below(path, named) and not below(path, apart)
     }
 
 
-def facts_apart(row: RowAudit, than: RowAudit) -> dict[str, tuple[str, str]]:
-    """The facts that differ, both values."""
+def facts_apart(row: RowAudit, than: RowAudit, seeds: bool = False) -> dict[str, tuple[str, str]]:
+    """The facts that differ, both values. `seeds`: the rows have other seeds, and so another order of data."""
     found = {name: (value, than.facts.get(name, ABSENT)) for name, value in row.facts.items()}
-    return {name: pair for name, pair in found.items() if not _alike(name, *pair)}
+    drawn = (ORDER, UNTRAINED) if seeds else ()
+    return {name: pair for name, pair in found.items() if name not in drawn and not _alike(name, *pair)}
 
 
 def _alike(name: str, mine: str, other: str) -> bool:
-    if name == "positives per image, trained":
+    if name == TRAINED:
         return max(float(mine), float(other)) <= CROWDED * min(float(mine), float(other))
     return mine == other
 
 
 def share_flags(row: RowAudit, than: RowAudit) -> dict[str, str]:
-    """By part and term, the sentence of the moment at which two shares differ most, where they differ by `TIMES`.
+    """By part a sentence on the terms whose shares differ by `TIMES`, at the moment where they differ most.
 
     Terms that only one of the rows has are compared together, as what stands in the other's place.
     """
@@ -336,25 +351,47 @@ def share_flags(row: RowAudit, than: RowAudit) -> dict[str, str]:
     for moment in [name for name in row.moments if name in than.moments]:
         mine, other = row.moments[moment].shares, than.moments[moment].shares
         for part in [name for name in mine if name in other]:
-            for (a, b), (x, y) in _matched(mine[part], other[part]):
-                times = max(x, y) / max(min(x, y), 1e-9)
-                if max(x, y) < LEAST or times <= TIMES or times <= worst.get(f"{part}, {a}", (0.0, ""))[0]:
-                    continue
-                of = "" if a == b else f" of {b}"
-                said = f"{a} makes {_percent(x)} of the gradient of the {part}, {_percent(y)}{of} in {than.label!r}"
-                worst[f"{part}, {a}"] = times, f"{said} ({_when(moment, row)})"
-    return {name: sentence for name, (_, sentence) in worst.items()}
+            apart = [one for one in _matched(mine[part], other[part]) if one.flagged]
+            most = max((abs(one.share - one.other) for one in apart), default=0.0)
+            if most > worst.get(part, (0.0, ""))[0]:
+                worst[part] = most, _sentence(part, apart, than.label, _when(moment, row))
+    return {part: sentence for part, (_, sentence) in worst.items()}
 
 
-def _matched(
-    mine: Mapping[str, float], other: Mapping[str, float]
-) -> Iterator[tuple[tuple[str, str], tuple[float, float]]]:
-    """Terms and shares of two rows that are compared with each other."""
+@dataclass(frozen=True)
+class _Shares:
+    """What is compared: a term or several with their share in one row, 0..1, and what stands in their place there."""
+
+    term: str
+    share: float
+    place: str
+    other: float
+
+    @property
+    def flagged(self) -> bool:
+        low, high = sorted((self.share, self.other))
+        return high >= LEAST and high > TIMES * low
+
+    @property
+    def against(self) -> str:
+        return _percent(self.other) + ("" if self.term == self.place else f" of {self.place}")
+
+
+def _sentence(part: str, apart: Sequence[_Shares], than: str, when: str) -> str:
+    """What the row has more of comes first: the rest is what it takes the place of."""
+    first, *others = sorted(apart, key=lambda one: one.other - one.share)
+    said = f"{first.term} makes {_percent(first.share)} of the gradient of the {part}, {first.against} in {than!r}"
+    return said + "".join(f"; {one.term} {_percent(one.share)}, {one.against}" for one in others) + f" ({when})"
+
+
+def _matched(mine: Mapping[str, float], other: Mapping[str, float]) -> Iterator[_Shares]:
+    """The terms of two rows that are compared with each other."""
     for term in [name for name in mine if name in other]:
-        yield (term, term), (mine[term], other[term])
+        yield _Shares(term, mine[term], term, other[term])
     own, theirs = ([t for t in a if t not in b] for a, b in ((mine, other), (other, mine)))
     if own and theirs:
-        yield (" and ".join(own), " and ".join(theirs)), (sum(mine[t] for t in own), sum(other[t] for t in theirs))
+        sums = sum(mine[t] for t in own), sum(other[t] for t in theirs)
+        yield _Shares(" and ".join(own), sums[0], " and ".join(theirs), sums[1])
 
 
 def _percent(share: float) -> str:
@@ -363,16 +400,3 @@ def _percent(share: float) -> str:
 
 def _when(moment: str, row: RowAudit) -> str:
     return "initial weights" if moment == START else f"under {moment}, weights {row.weights}"
-
-
-# -------------------------------------------------------------------------------------------------------------- file
-
-
-def write_audit(run: StudyRun, lines: Sequence[AuditLine]) -> Path:
-    """The file below `reports/data`."""
-    path = REPORT_DATA / f"{run.stem}_audit.csv"
-    with write_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        out = csv.DictWriter(file, [field.name for field in fields(AuditLine)])
-        out.writeheader()
-        out.writerows(map(asdict, lines))
-    return path

@@ -17,7 +17,7 @@ from torch.nn import Module, Parameter
 from workbench.components.similarity import keypoint_similarity
 from workbench.models.criterion import MatchedBatch, matched_batch, weighted_terms
 from workbench.models.network import Network
-from workbench.slots import Towers
+from workbench.slots import Towers, no_term
 from workbench.tensors import Batch
 
 TRUNK, TOWERS, BOX, STAGE = "trunk", "towers", "box branch", "stage"
@@ -67,8 +67,8 @@ def parts(network: Network, images: Tensor | Towers) -> dict[str, list[Parameter
 
 def _reached(head: Module, outputs: Sequence[Tensor]) -> list[Parameter]:
     """The head's trained parameters that the outputs depend on."""
-    wanted, total = [p for p in head.parameters() if p.requires_grad], sum((o.float().sum() for o in outputs))
-    if not wanted or not isinstance(total, Tensor) or not total.requires_grad:
+    wanted, total = [p for p in head.parameters() if p.requires_grad], no_term(*outputs)
+    if not wanted or not total.requires_grad:
         return []
     found = torch.autograd.grad(total, wanted, allow_unused=True)
     return [parameter for parameter, gradient in zip(wanted, found, strict=True) if gradient is not None]
@@ -80,7 +80,9 @@ def pulls(network: Network, batches: Sequence[Batch], phases: Iterable[int]) -> 
     The network is run as in training and is not trained; only the running statistics of its norms move.
     """
     network.train()
-    known, order = parts(network, batches[0].images), list(phases)
+    images = batches[0].images
+    known = parts(network, images if isinstance(images, Towers) else images[:2])  # two suffice to ask what depends
+    order = list(phases)
     seen: dict[int, list[Pull]] = {phase: [] for phase in order}
     for batch in batches:
         dense = network(batch.images)
