@@ -103,7 +103,11 @@ class RowAudit:
 
     @property
     def weights(self) -> str:
-        return "of the complete job" if self.finished else f"after {self.trained} step{'s' * (self.trained != 1)} of training"
+        return (
+            "of the complete job"
+            if self.finished
+            else f"after {self.trained} step{'s' * (self.trained != 1)} of training"
+        )
 
     @property
     def moments(self) -> dict[str, Pull]:

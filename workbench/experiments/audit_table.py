@@ -25,7 +25,10 @@ def print_audit(lines: Sequence[AuditLine]) -> None:
     screen = console()
     for label in dict.fromkeys(line.row for line in lines):
         mine = [line for line in lines if line.row == label]
-        screen.print(_shares_table(label, [line for line in mine if line.kind == "share"]))
+        shares = [line for line in mine if line.kind == "share"]
+        moments = list(dict.fromkeys(line.moment for line in shares))
+        screen.print(Text(f"{label}: % of the gradient, {' / '.join(moments)}", "bold"))
+        screen.print(_shares_table(shares, moments))
         for line in mine:
             if line.kind == "fact":
                 screen.print(Text(f"  {line.name}: {line.value}"))
@@ -37,15 +40,11 @@ def print_audit(lines: Sequence[AuditLine]) -> None:
                 screen.print(Text(f"  {line.value}", "red"))
 
 
-def _shares_table(label: str, shares: Sequence[AuditLine]) -> Table:
+def _shares_table(shares: Sequence[AuditLine], moments: Sequence[str]) -> Table:
     """A line per term, a column per part; in a cell the shares in percent, one per moment."""
-    moments, parts, terms = (
-        list(dict.fromkeys(names))
-        for names in zip(*((line.moment, line.part, line.name) for line in shares), strict=True)
-    )
+    parts, terms = (list(dict.fromkeys(names)) for names in zip(*((x.part, x.name) for x in shares), strict=True))
     found = {(line.moment, line.part, line.name): f"{100 * float(line.value):.1f}" for line in shares}
-    title = Text(f"{label}: % of the gradient, {' / '.join(moments)}")
-    out = Table("term", *parts, title=title, header_style="dim", title_justify="left")
+    out = Table("term", *parts, header_style="dim")
     for term in terms:
         cells = (" / ".join(found.get((moment, part, term), "-") for moment in moments) for part in parts)
         out.add_row(Text(term), *cells)

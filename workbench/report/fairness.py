@@ -5,7 +5,7 @@ An audit speaks of jobs. One of other jobs than the study would run now says not
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from workbench.report.frames import Frame
 from workbench.report.record import Record
@@ -13,7 +13,7 @@ from workbench.report.record import Record
 
 def audit_frame(record: Record) -> Frame:
     """The lines of the audit, empty cells as ""; empty where there is none of the jobs that the study would run."""
-    frame = record.audit.fillna("").astype(str)
+    frame = record.audit.fillna("")
     if frame.empty:
         return frame
     planned = {one.job.key for one in record.jobs}
@@ -39,16 +39,13 @@ def _of_row(line: Mapping[str, str]) -> str:
 def differences(record: Record) -> list[list[str]]:
     """One line per compared pair: the row, the other one, what differs besides what the row names, what is flagged."""
     frame = audit_frame(record)
-    lines = [*_lines(frame, "differs"), *_lines(frame, "flag")]
-    pairs = dict.fromkeys((line["row"], line["than"]) for line in lines)
-    return [[row, than, *_cells([line for line in lines if (line["row"], line["than"]) == (row, than)])]
-            for row, than in pairs]  # fmt: skip
-
-
-def _cells(lines: list[dict[str, str]]) -> Iterator[str]:
-    apart = [f"{_path(x['name'])}: {x['value']}, not {x['other']}" for x in lines if x["kind"] == "differs"]
-    yield "; ".join(apart)
-    yield "; ".join(line["value"] for line in lines if line["kind"] == "flag")
+    found: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for line in _lines(frame, "differs"):
+        said = f"{_path(line['name'])}: {line['value']}, not {line['other']}"
+        found.setdefault((line["row"], line["than"]), {}).setdefault("differs", []).append(said)
+    for line in _lines(frame, "flag"):
+        found.setdefault((line["row"], line["than"]), {}).setdefault("flag", []).append(line["value"])
+    return [[*pair, *("; ".join(said.get(kind, ())) for kind in ("differs", "flag"))] for pair, said in found.items()]
 
 
 def _path(name: str) -> str:

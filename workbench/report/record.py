@@ -40,6 +40,7 @@ from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol
 from workbench.training.record import Result
 
 _PARTS = ("rows", "claims", "pairs", "slices", "curves", "audit")
+_WORDS = ("commit", "trunk", "threads", "claim", "slice", "than", "value", "other", "moment", "part")
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def read_csv(name: str) -> Frame:
     path = REPORT_DATA / f"{name}.csv"
     if not path.exists() or not path.stat().st_size:
         return pd.DataFrame()
-    words: Any = dict.fromkeys(("commit", "trunk", "threads", "claim", "slice", "value", "other"), str)  # also where a column is empty
+    words: Any = dict.fromkeys(_WORDS, str)  # also where a column is empty
     try:
         return pd.read_csv(path, dtype=words).fillna({"trunk": "", "threads": ""})
     except pd.errors.EmptyDataError:  # a study without claims, say
