@@ -60,4 +60,4 @@ def test_without_an_audit_of_these_jobs_a_page_says_how_to_make_one(record: Reco
         assert "left out" in text(page.audit(one)) and "study -- audit padding --protocol small" in text(
             page.audit(one)
         )
-        assert "what else differs" not in text(page.verdicts(one)) and fairness.differences(one) == []
+        assert "what else differs" not in text(page.verdicts(one)) and fairness.compared_rows(one) == []

@@ -37,12 +37,12 @@ from workbench.training.optim import ema_momentum, parameter_groups
 from workbench.training.source import Source, open_source
 
 BATCHES = 2  # that all rows are judged on
-STEPS = 40  # of training, for a row whose job is not complete
+SHORT_TRAINING = 40  # of training, for a row whose job is not complete
 TIMES = 5.0  # a share this many times another is flagged
 LEAST = 0.01  # unless both are below this
 CROWDED = 1.2  # trained rows whose positives differ by this factor are named; untrained ones whenever they differ
-START = "start"
-ORDER, UNTRAINED, TRAINED = "first images", "positives per image, untrained", "positives per image, trained"
+AT_START = "start"
+TRAINED = "positives per image, trained"
 ABSENT = "absent"
 
 Kind = Literal["job", "fact", "switch", "share", "differs", "flag"]
@@ -112,20 +112,21 @@ class RowAudit:
     @property
     def moments(self) -> dict[str, Pull]:
         """By name: what the weights are, and under which phase they are judged."""
-        return {START: self.start, **{f"phase {phase}": pull for phase, pull in self.phases.items()}}
+        return {AT_START: self.start, **{f"phase {phase}": pull for phase, pull in self.phases.items()}}
 
 
 def audit_study(run: StudyRun, steps: int | None = None) -> list[AuditLine]:
-    """Measures and compares the rows of a study, first seed, first trunk.
+    """Measures and compares the rows of a study, first seed, first trunk. A row that repeats the base is left out.
 
     Args:
         steps: train every row so far, in place of taking the weights of complete jobs; None trains only rows whose job
-            is not complete, for `STEPS`.
+            is not complete, for `SHORT_TRAINING`.
 
     Raises:
         Refused: the data set is missing or not the one that the jobs were declared with.
     """
-    planned = [one for one in run.jobs(1) if one.trunk == run.jobs(1)[0].trunk]
+    again = {row.label for row in run.study.rows if row.seed_offset}
+    planned = [one for one in run.jobs(1) if one.row not in again and one.trunk == run.jobs(1)[0].trunk]
     with _one_thread():
         batches = list(islice(_source(run, planned[0].job).train(0), BATCHES))
         found = {one.row: _row(run, one, batches, steps) for one in planned}
@@ -146,19 +147,12 @@ def _one_thread() -> Iterator[None]:
 
 
 def compared(study: Study) -> list[tuple[str, str]]:
-    """Each row with those that claims compare it with; where there are none, with the first row.
-
-    A row that repeats another with other seeds (A/A) is compared with that.
-    """
-    pairs = list(dict.fromkeys((claim.row, claim.than) for claim in study.claims))
-    first, claimed = study.rows[0], {row for row, _ in pairs}
-    for row in study.rows:
-        same = [other for other in study.rows if not other.seed_offset and study.variant(other) == study.variant(row)]
-        than = same[0] if row.seed_offset and same else first
-        if row.label not in claimed and row is not than:
-            pairs.append((row.label, than.label))
-    order = [row.label for row in study.rows]
-    return sorted(pairs, key=lambda pair: order.index(pair[0]))
+    """Each row with those that claims compare it with; where there are none, with the first row."""
+    rows = [row.label for row in study.rows if not row.seed_offset]
+    pairs = [(claim.row, claim.than) for claim in study.claims if {claim.row, claim.than} <= set(rows)]
+    claimed = {row for row, _ in pairs}
+    pairs += [(row, rows[0]) for row in rows[1:] if row not in claimed]
+    return sorted(dict.fromkeys(pairs), key=lambda pair: rows.index(pair[0]))
 
 
 # ------------------------------------------------------------------------------------------------------ one row alone
@@ -175,11 +169,11 @@ def _row(run: StudyRun, one: PlannedJob, batches: Sequence[Batch], steps: int | 
     finished = steps is None and run.complete(job.key)
     fresh = _network(job, source)
     start = pulls(copy.deepcopy(fresh), batches, [0])[0]
-    facts = facts_of(fresh, job, source) | {UNTRAINED: f"{start.positives:.2f}"}
+    facts = facts_of(fresh, job, source) | {"positives per image, untrained": f"{start.positives:.2f}"}
     if finished:
         trained, weights = total, load_file(run.folder(job.key) / "weights.safetensors")
     else:
-        trained = min(STEPS if steps is None else steps, switches[0].step if switches else total)
+        trained = min(SHORT_TRAINING if steps is None else steps, switches[0].step if switches else total)
         weights = _trained(job, source, trained)
     fresh.load_state_dict(weights)
     phases = pulls(fresh, batches, [0, *(switch.phase for switch in switches)])
@@ -239,7 +233,7 @@ def facts_of(network: Network, job: Job, source: Source) -> dict[str, str]:
         **rates(network, job, total),
         "weight average": f"over {horizon:.3g} of {updates} updates",
         "batch norms": norms_of(network),
-        ORDER: f"{' '.join(map(str, ids[:3]))} ... ({crc32(repr(ids).encode()):08x})",
+        "first images": f"{' '.join(map(str, ids[:3]))} ... ({crc32(repr(ids).encode()):08x})",
     }
 
 
@@ -306,7 +300,7 @@ def _teachers(row: RowAudit) -> Iterator[AuditLine]:
 def pair_lines(run: StudyRun, row: RowAudit, than: RowAudit) -> Iterator[AuditLine]:
     """What differs between two rows besides what the first one names, and the flags of shares."""
     (spec,) = (one for one in run.study.rows if one.label == row.label)
-    apart = unnamed(run, spec, row.job, than.job) | facts_apart(row, than, seeds=bool(spec.seed_offset))
+    apart = unnamed(run, spec, row.job, than.job) | facts_apart(row, than)
     for name, (mine, other) in apart.items():
         yield AuditLine(row.label, "differs", name, mine, than=than.label, other=other)
     for part, sentence in share_flags(row, than).items():
@@ -320,7 +314,6 @@ def unnamed(run: StudyRun, row: Row, job: Job, than: Job) -> dict[str, tuple[str
     """
     made = changes_made(run.study.base, row.changes, run.protocol.scale)
     named = [path if path.startswith("protocol.") else f"variant.{path}" for path in made]
-    named += ["seed"] * bool(row.seed_offset)
     apart, mine, other = different(than, job), dict(job.flat()), dict(than.flat())
 
     def below(path: str, heads: Sequence[str]) -> bool:
@@ -333,11 +326,10 @@ def unnamed(run: StudyRun, row: Row, job: Job, than: Job) -> dict[str, tuple[str
     }
 
 
-def facts_apart(row: RowAudit, than: RowAudit, seeds: bool = False) -> dict[str, tuple[str, str]]:
-    """The facts that differ, both values. `seeds`: the rows have other seeds, and so another order of data."""
+def facts_apart(row: RowAudit, than: RowAudit) -> dict[str, tuple[str, str]]:
+    """The facts that differ, both values."""
     found = {name: (value, than.facts.get(name, ABSENT)) for name, value in row.facts.items()}
-    drawn = (ORDER, UNTRAINED) if seeds else ()
-    return {name: pair for name, pair in found.items() if name not in drawn and not _alike(name, *pair)}
+    return {name: pair for name, pair in found.items() if not _alike(name, *pair)}
 
 
 def _alike(name: str, mine: str, other: str) -> bool:
@@ -403,4 +395,4 @@ def _percent(share: float) -> str:
 
 
 def _when(moment: str, row: RowAudit) -> str:
-    return "initial weights" if moment == START else f"under {moment}, weights {row.weights}"
+    return "initial weights" if moment == AT_START else f"under {moment}, weights {row.weights}"

@@ -36,7 +36,7 @@ def _of_row(line: Mapping[str, str]) -> str:
     return f"{line['row']}: {line['value']}"
 
 
-def differences(record: Record) -> list[list[str]]:
+def compared_rows(record: Record) -> list[list[str]]:
     """One line per compared pair: the row, the other one, what differs besides what the row names, what is flagged."""
     frame = audit_frame(record)
     found: dict[tuple[str, str], dict[str, list[str]]] = {}

@@ -144,7 +144,7 @@ def audit(record: Record) -> Text:
     same, apart, lines = fairness.facts(record)
     alike = f"The same in all rows: {'; '.join(f'{name}: {value}' for name, value in same.items()) or 'nothing'}."
     heads = ["row", "compared with", "differs, besides what the row names", "flagged"]
-    pairs = table_text(heads, fairness.differences(record))
+    pairs = table_text(heads, fairness.compared_rows(record))
     return Text("\n\n".join([pairs, alike, table_text(["row", *apart], lines) if apart else ""]).strip())
 
 
