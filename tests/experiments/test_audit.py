@@ -139,6 +139,16 @@ def test_a_teacher_is_judged_by_weights_as_old_as_the_switch(
 @pytest.mark.parametrize(
     ("mine", "other", "said"),
     [
+        (
+            {"a": 0.9, "b": 0.1},
+            {"b": 1.0},
+            "a makes 90.0 % of the gradient of the trunk, 0 % in 'than'; b 10.0 % against",
+        ),
+        (
+            {"b": 1.0},
+            {"a": 0.9, "b": 0.1},
+            "b makes 100.0 % of the gradient of the trunk, 10.0 % in 'than'; a 0 % against",
+        ),
         ({"a": 0.30, "b": 0.70}, {"a": 0.0, "b": 1.0}, "a makes 30.0 % of the gradient of the trunk, 0 % in 'than'"),
         ({"a": 0.0, "b": 1.0}, {"a": 0.30, "b": 0.70}, "a makes 0 % of the gradient of the trunk, 30.0 % in 'than'"),
         ({"a": 0.051, "b": 0.949}, {"a": 0.01, "b": 0.99}, "a makes 5.1 % of the gradient of the trunk, 1.0 % in"),
@@ -161,8 +171,7 @@ def test_a_part_is_flagged_once_at_the_moment_that_differs_most() -> None:
     row = audited("row", start=pull(trunk=less), phases={0: pull(trunk=less), 1: pull(trunk=more)})
     than = audited("than", start=pull(trunk={"a": 0.01, "b": 0.99}), phases={0: pull(trunk=less), 1: pull(trunk=less)})
     assert share_flags(row, than) == {
-        "trunk": "a makes 90.0 % of the gradient of the trunk, 10.0 % in 'than'; b 10.0 %, 90.0 % "
-        "(under phase 1, weights after 4 steps of training)"
+        "trunk": "a makes 90.0 % of the gradient of the trunk, 10.0 % in 'than'; b 10.0 % against 90.0 % (phase 1)"
     }
 
 
@@ -200,7 +209,7 @@ def test_what_a_row_names_is_taken_away(tmp_path: Path) -> None:
     assert left(2) == oks | padding
     assert left(3) == oks | padding
     missing = unnamed(run, rows[0], jobs["first"], jobs["third"])
-    assert missing["variant.losses.KLD"] == ("absent", "KLD") and missing["variant.losses.MLE"] == ("MLE", "absent")
+    assert missing["variant.losses.KLD"] == ("nothing", "KLD") and missing["variant.losses.MLE"] == ("MLE", "nothing")
     assert not [path for path in missing if path.startswith(("variant.losses.KLD.", "variant.losses.MLE."))]
 
 

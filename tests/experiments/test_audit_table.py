@@ -32,7 +32,7 @@ def test_it_is_printed_row_by_row(capsys: pytest.CaptureFixture[str]) -> None:
     for part in ("base: % of the gradient, start / phase 1", "25.0 / 50.0", "75.0 / -", "trained parameters: 1,000"):
         assert part in base
     assert "from step 4 of 8 (50 %): class target: here -> there" in base
-    assert "100.0" in static and "variant.x: 1; 2 in 'base'" in static and "loss_a, and so on" in static
+    assert "100.0" in static and "variant.x: 1 against 2 in 'base'" in static and "loss_a, and so on" in static
 
 
 def test_the_file_holds_every_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def test_flags_stand_beside_the_verdict_of_their_claim(audited: Record) -> None:
 @pytest.mark.slow
 def test_a_page_prints_the_audit(audited: Record) -> None:
     said = text(page.audit(audited))
-    assert "| more | base | `recipe.lr`: 0.1, not 0.2 | loss_a makes 50.0 % |" in said
+    assert "| more | base | `recipe.lr`: 0.1 against 0.2 | loss_a makes 50.0 % |" in said
     assert "The same in all rows: batch norms: momentum 0.03 | eps 0.001." in said
     assert "| row | first images | from step 4 of 8 |" in said
     assert "| base | 0 2 | target: a -> b; weight: 1 -> 5 |" in said and "| more | 1 2 |  |" in said

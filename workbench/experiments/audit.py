@@ -43,7 +43,7 @@ LEAST = 0.01  # unless both are below this
 CROWDED = 1.2  # trained rows whose positives differ by this factor are named; untrained ones whenever they differ
 AT_START = "start"
 TRAINED = "positives per image, trained"
-ABSENT = "absent"
+ABSENT = "nothing"
 
 Kind = Literal["job", "fact", "switch", "share", "differs", "flag"]
 
@@ -341,22 +341,27 @@ def _alike(name: str, mine: str, other: str) -> bool:
 def share_flags(row: RowAudit, than: RowAudit) -> dict[str, str]:
     """By part a sentence on the terms whose shares differ by `TIMES`, at the moment where they differ most.
 
-    Terms that only one of the rows has are compared together, as what stands in the other's place.
+    Terms that only one of the rows has are compared together, as what stands in the other's place. Where the other has
+    none, the rows' names say so: they flag nothing, but are named where they have taken the place of others.
     """
     worst: dict[str, tuple[float, str]] = {}
     for moment in [name for name in row.moments if name in than.moments]:
         mine, other = row.moments[moment].shares, than.moments[moment].shares
         for part in [name for name in mine if name in other]:
-            apart = [one for one in _matched(mine[part], other[part]) if one.flagged]
-            most = max((abs(one.share - one.other) for one in apart), default=0.0)
+            known = list(_matched(mine[part], other[part]))
+            most = max((abs(one.gain) for one in known if one.flagged), default=0.0)
             if most > worst.get(part, (0.0, ""))[0]:
-                worst[part] = most, _sentence(part, apart, than.label, _when(moment, row))
+                apart = [one for one in known if one.apart]
+                worst[part] = most, f"{_sentence(part, apart, than.label)} ({moment})"
     return {part: sentence for part, (_, sentence) in worst.items()}
 
 
 @dataclass(frozen=True)
 class _Shares:
-    """What is compared: a term or several with their share in one row, 0..1, and what stands in their place there."""
+    """What is compared: a term or several with their share in one row, 0..1, and what stands in their place there.
+
+    `place` and `term` are "" where nothing does.
+    """
 
     term: str
     share: float
@@ -364,20 +369,32 @@ class _Shares:
     other: float
 
     @property
-    def flagged(self) -> bool:
+    def gain(self) -> float:
+        return self.share - self.other
+
+    @property
+    def apart(self) -> bool:
         low, high = sorted((self.share, self.other))
         return high >= LEAST and high > TIMES * low
 
     @property
+    def flagged(self) -> bool:
+        return self.apart and bool(self.term and self.place)
+
+    @property
+    def name(self) -> str:
+        return self.term or self.place
+
+    @property
     def against(self) -> str:
-        return _percent(self.other) + ("" if self.term == self.place else f" of {self.place}")
+        return _percent(self.other) + (f" of {self.place}" if self.term and self.place not in ("", self.term) else "")
 
 
-def _sentence(part: str, apart: Sequence[_Shares], than: str, when: str) -> str:
-    """What the row has more of comes first: the rest is what it takes the place of."""
-    first, *others = sorted(apart, key=lambda one: one.other - one.share)
-    said = f"{first.term} makes {_percent(first.share)} of the gradient of the {part}, {first.against} in {than!r}"
-    return said + "".join(f"; {one.term} {_percent(one.share)}, {one.against}" for one in others) + f" ({when})"
+def _sentence(part: str, apart: Sequence[_Shares], than: str) -> str:
+    """What differs most comes first, and of two that differ as much what the row has more of."""
+    first, *others = sorted(apart, key=lambda one: (-round(abs(one.gain), 3), -one.gain))
+    said = f"{first.name} makes {_percent(first.share)} of the gradient of the {part}, {first.against} in {than!r}"
+    return said + "".join(f"; {one.name} {_percent(one.share)} against {one.against}" for one in others)
 
 
 def _matched(mine: Mapping[str, float], other: Mapping[str, float]) -> Iterator[_Shares]:
@@ -385,14 +402,9 @@ def _matched(mine: Mapping[str, float], other: Mapping[str, float]) -> Iterator[
     for term in [name for name in mine if name in other]:
         yield _Shares(term, mine[term], term, other[term])
     own, theirs = ([t for t in a if t not in b] for a, b in ((mine, other), (other, mine)))
-    if own and theirs:
-        sums = sum(mine[t] for t in own), sum(other[t] for t in theirs)
-        yield _Shares(" and ".join(own), sums[0], " and ".join(theirs), sums[1])
+    sums = sum(mine[t] for t in own), sum(other[t] for t in theirs)
+    yield _Shares(" and ".join(own), sums[0], " and ".join(theirs), sums[1])
 
 
 def _percent(share: float) -> str:
     return "0 %" if share == 0 else f"{100 * share:.1f} %" if share >= 0.001 else "less than 0.1 %"
-
-
-def _when(moment: str, row: RowAudit) -> str:
-    return "initial weights" if moment == AT_START else f"under {moment}, weights {row.weights}"

@@ -35,7 +35,7 @@ def print_audit(lines: Sequence[AuditLine]) -> None:
             elif line.kind == "switch":
                 screen.print(Text(f"  from {line.moment}: {line.name}: {line.value}"))
             elif line.kind == "differs":
-                screen.print(Text(f"  {line.name}: {line.value}; {line.other} in {line.than!r}", "yellow"))
+                screen.print(Text(f"  {line.name}: {line.value} against {line.other} in {line.than!r}", "yellow"))
             elif line.kind == "flag":
                 screen.print(Text(f"  {line.value}", "red"))
 

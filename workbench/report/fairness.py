@@ -41,7 +41,7 @@ def compared_rows(record: Record) -> list[list[str]]:
     frame = audit_frame(record)
     found: dict[tuple[str, str], dict[str, list[str]]] = {}
     for line in _lines(frame, "differs"):
-        said = f"{_path(line['name'])}: {line['value']}, not {line['other']}"
+        said = f"{_path(line['name'])}: {line['value']} against {line['other']}"
         found.setdefault((line["row"], line["than"]), {}).setdefault("differs", []).append(said)
     for line in _lines(frame, "flag"):
         found.setdefault((line["row"], line["than"]), {}).setdefault("flag", []).append(line["value"])
