@@ -103,11 +103,9 @@ class RowAudit:
 
     @property
     def weights(self) -> str:
-        return (
-            "of the complete job"
-            if self.finished
-            else f"after {self.trained} step{'s' * (self.trained != 1)} of training"
-        )
+        if self.finished:
+            return "of the complete job"
+        return f"after {self.trained} step{'s' * (self.trained != 1)} of training"
 
     @property
     def moments(self) -> dict[str, Pull]:
@@ -126,7 +124,8 @@ def audit_study(run: StudyRun, steps: int | None = None) -> list[AuditLine]:
         Refused: the data set is missing or not the one that the jobs were declared with.
     """
     again = {row.label for row in run.study.rows if row.seed_offset}
-    planned = [one for one in run.jobs(1) if one.row not in again and one.trunk == run.jobs(1)[0].trunk]
+    every = run.jobs(1)
+    planned = [one for one in every if one.row not in again and one.trunk == every[0].trunk]
     with _one_thread():
         batches = list(islice(_source(run, planned[0].job).train(0), BATCHES))
         found = {one.row: _row(run, one, batches, steps) for one in planned}
