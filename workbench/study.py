@@ -217,10 +217,14 @@ class TimingStudy:
         return _changed(self.base, row.changes, scale)
 
 
+def changes_made(base: Variant, changes: Changes, scale: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+    """The changes of a row as dotted paths and values, those that follow from the scaled base made from it."""
+    return changes(base.vary(scale or {})) if callable(changes) else changes
+
+
 def _changed(base: Variant, changes: Changes, scale: Mapping[str, Any] | None) -> Variant:
-    scaled = base.vary(scale or {})
-    made = changes(scaled) if callable(changes) else changes
-    return scaled.vary({path: value for path, value in made.items() if not _of_augmentation(path)})
+    made = changes_made(base, changes, scale)
+    return base.vary(scale or {}).vary({path: value for path, value in made.items() if not _of_augmentation(path)})
 
 
 def _augmented(job: Job, base: Variant, row: Row | TimedRow, scale: Mapping[str, Any] | None) -> Job:
@@ -229,7 +233,7 @@ def _augmented(job: Job, base: Variant, row: Row | TimedRow, scale: Mapping[str,
     Raises:
         Refused: a path leads nowhere under the job's protocol.
     """
-    made = row.changes(base.vary(scale or {})) if callable(row.changes) else row.changes
+    made = changes_made(base, row.changes, scale)
     try:
         return job.vary({path: value for path, value in made.items() if _of_augmentation(path)})
     except KeyError as error:

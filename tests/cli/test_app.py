@@ -26,7 +26,7 @@ COMMANDS = list(all_commands())
         ("--nope", "No such option: --nope"),
         ("study", "study: Missing argument 'NAME'; expected workbench study [OPTIONS] {NAME}"),
         ("study resume", "study resume: Missing argument 'NAME'; expected workbench study resume "),
-        ("study again x", "study again x: expected NAME, or one of resume, retry, status, replay and NAME"),
+        ("study again x", "study again x: expected NAME, or one of resume, retry, status, replay, audit and NAME"),
         ("study x --sedes 3", "study: No such option: --sedes (Possible options: --seeds, --set); it has --protocol, "),
         ("study x --seeds", "'--seeds' requires an argument"),
         ("study x --seeds 0", "study: --seeds '0': expected a whole number of 1 or more"),

@@ -189,7 +189,7 @@ def _help(names: list[str], said: Callable[[], str]) -> str | None:
 def _unknown_values(names: list[str], options: list[str]) -> Iterator[str]:
     """Names that mean nothing. Words in capitals stand for a name."""
     command, *given = names
-    known = {"study": [*known_studies(), "status", "resume", "retry", "replay"], "report": known_studies()}
+    known = {"study": [*known_studies(), "status", "resume", "retry", "replay", "audit"], "report": known_studies()}
     values = dict(pairwise(options))
     if command in known:
         yield from (f"no study {name}" for name in given if name not in known[command])

@@ -62,7 +62,7 @@ def test_other_embedded_scenes_are_a_change_like_any_other(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("study", ["ablate_dcc", "ablate_levels"])
 @pytest.mark.parametrize("change", ["seed=5", "protocol.trunk=joint", "protocol.data=coco@12345678"])
-@pytest.mark.parametrize("words", ["study", "study status", "study retry", "study replay", "report"])
+@pytest.mark.parametrize("words", ["study", "study status", "study retry", "study replay", "study audit", "report"])
 def test_every_command_refuses_them(
     study: str, change: str, words: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,7 +121,7 @@ def test_wrong_changes_are_refused_when_the_run_is_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["variant.coords.paddin=1", "nothing=1", "recipe.lr.x=1", "variant.neck=Nothing"])
-@pytest.mark.parametrize("words", ["study", "study status", "study retry", "study replay", "report"])
+@pytest.mark.parametrize("words", ["study", "study status", "study retry", "study replay", "study audit", "report"])
 def test_a_path_that_leads_nowhere_is_one_line_in_every_command(
     words: str, change: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,7 +49,7 @@ class _StudyGroup(TyperGroup):
         return self.commands[RUN].make_context(info_name, args, parent, **extra)
 
 
-study_verbs = typer.Typer(cls=_StudyGroup, help="Run a study; or study status|resume|retry|replay NAME.")
+study_verbs = typer.Typer(cls=_StudyGroup, help="Run a study; or study status|resume|retry|replay|audit NAME.")
 study_commands = typer.Typer()
 
 
@@ -78,7 +78,7 @@ RunName = Annotated[
     typer.Argument(
         metavar="NAME",
         help="A file in studies/, without .py",
-        autocompletion=lambda: [*files_in("studies"), "status", "resume", "retry", "replay"],
+        autocompletion=lambda: [*files_in("studies"), "status", "resume", "retry", "replay", "audit"],
     ),
 ]
 
@@ -103,8 +103,8 @@ RunName = Annotated[
     cls=Command,
     hidden=True,
     help="Run a study. Jobs that are complete are found and not run again; a job that was cut off goes on.",
-    epilog="Also: workbench study status|resume|retry|replay NAME; see workbench study status --help, and so on.\n\n"
-    "Example: workbench study ablate_dcc --protocol smoke --jobs 2",
+    epilog="Also: workbench study status|resume|retry|replay|audit NAME; see workbench study status --help, and so on."
+    "\n\nExample: workbench study ablate_dcc --protocol smoke --jobs 2",
 )
 def run_command(
     ctx: typer.Context,
@@ -179,6 +179,40 @@ def replay_command(
     if not isinstance(asked, Study) or not under.trains:
         raise Refused(f"study replay {name}: nothing is trained under {under.name}, so no seeds could be saved")
     return runner.replay(_planned(asked, under, data, sets, seeds))
+
+
+@study_verbs.command("audit", cls=Command, epilog="Example: workbench study audit ablate_dcc --protocol short")
+def audit_command(
+    name: StudyName,
+    protocol: ProtocolName = None,
+    data: DataFolder = None,
+    sets: Sets = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps",
+            metavar="N",
+            parser=COUNT,
+            help="Train every row so far, at most to its first change of phase (default: take the weights of complete "
+            "jobs, and train other rows a few steps)",
+        ),
+    ] = None,
+) -> int:
+    """Show what differs between a study's rows besides what they name, and write it for the report."""
+    from workbench.experiments import audit, audit_table
+    from workbench.study import Study
+
+    asked, under = _found(name, protocol)
+    if not isinstance(asked, Study) or not under.trains:
+        raise Refused(
+            f"study audit {name}: nothing is trained under {under.name}, so there is nothing to audit; "
+            "use a study and a protocol that train"
+        )
+    run = _planned(asked, under, data, sets, None)
+    lines = audit.audit_study(run, steps)
+    audit_table.print_audit(lines)
+    print(audit_table.write_audit(run, lines))
+    return 0
 
 
 def _found(name: str, protocol: str | None) -> tuple[Study | TimingStudy, StudyProtocol]:

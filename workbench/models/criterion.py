@@ -11,7 +11,7 @@ from workbench.components.similarity import keypoint_similarity
 from workbench.core import distributed
 from workbench.models.ignore_mask import ignore_weight
 from workbench.models.network import Network, gather
-from workbench.models.variant import Phase
+from workbench.models.variant import Phase, Variant
 from workbench.slots import Matched
 from workbench.tensors import Assignment, Coordinates, Dense, Targets
 
@@ -21,11 +21,20 @@ def losses(network: Network, dense: Dense, targets: Targets, phase: int) -> dict
 
     A term of weight 0 is not computed. Each term is a 0-d tensor, also where nothing matched.
     """
+    return weighted_terms(network.variant, matched_batch(network, dense, targets, phase), phase)
+
+
+def matched_batch(network: Network, dense: Dense, targets: Targets, phase: int) -> MatchedBatch:
+    """The cells of a batch that learn persons, as the losses of a phase read them."""
     variant = network.variant
     sigmas = torch.tensor(variant.skeleton.sigmas, device=dense.boxes.device)
     with torch.no_grad():
         assignment = variant.assigner.assign(dense, targets, sigmas)
-    matched = MatchedBatch(network, dense, targets, assignment, variant.phases[phase], sigmas)
+    return MatchedBatch(network, dense, targets, assignment, variant.phases[phase], sigmas)
+
+
+def weighted_terms(variant: Variant, matched: Matched, phase: int) -> dict[str, Tensor]:
+    """As `losses`, of cells that are matched already."""
     return {loss.term: loss(matched) * loss.weights[phase] for loss in variant.losses if loss.weights[phase]}
 
 

@@ -17,7 +17,7 @@ from workbench.core.errors import Refused
 from workbench.evaluation.metrics import METRICS, PERCENT, Metric, Place, metrics_at
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.report import examples as networks
-from workbench.report import figures, findings, tables
+from workbench.report import fairness, figures, findings, tables
 from workbench.report.findings import values
 from workbench.report.frames import Frame
 from workbench.report.record import Record, read_csv
@@ -121,18 +121,31 @@ def _warnings(record: Record) -> list[str]:
 
 
 def verdicts(record: Record) -> Text:
-    """The claims with verdict and reason."""
-    return _verdicts(tables.verdicts_frame(record))
+    """The claims with verdict and reason, and what the audit has flagged of their rows."""
+    return _verdicts(tables.verdicts_frame(record), fairness.claim_flags(record))
 
 
-def _verdicts(frame: Frame) -> Text:
+def _verdicts(frame: Frame, flags: Mapping[str, Sequence[str]] | None = None) -> Text:
     if frame.empty:
         return Text("The study makes no claim.")
     lines = [
         [str(c["claim"]), str(c["text"]), f'<b class="{c["verdict"]}">{c["verdict"]}</b>', str(c["reason"])]
+        + (["<br>".join(flags.get(str(c["claim"]), ()))] if flags else [])
         for c in frame.to_dict("records")
     ]
-    return Text(table_text(["id", "claim", "verdict", "why"], lines))
+    return Text(table_text(["id", "claim", "verdict", "why", *(["what else differs"] if flags else [])], lines))
+
+
+def audit(record: Record) -> Text:
+    """What else differs between the rows besides what they name."""
+    if fairness.audit_frame(record).empty:
+        run = f"nox -s study -- audit {record.study.name} --protocol {record.protocol.name}"
+        return left_out("What else differs", f"the record has no audit of these rows; run `{run}`")
+    same, apart, lines = fairness.facts(record)
+    alike = f"The same in all rows: {'; '.join(f'{name}: {value}' for name, value in same.items()) or 'nothing'}."
+    heads = ["row", "compared with", "differs, besides what the row names", "flagged"]
+    pairs = table_text(heads, fairness.compared_rows(record))
+    return Text("\n\n".join([pairs, alike, table_text(["row", *apart], lines) if apart else ""]).strip())
 
 
 # ----------------------------------------------------------------------------------------------------------- table

@@ -6,6 +6,7 @@
     reports/data/STEM_pairs.csv    one line per comparison of two rows, as a whole and on each trunk: its intervals
     reports/data/STEM_slices.csv   one line per run and kind of image (size of persons, crowding): AP, mOKS, NME
     reports/data/STEM_curves.csv   one line per run and evaluation
+    reports/data/STEM_audit.csv    what else differs between the rows; `study audit` writes it (see `audit_table`)
 
 STEM is study, protocol and whatever else was changed (see `StudyRun`). Beside them lie STUDY_cost.csv and
 STUDY_cost_claims.csv, which the study itself writes (see `profiling`): what its rows cost, timed side by side. Pages
@@ -38,7 +39,8 @@ from workbench.report.slices import slices_frame
 from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol
 from workbench.training.record import Result
 
-_PARTS = ("rows", "claims", "pairs", "slices", "curves")
+_PARTS = ("rows", "claims", "pairs", "slices", "curves", "audit")
+_WORDS = ("commit", "trunk", "threads", "claim", "slice", "than", "value", "other", "moment", "part")
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Record:
 
     Fields:
         jobs: every planned job, see `recorded_plan`; folders: by job key, of those that are complete in its home.
-        runs, rows, claims, pairs, slices, curves, cost, cost_claims: the files above; empty where there is none.
+        runs, rows, claims, pairs, slices, curves, audit, cost, cost_claims: the files above; empty where there is none.
     """
 
     run: StudyRun
@@ -59,6 +61,7 @@ class Record:
     pairs: Frame
     slices: Frame
     curves: Frame
+    audit: Frame
     cost: Frame
     cost_claims: Frame
 
@@ -138,7 +141,7 @@ def read_csv(name: str) -> Frame:
     path = REPORT_DATA / f"{name}.csv"
     if not path.exists() or not path.stat().st_size:
         return pd.DataFrame()
-    words: Any = dict.fromkeys(("commit", "trunk", "threads", "claim", "slice"), str)  # also where a column is empty
+    words: Any = dict.fromkeys(_WORDS, str)  # also where a column is empty
     try:
         return pd.read_csv(path, dtype=words).fillna({"trunk": "", "threads": ""})
     except pd.errors.EmptyDataError:  # a study without claims, say
