@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from tests.small import small_job, small_variant
+from workbench.components import batch_norm
 from workbench.data.loader import Loader
 from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.models.job import Job
