@@ -130,6 +130,29 @@ class Protocol(Spec):
 
 @final
 @dataclass(frozen=True, kw_only=True)
+class Start(Spec):
+    """The complete job that another one begins with; "" for none.
+
+    Fields:
+        key: of the job whose weights are taken. It stands in for everything that decides them.
+        epoch: 0 takes the averaged weights alone, into a schedule of its own. More takes weights, average and optimiser
+            of that job after so many epochs, and goes on from there in its own schedule.
+        phase: of the variant, that training begins in; earlier ones are passed over.
+    """
+
+    key: str = ""
+    epoch: int = 0
+    phase: int = 0
+
+    def check(self) -> None:
+        if self.epoch < 0 or self.phase < 0:
+            raise Refused(f"start: epoch {self.epoch} and phase {self.phase} must be 0 or more")
+        if not self.key and (self.epoch or self.phase):
+            raise Refused(f"start: epoch {self.epoch} and phase {self.phase} of no job; give the key of one")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
 class Job(Spec):
     """Everything that decides a result. `key` is its identity; device, workers and folders are not part of it."""
 
@@ -137,8 +160,15 @@ class Job(Spec):
     recipe: Recipe = Recipe()
     protocol: Protocol = Protocol()
     seed: int = 0
+    start: Start = Start()
 
     def check(self) -> None:
+        if self.start.epoch >= self.protocol.epochs:
+            raise Refused(f"start.epoch {self.start.epoch}: training ends after {self.protocol.epochs} epochs")
+        if self.start.phase >= len(self.variant.phases):
+            raise Refused(f"start.phase {self.start.phase}: there are {len(self.variant.phases)} phases, from 0")
+        if self.start.key and self.protocol.trunk:
+            raise Refused(f"start.key {self.start.key!r} and trunk {self.protocol.trunk!r}: weights of both; give one")
         if self.seed < 0:
             raise Refused(f"seed {self.seed}: must be 0 or more")
         for i in range(len(self.variant.phases)):
@@ -148,4 +178,4 @@ class Job(Spec):
 
 def phase_at(job: Job, progress: float) -> int:
     """Index of the phase that covers `progress`."""
-    return sum(phase.start <= progress for phase in job.variant.phases) - 1
+    return max(job.start.phase, sum(phase.start <= progress for phase in job.variant.phases) - 1)

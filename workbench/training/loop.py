@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -49,6 +49,11 @@ class TrainingState:
         }
         with write_whole(path) as part:
             torch.save(data, part)
+
+    def begin_with(self, weights: Mapping[str, Tensor]) -> None:
+        """Takes the weights of another network of the same variant; all else begins anew."""
+        self.model.load_state_dict(weights)
+        self.ema.network.load_state_dict(weights)
 
     def load(self, path: Path) -> None:
         """Takes over what `save` wrote; training goes on as if it had not been interrupted."""

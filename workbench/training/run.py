@@ -7,19 +7,22 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import cv2
 import torch
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 
 from workbench.core import distributed
 from workbench.core.errors import Refused
-from workbench.core.files import write_whole
+from workbench.core.files import locked_folder, write_whole
 from workbench.core.provenance import machine_name, result_tags
+from workbench.core.spec import from_dict
 from workbench.data.draw import predictions
 from workbench.evaluation.coco_ap import Evaluation
 from workbench.inference.cost import cost_metrics
 from workbench.inference.latency import latency_metrics
+from workbench.models.catalog import spec_types
 from workbench.models.job import Job
 from workbench.tensors import Detections
 from workbench.training.loop import Tick, TrainingState, train
@@ -59,15 +62,49 @@ def run(
     """
     folder = job_folder(home, job.key)
     if not is_complete(folder):
+        if job.start.key:
+            run_start(job, machine, home, data, tell)
         check_ranks(job, machine.ranks)
-        with write_whole(folder / "job.json") as part:
-            part.write_text(json.dumps(job.to_dict(defaults=True), indent=1))
+        declare(job, home)
         if machine.ranks > 1:
             open_source(job, 0, home, data)  # what is wrong with it is said once, here
             distributed.start(machine.ranks, train_and_record, job, machine, home, data, tell)
         else:
             train_and_record(job, machine, home, data, tell)
     return read_result(folder)
+
+
+def declare(job: Job, home: Path) -> None:
+    """Writes what a job is into its folder, so that others can begin with it: `run` trains it when the first does."""
+    with write_whole(job_folder(home, job.key) / "job.json") as part:
+        part.write_text(json.dumps(job.to_dict(defaults=True), indent=1))
+
+
+def run_start(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> None:
+    """Trains the job that `job` begins with, where it is not complete. Of several that begin with it one trains it.
+
+    Raises:
+        Refused: nobody has declared that job in this home.
+    """
+    folder = job_folder(home, job.start.key)
+    with locked_folder(folder):
+        if not is_complete(folder):
+            run(declared(folder), machine, home, data, tell)
+
+
+def declared(folder: Path) -> Job:
+    """The job of a folder.
+
+    Raises:
+        Refused: there is none.
+    """
+    path = folder / "job.json"
+    if not path.exists():
+        raise Refused(
+            f"no job {folder.name} in {folder.parent}: another one begins with it; run the study that plans both, or "
+            "copy its folder there"
+        )
+    return cast(Job, from_dict(json.loads(path.read_text("utf-8")), spec_types()))
 
 
 def check_ranks(job: Job, ranks: int) -> None:
@@ -95,6 +132,8 @@ def train_and_record(
     state, checkpoint = TrainingState(job, machine, source.network), folder / "checkpoint.pt"
     if checkpoint.exists():
         state.load(checkpoint)
+    elif job.start.key:
+        state.begin_with(load_file(job_folder(home, job.start.key) / "weights.safetensors"))
     curve = [line for line in read_curve(folder) if line["epoch"] <= state.epoch]
     meter = _Meter(job, curve, tell)
     evaluated = None
