@@ -21,7 +21,7 @@ from workbench.report import figures, findings, tables
 from workbench.report.findings import values
 from workbench.report.frames import Frame
 from workbench.report.record import Record, read_csv
-from workbench.study import TimingStudy, find_study
+from workbench.study import BESIDE, TimingStudy, find_study
 from workbench.training.record import FLAT
 
 RENDERED = Path("reports/rendered")
@@ -128,11 +128,20 @@ def verdicts(record: Record) -> Text:
 def _verdicts(frame: Frame) -> Text:
     if frame.empty:
         return Text("The study makes no claim.")
+    heads = ["id", "claim", "verdict", "why", *["beside AP"] * any(frame["beside"])]
     lines = [
-        [str(c["claim"]), str(c["text"]), f'<b class="{c["verdict"]}">{c["verdict"]}</b>', str(c["reason"])]
+        [
+            str(c["claim"]),
+            str(c["text"]),
+            f'<b class="{c["verdict"]}">{c["verdict"]}</b>',
+            str(c["reason"]),
+            c["beside"],
+        ]
         for c in frame.to_dict("records")
     ]
-    return Text(table_text(["id", "claim", "verdict", "why"], lines))
+    table = table_text(heads, [line[: len(heads)] for line in lines])
+    says = (f"{name}: a row that is better in it {METRICS[name].says}." for name in BESIDE if len(heads) > 4)
+    return Text("\n\n".join([table, *says]))
 
 
 # ----------------------------------------------------------------------------------------------------------- table
