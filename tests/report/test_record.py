@@ -26,7 +26,7 @@ def test_every_run_and_every_claim_is_in_the_files(home: Path) -> None:
     assert claims["mean"][0] == pytest.approx(0.15, abs=0.03) and claims["verdict"][0] == "holds"
     assert claims["row"][0] == "more" and claims["than"][0] == "base"
     curves = pd.read_csv("reports/data/padding_small_curves.csv")
-    assert len(curves) == 18
+    assert len(curves) == 27
 
 
 @pytest.mark.slow

@@ -193,7 +193,7 @@ class _Spread:
 def _chance(gap: float, error: Any, freedom: Any, level: float) -> Any:
     """The same where one error counts. Student's noncentral distribution: the next seeds have a spread of their own."""
     reach = factor(freedom, level)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         away = np.where(np.asarray(error) > 0, np.divide(gap, error), np.inf if gap else 0)
     missed = np.nan_to_num(nctdtr(np.minimum(freedom, MANY), np.minimum(away, 1e3), reach))  # nan where it is next to 0
     return np.where(np.asarray(freedom) < MANY, 1 - missed, ndtr(away - reach))

@@ -130,16 +130,10 @@ def _verdicts(frame: Frame) -> Text:
         return Text("The study makes no claim.")
     heads = ["id", "claim", "verdict", "why", *["beside AP"] * any(frame["beside"])]
     lines = [
-        [
-            str(c["claim"]),
-            str(c["text"]),
-            f'<b class="{c["verdict"]}">{c["verdict"]}</b>',
-            str(c["reason"]),
-            c["beside"],
-        ]
+        [c["claim"], c["text"], f'<b class="{c["verdict"]}">{c["verdict"]}</b>', c["reason"], c["beside"]]
         for c in frame.to_dict("records")
     ]
-    table = table_text(heads, [line[: len(heads)] for line in lines])
+    table = table_text(heads, [[str(cell) for cell in line[: len(heads)]] for line in lines])
     says = (f"{name}: a row that is better in it {METRICS[name].says}." for name in BESIDE if len(heads) > 4)
     return Text("\n\n".join([table, *says]))
 
