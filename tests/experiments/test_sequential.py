@@ -226,8 +226,8 @@ def test_the_terms_of_the_first_command_stay(tmp_path: Path) -> None:
         StudyRun(STUDY, protocol(), tmp_path, seeds=seeds, until=UntilDecided(budget))
         for seeds, budget in ((3, 40), (3, 40), (5, 60))
     )
-    asked = settings_of(first)
-    assert asked == SequentialSettings(3, 40) and other_terms(first) == ""
+    asked = SequentialSettings(3, 40)
+    assert settings_of(first) == asked and other_terms(first) == ""
     first.write_settings(asked)
     assert settings_of(other) == asked and other_terms(same) == ""
     said = other_terms(other)
