@@ -56,6 +56,7 @@ from workbench.training.record import Result
 Floats = NDArray[np.float64]
 OUT = Path("reports/data/coverage.csv")
 IMAGES, RESAMPLES = 100, 400
+SIMULATIONS = 500
 IMAGE_PART, SEED_PART, WIDEST = "over images", "over seeds", "the widest, which decides"
 SUM, DRAWN = "not used: the sum of both alone", "not used: seeds drawn with replacement"
 
@@ -124,28 +125,28 @@ def table() -> Iterator[tuple[str, str, int | str, int, str, str]]:
     yield from _studies.table()
     for noise in NOISE:
         for seeds in (2, 3, 5, 8):
-            for part, rate in coverage(noise, seeds, 1_000).items():
-                yield "coverage", noise.name, seeds, 1_000, part, f"{rate:.4f}"
+            for part, rate in coverage(noise, seeds, SIMULATIONS).items():
+                yield "coverage", noise.name, seeds, SIMULATIONS, part, f"{rate:.4f}"
     for noise in ON_TRUNKS:
         for seeds in (1, 2):
             name = f"{len(TRUNKS)} trunks: {noise.name}"
-            for part, rate in trunk_coverage(noise, seeds, 1_000).items():
-                yield "coverage", name, seeds, 1_000, part, f"{rate:.4f}"
-            for what, rate in errors(noise, seeds, 1_000, ON_PROBE).items():
-                yield "errors", name, seeds, 1_000, what, f"{rate:.4f}"
+            for part, rate in trunk_coverage(noise, seeds, SIMULATIONS).items():
+                yield "coverage", name, seeds, SIMULATIONS, part, f"{rate:.4f}"
+            for what, rate in errors(noise, seeds, SIMULATIONS, ON_PROBE).items():
+                yield "errors", name, seeds, SIMULATIONS, what, f"{rate:.4f}"
     for seeds in (2, 3, 5):
-        for part, rate in ap_coverage(seeds, 300).items():
-            yield "coverage of AP", "match records", seeds, 300, part, f"{rate:.4f}"
+        for part, rate in ap_coverage(seeds, 200).items():
+            yield "coverage of AP", "match records", seeds, 200, part, f"{rate:.4f}"
     for noise in (NOISE[0], NOISE[2], NOISE[5]):
         for seeds in (2, 3, 5):
-            for what, rate in errors(noise, seeds, 1_000).items():
-                yield "errors", noise.name, seeds, 1_000, what, f"{rate:.4f}"
-        for what, rate in errors_until_decided(noise, 1_000).items():
-            yield "errors", noise.name, "3 to 8", 1_000, what, f"{rate:.4f}"
+            for what, rate in errors(noise, seeds, SIMULATIONS).items():
+                yield "errors", noise.name, seeds, SIMULATIONS, what, f"{rate:.4f}"
+        for what, rate in errors_until_decided(noise, 200).items():
+            yield "errors", noise.name, "3 to 8", 200, what, f"{rate:.4f}"
     for gain in (1.0, 2.0, 4.0):
-        for what, value in savings(gain, 100).items():
+        for what, value in savings(gain, 60).items():
             name = f"two claims of four true, by {gain:g} times the spread of a difference"
-            yield "savings", name, "3 to 8", 100, what, f"{value:.4f}"
+            yield "savings", name, "3 to 8", 60, what, f"{value:.4f}"
 
 
 # ---------------------------------------------------------------------------------------------------------- intervals
