@@ -296,7 +296,9 @@ def against_base(study: Study) -> Study:
     """The study with other claims: every row against the base. They are compared, never decided."""
     base = base_row(study)
     others = [row.label for row in study.rows if row is not base]
-    return replace(study, claims=tuple(Better(f"{label} − {base.label}", label, label, base.label) for label in others))
+    return replace(
+        study, claims=tuple(Better(f"{label} − {base.label}", label, label, base.label, beside=()) for label in others)
+    )
 
 
 def base_row(study: Study) -> Row:
