@@ -1,6 +1,6 @@
 """Do the statistics keep what they promise? Studies with a known truth, simulated by the thousand.
 
-Run:   workbench bench coverage          (about six minutes of one core; writes reports/data/coverage.csv)
+Run:   workbench bench coverage          (about seven minutes of one core; writes reports/data/coverage.csv)
 
 Whole studies: the rule by which claims are judged, with rows that vary alike or not (`_studies` says how they are
 made). The other checks go the workbench's own way, from draws of images to verdicts, with fewer and smaller studies.
