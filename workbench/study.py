@@ -18,6 +18,7 @@ from workbench.models.variant import Variant
 # Dotted paths and their new values; as a function, of the base after scaling.
 Changes = Mapping[str, Any] | Callable[[Variant], Mapping[str, Any]]
 _AUGMENT = "protocol.augment"
+BESIDE = ("mOKS", "NME")  # end points that are judged beside AP
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,14 @@ class Better:
 
     `metric`: one that the evaluation measures; `evaluation/metrics.py` holds them all.
 
+    `margin`: below 0 it is claimed that the row is not worse by more than that. An effect that no number of seeds would
+    show is asked so.
+
     `from_scratch`: only whole networks trained under each row can decide it; frozen trunks leave it open.
+
+    `beside`: end points that are judged beside AP, as a family of their own. They say something else than AP does.
+
+    `part_of`: the statement that holds only if all claims with this word do. Together they take the place of one claim.
     """
 
     id: str
@@ -57,6 +65,13 @@ class Better:
     metric: str = "AP"
     margin: float = 0.0
     from_scratch: bool = False
+    beside: tuple[str, ...] = BESIDE
+    part_of: str = ""
+
+    @property
+    def judged_beside(self) -> tuple[str, ...]:
+        """`beside`, of a claim on AP. A margin is one of AP alone, so a claim with one has none."""
+        return self.beside if self.metric == "AP" and not self.margin else ()
 
 
 @dataclass(frozen=True)
@@ -253,10 +268,16 @@ def _check(name: str, base: Variant, rows: Sequence[Row | TimedRow], claims: Seq
         for label in (claim.row, claim.than):
             if label not in labels:
                 raise Refused(f"study {name}: claim {claim.id} speaks of row {label!r}; there are {labels}")
-        if isinstance(claim, Better) and claim.metric not in claimable():
+        for metric in (claim.metric, *claim.beside) if isinstance(claim, Better) else ():
+            if metric not in claimable():
+                raise Refused(
+                    f"study {name}: claim {claim.id} speaks of {metric!r}; "
+                    f"training decides {', '.join(claimable())}, and what a row costs is claimed with Cheaper"
+                )
+        if isinstance(claim, Better) and claim.part_of in ids:
             raise Refused(
-                f"study {name}: claim {claim.id} speaks of {claim.metric!r}; "
-                f"training decides {', '.join(claimable())}, and what a row costs is claimed with Cheaper"
+                f"study {name}: claim {claim.id} is part of {claim.part_of!r}, which is a claim itself; "
+                "name the statement otherwise"
             )
     for row in rows:
         try:

@@ -199,3 +199,16 @@ def test_a_timing_study_takes_no_protocol_that_trains(
     monkeypatch.setattr("workbench.core.processes.prepare", lambda: None)
     assert main([*f"study {verb}profile_persons --protocol".split(), protocol]) == 2
     assert f"--protocol {protocol}: it trains, and profile_persons is only measured" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_commands_that_read_make_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))
+    assert main(["study", "status", "ablate_levels", "--seeds", "1"]) == 1
+    assert "0 of 3 complete" in capsys.readouterr().out
+    assert main(["study", "status", "ablate_levels", "--until", "decided"]) == 1
+    assert main(["study", "status", "ablate_levels", "--protocol", "cost"]) == 1
+    assert main(["study", "replay", "ablate_levels"]) == 2
+    assert not list(tmp_path.iterdir())

@@ -51,4 +51,4 @@ def averages(values: np.ndarray) -> MatchRecords:
 
 
 def gap(mean: float, half: float, *each: float) -> Interval:
-    return Interval(mean=mean, low=mean - half, high=mean + half, differences=each)
+    return Interval(mean=mean, low=mean - half, high=mean + half, differences=each, freedom=max(1, len(each) - 1))

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import nctdtr, ndtr
 
 from tests.evaluation.resamples import averages, compared, gap, ttest
 from workbench.evaluation.bootstrap import paired_bootstrap, resample
 from workbench.evaluation.intervals import (
+    CHANCE,
     MOST,
     Interval,
+    factor,
+    hochberg,
     holm,
-    holm_factors,
     images_needed,
     pvalue,
     repeats_needed,
     seeds_needed,
-    student_factor,
     t_interval,
 )
+from workbench.evaluation.moderation import PRIOR, Residual
 from workbench.evaluation.verdicts import Verdict, interval_verdict
 
 
@@ -28,8 +31,38 @@ def test_holm_by_hand() -> None:
     assert len(holm([])) == 0
 
 
-def test_holm_multiplies_the_smallest_by_all() -> None:
-    assert holm_factors([0.01, 0.04, 0.03, 0.005]).tolist() == [3, 1, 2, 4]
+def test_hochberg_by_hand() -> None:
+    assert hochberg([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.04, 0.04, 0.02])
+    assert hochberg([0.04, 0.04, 0.04]) == pytest.approx([0.04] * 3)  # where all pass, none is corrected
+    assert len(hochberg([])) == 0
+
+
+def test_parts_of_a_statement_take_one_place() -> None:
+    assert holm([0.04, 0.03, 0.02], ["all"] * 3) == pytest.approx([0.04, 0.04, 0.04])
+    # beside another claim they take the second of two places, or the first
+    assert holm([0.04, 0.03, 0.001], ["all", "all", "one"]) == pytest.approx([0.04, 0.04, 0.002])
+    assert holm([0.02, 0.01, 0.3], ["all", "all", "one"]) == pytest.approx([0.04, 0.04, 0.3])
+    # a part that passes does so with what is left of the place, though another one does not
+    assert holm([0.5, 0.001, 0.001], ["all", "all", "one"]) == pytest.approx([0.5, 0.002, 0.002])
+    assert holm([0.5, 0.6, 0.001], ["all", "one", "all"]) == pytest.approx([1, 1, 0.004])
+
+
+def test_holm_with_places_is_holm_where_each_claim_has_its_own() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        p = rng.random(5) ** 3
+        assert holm(p, list("abcde")) == pytest.approx(holm(p))
+
+
+def test_no_false_part_is_decided_more_often_than_the_level() -> None:
+    """Four parts without truth in a statement, alike as claims of one row are, and a claim of its own beside them."""
+    rng = np.random.default_rng(1)
+    wrong = 0
+    for _ in range(2_000):
+        z = np.append((rng.normal(size=4) + rng.normal()) / 2**0.5, rng.normal())
+        p = 2 * (1 - ndtr(np.abs(z)))
+        wrong += holm(p, [*["all"] * 4, "one"]).min() < 0.05
+    assert 0.02 < wrong / 2_000 < 0.05 + 0.01
 
 
 def test_pvalue_is_of_the_bound() -> None:
@@ -58,16 +91,36 @@ def test_pvalue_and_interval_agree(level: float) -> None:
     assert len(widest) > 1
 
 
-def test_what_it_takes_is_what_would_do() -> None:
-    """With so many seeds of the seen mean and spread the interval leaves the bound out, with one less it does not."""
-    values = [0.02, 0.10, 0.03]
-    interval = t_interval(values)
+@pytest.mark.parametrize("study", [None, Residual(0.0009, 10)])
+def test_what_it_takes_decides_in_four_cases_of_five(study: Residual | None) -> None:
+    """With so many seeds of the seen mean and spread; with one less in fewer."""
+    interval = t_interval([0.02, 0.10, 0.03], study=study)
     needed = seeds_needed(interval)
-    assert needed is not None and needed > 4 and pvalue(interval) > 0.05
-    spread, mean = float(np.std(values, ddof=1)), float(np.mean(values))
-    assert (
-        student_factor(needed) * spread / needed**0.5 < mean < student_factor(needed - 1) * spread / (needed - 1) ** 0.5
-    )
+    assert needed is not None and needed > 3 and pvalue(interval) > 0.05
+    rng, spread = np.random.default_rng(2), interval.error * 3**0.5
+
+    def share(count: int) -> float:
+        lent = interval.freedom - 2
+        decided = 0
+        for _ in range(4_000):
+            mean = rng.normal(interval.mean, spread / count**0.5)
+            error = spread * (rng.chisquare(count - 1 + lent) / (count - 1 + lent) / count) ** 0.5
+            decided += abs(mean) > factor(count - 1 + lent, 0.95) * error and mean > 0
+        return decided / 4_000
+
+    assert share(needed) > CHANCE - 0.02 and share(needed - 1) < CHANCE + 0.02
+
+
+def test_a_spread_that_is_moderated_decides_with_fewer_seeds() -> None:
+    values = [0.02, 0.10, 0.03]
+    own, study = t_interval(values), t_interval(values, study=Residual(np.var(values, ddof=1) / 2, 10))
+    assert study.mean == own.mean and study.error == pytest.approx(own.error) and study.width < own.width
+    assert study.freedom == PRIOR + 2 and (seeds_needed(study) or MOST) < (seeds_needed(own) or 0)
+
+
+def test_what_it_takes_is_unknown_where_nothing_is_known() -> None:
+    interval = t_interval([0.02, 0.10, 0.03])
+    assert (needed := seeds_needed(interval)) is not None
     assert (more := seeds_needed(interval, level=0.99)) is not None and more > needed
     assert seeds_needed(interval, 0.0499) is None  # of a difference of a ten-thousandth
     assert seeds_needed(interval, 0.05) is None and seeds_needed(gap(0.1, 0.2, 0.1)) is None
@@ -83,7 +136,8 @@ def test_more_images_or_more_seeds() -> None:
     times = images_needed(by_images)
     assert times is not None and 1 < times < MOST
     assert by_images.by_images is not None
-    assert times == pytest.approx((by_images.by_images.error * 1.96 / by_images.mean) ** 2, rel=0.05)
+    reach = 1.96 + 0.84  # of a normal mean, with four chances in five
+    assert times == pytest.approx((by_images.by_images.error * reach / by_images.mean) ** 2, rel=0.05)
     seeds = [averages(np.full(50, 0.02 + d) + rng.normal(0, 0.001, 50)) for d in (-0.03, 0.0, 0.05)]
     by_seeds = compared(zero, seeds, 500, 0, "mOKS")
     assert images_needed(by_seeds) is None and (seeds_needed(by_seeds) or 0) > 3
@@ -99,8 +153,13 @@ def test_more_seeds_on_the_same_trunks() -> None:
         and interval_verdict(alike[1], margin=0.05).verdict is Verdict.OPEN
     )
     seed = np.mean([np.var(block.differences, ddof=1) for block in alike[0].values()])  # explains all of the spread
-    needed = seed / 3 * (student_factor(3) / (alike[1].mean - 0.05)) ** 2
-    assert repeats_needed(*alike, bound=0.05) == np.ceil(needed)
+    needed = repeats_needed(*alike, bound=0.05)
+    away = (alike[1].mean - 0.05) / (seed / 3) ** 0.5
+
+    def share(count: int) -> float:
+        return float(1 - nctdtr(2, away * count**0.5, factor(2, 0.95)))
+
+    assert needed is not None and share(needed) >= CHANCE > share(needed - 1)
     noisy = found([-0.05, 0.12], [0.16, 0.02], [0.01, 0.02])
     assert interval_verdict(noisy[1]).verdict is Verdict.OPEN and (repeats_needed(*noisy) or 0) > 2
     differ = found([0.001, 0.002], [0.03, 0.031], [0.1, 0.101])

@@ -1,15 +1,18 @@
 """What a study says on the terminal."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.experiments.fakes import SETTING, STUDY
+from workbench.evaluation.intervals import Interval
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import console
 from workbench.experiments.claims import ClaimResult
 from workbench.experiments.job_queue import JobState, QueueEntry
 from workbench.experiments.plan import StudyRun
+from workbench.study import Better
 from workbench.training.record import Progress, Result
 
 
@@ -68,6 +71,28 @@ def test_the_summary_has_means_and_verdicts(tmp_path: Path) -> None:
     first, *_, last = text.split("| --- |\n")[1].splitlines()[:3]
     assert first.startswith("| base | 2 | 0.5 |") and last.startswith("| static | 0 |  |")
     assert text.endswith("- F1 **open**: the base beats the static one: no pair is complete")
+
+
+def test_end_points_beside_ap_and_statements_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    claims = [Better(name, "a beats b", "a", "b", part_of="S") for name in ("S1", "S2")]
+    found = Interval(mean=-0.0250, low=-0.0296, high=-0.0204)
+    beside = ClaimResult(replace(claims[0], metric="NME"), Verdict.HOLDS, "not said", found, adjusted=0.002)
+    missing = ClaimResult(replace(claims[0], metric="mOKS"), Verdict.OPEN, "not said")
+    judged = [
+        ClaimResult(claims[0], Verdict.HOLDS, "clear", beside=(missing, beside)),
+        ClaimResult(claims[1], Verdict.OPEN, "unclear"),
+    ]
+    console.print_verdicts(judged)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "S open: a beats b: holds only if all of its 2 parts do: 1 hold, 1 open"
+    assert lines[1] == "S1 holds: a beats b: clear"
+    said = "mOKS open, not measured; NME holds, -0.0250 (-0.0296 to -0.0204), corrected p 0.002"
+    assert lines[2] == f"  beside AP: {said}"
+    assert lines[3] == "S2 open: a beats b: unclear"
+    assert [line.partition(":")[0] for line in lines[4:]] == ["mOKS", "NME"]
+    assert "false positives do not count" in lines[4] and "persons that it matches" in lines[5]
+    text = console.summary_text(StudyRun(STUDY, SETTING, tmp_path), [], judged)
+    assert "- S **open**: a beats b: holds only if" in text and f"clear; beside AP: {said}" in text
 
 
 def test_images_that_could_not_be_read_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

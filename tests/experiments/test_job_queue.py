@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import final
 
+import optuna
 import pytest
 from torch import Tensor
 
 from tests.experiments.fakes import FAKED, SETTING, STUDY, finish, queue, quick, start
 from workbench.core.errors import Refused
 from workbench.experiments import job_queue
-from workbench.experiments.job_queue import JobQueue, JobState
+from workbench.experiments.job_queue import JobQueue, JobState, stored_entries
 from workbench.experiments.plan import StudyRun
 from workbench.models.job import Job
 from workbench.slots import Assigner
@@ -52,6 +53,31 @@ def test_a_job_is_taken_by_one_worker_only(tmp_path: Path) -> None:
         worker.join()
     taken = Counter(" ".join(path.read_text() for path in tmp_path.glob("taken*")).split())
     assert len(taken) == QUEUED and set(taken.values()) == {1}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_to_look_at_a_queue_makes_none(tmp_path: Path) -> None:
+    planned = STUDY.planned_jobs(SETTING)
+    home, keys = tmp_path / "home", [one.job.key for one in planned]
+    (home / "jobs" / keys[0]).mkdir(parents=True)
+    (home / "jobs" / keys[0] / "result.json").write_text("{}")
+    before = contents(home)
+    entries = stored_entries(home, "some/plan", keys)
+    assert [entry.state for entry in entries.values()] == [JobState.COMPLETE, *[JobState.PLANNED] * (len(keys) - 1)]
+    assert contents(home) == before and not stored_entries(tmp_path / "nowhere", "some/plan", [])
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_to_look_beside_a_queue_adds_no_plan_to_it(tmp_path: Path) -> None:
+    planned = {one.job.key: one for one in STUDY.planned_jobs(SETTING)}
+    JobQueue(tmp_path, "one/plan").fill(planned)
+    stored_entries(tmp_path, "another/plan", planned)
+    names = optuna.get_all_study_names(f"sqlite:///{tmp_path / 'optuna.db'}")
+    assert names == ["one/plan"]
+    assert all(entry.queued for entry in stored_entries(tmp_path, "one/plan", planned).values())
 
 
 def test_the_queue_is_refused_on_a_network_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,13 +9,16 @@ import pytest
 
 from workbench.core.errors import Refused
 from workbench.evaluation.verdicts import Verdict
+from workbench.experiments.claims import ALPHA
 from workbench.experiments.plan import SequentialSettings, StudyRun, UntilDecided
 from workbench.experiments.sequential import (
+    LEVELS,
     LOOKS,
     Replay,
     SequentialState,
     follow_looks,
     needed_jobs,
+    other_terms,
     replay_looks,
     settings_of,
 )
@@ -34,7 +37,7 @@ STUDY = Study(
     claims=(Better("K", "", "clear", "base", "AR"), Better("H", "", "hard", "base", "AR")),
 )
 GAIN = {"base": 0.0, "clear": 3.0, "hard": 0.02, "aa": 0.0}
-SPREAD = {"base": 0.0, "clear": 0.001, "hard": 0.012, "aa": 0.0}
+SPREAD = {"base": 0.0, "clear": 0.001, "hard": 0.018, "aa": 0.0}
 
 
 def protocol(seeds: int = 3, trunks: tuple[str, ...] = ()) -> StudyProtocol:
@@ -112,14 +115,34 @@ def test_it_ends_when_all_is_decided_and_decided_claims_stay() -> None:
     assert turned.claims[0] == whole.claims[0]
 
 
-def test_there_are_no_more_than_five_looks() -> None:
-    ended = follow(
-        lambda cell: noisy(cell) + 0.016 * (cell.row == "hard") * (-1) ** cell.seed, protocol(2), budget=1000
-    )
-    assert ended.looks == LOOKS == 5 and ended.ends == "the last look has been taken"
-    assert rows(ended) == {"base": 12, "clear": 2, "hard": 12, "aa": 2}
+def test_there_are_no_more_than_three_looks_each_at_its_own_level() -> None:
+    ended = follow(lambda cell: noisy(cell) + 0.010 * (cell.row == "hard") * (-1) ** cell.seed, budget=1000)
+    assert ended.looks == LOOKS == 3 and ended.ends == "the last look has been taken"
+    assert rows(ended) == {"base": 8, "clear": 3, "hard": 8, "aa": 3}
     assert ended.claims[1].verdict is Verdict.OPEN and ended.claims[1].wanted is not None
-    assert "corrected for 5 looks" in ended.claims[1].reason
+    assert ", of 0.022 at this look" in ended.claims[1].reason
+    assert sum(LEVELS) == pytest.approx(ALPHA) and list(LEVELS) == sorted(LEVELS)
+
+
+def test_the_level_of_a_look_is_what_it_decides_at() -> None:
+    """Three seeds, p between the levels of the first and the third look: not decided, though 0.05 would decide it."""
+    values = (0.010, 0.013, 0.0145)
+
+    def value(cell: PlannedJob) -> float | None:
+        return 0.5 + values[cell.seed] * (cell.row == "clear") if cell.seed < 3 else None
+
+    one = replace(STUDY, claims=STUDY.claims[:1])
+    begun = follow(value, study=one, budget=1000)
+    assert begun.looks == 1 and begun.claims[0].verdict is Verdict.OPEN
+    assert "not below 0.01 at this look" in begun.claims[0].reason
+    p = begun.claims[0].p
+    assert p is not None and LEVELS[0] < p < LEVELS[2]
+
+
+def test_the_spread_of_decided_rows_counts_in_later_looks() -> None:
+    whole = follow(noisy, budget=1000)
+    interval = whole.claims[1].interval
+    assert interval is not None and interval.freedom > len(interval.differences) - 1  # those of two rows alone
 
 
 def test_the_budget_is_kept() -> None:
@@ -130,8 +153,9 @@ def test_the_budget_is_kept() -> None:
     assert follow(noisy).budget == 24  # twice the first round
     with pytest.raises(Refused, match="--budget 11: the first round alone has 12 jobs"):
         follow(noisy, budget=11)
-    with pytest.raises(Refused, match="--seeds 1: until decided begins with at least 2 seeds"):
-        follow(noisy, seeds=1)
+    few = StudyRun(STUDY, protocol(), Path(), seeds=2, until=UntilDecided())
+    with pytest.raises(Refused, match="--seeds 2: until decided begins with at least 3 seeds; give more, or none"):
+        settings_of(few)
 
 
 def test_the_claim_that_needs_least_is_served_first() -> None:
@@ -173,13 +197,13 @@ def replayed(value: Value, seeds: int) -> Replay:
 
 def test_a_replay_uses_nothing_but_recorded_runs() -> None:
     shown = replayed(lambda cell: noisy(cell) if cell.seed < 12 else None, 12)
-    assert shown.jobs == 48 and shown.shorter.jobs == 20  # 2 seeds of four rows, 6 more of two
+    assert shown.jobs == 48 and shown.shorter.jobs == 22  # 3 seeds of four rows, 5 more of two
     assert [one.verdict for one in shown.claims] == [Verdict.HOLDS] * 2
     assert [one.verdict for one in shown.shorter.claims] == [Verdict.HOLDS] * 2
     four = replayed(lambda cell: noisy(cell) if cell.seed < 4 else None, 4)
-    assert four.shorter.ends == "no more seeds are on record" and four.shorter.jobs == 12
+    assert four.shorter.ends == "no more seeds are on record" and four.shorter.jobs == 14
     with pytest.raises(Refused, match="nothing can be saved"):
-        replayed(noisy, 2)
+        replayed(noisy, 3)
     with pytest.raises(Refused, match="12 of 16 runs are complete"):
         replayed(lambda cell: noisy(cell) if cell.seed < 3 else None, 4)
 
@@ -196,13 +220,27 @@ def test_settings_are_those_of_one_study_protocol_and_set_of_changes(tmp_path: P
     assert same.read_settings() == SequentialSettings(4, 40) and plain.read_settings() == SequentialSettings(3)
 
 
-def test_the_first_round_has_the_seeds_of_the_study_and_at_least_two() -> None:
+def test_the_terms_of_the_first_command_stay(tmp_path: Path) -> None:
+    """Other terms would begin a new course of looks at numbers that have been seen."""
+    first, same, other = (
+        StudyRun(STUDY, protocol(), tmp_path, seeds=seeds, until=UntilDecided(budget))
+        for seeds, budget in ((3, 40), (3, 40), (5, 60))
+    )
+    asked = SequentialSettings(3, 40)
+    assert settings_of(first) == asked and other_terms(first) == ""
+    first.write_settings(asked)
+    assert settings_of(other) == asked and other_terms(same) == ""
+    said = other_terms(other)
+    assert "\n" not in said and "3 seeds in the first round and at most 40 jobs" in said
+    assert settings_of(replace(other, until=None)) is None and other_terms(replace(other, until=None)) == ""
+
+
+def test_the_first_round_has_the_seeds_of_the_study_and_at_least_three() -> None:
     asked = protocol(2)
     until = UntilDecided(99)
     for run, seeds in (
-        (StudyRun(STUDY, asked, Path(), until=until), 2),
+        (StudyRun(STUDY, asked, Path(), until=until), 3),  # two decide next to nothing at a part of the level
         (StudyRun(replace(STUDY, default="t", seeds=4), asked, Path(), until=until), 4),
-        (StudyRun(STUDY, protocol(1), Path(), until=until), 2),  # one shows no spread
         (StudyRun(STUDY, asked, Path(), seeds=3, until=until), 3),
     ):
         assert settings_of(run) == SequentialSettings(seeds, 99)

@@ -19,8 +19,6 @@ def test_a_curve_that_still_rises_is_not_flat(record: Record, home: Path, capsys
     assert all((last_gain(result.curve) or 0) > FLAT for _, result in results)
     console.print_warnings(results)
     assert "9 of 9 curves still move" in capsys.readouterr().out
-    assert last_gain([{"epoch": 4.0, "AP": 0.5}, {"epoch": 8.0, "AP": 0.501}]) == pytest.approx(0.001)
-    assert last_gain([{"epoch": 4.0, "AP": 0.5}]) is None
     gains = tables.gains_frame(record)
     assert len(gains) == 9 and tables.flat(gains) == 0
     assert findings.curves_finding(gains).startswith(

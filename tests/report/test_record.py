@@ -11,6 +11,7 @@ import pytest
 from tests.matched import records
 from tests.report.made_up import SETTING, STUDY, run_in
 from workbench.core.errors import Refused
+from workbench.report import tables
 from workbench.report.record import base_row, load_record, results_of, rows_frame, write_record
 from workbench.study import Row
 
@@ -25,8 +26,13 @@ def test_every_run_and_every_claim_is_in_the_files(home: Path) -> None:
     claims: Any = pd.read_csv("reports/data/padding_small_claims.csv")
     assert claims["mean"][0] == pytest.approx(0.15, abs=0.03) and claims["verdict"][0] == "holds"
     assert claims["row"][0] == "more" and claims["than"][0] == "base"
+    assert claims["mOKS_verdict"][0] == "holds" and claims["mOKS_mean"][0] > 0
+    assert (
+        claims["p"][0] < 0.05
+        and "mOKS holds, +15.0; NME open" in tables.verdicts_frame(load_record(run_in(home)))["beside"][0]
+    )
     curves = pd.read_csv("reports/data/padding_small_curves.csv")
-    assert len(curves) == 18
+    assert len(curves) == 27
 
 
 @pytest.mark.slow

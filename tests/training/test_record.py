@@ -53,4 +53,12 @@ def test_a_curve_comes_back_without_what_was_not_measured(tmp_path: Path) -> Non
 def test_the_last_gain_is_of_the_last_quarter() -> None:
     curve = [{"epoch": epoch, "AP": ap} for epoch, ap in ((2.0, 0.1), (6.0, 0.3), (7.0, 0.6), (8.0, 0.4))]
     assert last_gain(curve) == pytest.approx(0.4 - 0.3)  # 6 of 8 epochs are three quarters
-    assert last_gain(curve[:1]) is None
+    assert last_gain(curve[:1]) is None and last_gain([]) is None
+
+
+def test_the_last_quarter_is_not_the_last_two_fifths() -> None:
+    """Of 20 epochs it begins at 15, where no evaluation stands: between those after 12 and 16."""
+    curve = [{"epoch": float(epoch), "AP": ap} for epoch, ap in ((4, 0.1), (8, 0.2), (12, 0.3), (16, 0.4), (20, 0.41))]
+    assert last_gain(curve) == pytest.approx(0.41 - 0.375)
+    assert last_gain([*curve[:3], curve[4]]) is None  # what came after 15 is not known
+    assert last_gain([curve[4]]) is None and last_gain(curve[3:]) is None

@@ -240,13 +240,18 @@ def refuse_options_but(ctx: typer.Context, used: Collection[str], why: str) -> N
 # Where runs are recorded
 
 
-def runs_folder() -> Path:
-    """The folder where runs are recorded: `WORKBENCH_HOME`, or `runs` in the current folder. It is made if need be.
+def runs_folder(make: bool = True) -> Path:
+    """The folder where runs are recorded: `WORKBENCH_HOME`, or `runs` in the current folder.
+
+    Args:
+        make: it if need be; commands that only read leave that.
 
     Raises:
         Refused: it cannot be made.
     """
     folder = Path(os.environ.get("WORKBENCH_HOME", "runs"))
+    if not make:
+        return folder.resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -159,8 +159,8 @@ def status_command(
 
     asked, under = _found(name, protocol)
     if not isinstance(asked, Study) or not under.trains:
-        return profiling.print_measured(_timing(ctx, asked, under))
-    return runner.status(_planned(asked, under, data, sets, seeds, _decided(until, budget)))
+        return profiling.print_measured(_timing(ctx, asked, under, reads=True))
+    return runner.status(_planned(asked, under, data, sets, seeds, _decided(until, budget), reads=True))
 
 
 @study_verbs.command("replay", cls=Command, epilog="Example: workbench study replay ablate_dcc --protocol laptop")
@@ -178,7 +178,7 @@ def replay_command(
     asked, under = _found(name, protocol)
     if not isinstance(asked, Study) or not under.trains:
         raise Refused(f"study replay {name}: nothing is trained under {under.name}, so no seeds could be saved")
-    return runner.replay(_planned(asked, under, data, sets, seeds))
+    return runner.replay(_planned(asked, under, data, sets, seeds, reads=True))
 
 
 @study_verbs.command("audit", cls=Command, epilog="Example: workbench study audit ablate_dcc --protocol short")
@@ -224,8 +224,8 @@ def _found(name: str, protocol: str | None) -> tuple[Study | TimingStudy, StudyP
     return asked, protocol_named(protocol or asked.default)
 
 
-def _timing(ctx: typer.Context, asked: Study | TimingStudy, under: StudyProtocol) -> TimingRun:
-    """The run of a study where nothing is trained.
+def _timing(ctx: typer.Context, asked: Study | TimingStudy, under: StudyProtocol, reads: bool = False) -> TimingRun:
+    """The run of a study where nothing is trained; `reads` as for `_planned`.
 
     Raises:
         Refused: a protocol or an option was given that only training has.
@@ -239,7 +239,7 @@ def _timing(ctx: typer.Context, asked: Study | TimingStudy, under: StudyProtocol
             f"use --protocol {asked.default} or smoke"
         )
     refuse_options_but(ctx, ("protocol",), f"{asked.name}, {under.name}: nothing is trained")
-    return TimingRun(asked if isinstance(asked, TimingStudy) else asked.profile(), under, runs_folder())
+    return TimingRun(asked if isinstance(asked, TimingStudy) else asked.profile(), under, runs_folder(not reads))
 
 
 def _planned(
@@ -249,11 +249,12 @@ def _planned(
     sets: list[Change] | None,
     seeds: int | None,
     until: UntilDecided | None = None,
+    reads: bool = False,
 ) -> StudyRun:
-    """The run of a study where jobs are trained."""
+    """The run of a study where jobs are trained; `reads`: the command only looks at it, and makes no folder."""
     from workbench.experiments.plan import StudyRun
 
-    return StudyRun(asked, under, runs_folder(), data=data, changes=changes_of(sets), seeds=seeds, until=until)
+    return StudyRun(asked, under, runs_folder(not reads), data=data, changes=changes_of(sets), seeds=seeds, until=until)
 
 
 def _check_budget(until: str | None, budget: int | None) -> None:

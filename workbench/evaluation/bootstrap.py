@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from workbench.core.errors import Refused
 from workbench.evaluation.intervals import Interval, interval_of_draws
 from workbench.evaluation.metrics import METRICS, UNDEFINED
+from workbench.evaluation.moderation import Residual
 from workbench.evaluation.records import MatchRecords
 from workbench.tensors import Floats
 
@@ -68,28 +69,36 @@ def resample(records: MatchRecords, metric: str = "AP", resamples: int = 2_000, 
     return Resampled(image_ids=records.image_ids, observed=float(values[0]), drawn=values[1:])
 
 
-def paired_bootstrap(a: Sequence[Resampled], b: Sequence[Resampled], level: float = 0.95) -> Interval:
+def paired_bootstrap(
+    a: Sequence[Resampled], b: Sequence[Resampled], level: float = 0.95, study: Residual | None = None
+) -> Interval:
     """The difference b - a, pair by pair, over images and seeds.
 
     Args:
         a, b: one model per seed (or trunk), in the same order; every one on the same images and draws.
         level: of the interval.
+        study: what runs of the whole study vary by; None leaves the pairs to themselves.
 
     Raises:
         Refused: unpaired input, or models that saw different images.
     """
-    return interval_of_draws(*_differences(a, b), level)
+    return interval_of_draws(*_differences(a, b), level, study)
 
 
 def blocked_bootstrap(
-    a: Sequence[Resampled], b: Sequence[Resampled], blocks: Sequence[str], level: float = 0.95
+    a: Sequence[Resampled],
+    b: Sequence[Resampled],
+    blocks: Sequence[str],
+    level: float = 0.95,
+    study: Residual | None = None,
 ) -> tuple[dict[str, Interval], Interval]:
     """The difference b - a in every block (trunk) over its seeds, and overall over blocks.
 
     Overall, the seeds of a block are averaged first: they share the trunk and are no independent evidence.
 
     Args:
-        blocks: the trunk of each pair; the other arguments as `paired_bootstrap`.
+        blocks: the trunk of each pair.
+        study: what runs, averaged over the seeds of a trunk, vary by; the other arguments as `paired_bootstrap`.
     """
     if len(blocks) != len(a):
         raise Refused(f"{len(blocks)} block names for {len(a)} pairs: give one per pair")
@@ -98,7 +107,7 @@ def blocked_bootstrap(
     per_block = {name: interval_of_draws(observed[i], drawn[:, i], level) for name, i in members.items()}
     means = np.asarray([observed[i].mean() for i in members.values()])
     drawn_means = np.stack([drawn[:, i].mean(1) for i in members.values()], axis=1)
-    return per_block, interval_of_draws(means, drawn_means, level)
+    return per_block, interval_of_draws(means, drawn_means, level, study)
 
 
 def _differences(a: Sequence[Resampled], b: Sequence[Resampled]) -> tuple[Floats, Floats]:

@@ -2,7 +2,10 @@
 
 An interval over images speaks of these checkpoints, one over seeds of the method. Both are computed, and a third over
 both at once; the widest decides. Where runs share a trunk, the trunk is the block: its seeds are averaged before
-anything is counted.
+anything is counted. What the seeds vary by is the claim's own spread, moderated by that of its study (`moderation`).
+
+Forecasts take mean and spread for what was seen, and ask for `CHANCE` to decide: what just reaches would be a coin
+flip.
 """
 
 from __future__ import annotations
@@ -13,11 +16,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.special import nctdtr, ndtr, stdtr, stdtrit
 
 from workbench.core.errors import Refused
+from workbench.evaluation.moderation import Residual, moderated
 from workbench.tensors import Floats
 
+CHANCE = 0.8  # with which what is forecast decides
+MANY = 1e4  # degrees of freedom from which Student is normal
 MOST = 100  # seeds, trunks or times the images beyond which a difference counts as undecidable
 
 
@@ -51,13 +57,14 @@ class Interval:
         return tuple(i for i in (self.by_images, self.by_seeds, self.by_both) if i is not None) or (self,)
 
 
-def t_interval(differences: Sequence[float] | Floats, level: float = 0.95) -> Interval:
-    """Student's interval of the mean of at least two independent differences."""
+def t_interval(differences: Sequence[float] | Floats, level: float = 0.95, study: Residual | None = None) -> Interval:
+    """The interval of the mean of at least two independent differences: Student's where no `study` moderates it."""
     values = np.asarray(differences, np.float64)
     if len(values) < 2:
         raise Refused(f"{len(values)} difference: an interval over seeds needs two; run more seeds")
-    error = float(values.std(ddof=1)) / len(values) ** 0.5
-    return interval_around(float(values.mean()), error, len(values) - 1, level, tuple(values.tolist()))
+    variance, freedom = moderated(float(values.var(ddof=1)), len(values), study)
+    error = (float(variance) / len(values)) ** 0.5
+    return interval_around(float(values.mean()), error, float(freedom), level, tuple(values.tolist()))
 
 
 def pvalue(interval: Interval, bound: float = 0.0) -> float:
@@ -68,35 +75,56 @@ def pvalue(interval: Interval, bound: float = 0.0) -> float:
     if len(interval.differences) < 2 or not np.isfinite(interval.mean):
         return 1.0
     gap = abs(interval.mean - bound)
-    return max(2 * float(stdtr(i.freedom, -gap / i.error)) if i.error > 0 else float(gap == 0) for i in interval.parts)
+    return float(max(p_of(gap, i.error, i.freedom) for i in interval.parts))
 
 
-def holm_factors(pvalues: Sequence[float] | Floats) -> NDArray[np.int64]:
-    """What Holm multiplies each p-value with: the smallest by the size of the family, the largest by 1."""
+def p_of(gap: Any, error: Any, freedom: Any) -> Any:
+    """Two-sided p of a mean that lies `gap` (0 or more) from where it is claimed not to be; arrays are taken."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.asarray(error) > 0, 2 * stdtr(freedom, -np.divide(gap, error)), np.equal(gap, 0))
+
+
+def hochberg(pvalues: Sequence[float] | Floats) -> Floats:
+    """Hochberg's adjusted p-values (1988), in the given order: where the largest is below the level, all are.
+
+    It asks that the claims do not work against each other, which claims of one row over several others do not.
+    """
     p = np.asarray(pvalues, np.float64)
-    factors = np.empty(len(p), np.int64)
-    factors[np.argsort(p, kind="stable")] = np.arange(len(p), 0, -1)
-    return factors
-
-
-def holm(pvalues: Sequence[float] | Floats) -> Floats:
-    """Holm's adjusted p-values, in the given order: compare each with the level of the whole family."""
-    p = np.asarray(pvalues, np.float64)
-    order = np.argsort(p, kind="stable")
+    order = np.argsort(-p, kind="stable")
     adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(1, np.maximum.accumulate((p * holm_factors(p))[order]))
+    adjusted[order] = np.minimum.accumulate(p[order] * np.arange(1, len(p) + 1))
     return adjusted
 
 
+def holm(pvalues: Sequence[float] | Floats, places: Sequence[str] = ()) -> Floats:
+    """Holm's adjusted p-values, in the given order: compare each with the level of the whole family.
+
+    Args:
+        places: of each; claims of the same one are parts of a statement, which needs all of them and so takes one place
+            among the others. Within it Hochberg's correction counts: none, if all parts pass. () is one place each.
+    """
+    p = np.asarray(pvalues, np.float64)
+    names = list(places) or [str(i) for i in range(len(p))]
+    members = [[i for i, name in enumerate(names) if name == place] for place in dict.fromkeys(names)]
+    members.sort(key=lambda mine: p[mine].max())  # a place is done with when its largest p is
+    adjusted, before = np.empty_like(p), 0.0
+    for left, mine in zip(range(len(members), 0, -1), members, strict=True):
+        within = hochberg(p[mine])
+        # a part needs either the step that its place has reached, or the share that every place has from the start
+        adjusted[mine] = np.minimum(np.maximum(left * within, before), len(members) * within)
+        before = max(before, left * p[mine].max())
+    return np.minimum(1, adjusted)
+
+
 def seeds_needed(interval: Interval, bound: float = 0.0, level: float = 0.95, most: int = MOST) -> int | None:
-    """The number of seeds (or trunks) at which the interval would leave `bound` out, were mean and spread as seen.
+    """The number of seeds (or trunks) with which the interval leaves `bound` out with probability `CHANCE`.
 
     None: not even `most` of them would do, the images set the limit, or a single seed shows no spread.
     """
     if (spread := _spread(interval)) is None:
         return None
     counts = np.arange(len(interval.differences) + 1, most + 1)
-    return _first(counts, spread.half(counts, level) < abs(interval.mean - bound))
+    return _first(counts, spread.chance(abs(interval.mean - bound), counts, level) >= CHANCE)
 
 
 def repeats_needed(
@@ -106,7 +134,7 @@ def repeats_needed(
     level: float = 0.95,
     most: int = MOST,
 ) -> int | None:
-    """The number of seeds on each of the same blocks at which the overall interval would leave `bound` out.
+    """The number of seeds on each of the same blocks with which the overall interval leaves `bound` out, as above.
 
     None: not even `most`: the blocks differ, whatever the seeds. Or one seed per block, which shows no spread.
     """
@@ -117,11 +145,11 @@ def repeats_needed(
     between = max(0.0, spread.seeds - within)
     counts = np.arange(seeds + 1, most + 1)
     more = replace(spread, seeds=between + within * seeds / counts)
-    return _first(counts, more.half(len(per_block), level) < abs(overall.mean - bound))
+    return _first(counts, more.chance(abs(overall.mean - bound), len(per_block), level) >= CHANCE)
 
 
 def images_needed(interval: Interval, bound: float = 0.0, level: float = 0.95, most: int = MOST) -> float | None:
-    """How many times the images it takes until the interval leaves `bound` out, with these seeds and all else as seen.
+    """How many times the images it takes until the interval leaves `bound` out, with these seeds, as above.
 
     None: not even `most` times, because the seeds set the limit; or a single seed shows no spread.
     """
@@ -129,16 +157,11 @@ def images_needed(interval: Interval, bound: float = 0.0, level: float = 0.95, m
         return None
     times = np.geomspace(1, most, 200)[1:]
     more = replace(spread, shared=spread.shared / times, own=spread.own / times)  # the seeds differ as they do
-    return _first(times, more.half(len(interval.differences), level) < abs(interval.mean - bound))
+    return _first(times, more.chance(abs(interval.mean - bound), len(interval.differences), level) >= CHANCE)
 
 
 def _first(values: NDArray[Any], enough: NDArray[np.bool_]) -> Any:
     return values[enough.argmax()].item() if enough.any() else None
-
-
-def student_factor(count: int, level: float = 0.95) -> float:
-    """How many standard errors an interval over so many differences reaches to each side."""
-    return float(factor(count - 1, level))
 
 
 def repeats(per_block: Mapping[str, Interval]) -> int:
@@ -153,16 +176,27 @@ class _Spread:
     Fields:
         seeds: of one seed's (or block's) difference, on these images.
         shared: that of the images which all seeds share, own: that which each seed has for itself.
+        lent: degrees of freedom of the first beyond those of the differences themselves, from the study.
     """
 
     seeds: Any  # these may be arrays: of what would be with so many seeds or images
     shared: Any
     own: Any
+    lent: float
 
-    def half(self, count: Any, level: float) -> Any:
-        """Half the width of the interval over `count` differences, as `interval_of_draws` makes it."""
-        errors = _errors(self.seeds / count, count, self.shared, self.own / count)
-        return np.max(np.broadcast_arrays(*(factor(freedom, level) * error for error, freedom in errors)), axis=0)
+    def chance(self, gap: float, count: Any, level: float) -> Any:
+        """Of an interval over `count` differences, as `interval_of_draws` makes it, to leave out what is `gap` away."""
+        errors = errors_of(self.seeds / count, count - 1 + self.lent, self.shared, self.own / count)
+        return np.min(np.broadcast_arrays(*(_chance(gap, *one, level) for one in errors)), axis=0)
+
+
+def _chance(gap: float, error: Any, freedom: Any, level: float) -> Any:
+    """The same where one error counts. Student's noncentral distribution: the next seeds have a spread of their own."""
+    reach = factor(freedom, level)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        away = np.where(np.asarray(error) > 0, np.divide(gap, error), np.inf if gap else 0)
+    missed = np.nan_to_num(nctdtr(np.minimum(freedom, MANY), np.minimum(away, 1e3), reach))  # nan where it is next to 0
+    return np.where(np.asarray(freedom) < MANY, 1 - missed, ndtr(away - reach))
 
 
 def _spread(interval: Interval) -> _Spread | None:
@@ -173,29 +207,30 @@ def _spread(interval: Interval) -> _Spread | None:
     images, seeds, both = interval.by_images, interval.by_seeds or interval, interval.by_both or interval
     shared = max(0.0, both.error**2 - seeds.error**2)
     own = max(0.0, images.error**2 - shared) * count if images else 0.0
-    return _Spread(seeds.error**2 * count, shared, own)
+    return _Spread(seeds.error**2 * count, shared, own, seeds.freedom - (count - 1))
 
 
-def _errors(seeds: Any, count: Any, shared: Any, own: Any) -> tuple[tuple[Any, Any], ...]:
+def errors_of(seeds: Any, freedom: Any, shared: Any, own: Any) -> tuple[tuple[Any, Any], ...]:
     """Standard error and degrees of freedom over images, over seeds and over both, from variances of the mean.
 
-    The images know their error from a thousand draws, the seeds theirs from two or three: Student's factor belongs to
-    the seeds' part alone, and the degrees of freedom of the sum are Welch's and Satterthwaite's (1946). With two or
-    three seeds the sum alone covers too seldom, since their spread may look small by chance; the widest does not.
+    `freedom` is that of the seeds. The images know their error from a thousand draws, the seeds theirs from two or
+    three: Student's factor belongs to the seeds' part alone, and the degrees of freedom of the sum are Welch's and
+    Satterthwaite's (1946). With two or three seeds the sum alone covers too seldom, since their spread may look small
+    by chance; the widest does not.
     """
     both = seeds + shared
     with np.errstate(divide="ignore", invalid="ignore"):  # where there is no error, any freedom will do
-        freedom = np.fmax(count - 1, (count - 1) * np.square(np.divide(both, seeds)))
-    return ((shared + own) ** 0.5, np.inf), (seeds**0.5, count - 1), (both**0.5, freedom)
+        of_both = np.fmax(freedom, freedom * np.square(np.divide(both, seeds)))
+    return ((shared + own) ** 0.5, np.inf), (seeds**0.5, freedom), (both**0.5, of_both)
 
 
-def interval_of_draws(observed: Floats, drawn: Floats, level: float) -> Interval:
+def interval_of_draws(observed: Floats, drawn: Floats, level: float, study: Residual | None = None) -> Interval:
     """From the differences (n,) and their draws (R, n), in which all seeds see the same images.
 
     The variance over draws of the mean is the part that the seeds share and a part of each one's own divided by n; the
     variance of a single difference is the sum of both. The seeds' spread holds their own part already, so only the
-    shared one is added to it. Drawing two or three seeds with replacement in place of this covers too seldom
-    (`benchmarks/coverage.py`).
+    shared one is added to it; `study` moderates it (see `moderated`). Drawing two or three seeds with replacement in
+    place of this covers too seldom (`benchmarks/coverage.py`).
     """
     n, mean = len(observed), float(observed.mean())
     drawn = drawn[np.isfinite(drawn).all(1)]
@@ -206,7 +241,8 @@ def interval_of_draws(observed: Floats, drawn: Floats, level: float) -> Interval
         images = interval_around(mean, whole**0.5, np.inf, level)
         return replace(images, differences=tuple(observed.tolist()), by_images=images)
     shared = max(0.0, (n * whole - single) / (n - 1))
-    errors = _errors(float(observed.var(ddof=1)) / n, n, shared, max(0.0, whole - shared))
+    variance, freedom = moderated(float(observed.var(ddof=1)), n, study)
+    errors = errors_of(variance / n, freedom, shared, max(0.0, whole - shared))
     images, seeds, both = (interval_around(mean, float(error), float(freedom), level) for error, freedom in errors)
     widest = max(images, seeds, both, key=lambda interval: interval.width)
     return replace(widest, differences=tuple(observed.tolist()), by_images=images, by_seeds=seeds, by_both=both)

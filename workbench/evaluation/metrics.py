@@ -151,6 +151,7 @@ class Metric:
         crowdpose: how CrowdPose's evaluation makes it, where that differs.
         head: of a column, the name where empty; axis: of a figure, head and unit where empty.
         meaning: completes the sentence "NAME is ..."; empty for COCO's own.
+        says: completes the sentence "a row that is better in NAME ..."; of end points that stand beside AP.
     """
 
     name: str
@@ -163,6 +164,7 @@ class Metric:
     head: str = ""
     axis: str = ""
     meaning: str = ""
+    says: str = ""
 
     @property
     def resample(self) -> Resampling | None:
@@ -227,6 +229,7 @@ METRICS: dict[str, Metric] = {
             Ratio(lambda r: r.oks_sum, lambda r: r.oks_count),
             axis="mean OKS per person, %",
             meaning="the mean OKS of each person's best detection",
+            says="places key points better, of the best detection of each person: false positives do not count",
         ),
         Metric(
             "NME",
@@ -236,6 +239,7 @@ METRICS: dict[str, Metric] = {
             places=_NUMBER,
             axis="mean error, root of area",
             meaning="the mean distance of matched key points in units of the root of the person's area",
+            says="places key points nearer on the persons that it matches: those that it misses do not count",
         ),
         Metric("params", better="lower", shown=Shown(1e-6, 2, "M"), places=_TABLES, head="parameters, M"),
         Metric("gflops", better="lower", places=_TABLES, shown=Shown(), head="GFLOPs"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from workbench.evaluation.intervals import Interval, repeats, student_factor
+from workbench.evaluation.intervals import Interval, factor, repeats
 from workbench.evaluation.metrics import METRICS
 
 Unit = Literal["seed", "trunk"]
@@ -21,6 +22,9 @@ class Verdict(StrEnum):
     HOLDS = "holds"
     FAILS = "fails"
     OPEN = "open"
+
+
+_PARTS = {Verdict.HOLDS: "hold", Verdict.FAILS: "fail", Verdict.OPEN: "open"}
 
 
 class Decision(NamedTuple):
@@ -56,9 +60,15 @@ def interval_verdict(interval: Interval, margin: float = 0.0, metric: str = "AP"
         return Decision(Verdict.HOLDS, f"{numbers}: all of it better than {bound}")
     if high < margin:
         return Decision(Verdict.FAILS, f"{numbers}: all of it worse than {bound}")
-    factor = f"{student_factor(count, interval.level):.1f}"
-    few = f"; {count} {unit}s say little of others: Student's factor is {factor}, not 2" if count <= FEW else ""
-    return Decision(Verdict.OPEN, f"{numbers}: it includes {bound}{few}")
+    return Decision(Verdict.OPEN, f"{numbers}: it includes {bound}{_few(interval, unit) if count <= FEW else ''}")
+
+
+def _few(interval: Interval, unit: Unit) -> str:
+    """What a handful of differences can not know. Where no spread moderates theirs, their count is all that counts."""
+    seeds = interval.by_seeds or interval
+    freedom = min(seeds.freedom, 1e3)
+    reach = f"Student's factor is {float(factor(freedom, interval.level)):.1f}, not 2"
+    return f"; {len(interval.differences)} {unit}s say little of others: {reach}"
 
 
 def bound_of(margin: float, metric: str) -> float:
@@ -97,6 +107,16 @@ def block_verdict(
     if sides not in ({1}, {-1}):
         return Decision(Verdict.OPEN, f"{_divided(per_block, margin, metric)}: {by_trunk(per_block, metric)}")
     return interval_verdict(overall, margin, metric, unit="trunk")
+
+
+def verdict_of_all(parts: Sequence[Verdict]) -> Decision:
+    """Of a statement that holds only if every part does; one that fails is enough for it to fail."""
+    count = Counter(parts)
+    said = ", ".join(f"{count[state]} {word}" for state, word in _PARTS.items() if count[state])
+    reason = f"holds only if all of its {len(parts)} parts do: {said}"
+    if count[Verdict.FAILS]:
+        return Decision(Verdict.FAILS, reason)
+    return Decision(Verdict.HOLDS if count[Verdict.HOLDS] == len(parts) else Verdict.OPEN, reason)
 
 
 def _divided(per_block: Mapping[str, Interval], margin: float, metric: str) -> str:

@@ -15,11 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from workbench.evaluation.metrics import METRICS, Place, metrics_at
-from workbench.experiments.claims import ClaimResult, Results, block_differences, pairs
+from workbench.evaluation.verdicts import Verdict
+from workbench.experiments.claims import ClaimResult, Statement, p_text, statements
 from workbench.experiments.job_queue import JobState, QueueEntry
+from workbench.experiments.pairing import Results, block_differences, paired
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.sequential import Replay, SequentialState
-from workbench.study import PlannedJob
+from workbench.study import Better, PlannedJob
 from workbench.training.record import FLAT, Progress, last_gain
 
 PLAIN_EVERY = 15.0  # seconds between two lines where no display can be drawn
@@ -164,7 +166,7 @@ def print_table(run: StudyRun, results: Results) -> None:
     first = run.study.rows[0].label
     for row in run.study.rows:
         mine = {(one.seed, one.trunk): result.metrics for one, result in results if one.row == row.label}
-        than_first = block_differences(pairs(row.label, first, results), "AP")
+        than_first = block_differences(paired(row.label, first, results).pairs, "AP")
         out.add_row(
             Text(row.label),
             str(len(mine)),
@@ -210,20 +212,44 @@ def print_warnings(results: Results) -> None:
         )
 
 
-VERDICT_COLOURS = {"holds": "green", "fails": "red", "open": "yellow"}
+VERDICT_COLOURS = {Verdict.HOLDS: "green", Verdict.FAILS: "red", Verdict.OPEN: "yellow"}
 
 
 def print_verdicts(judged: Sequence[ClaimResult]) -> None:
-    """One line per claim."""
+    """One line per claim, a dim one of its end points beside AP, and what these say."""
     screen = console()
+    for whole in _statements(judged):
+        screen.print(Text.assemble(f"{whole.id} ", _verdict(whole.verdict), f": {whole.text}: {whole.reason}"))
     for result in judged:
         claim = result.claim
-        screen.print(Text.assemble(f"{claim.id} ", _verdict(result), f": {claim.text}: {result.reason}"))
+        screen.print(Text.assemble(f"{claim.id} ", _verdict(result.verdict), f": {claim.text}: {result.reason}"))
+        if result.beside:
+            screen.print(Text(f"  beside AP: {'; '.join(map(beside_text, result.beside))}", "dim"))
+    for metric in dict.fromkeys(_metric(one) for result in judged for one in result.beside):
+        screen.print(Text(f"{metric}: a row that is better in it {METRICS[metric].says}", "dim"))
 
 
-def _verdict(result: ClaimResult) -> Text:
-    state = str(result.verdict)
-    return Text(state, VERDICT_COLOURS[state])
+def _statements(judged: Sequence[ClaimResult]) -> list[Statement]:
+    made = [(one.claim, str(one.verdict)) for one in judged if isinstance(one.claim, Better)]
+    return statements([claim for claim, _ in made], [verdict for _, verdict in made])
+
+
+def _metric(one: ClaimResult) -> str:
+    return one.claim.metric
+
+
+def beside_text(one: ClaimResult) -> str:
+    """An end point in a few words: its verdict, the difference with its interval, the corrected p."""
+    metric, found = METRICS[_metric(one)], one.interval
+    if found is None:
+        return f"{metric.name} {one.verdict}, not measured"
+    mean, low, high = (metric.difference(value, more=1) for value in (found.mean, found.low, found.high))
+    p = "" if one.adjusted is None else f", corrected p {p_text(one.adjusted)}"
+    return f"{metric.name} {one.verdict}, {mean} ({low} to {high}){p}"
+
+
+def _verdict(verdict: Verdict) -> Text:
+    return Text(verdict, VERDICT_COLOURS[verdict])
 
 
 def summary_text(run: StudyRun, results: Results, judged: Sequence[ClaimResult]) -> str:
@@ -234,7 +260,10 @@ def summary_text(run: StudyRun, results: Results, judged: Sequence[ClaimResult])
         mine = [result.metrics for one, result in results if one.row == row.label]
         means = [_mean(metrics.get(name) for metrics in mine) for name in names]
         lines.append([row.label, str(len(mine)), *("" if math.isnan(mean) else f"{mean:.4g}" for mean in means)])
-    claims = [f"- {j.claim.id} **{j.verdict}**: {j.claim.text}: {j.reason}" for j in judged]
+    claims = [f"- {whole.id} **{whole.verdict}**: {whole.text}: {whole.reason}" for whole in _statements(judged)]
+    for one in judged:
+        beside = f"; beside AP: {'; '.join(map(beside_text, one.beside))}" if one.beside else ""
+        claims.append(f"- {one.claim.id} **{one.verdict}**: {one.claim.text}: {one.reason}{beside}")
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return "\n\n".join([run.study.question, f"`{run.protocol.name}`: {run.protocol.about}.", table, "\n".join(claims)])
 
@@ -251,7 +280,7 @@ def print_replay(found: Replay) -> None:
     for whole, shorter in zip(found.claims, found.shorter.claims, strict=True):
         claim = whole.claim
         used = f"{runs[claim.row]} and {runs[claim.than]}"
-        out.add_row(Text(f"{claim.id} {claim.text}"), _verdict(whole), _verdict(shorter), used)
+        out.add_row(Text(f"{claim.id} {claim.text}"), _verdict(whole.verdict), _verdict(shorter.verdict), used)
     console().print(out)
     pairs = [(a.verdict, b.verdict) for a, b in zip(found.claims, found.shorter.claims, strict=True)]
     same = sum(a is b for a, b in pairs)

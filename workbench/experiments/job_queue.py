@@ -214,6 +214,20 @@ class JobQueue:
                 self.study.add_trial(optuna.trial.create_trial(state=state, value=value, user_attrs=attributes))
 
 
+def stored_entries(home: Path, name: str, keys: Iterable[str]) -> dict[str, QueueEntry]:
+    """Where each key stands, for whoever only looks: a queue that is not there stays away.
+
+    Args:
+        home, name: as for `JobQueue`.
+    """
+    path = home / "optuna.db"
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    if path.exists() and name in optuna.get_all_study_names(_storage(path)):
+        return JobQueue(home, name).entries(keys)
+    done = {key: is_complete(job_folder(home, key)) for key in keys}
+    return {key: QueueEntry(JobState.COMPLETE if is_done else JobState.PLANNED) for key, is_done in done.items()}
+
+
 def _due(entry: QueueEntry) -> bool:
     open_ = entry.state in (JobState.PLANNED, JobState.FAILED, JobState.KILLED) and not entry.queued
     return open_ and entry.failures < LIMIT and entry.killed < LIMIT

@@ -1,7 +1,7 @@
 """The run of a study: what is planned, where it lies and what it is called. Made and checked once, handed on whole.
 
 HOME/jobs/KEY/            the folder of a job
-HOME/until/NAME.json      how seeds are added, where the study was last run until decided
+HOME/until/NAME.json      how seeds are added, where the study was first run until decided
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class StudyRun:
         return self.home / "until" / f"{self.name}.json"
 
     def write_settings(self, settings: SequentialSettings) -> None:
-        """Keeps how seeds are added, so that whoever reads the results later judges them in the same looks."""
+        """Keeps how seeds are added, so that whoever runs or reads the study later takes the same looks."""
         with write_whole(self._settings_file) as part:
             part.write_text(json.dumps(asdict(settings)))
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from workbench.core.errors import Refused, one_line
 from workbench.experiments import claims, console, sequential, tracking
-from workbench.experiments.claims import Results
-from workbench.experiments.job_queue import JobQueue, JobState, QueueEntry, check_queueable
+from workbench.experiments.job_queue import JobQueue, JobState, QueueEntry, check_queueable, stored_entries
 from workbench.experiments.noop_check import check_distinct
+from workbench.experiments.pairing import Results
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, terminable
 from workbench.study import PlannedJob
@@ -50,6 +50,8 @@ def run_study(run: StudyRun, *, machine: Machine, jobs: int | None = None, train
             check_ranks(one.job, machine.ranks)
     check_distinct(planned)
     check_queueable(planned)
+    if said := sequential.other_terms(run):
+        console.say(said)
     if (settings := sequential.settings_of(run)) is not None:
         run.write_settings(settings)
     record = tracking.MlflowRecord(run)
@@ -103,7 +105,7 @@ def status(run: StudyRun) -> int:
         0 all complete, 1 something is missing.
     """
     planned = sequential.needed_jobs(run)
-    entries = _queue(run).entries(_keys(planned))
+    entries = stored_entries(run.home, run.name, _keys(planned))
     console.print_states(planned, entries)
     print(_tally(planned, entries))
     if (settings := sequential.settings_of(run)) is not None:

@@ -1,15 +1,16 @@
 """Sequential testing: seeds are added until a claim is decided, and only to its rows.
 
-All rows run with the first seeds, at least two. Then the claims are judged: that is a look. Those that are open, and
-that more seeds can decide, get them on both of their rows, and when these have run comes the next look. A claim that
-has been decided stays so.
+All rows run with the first seeds, at least three: two decide next to nothing at a part of the level. Then the claims
+are judged: that is a look. Those that are open, and that more seeds can decide, get them on both of their rows, and
+when these have run comes the next look. A claim that has been decided stays so.
 
 Whoever judges chance numbers again and again, and stops at the first verdict that pleases, is wrong far more often than
-one time in twenty. So there are at most `LOOKS` looks, each at that part of the level: by Bonferroni's inequality all
-of them together are wrong no more often than one look at the whole level. Within a look Holm's correction goes over
+one time in twenty. So there are three looks, each at a part of the level, small at first: by Bonferroni's inequality
+all of them together are wrong no more often than one look at the whole level. Within a look Holm's correction goes over
 all claims that are not yet decided: as long as none was decided wrongly, every claim without truth is among them.
 
-Which jobs are needed follows from the results and the settings alone, so only the settings are stored (see `StudyRun`).
+Which jobs are needed follows from the results and the settings alone, so only the settings are stored (see `StudyRun`):
+those of the first command. Other ones would begin a new course of looks at numbers that have been seen.
 """
 
 from __future__ import annotations
@@ -21,23 +22,49 @@ from typing import cast
 
 from workbench.core.errors import Refused
 from workbench.evaluation.verdicts import Verdict
-from workbench.experiments.claims import ClaimResult, Read, Results, judge_claims, resampled_run
-from workbench.experiments.plan import SequentialSettings, StudyRun
-from workbench.study import Better, PlannedJob, StudyProtocol
+from workbench.experiments.claims import ClaimResult, Read, judge_claims, resampled_run
+from workbench.experiments.pairing import Results
+from workbench.experiments.plan import SequentialSettings, StudyRun, UntilDecided
+from workbench.study import Better, PlannedJob
 from workbench.training.record import Result
 
-LOOKS = 5
-GROWTH = 1.5  # seeds of a look by those of the look before, rounded up: 2, 3, 5, 8, 12
-LEAST_SEEDS = 2  # seeds of the first look: one shows no spread
+LEVELS = (0.010, 0.018, 0.022)  # of the looks; together `claims.ALPHA`
+LOOKS = len(LEVELS)
+GROWTH = 1.6  # seeds of a look by those of the look before, rounded up: 3, 5, 8
+LEAST_SEEDS = 3  # seeds of the first look
 
 Find = Callable[[PlannedJob], Result | None]
 
 
 def settings_of(run: StudyRun) -> SequentialSettings | None:
-    """How a run adds seeds; None if it adds none. It begins with at least `LEAST_SEEDS` where no number is given."""
+    """How a run adds seeds; None if it adds none. The terms of its first command stay.
+
+    Raises:
+        Refused: a first command with too few seeds.
+    """
     if run.until is None:
         return None
-    return SequentialSettings(max(LEAST_SEEDS, run.seed_count) if run.seeds is None else run.seeds, run.until.budget)
+    return run.read_settings() or _asked(run, run.until)
+
+
+def other_terms(run: StudyRun) -> str:
+    """In one line, that a command asks for other terms than those which stay; empty if it does not."""
+    first = run.read_settings()
+    if run.until is None or first is None or first == _asked(run, run.until):
+        return ""
+    most = "twice those jobs" if first.budget is None else f"{first.budget} jobs"
+    return (
+        f"until decided: goes on with the terms of its first command, {first.seeds} seeds in the first round and at "
+        f"most {most}; with other terms the looks at these numbers would begin anew"
+    )
+
+
+def _asked(run: StudyRun, until: UntilDecided) -> SequentialSettings:
+    """What the command asks for. It begins with at least `LEAST_SEEDS` where no number is given."""
+    seeds = max(LEAST_SEEDS, run.seed_count) if run.seeds is None else run.seeds
+    if seeds < LEAST_SEEDS:
+        raise Refused(f"--seeds {seeds}: until decided begins with at least {LEAST_SEEDS} seeds; give more, or none")
+    return SequentialSettings(seeds, until.budget)
 
 
 def needed_jobs(run: StudyRun) -> list[PlannedJob]:
@@ -82,19 +109,20 @@ def follow_looks(
         read: as in `judge_claims`.
 
     Raises:
-        Refused: a first round of one seed, or one that is above the budget.
+        Refused: a first round that is above the budget.
     """
     count, find = settings.seeds, find or run.result
     planned = run.jobs(count)
     budget = 2 * _different(planned) if settings.budget is None else settings.budget
-    _check(count, _different(planned), budget)
+    if _different(planned) > budget:
+        raise Refused(f"--budget {budget}: the first round alone has {_different(planned)} jobs; give at least so many")
     claims = [ClaimResult(claim, Verdict.OPEN, "no look yet") for claim in run.study.claims]
     for look in range(1, LOOKS + 1):
         results = [(job, result) for job in planned if (result := find(job)) is not None]
         if missing := len(planned) - len(results):
             ends = f"{missing} of {len(planned)} runs are missing"
             return SequentialState(planned, _different(planned), budget, claims, look - 1, ends)
-        claims = _look(claims, run.protocol, results, look, read)
+        claims = _look(claims, run, results, look, read)
         count = min(math.ceil(GROWTH * count), most or math.inf)
         more, ends = _next(claims, planned, run.jobs(int(count)), budget)
         if look == LOOKS or not more:
@@ -104,19 +132,11 @@ def follow_looks(
     raise AssertionError("the last look returns")
 
 
-def _check(seeds: int, jobs: int, budget: int) -> None:
-    if seeds < LEAST_SEEDS:
-        raise Refused(f"--seeds {seeds}: until decided begins with at least {LEAST_SEEDS} seeds, one shows no spread")
-    if jobs > budget:
-        raise Refused(f"--budget {budget}: the first round alone has {jobs} jobs; give at least so many")
-
-
-def _look(
-    claims: Sequence[ClaimResult], protocol: StudyProtocol, results: Results, look: int, read: Read
-) -> list[ClaimResult]:
+def _look(claims: Sequence[ClaimResult], run: StudyRun, results: Results, look: int, read: Read) -> list[ClaimResult]:
     """The claims after a look. Decided ones are not judged again."""
     undecided = [cast(Better, one.claim) for one in claims if one.verdict is Verdict.OPEN]
-    fresh = iter(judge_claims(undecided, protocol, results, LOOKS, read))
+    level, among = LEVELS[look - 1], run.study.claims
+    fresh = iter(judge_claims(undecided, run.protocol, results, level=level, among=among, read=read))
     return [_dated(next(fresh), look) if one.verdict is Verdict.OPEN else one for one in claims]
 
 
@@ -184,6 +204,6 @@ def replay_looks(run: StudyRun, *, find: Find | None = None, read: Read = resamp
     results = [(job, result) for job in planned if (result := find(job)) is not None]
     if len(results) < len(planned):
         raise Refused(f"{len(results)} of {len(planned)} runs are complete: only a finished study can be replayed")
-    whole = judge_claims(run.study.claims, run.protocol, results, 1, read)
+    whole = judge_claims(run.study.claims, run.protocol, results, read=read)
     settings = SequentialSettings(LEAST_SEEDS, _different(planned))
     return Replay(_different(planned), whole, follow_looks(run, settings, find=find, most=seeds, read=read))

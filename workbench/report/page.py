@@ -21,7 +21,7 @@ from workbench.report import fairness, figures, findings, tables
 from workbench.report.findings import values
 from workbench.report.frames import Frame
 from workbench.report.record import Record, read_csv
-from workbench.study import TimingStudy, find_study
+from workbench.study import BESIDE, TimingStudy, find_study
 from workbench.training.record import FLAT
 
 RENDERED = Path("reports/rendered")
@@ -128,12 +128,19 @@ def verdicts(record: Record) -> Text:
 def _verdicts(frame: Frame, flags: Mapping[str, Sequence[str]] | None = None) -> Text:
     if frame.empty:
         return Text("The study makes no claim.")
-    lines = [
-        [str(c["claim"]), str(c["text"]), f'<b class="{c["verdict"]}">{c["verdict"]}</b>', str(c["reason"])]
-        + (["<br>".join(flags.get(str(c["claim"]), ()))] if flags else [])
-        for c in frame.to_dict("records")
-    ]
-    return Text(table_text(["id", "claim", "verdict", "why", *(["what else differs"] if flags else [])], lines))
+    columns: dict[str, list[str]] = {
+        "id": list(frame["claim"]),
+        "claim": list(frame["text"]),
+        "verdict": [f'<b class="{word}">{word}</b>' for word in frame["verdict"]],
+        "why": list(frame["reason"]),
+    }
+    if any(frame["beside"]):
+        columns["beside AP"] = [str(word) for word in frame["beside"]]
+    if flags:
+        columns["what else differs"] = ["<br>".join(flags.get(claim, ())) for claim in frame["claim"]]
+    table = table_text(list(columns), [list(line) for line in zip(*columns.values(), strict=True)])
+    says = (f"{name}: a row that is better in it {METRICS[name].says}." for name in BESIDE if "beside AP" in columns)
+    return Text("\n\n".join([table, *says]))
 
 
 def audit(record: Record) -> Text:

@@ -30,8 +30,9 @@ from workbench.evaluation.bootstrap import Resampled, blocked_bootstrap, paired_
 from workbench.evaluation.intervals import Interval
 from workbench.evaluation.metrics import with_intervals
 from workbench.experiments import protocols, sequential
-from workbench.experiments.claims import ClaimResult, Results, judge_study
+from workbench.experiments.claims import ClaimResult, judge_claims, judge_study, statements
 from workbench.experiments.claims import resampled_run as resampled
+from workbench.experiments.pairing import Results
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.report.frames import Frame
@@ -157,7 +158,7 @@ def write_record(run: StudyRun) -> list[Path]:
     results = results_of(run)
     judged = judged_as_run(run, results)
     others = against_base(run.study)
-    compared = judge_study(others, run.protocol, results)
+    compared = judge_claims(others.claims, run.protocol, results, among=run.study.claims)
     frames = {
         run.stem: runs_frame(run, results),
         f"{run.stem}_rows": rows_frame(run.study, results),
@@ -265,23 +266,42 @@ def _of_row(found: Sequence[Resampled], trunks: Sequence[str]) -> Interval:
 
 
 def claims_frame(claims: Sequence[Better], judged: Sequence[ClaimResult]) -> Frame:
-    """One line per claim: what it compares, verdict, reason, interval of the difference."""
-    return pd.DataFrame(
-        [
-            {"claim": claim.id, "text": claim.text, "row": claim.row, "than": claim.than}
-            | {"metric": claim.metric, "margin": claim.margin}
-            | {"verdict": str(j.verdict), "reason": j.reason}
-            | ({} if j.interval is None else {"mean": j.interval.mean, "low": j.interval.low, "high": j.interval.high})
-            for claim, j in zip(claims, judged, strict=True)
-        ]
-    )
+    """One line per claim: what it compares, verdict, reason, interval of the difference, corrected p.
+
+    Of each end point beside it the same in columns of its own, which begin with its name. Statements that hold only if
+    several claims do come first: they compare no rows of their own.
+    """
+    wholes = [
+        {"claim": whole.id, "text": whole.text, "verdict": str(whole.verdict), "reason": whole.reason}
+        for whole in statements(claims, [j.verdict for j in judged])
+    ]
+    lines: list[dict[str, Any]] = []
+    for claim, j in zip(claims, judged, strict=True):
+        line = {"claim": claim.id, "text": claim.text, "row": claim.row, "than": claim.than}
+        line |= {"metric": claim.metric, "margin": claim.margin, "verdict": str(j.verdict), "reason": j.reason}
+        line |= _numbers(j)
+        for one, metric in zip(j.beside, claim.judged_beside, strict=False):
+            line |= {f"{metric}_verdict": str(one.verdict)}
+            line |= {f"{metric}_{name}": value for name, value in _numbers(one).items()}
+        lines.append(line)
+    return pd.DataFrame([*wholes, *lines])
+
+
+def _numbers(judged: ClaimResult) -> dict[str, float]:
+    """Interval and corrected p of a claim, as far as there are any."""
+    found = {} if judged.adjusted is None else {"p": judged.adjusted}
+    if (interval := judged.interval) is not None:
+        found = {"mean": interval.mean, "low": interval.low, "high": interval.high, **found}
+    return found
 
 
 def against_base(study: Study) -> Study:
     """The study with other claims: every row against the base. They are compared, never decided."""
     base = base_row(study)
     others = [row.label for row in study.rows if row is not base]
-    return replace(study, claims=tuple(Better(f"{label} − {base.label}", label, label, base.label) for label in others))
+    return replace(
+        study, claims=tuple(Better(f"{label} − {base.label}", label, label, base.label, beside=()) for label in others)
+    )
 
 
 def base_row(study: Study) -> Row:

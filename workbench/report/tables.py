@@ -15,13 +15,14 @@ import pandas as pd
 
 from workbench.core.errors import Refused
 from workbench.evaluation.metrics import METRICS, Place, metrics_at
+from workbench.experiments.claims import statements
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.report.frames import Frame
 from workbench.report.record import Record, read_csv
-from workbench.study import Cheaper, TimingStudy
+from workbench.study import Better, Cheaper, TimingStudy
 from workbench.training.record import FLAT, last_gain
 
-VERDICT = ["claim", "text", "verdict", "reason"]
+VERDICT = ["claim", "text", "verdict", "reason", "beside"]
 COSTS = ("latency", "gflops")
 STATES = ("holds", "fails", "open")
 
@@ -98,7 +99,10 @@ def latency_of(runs: Frame) -> Any:
 
 
 def verdicts_frame(record: Record) -> Frame:
-    """One line per claim of the study: verdict and reason. One that was recorded as another claim is open again."""
+    """One line per claim of the study: verdict, reason, and what the end points beside AP say.
+
+    One that was recorded as another claim is open again. Statements of several claims come first.
+    """
     known = record.claims.set_index("claim").to_dict("index") if len(record.claims) else {}
     lines = []
     for claim in record.study.claims:
@@ -112,8 +116,28 @@ def verdicts_frame(record: Record) -> Frame:
             verdict, reason = "open", f"not judged: the record does not know the margin {claim.margin:g}"
         else:
             verdict, reason = found["verdict"], found["reason"]
-        lines.append({"claim": claim.id, "text": claim.text, "verdict": verdict, "reason": reason})
-    return pd.DataFrame([*lines, *_costs(record.study.costs, record.cost_claims)], columns=VERDICT)
+        line = {"claim": claim.id, "text": claim.text, "verdict": verdict, "reason": reason}
+        lines.append({**line, "beside": _beside(claim, found) if reason == found.get("reason") else ""})
+    wholes = [
+        {"claim": whole.id, "text": whole.text, "verdict": str(whole.verdict), "reason": whole.reason}
+        for whole in statements(record.study.claims, [line["verdict"] for line in lines])
+    ]
+    lines = [*wholes, *lines, *_costs(record.study.costs, record.cost_claims)]
+    return pd.DataFrame(lines, columns=VERDICT).fillna("")
+
+
+def _beside(claim: Better, found: Mapping[str, Any]) -> str:
+    """What a recorded claim says of each end point beside AP; nothing where the record is older than these."""
+    return "; ".join(
+        f"{name} {found[f'{name}_verdict']}{_mean(name, found)}"
+        for name in claim.judged_beside
+        if isinstance(found.get(f"{name}_verdict"), str)
+    )
+
+
+def _mean(name: str, found: Mapping[str, Any]) -> str:
+    mean = float(found.get(f"{name}_mean", math.nan))
+    return "" if math.isnan(mean) else f", {METRICS[name].difference(mean)}"
 
 
 def _costs(claims: Sequence[Cheaper], recorded: Frame) -> list[dict[str, str]]:

@@ -16,6 +16,7 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import ge, le
 from pathlib import Path
 
 from workbench.core.files import write_whole
@@ -87,6 +88,17 @@ def write_curve(folder: Path, curve: Sequence[Mapping[str, float]]) -> None:
 
 
 def last_gain(curve: Sequence[Mapping[str, float]]) -> float | None:
-    """AP gained over the last quarter of training: how far from flat a curve ends. None for a single point."""
-    early = [line for line in curve if line["epoch"] <= 0.75 * curve[-1]["epoch"]]
-    return curve[-1]["AP"] - early[-1]["AP"] if early else None
+    """AP gained over the last quarter of training: how far from flat a curve ends.
+
+    Where no evaluation stands at three quarters, AP is interpolated between those before and after it. None where the
+    one after it is the end itself: then the curve does not say what came in that quarter.
+    """
+    if not curve:
+        return None
+    start, end = 0.75 * curve[-1]["epoch"], curve[-1]
+    before, after = ([line for line in curve if side(line["epoch"], start)] for side in (le, ge))
+    if not before or (after[0] is end and before[-1]["epoch"] < start):
+        return None
+    early, late = before[-1], after[0]
+    part = (start - early["epoch"]) / (late["epoch"] - early["epoch"]) if late is not early else 0.0
+    return end["AP"] - (early["AP"] + part * (late["AP"] - early["AP"]))
