@@ -123,10 +123,12 @@ class Coords(Spec, ABC):
     `offers` says what its `Coordinates` hold: "sigma", "axes" (x and y heatmaps), "grid" (a 2-D heatmap) and
     "teacher" (key points that are not the regression branch's own, so they can teach it).
     `reads_proxy` is true where the stage needs the head's regression branch also at inference.
+    `without_effect_on_frozen_trunk` names the fields that say what the stage's gradient reaches outside of it.
     """
 
     offers: ClassVar[frozenset[str]] = frozenset()
     reads_proxy: ClassVar[bool] = False
+    without_effect_on_frozen_trunk: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def build(self, pose_channels: int, keypoints: int) -> CoordinateStage:

@@ -11,8 +11,8 @@ from typing import Any, Literal
 from workbench.core.errors import Refused
 from workbench.evaluation.metrics import claimable
 from workbench.models.catalog import filled
-from workbench.models.job import Job, Protocol, Recipe
-from workbench.models.trunk import trunk_identity
+from workbench.models.job import Job, Protocol, Recipe, Start
+from workbench.models.trunk import as_on_trunk, trunk_identity
 from workbench.models.variant import Variant
 
 # Dotted paths and their new values; as a function, of the base after scaling.
@@ -93,7 +93,11 @@ class Cheaper:
 class StudyProtocol:
     """A protocol as a study uses it: how the base is scaled, the recipe, what is seen, and how often it is repeated.
 
-    `trunks` names the frozen trunks of a probe: every row is run on each. Where it does not `train`, rows are measured.
+    Fields:
+        trunks: names of frozen trunks: every row is run on each.
+        first: each job begins with the weights of its row's job under this protocol; None begins anew.
+        phase: of the base, that training begins in.
+        trains: where it does not, rows are measured.
     """
 
     name: str
@@ -103,17 +107,28 @@ class StudyProtocol:
     scale: Mapping[str, Any] = field(default_factory=dict)
     seeds: int = 3
     trunks: tuple[str, ...] = ()
+    first: StudyProtocol | None = None
+    phase: int = 0
     trains: bool = True
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the trunk of every network stays as it was stored."""
+        return bool(self.trunks) and self.first is None
 
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """One job of a plan: a row, a seed, and the trunk under a probe ("" otherwise)."""
+    """One job of a plan: a row, a seed, and the trunk that it stands on or began on ("" without one).
+
+    `first` is the job that it begins with, where it does.
+    """
 
     row: str
     seed: int
     trunk: str
     job: Job
+    first: Job | None = None
 
     @property
     def title(self) -> str:
@@ -179,11 +194,23 @@ class Study:
             )
         made = filled(changes or {})
         return [
-            PlannedJob(row.label, seed, trunk, self._job(row, protocol, seed, trunk).vary(made))
+            self._planned(row, protocol, seed, trunk, made)
             for seed in range(seeds or self.seeds_under(protocol))
             for trunk in protocol.trunks or ("",)
             for row in self.rows
         ]
+
+    def _planned(
+        self, row: Row, protocol: StudyProtocol, seed: int, trunk: str, changes: Mapping[str, Any]
+    ) -> PlannedJob:
+        """The job, and the one that it begins with: that one shares what is changed of the variant."""
+        if protocol.first is None:
+            job = self._job(row, protocol, seed, trunk).vary(changes)
+            return PlannedJob(row.label, seed, trunk, job)
+        shared = {path: value for path, value in changes.items() if path.startswith("variant.")}
+        first = as_on_trunk(self._job(row, protocol.first, seed, trunk).vary(shared))
+        job = self._job(row, protocol, seed, "").vary({**changes, "start": Start(key=first.key, phase=protocol.phase)})
+        return PlannedJob(row.label, seed, trunk, job, first)
 
     def _job(self, row: Row, protocol: StudyProtocol, seed: int, trunk: str) -> Job:
         job = Job(

@@ -234,7 +234,7 @@ def _place(claim: Better) -> str:
 
 
 def _frozen(claim: Better, protocol: StudyProtocol) -> bool:
-    return claim.from_scratch and bool(protocol.trunks)
+    return claim.from_scratch and protocol.frozen
 
 
 def _uncorrected(claim: Better, protocol: StudyProtocol, table: _Table) -> ClaimResult:

@@ -43,8 +43,8 @@ def check_distinct(planned: Sequence[PlannedJob]) -> None:
     jobs: dict[str, dict[str, Job]] = {}
     for one in planned:
         jobs.setdefault(one.trunk, {}).setdefault(one.row, one.job.vary({"seed": 0}))
-    for trunk, rows in jobs.items():
-        if trunk:
+    for rows in jobs.values():
+        if any(job.protocol.trunk for job in rows.values()):
             _check_trunk(rows)
     if jobs:
         _check_rows(next(iter(jobs.values())))  # the rows of the other trunks differ in the trunk's name alone

@@ -23,7 +23,7 @@ from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettin
 from workbench.study import PlannedJob
 from workbench.training.machine import Machine
 from workbench.training.record import Progress
-from workbench.training.run import check_ranks
+from workbench.training.run import check_ranks, declare
 from workbench.training.run import run as train_job
 
 POLL = 0.3  # seconds between two reads of the queue
@@ -171,6 +171,8 @@ def _round(
     """Until nothing waits or runs: fills the queue, starts workers and records what has been finished."""
     queue = _queue(run)
     plan = {one.job.key: one for one in planned}  # rows may share a job
+    for first in {one.first.key: one.first for one in planned if one.first is not None}.values():
+        declare(first, run.home)
     said = {key: entry.ended for key, entry in queue.entries(plan).items()}
     recorded: set[str] = set()
     while True:

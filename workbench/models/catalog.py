@@ -20,7 +20,7 @@ from workbench.core import augmentation
 from workbench.core.augmentation import Augmentation, AugmentationStep
 from workbench.core.errors import Refused
 from workbench.core.spec import Spec
-from workbench.models.job import Job, Protocol, Recipe
+from workbench.models.job import Job, Protocol, Recipe, Start
 from workbench.models.variant import Phase, Variant
 from workbench.slots import Assigner, Backbone, Coords, Head, Loss, Neck, Segment
 
@@ -34,7 +34,7 @@ SLOTS: dict[str, type[Spec]] = {  # by the field of `Variant` that they fill
     "losses": Loss,
 }
 KINDS: dict[str, type[Spec]] = SLOTS | {"schedule": Segment, "augment": AugmentationStep}
-OTHERS: tuple[type[Spec], ...] = (Variant, Phase, Recipe, Protocol, Job, Augmentation)
+OTHERS: tuple[type[Spec], ...] = (Variant, Phase, Recipe, Protocol, Job, Start, Augmentation)
 
 
 def discover() -> dict[str, dict[str, type[Spec]]]:

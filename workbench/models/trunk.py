@@ -33,6 +33,16 @@ def probed(variant: Variant) -> tuple[str, ...]:
     return ("coords.", *(f"head.{child}." for child in variant.head.probed))
 
 
+def as_on_trunk(job: Job) -> Job:
+    """The job with what has no effect on a frozen trunk as it is by default: jobs that train the same there are one."""
+    if not job.protocol.trunk:
+        return job
+    coords = job.variant.coords
+    plain = type(coords)()
+    unread = {f"variant.coords.{name}": getattr(plain, name) for name in coords.without_effect_on_frozen_trunk}
+    return job.vary(unread)
+
+
 def freeze(network: Network) -> None:
     """Leaves only what a probe trains to be trained."""
     for name, parameter in network.named_parameters():

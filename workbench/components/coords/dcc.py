@@ -38,6 +38,7 @@ class DCC(Coords):
     """The published stage; its switches take single ideas out, one at a time."""
 
     offers: ClassVar[frozenset[str]] = frozenset({"sigma", "axes", "teacher"})
+    without_effect_on_frozen_trunk: ClassVar[tuple[str, ...]] = ("box_gradient",)
 
     feat_channels_dcc: int = 128  # of a key-point token
     num_bins: tuple[int, int] = (192, 256)  # x, y
