@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from docs.batch_norm_channels_last import errors
 from tests.small import small_variant
 from workbench.components.backbones.timm_backbone import TimmBackbone
-from workbench.components.batch_norm import BatchNorm2d, _groups, exact_norms
+from workbench.components.batch_norm import BatchNorm2d, exact_norms, parts_of
 from workbench.models.network import Network
 
 SHAPES = ((8, 32, 160, 160), (8, 64, 40, 40), (8, 256, 10, 10), (7, 16, 13, 13), (2, 4, 1, 1))
@@ -126,4 +126,4 @@ def test_a_single_value_is_refused_as_by_torch() -> None:
     ("count", "groups"), [(1, 1), (128, 1), (800, 5), (204_800, 400), (7 * 169, 7), (500 * 104_729, 1), (104_729, 1)]
 )
 def test_sums_are_short_and_whole(count: int, groups: int) -> None:
-    assert _groups(count) == groups
+    assert parts_of(count) == groups

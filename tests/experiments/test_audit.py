@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +33,7 @@ from workbench.models.network import Network
 from workbench.models.variant import Variant
 from workbench.study import Better, Row, Study, StudyProtocol
 from workbench.training.gradients import BOX, STAGE, TOWERS, TRUNK, Pull
+from workbench.training.record import write_result
 
 KLD_ROW = {"losses.MLE": None, "losses.KLD": KLD()}
 STATIC = {**KLD_ROW, "coords.dynamic_encoding": False}
@@ -259,7 +259,7 @@ def test_weights_of_a_complete_job_are_taken_and_the_audit_repeats_itself(tmp_pa
     folder.mkdir(parents=True)
     weights = Network(job.variant, 99).state_dict()
     save_file({name: value.contiguous() for name, value in weights.items()}, folder / "weights.safetensors")
-    (folder / "result.json").write_text(json.dumps({"key": job.key, "metrics": {}, "tags": {}}))
+    write_result(folder, job.key, {}, {})
     threads = torch.get_num_threads()
     lines = audit_study(run)
     said = {line.row: line.value for line in lines if line.name == "weights"}

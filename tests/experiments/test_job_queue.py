@@ -21,7 +21,7 @@ from workbench.models.job import Job
 from workbench.slots import Assigner
 from workbench.study import Row
 from workbench.tensors import Assignment, Dense, Targets
-from workbench.training.record import Progress, Result
+from workbench.training.record import Progress, Result, write_result
 
 pytestmark = FAKED
 
@@ -63,7 +63,7 @@ def test_to_look_at_a_queue_makes_none(tmp_path: Path) -> None:
     planned = STUDY.planned_jobs(SETTING)
     home, keys = tmp_path / "home", [one.job.key for one in planned]
     (home / "jobs" / keys[0]).mkdir(parents=True)
-    (home / "jobs" / keys[0] / "result.json").write_text("{}")
+    write_result(home / "jobs" / keys[0], keys[0], {}, {})
     before = contents(home)
     entries = stored_entries(home, "some/plan", keys)
     assert [entry.state for entry in entries.values()] == [JobState.COMPLETE, *[JobState.PLANNED] * (len(keys) - 1)]

@@ -1,6 +1,5 @@
 """A study with numbers that are made up: the folders of its jobs, and the costs of its rows."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from workbench.models.zoo import nano
 from workbench.report.page import Text
 from workbench.report.record import Record
 from workbench.study import Better, Cited, Row, Study, StudyProtocol, TimingStudy
+from workbench.training.record import write_result
 
 ROOT = Path(__file__).parents[2]
 STUDY = Study(
@@ -53,7 +53,7 @@ def complete(home: Path, study: Study, setting: StudyProtocol, found: Callable[[
         tags = {"commit": "abc", "machine": "m", "threads": "1", "precision": "float32"}
         metrics = {"AP": ap, "mOKS": ap + 0.1, "NME": 0.2 - ap / 10, "params": 2e6, "gflops": ap}
         metrics |= {"latency_ms_p50": 8.0 + cell.seed, "latency_ratio": 1.0 + ap}
-        (folder / "result.json").write_text(json.dumps({"key": cell.job.key, "metrics": metrics, "tags": tags}))
+        write_result(folder, cell.job.key, metrics, tags)
 
 
 def text(piece: Any) -> str:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from workbench.training import record
 from workbench.training.record import (
+    NUMERICS,
     Result,
     is_complete,
     job_folder,
@@ -39,7 +41,17 @@ def test_a_job_is_complete_once_its_result_is_written(tmp_path: Path) -> None:
     assert not is_complete(folder)
     write_result(folder, "k", {"AP": 0.5}, {"commit": "c"})
     assert is_complete(folder)
-    assert read_result(folder) == Result("k", {"AP": 0.5}, [{"epoch": 1.0, "AP": 0.25}], {"commit": "c"}, folder)
+    tags = {"commit": "c", "numerics": NUMERICS}
+    assert read_result(folder) == Result("k", {"AP": 0.5}, [{"epoch": 1.0, "AP": 0.25}], tags, folder)
+
+
+def test_a_job_of_other_arithmetic_is_not_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_result(tmp_path, "k", {"AP": 0.5}, {})
+    assert is_complete(tmp_path)
+    monkeypatch.setattr(record, "NUMERICS", "a later one")
+    assert not is_complete(tmp_path)
+    (tmp_path / "result.json").write_text(json.dumps({"key": "k", "metrics": {}, "tags": {}}))  # by the first version
+    assert not is_complete(tmp_path)
 
 
 def test_a_curve_comes_back_without_what_was_not_measured(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from workbench.evaluation.records import MatchRecords
 from workbench.models.catalog import spec_types
 from workbench.training.loop import TrainingState
 from workbench.training.machine import Machine
-from workbench.training.record import Progress, job_folder, read_result
+from workbench.training.record import Progress, job_folder, read_result, write_result
 from workbench.training.run import check_ranks, run
 
 
@@ -121,6 +121,6 @@ def test_a_complete_job_is_read_on_any_machine(tmp_path: Path) -> None:
     job = small_job(epochs=1)
     folder = job_folder(tmp_path, job.key)
     folder.mkdir(parents=True)
-    (folder / "result.json").write_text(json.dumps({"key": job.key, "metrics": {"AP": 0.5}, "tags": {}}))
+    write_result(folder, job.key, {"AP": 0.5}, {})
     assert run(job, Machine(ranks=3), tmp_path) == read_result(folder)
     assert [p.name for p in folder.iterdir()] == ["result.json"]

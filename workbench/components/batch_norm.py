@@ -27,7 +27,7 @@ class BatchNorm2d(nn.BatchNorm2d):
     def forward(self, input: Tensor) -> Tensor:
         momentum, count = self.momentum, input.numel() // self.num_features
         mine = self.training and self.track_running_stats and self.affine
-        if momentum is None or not (mine and count > 2 * ROWS and _lossy(input)):
+        if momentum is None or not (mine and count > 2 * ROWS and summed_one_by_one(input)):
             return super().forward(input)
         normalised, mean, variance = _Normalised.apply(input, self.weight, self.bias, self.eps)
         with torch.no_grad():
@@ -46,14 +46,14 @@ def exact_norms(module: nn.Module) -> None:
             part.__class__ = BatchNorm2d
 
 
-def _lossy(x: Tensor) -> bool:
+def summed_one_by_one(x: Tensor) -> bool:
     """Whether PyTorch would sum this map value by value."""
     if x.device.type != "cpu" or x.dtype != torch.float32 or torch.compiler.is_compiling():  # it sums in its own way
         return False
     return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
 
 
-def _groups(count: int) -> int:
+def parts_of(count: int) -> int:
     """Into how many parts the positions are divided: evenly, about as many as there are positions in each."""
     least = max(ROWS, math.isqrt(count))
     return next((count // rows for rows in range(least, min(4 * least, count)) if count % rows == 0), 1)
@@ -71,7 +71,7 @@ class _Normalised(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
         channels = x.shape[1]
-        groups = _groups(x.numel() // channels)
+        groups = parts_of(x.numel() // channels)
         found = torch.batch_norm_update_stats(_folded(x, groups), None, None, 0.0)
         means, variances = (one.view(groups, channels) for one in found)
         mean = means.mean(0)

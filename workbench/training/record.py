@@ -21,6 +21,9 @@ from pathlib import Path
 
 from workbench.core.files import write_whole
 
+# What training computes, raised where a job gives other numbers than before: then it is trained again, and not compared
+# with what was. 2: batch norm on a CPU is exact.
+NUMERICS = "2"
 FLAT = 0.005  # AP over the last quarter of training below which a curve counts as flat
 
 
@@ -44,7 +47,7 @@ class Result:
     key: str
     metrics: Mapping[str, float]  # AP, AP50, AP75, AR, mOKS, NME, params, gflops, train_images_per_s, losses ...
     curve: list[dict[str, float]]
-    tags: Mapping[str, str]  # commit, machine, threads, precision, ranks, torch, finished
+    tags: Mapping[str, str]  # commit, machine, threads, precision, ranks, torch, finished, numerics
     folder: Path
 
 
@@ -54,8 +57,9 @@ def job_folder(home: Path, key: str) -> Path:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether a job has been trained, evaluated and recorded."""
-    return (folder / "result.json").exists()
+    """Whether a job has been trained, evaluated and recorded, by code that computes what this does."""
+    path = folder / "result.json"
+    return path.exists() and json.loads(path.read_text()).get("tags", {}).get("numerics", "1") == NUMERICS
 
 
 def read_result(folder: Path) -> Result:
@@ -66,8 +70,9 @@ def read_result(folder: Path) -> Result:
 
 def write_result(folder: Path, key: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
     """Makes the job complete: all its other files are there by now."""
+    record = {"key": key, "metrics": metrics, "tags": {**tags, "numerics": NUMERICS}}
     with write_whole(folder / "result.json") as part:
-        part.write_text(json.dumps({"key": key, "metrics": metrics, "tags": tags}, indent=1))
+        part.write_text(json.dumps(record, indent=1))
 
 
 def read_curve(folder: Path) -> list[dict[str, float]]:
