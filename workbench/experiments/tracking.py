@@ -38,6 +38,7 @@ ARTIFACTS = (
 CHUNK = 1_000  # metrics in a batch: MLflow's limit
 VALUE = 500  # characters of a parameter
 VIEW = "workbench"  # the key of the saved view
+PORT = 5000  # of the address in the browser
 NOTE = 8_000  # characters of a description: MLflow's limit for a tag
 
 if TYPE_CHECKING:
@@ -267,6 +268,12 @@ def _log(
     client.log_batch(run_id, params=[Param(k, v) for k, v in parameters.items()])
     for start in range(0, len(points), CHUNK):
         client.log_batch(run_id, metrics=points[start : start + CHUNK])
+
+
+def address(run: str, port: int = PORT) -> str:
+    """Where the browser shows a run, as EXPERIMENT/ID, while `workbench ui` runs."""
+    experiment, _, run_id = run.partition("/")
+    return f"http://127.0.0.1:{port}/#/experiments/{experiment}/runs/{run_id}"
 
 
 def pages(home: Path, port: int) -> dict[str, str]:

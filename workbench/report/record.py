@@ -6,6 +6,8 @@
     reports/data/STEM_pairs.csv    one line per comparison of two rows, as a whole and on each trunk: its intervals
     reports/data/STEM_slices.csv   one line per run and kind of image (size of persons, crowding): AP, mOKS, NME
     reports/data/STEM_curves.csv   one line per run and evaluation
+    reports/data/STEM_precision.csv  one line per row, OKS threshold and recall: precision
+    reports/data/STEM_points.csv   one line per row and key point of one run: error, and kinds of error
 
 STEM is study, protocol and whatever else was changed (see `StudyRun`). Beside them lie STUDY_cost.csv and
 STUDY_cost_claims.csv, which the study itself writes (see `profiling`): what its rows cost, timed side by side. Pages
@@ -33,12 +35,13 @@ from workbench.experiments.claims import ClaimResult, Results, judge_study
 from workbench.experiments.claims import resampled_run as resampled
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.profiling import REPORT_DATA
+from workbench.report.diagnosis import points_frame
 from workbench.report.frames import Frame
+from workbench.report.freshness import PARTS
+from workbench.report.precision import precision_frame
 from workbench.report.slices import slices_frame
 from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol
 from workbench.training.record import Result
-
-_PARTS = ("rows", "claims", "pairs", "slices", "curves")
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Record:
 
     Fields:
         jobs: every planned job, see `recorded_plan`; folders: by job key, of those that are complete in its home.
-        runs, rows, claims, pairs, slices, curves, cost, cost_claims: the files above; empty where there is none.
+        runs and so on: the files above; empty where there is none.
     """
 
     run: StudyRun
@@ -59,8 +62,15 @@ class Record:
     pairs: Frame
     slices: Frame
     curves: Frame
+    precision: Frame
+    points: Frame
     cost: Frame
     cost_claims: Frame
+
+    @property
+    def frames(self) -> dict[str, Frame]:
+        """Every table, by its field."""
+        return {name: getattr(self, name) for name in ("runs", *PARTS, "cost", "cost_claims")}
 
     @property
     def study(self) -> Study:
@@ -116,7 +126,7 @@ def load_record(run: StudyRun) -> Record:
         raise Refused(f"there is no {REPORT_DATA / run.stem}.csv; write it with: nox -s report -- {run.study.name}")
     runs = read_csv(run.stem)
     folders = {key: run.folder(key) for key in runs["job"] if run.complete(key)}
-    frames = {part: read_csv(f"{run.stem}_{part}") for part in _PARTS}
+    frames = {part: read_csv(f"{run.stem}_{part}") for part in PARTS}
     frames |= {part: read_csv(f"{run.study.name}_{part}") for part in ("cost", "cost_claims")}
     return Record(run, tuple(recorded_plan(run, runs)), folders, runs, **frames)
 
@@ -164,6 +174,8 @@ def write_record(run: StudyRun) -> list[Path]:
         ),
         f"{run.stem}_slices": slices_frame(results, run.home, run.data),
         f"{run.stem}_curves": curves_frame(results),
+        f"{run.stem}_precision": precision_frame(results),
+        f"{run.stem}_points": points_frame(results, run.home, run.data),
     }
     paths = {REPORT_DATA / f"{name}.csv": frame for name, frame in frames.items()}
     for path, frame in paths.items():
