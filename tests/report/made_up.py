@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.matched import records
+from tests.small import SMALL, SMALL_PROTOCOL
 from workbench.experiments import profiling
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.profiling import Measurement, Reading
+from workbench.experiments.protocols import NANO_RECIPE
+from workbench.experiments.trunks import REGRESSION
 from workbench.models.job import Protocol
+from workbench.models.variant import Variant
 from workbench.models.zoo import nano
 from workbench.report.page import Text
 from workbench.report.record import Record
@@ -31,6 +35,12 @@ STUDY = Study(
 )
 SETTING = StudyProtocol("small", "three seeds", Protocol(size=(96, 96), epoch_images=100, eval_images=40), seeds=3)
 FOUND = {"base": 20, "more": 26, "A/A": 21}  # of 40 images, those in which the person is found
+
+
+TWO = Study("two", "Which?", "a test", Variant(), (Row("regression", REGRESSION), Row("bins")))
+TINY = StudyProtocol(
+    "tiny", "few steps", replace(SMALL_PROTOCOL, epochs=2, score_threshold=0.0), NANO_RECIPE, SMALL, seeds=1
+)
 
 
 def run_in(home: Path, **options: Any) -> StudyRun:

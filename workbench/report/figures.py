@@ -219,13 +219,16 @@ def _forest_line(axis: Axes, y: float, line: Mapping[str, Any], scale: float, re
     axis.plot([line["mean"] * scale], [y], "o", ms=size, color=colour, zorder=3)
 
 
-def _arrows(axis: Axes, y: float, ends: Sequence[float], limits: tuple[float, float], colour: str) -> None:
-    """An arrow head at the frame where an interval goes on beyond it."""
+def _arrows(
+    axis: Axes, at: float, ends: Sequence[float], limits: tuple[float, float], colour: str, upright: bool = False
+) -> None:
+    """An arrow head at the frame where an interval goes on beyond it. `at`: its place on the other axis."""
     (low, high), (left, right) = ends, limits
     inset = 0.012 * (right - left)
-    for beyond, place, head in ((low < left, left + inset, "<"), (high > right, right - inset, ">")):
+    for beyond, place, head in ((low < left, left + inset, "<v"), (high > right, right - inset, ">^")):
         if beyond:
-            axis.plot([place], [y], head, ms=6, color=colour, mew=0, clip_on=False, zorder=4)
+            spot = (at, place) if upright else (place, at)
+            axis.plot(*spot, head[upright], ms=6, color=colour, mew=0, clip_on=False, zorder=4)
 
 
 def _margin(axis: Axes, y: float, line: Mapping[str, Any], scale: float) -> None:
@@ -256,7 +259,7 @@ def quality_figure(runs: Frame, rows: Frame, labels: Sequence[str], title: str) 
                 axis.plot([low, high], [y, y], color=look[label].colour, **_LINES[""])
                 _arrows(axis, y, (low, high), (left, right), look[label].colour)
         axis.set_xlim(left, right)
-        axis.set_xlabel(metric.label)
+        axis.set_xlabel(textwrap.fill(metric.label, 28))
         axis.grid(axis="x", alpha=0.25)
     axes[0].set_yticks(range(len(labels)), labels)
     axes[0].set_ylim(len(labels) - 0.4, -0.6)
@@ -266,9 +269,8 @@ def quality_figure(runs: Frame, rows: Frame, labels: Sequence[str], title: str) 
     ]
     if len(rows):
         handles.append(Line2D([], [], color="#444444", label="95 %, other images", **_LINES["images_"]))
-        handles.append(
-            Line2D([], [], color="#444444", label=f"95 %, {interval_of(runs, rows)}; arrow: goes on", **_LINES[""])
-        )
+        if said := interval_of(rows):
+            handles.append(Line2D([], [], color="#444444", label=f"95 %, {said}; arrow: goes on", **_LINES[""]))
     figure.legend(handles=handles, loc="outside lower left", ncols=2, frameon=False, fontsize=9)
     add_title(figure, title)
     return figure
@@ -314,14 +316,17 @@ def fronts_figure(frames: Mapping[str, Frame], labels: Sequence[str], title: str
         for label, line in frame.iterrows():
             ends = [_AP.scaled(line[end]) for end in ("low", "high")]
             axis.plot([line["cost"]] * 2, ends, color=look[str(label)].colour, zorder=0, **_LINES[""])
+            _arrows(axis, line["cost"], ends, axes[0].get_ylim(), look[str(label)].colour, upright=True)
     axes[0].set_ylabel(_AP.label)
     there = [label for label in labels if any(label in frame.index for frame in frames.values())]
     handles = [
         *_row_handles(there, look),
         Line2D([], [], color="#888888", lw=1.2, ls="--", label="Pareto front (filled)"),
         Line2D([], [], color="#444444", label="95 %, other images", **_LINES["images_"]),
-        Line2D([], [], color="#444444", label="95 %, the widest; the\nframe may cut it off", **_LINES[""]),
     ]
+    if any(frame["low"].notna().any() for frame in frames.values()):
+        widest = "95 %, the widest;\nan arrow where it goes on"
+        handles.append(Line2D([], [], color="#444444", label=widest, **_LINES[""]))
     figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=9)
     add_title(figure, title)
     return figure
@@ -381,7 +386,7 @@ def losses_figure(losses: Frame, labels: Sequence[str], title: str) -> Figure:
     columns = min(4, len(terms))
     figure = new_figure(WIDTH, 1.6 + 2.1 * -(-len(terms) // columns))
     look = styles(labels)
-    grid = figure.subplots(-(-len(terms) // columns), columns, squeeze=False).flat
+    grid = list(figure.subplots(-(-len(terms) // columns), columns, squeeze=False).flat)
     for axis, term in zip(grid, terms, strict=False):
         for label in labels:
             mine = losses[(losses["term"] == term) & (losses["row"] == label)]
@@ -390,7 +395,7 @@ def losses_figure(losses: Frame, labels: Sequence[str], title: str) -> Figure:
         axis.set_xlabel("epochs", fontsize=9)
         axis.grid(alpha=0.25)
         axis.tick_params(labelsize=8)
-    for axis in list(grid)[len(terms) :]:
+    for axis in grid[len(terms) :]:
         axis.remove()
     figure.axes[0].set_ylabel("loss, weighted", fontsize=9)
     figure.legend(handles=_row_handles(labels, look, line=True), loc="outside right center", frameon=False, fontsize=9)
@@ -409,7 +414,7 @@ def precision_figure(frame: Frame, labels: Sequence[str], title: str) -> Figure:
     axes = figure.subplots(1, len(thresholds), sharey=True, squeeze=False)[0]
     for axis, threshold in zip(axes, thresholds, strict=True):
         for label in labels:
-            mine = frame[(frame["row"] == label) & (frame["threshold"] == threshold)]
+            mine = frame[(frame["row"] == label) & (frame["threshold"] == threshold) & (frame["precision"] > 0)]
             axis.plot(100 * mine["recall"], 100 * mine["precision"], color=look[label].colour, lw=1.5)
             some = mine[5::10]
             axis.plot(100 * some["recall"], 100 * some["precision"], look[label].marker, color=look[label].colour, ms=5)

@@ -45,7 +45,7 @@ def _group(claims: Frame, words: str) -> str:
 def _told(claim: Mapping[str, Any]) -> str:
     """A claim with its number; of one that was not judged, why."""
     numbers = claim["effect"] or str(claim["reason"]).partition(";")[0]
-    return f"{claim['text']} ({claim['claim']}: {numbers})"
+    return f"{claim['text']} ({claim['claim']}), {numbers}"
 
 
 def forest_finding(forest: Frame) -> str:
@@ -132,7 +132,8 @@ def front_finding(front: Frame, cost: str) -> str:
     what = {"latency": "latency", "gflops": "FLOPs", "params": "parameters"}[cost]
     if len(mine) == 1:
         return f"{what}: {names} is by the means the cheapest and the best"
-    return f"{what}: by the means {len(mine)} of {len(front)} rows on the front, {mine.index[0]} to {mine.index[-1]}"
+    ends = f"from “{mine.index[0]}” to “{mine.index[-1]}”"
+    return f"{what}: by the means {len(mine)} of {len(front)} rows on the front, {ends}"
 
 
 def curves_finding(gains: Frame) -> str:
@@ -166,7 +167,7 @@ def precision_finding(frame: Frame) -> str:
     ends = f"{100 * found[low]:.0f} % of the persons ({low})"
     if low != high:
         ends += f" to {100 * found[high]:.0f} % ({high})"
-    return f"At OKS {loosest['threshold'].iloc[0]:.2f} recall ends between {ends}"
+    return f"At OKS {loosest['threshold'].iloc[0]:.2f} recall ends at {ends}"
 
 
 def points_finding(frame: Frame) -> str:
@@ -196,7 +197,7 @@ def slices_finding(means: Frame, by: str) -> str:
     against = {"size": "those where it is small", "crowding": "those without overlap"}[by]
     if high == low:
         return f"{high}: {signed(gaps[high], 'AP')} on {what} against {against}"
-    return f"On {what} against {against}: {signed(gaps[low], 'AP')} ({low}) to {signed(gaps[high], 'AP')} ({high})"
+    return f"on {what} against {against}: {signed(gaps[low], 'AP')} ({low}) to {signed(gaps[high], 'AP')} ({high})"
 
 
 def persons_finding(persons: Frame) -> str:

@@ -39,7 +39,7 @@ _SCRIPT = """
 })();
 """
 STYLE = """
-.live { position: relative; margin: 1rem 0; } .live svg { max-width: 100%; height: auto; }
+.live { position: relative; margin: 1rem 0; } .live svg { width: 100%; height: auto; }
 .live .mark { pointer-events: bounding-box; cursor: default; } .live .mark:hover { opacity: 0.6; }
 .live label { margin-right: 1rem; font-size: 13.5px; white-space: nowrap; }
 .live .tip { display: none; position: absolute; max-width: 320px; background: #222; color: #fff; font-size: 13px;

@@ -189,7 +189,7 @@ _HEADS = ["AP, %", "to the row above", "to the first", "parameters, M", "GFLOPs"
 def _numbers(line: Any) -> list[str]:
     """The cells of a row after its check marks."""
     ap = METRICS["AP"]
-    score = ap.text(line["AP"]) + ("" if math.isnan(line["sd"]) else f" ± {ap.text(line['sd'])}")
+    score = ap.text(line["AP"]) + ("" if math.isnan(line["sd"]) else f"\u00a0±\u00a0{ap.text(line['sd'])}")
     leads = ["" if math.isnan(line[name]) else ap.difference(line[name]) for name in ("above", "first")]
     costs = [METRICS[name].text(line[name]) for name in ("params", "gflops")]
     return [f"**{score}**" if line["best"] else score, *leads, *costs, *(_number(line[n], d) for n, d in _ENDS)]
@@ -200,10 +200,12 @@ _ENDS = (("ratio", 2), ("minutes", 1))  # columns and digits
 
 def _read_as(record: Record, together: Mapping[str, Sequence[str]], names: Sequence[str]) -> str:
     """What the columns of the check-mark table mean."""
-    trunks = (record.runs["trunk"] != "").any()
-    said = "AP is the mean over runs ± the standard deviation over seeds" + " of one trunk" * bool(trunks)
-    said += "; the best mean over the seeds that all rows have is bold. Differences are taken over the seeds that both "
-    said += "rows have, and tell nothing of chance: the claims do. "
+    trunk = " of one trunk" if (record.runs["trunk"] != "").any() else ""
+    said = (
+        f"AP is the mean over runs ± the standard deviation over seeds{trunk}. The best mean over the seeds that all "
+        "rows have is bold; a row that repeats another is no candidate. Differences are taken over the seeds that both "
+        "rows have, and tell nothing of chance: the claims do. "
+    )
     for name, others in together.items():
         if name in names:
             said += f"With *{name}* come and go: {findings.listed(list(others))}. "
@@ -451,7 +453,7 @@ def flatness(record: Record) -> Text:
 def _repeat(pair: Mapping[str, Any], verdict: str) -> str:
     ends = " to ".join(findings.signed(pair[end], "AP").removesuffix(" AP") for end in ("low", "high"))
     return (
-        f"\nNoise floor: {pair['row']} is {pair['than']} with other seeds. They differ by "
+        f"\nNoise floor: {pair['row']} is “{pair['than']}” with other seeds. They differ by "
         f"{findings.signed(pair['mean'], 'AP')}, 95 % interval {ends}. A claim that one is better would be "
         f'<b class="{verdict}">{verdict}</b>, {"as it should be" if verdict == "open" else "which is wrong"}.'
     )

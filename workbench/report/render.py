@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from glob import escape as escape_glob
 from html import escape
 from pathlib import Path
 from shlex import quote
@@ -133,7 +134,14 @@ def render_notebook(sources: MadeOf, stem: str, values: Mapping[str, Any], besid
     for file, content in files.items():
         with write_whole(RENDERED / file) as part:
             part.write_bytes(content)
+    for gone in _pictures_of(stem) - set(pictures):
+        (RENDERED / gone).unlink()
     return [RENDERED / file for file in files]
+
+
+def _pictures_of(stem: str) -> set[str]:
+    """The pictures of a page that lie in the folder: no id of a cell holds an underscore, the next page's stem does."""
+    return {path.name for path in RENDERED.glob(f"{escape_glob(stem)}_*.png") if "_" not in path.stem[len(stem) + 1 :]}
 
 
 def _markdown_cell(text: str) -> Any:

@@ -168,16 +168,14 @@ def intervals_of_rows(runs: Frame, rows: Frame) -> Frame:
     """
     if rows.empty or not (runs["trunk"] != "").any():
         return rows
-    return rows.assign(low=rows["images_low"], high=rows["images_high"])
+    return rows.assign(low=math.nan, high=math.nan)
 
 
-def interval_of(runs: Frame, rows: Frame) -> str:
-    """Of what the intervals of rows speak."""
-    if (runs["trunk"] != "").any():
-        return "other images, on these trunks"
-    if "seeds_low" in rows and rows["seeds_low"].notna().any():
-        return "other images, other seeds, or both, whichever is widest"
-    return "other images alone: one seed says nothing of others"
+def interval_of(rows: Frame) -> str:
+    """Of what the widest intervals of rows speak; "" where there are none but those over images."""
+    if rows.empty or rows["low"].isna().all() or "seeds_low" not in rows or rows["seeds_low"].isna().all():
+        return ""
+    return "other images, other seeds, or both, whichever is widest"
 
 
 # ---------------------------------------------------------------------------------------------------------- claims
