@@ -76,7 +76,9 @@ def svg(figure: Figure) -> str:
     """The figure as the `<svg>` of a page, with texts as texts. The same figure gives the same bytes."""
     file = StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "workbench"}):
-        figure.savefig(file, format="svg", metadata={"Date": None}, facecolor="white")
+        figure.savefig(
+            file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")), facecolor="white"
+        )
     text = file.getvalue()
     return text[text.index("<svg") :]
 

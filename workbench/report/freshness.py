@@ -26,7 +26,7 @@ from PIL import Image
 from workbench.experiments.profiling import REPORT_DATA
 
 PACKAGE = Path(__file__).parent
-_DRAWN_BY = ("page", "render")  # modules whose imports are followed
+_DRAWN_BY = ("page", "names", "record", "render")  # what notebooks and the command import
 _OF_NETWORKS = ("examples", "networks", "network_figures")  # draw what networks see
 PARTS = ("rows", "claims", "pairs", "slices", "curves", "precision", "points")  # of a record, beside its runs
 STAMP = "made of"  # key of a picture's stamp

@@ -86,7 +86,8 @@ def _spread(runs: Frame) -> float:
 def by_spot(record: Record, metric: str) -> Frame:
     """A metric by row and spot: number of the seed within its row, and trunk."""
     first = {row.label: row.seed_offset for row in record.study.rows}
-    runs = record.runs.assign(number=record.runs["seed"] - record.runs["row"].map(first).fillna(0))
+    runs = record.runs[record.runs["row"].isin(first)]
+    runs = runs.assign(number=runs["seed"] - runs["row"].map(first))
     return runs.pivot_table(index="row", columns=["number", "trunk"], values=metric, dropna=False)
 
 
