@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from tests.report.made_up import TINY, TWO
@@ -77,7 +76,7 @@ def test_crowds_and_persons_without_key_points_are_none() -> None:
 @pytest.mark.slow
 def test_every_row_and_key_point_has_a_line(trained: Path) -> None:
     frame = points_frame(results_of(StudyRun(TWO, TINY, trained)), trained)
-    assert set(frame["row"]) == {"regression", "bins"} and frame.groupby("row")["keypoint"].nunique().nunique() == 1
-    assert (frame[list(KINDS)].sum(axis="columns") == frame["points"]).all() and frame["points"].sum() > 0
-    known: pd.DataFrame = frame[frame["points"] > 0]
-    assert (known["error"] > 0).all() and (frame["seed"] == 0).all()
+    assert frame.groupby("row")["keypoint"].nunique().to_dict() == dict.fromkeys(["bins", "regression"], 2)
+    assert frame[list(KINDS)].sum(axis="columns").tolist() == frame["points"].tolist()
+    assert sum(frame["points"].tolist()) > 0
+    assert min(frame.loc[frame["points"] > 0, "error"].tolist()) > 0 and set(frame["seed"]) == {0}

@@ -30,7 +30,7 @@ from workbench.core.files import write_whole
 from workbench.evaluation.bootstrap import Resampled, blocked_bootstrap, paired_bootstrap
 from workbench.evaluation.intervals import Interval
 from workbench.evaluation.metrics import with_intervals
-from workbench.experiments import protocols, sequential
+from workbench.experiments import protocols, sequential, tracking
 from workbench.experiments.claims import ClaimResult, Results, judge_study
 from workbench.experiments.claims import resampled_run as resampled
 from workbench.experiments.plan import StudyRun
@@ -234,7 +234,11 @@ def runs_frame(run: StudyRun, results: Results) -> Frame:
         | {"job": one.job.key, **result.metrics, **result.tags}
         for one, result in results
     ]
-    return pd.DataFrame(lines)
+    known = tracking.run_ids(run.home, run.study.name)
+    if not known:
+        return pd.DataFrame(lines)
+    ids = [known.get(tracking.run_key(one.row, one.seed, one.trunk, one.job.key), "") for one, _ in results]
+    return pd.DataFrame(lines).assign(mlflow=ids)
 
 
 def curves_frame(results: Results) -> Frame:

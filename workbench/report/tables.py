@@ -21,7 +21,7 @@ from workbench.report.diagnosis import KINDS
 from workbench.report.frames import Frame
 from workbench.report.record import Record, read_csv
 from workbench.study import Cheaper, TimingStudy
-from workbench.training.record import FLAT, last_gain
+from workbench.training.record import FLAT, last_gain, train_minutes
 
 VERDICT = ["claim", "text", "verdict", "effect", "reason"]
 COSTS = ("latency", "gflops")
@@ -113,9 +113,10 @@ def best_row(record: Record, metric: str) -> str | None:
 
 
 def minutes_frame(record: Record) -> Frame:
-    """Minutes of training by run, without its evaluations: images of each stretch of the curve by their speed."""
+    """Minutes of training by run."""
+    images = record.protocol.protocol.epoch_images
     lines = [
-        {"row": row, "seed": seed, "trunk": trunk, "minutes": _minutes(run, record.protocol.protocol.epoch_images)}
+        {"row": row, "seed": seed, "trunk": trunk, "minutes": train_minutes(run.to_dict("records"), images)}
         for (row, seed, trunk), run in _by_run(record.curves)
     ]
     return pd.DataFrame(lines, columns=["row", "seed", "trunk", "minutes"])
@@ -123,13 +124,6 @@ def minutes_frame(record: Record) -> Frame:
 
 def _by_run(curves: Frame) -> Any:
     return curves.groupby(["row", "seed", "trunk"], sort=False) if len(curves) else ()
-
-
-def _minutes(run: Frame, epoch_images: int) -> float:
-    if "train_images_per_s" not in run or not epoch_images:
-        return math.nan
-    epochs = run["epoch"].diff().fillna(run["epoch"])
-    return float((epochs * epoch_images / run["train_images_per_s"]).sum() / 60)
 
 
 def published(record: Record) -> Frame:
