@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.report.made_up import ROOT
 from workbench.report import figures, freshness
 from workbench.report.freshness import imported, made_of, read_line, source_tree, stamp_of, why_old
 
+BROWSER = os.environ.get("WORKBENCH_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 RENDERED = ROOT / "reports/rendered"
 PAGES = sorted(path for path in RENDERED.iterdir() if path.suffix in (".md", ".html") and path.stem != "index")
 
@@ -114,3 +116,20 @@ def test_no_picture_is_committed_twice_or_shown_by_no_page() -> None:
     assert len(set(digests)) == len(pictures)
     shown = {name for path in RENDERED.glob("*.md") for name in re.findall(r"\(\./(\S+?\.png)\)", path.read_text())}
     assert {path.name for path in pictures} == shown
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium: install it, or name one with WORKBENCH_CHROMIUM")
+def test_no_table_of_a_committed_page_is_wider_than_the_page() -> None:
+    from playwright.sync_api import sync_playwright
+
+    wide = "[...document.querySelectorAll('table')].filter(t => t.scrollWidth > t.clientWidth).length"
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=BROWSER, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1160, "height": 900})
+        found = {}
+        for path in sorted(RENDERED.glob("*.html")):
+            page.goto(path.as_uri())
+            found[path.name] = page.evaluate(wide)
+        browser.close()
+    assert not {name: count for name, count in found.items() if count}

@@ -144,7 +144,12 @@ def test_five_seeds_are_not_compared_with_two(record: Record) -> None:
     lucky = record.runs[record.runs["row"] == "base"].iloc[:1].assign(seed=3, AP=5.0)
     more = replace(record, runs=pd.concat([record.runs, lucky], ignore_index=True))
     frame = tables.ablation_frame(more)
-    assert frame.loc["base", "AP"] > 1 and frame.loc["more", "best"] and not frame.loc["base", "best"]
+    assert frame.loc["base", "AP"] > 1 and not frame["best"].any(), "by all its seeds it is another one"
+    assert tables.best_row(more, "AP") == "more" and cells(text(page.ablation(more)))["base"]["seeds"] == "4"
+    assert "over the seeds that all rows have" in findings.quality_finding(more)
+    assert (
+        "seeds" not in cells(text(page.ablation(record)))["base"] and tables.ablation_frame(record).loc["more", "best"]
+    )
     assert frame.loc["more", "first"] == pytest.approx(0.15)
     apart = record.runs.assign(seed=record.runs["seed"] + 10 * record.runs["row"].map(list(FOUND).index))
     alone = replace(record, runs=apart)

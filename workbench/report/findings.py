@@ -8,7 +8,7 @@ from typing import Any
 from workbench.evaluation.metrics import METRICS
 from workbench.report.frames import Frame
 from workbench.report.record import Record, base_row
-from workbench.report.tables import STATES, WAYS, best_row, flat, shared_means
+from workbench.report.tables import STATES, WAYS, best_row, flat, shared_means, uneven
 
 
 def claims_finding(verdicts: Frame) -> str:
@@ -78,7 +78,8 @@ def quality_finding(record: Record) -> str:
         return f"No row has matched a person: AP is {METRICS['AP'].text(0.0)} everywhere"
     order = [str(label) for label in means.index]
     top, (means_only, above) = order[0], _above(record, order)
-    text = f"{top}: highest AP{means_only}, {METRICS['AP'].text(means[top])} %{above}"
+    over = " over the seeds that all rows have" * uneven(record)
+    text = f"{top}: highest AP{means_only}{over}, {METRICS['AP'].text(means[top])} %{above}"
     error = best_row(record, "NME")
     if error is None:
         return text

@@ -176,23 +176,28 @@ def ablation(record: Record) -> Text:
     """The check-mark table: what each row has, its AP, and what it costs."""
     things, frame = components_frame(record.jobs), tables.ablation_frame(record)
     names = [name for name in things.columns if things.loc[frame.index, name].any()]
-    lines = [[str(row), *(str(things[name][row]) for name in names), *_numbers(line)] for row, line in frame.iterrows()]
+    lines = [
+        [str(row), *(str(things[name][row]) for name in names), *_numbers(line, tables.uneven(record))]
+        for row, line in frame.iterrows()
+    ]
     heads = ["row", *names, *_HEADS]
     kept = [i for i, _ in enumerate(heads) if i == 0 or any(line[i] for line in lines)]
     table = table_text([heads[i] for i in kept], [[line[i] for i in kept] for line in lines])
     return Text("\n\n".join([table, _read_as(record, things.attrs["with"], names)]))
 
 
-_HEADS = ["AP, %", "to the row above", "to the first", "parameters, M", "GFLOPs", "latency, times the first", "minutes"]
+_HEADS = ["seeds", "AP, %", "to the row above", "to the first", "params, M", "GFLOPs", "latency, times the first"]
+_HEADS += ["minutes"]
 
 
-def _numbers(line: Any) -> list[str]:
-    """The cells of a row after its check marks."""
+def _numbers(line: Any, uneven: bool) -> list[str]:
+    """The cells of a row after its check marks; its seeds where rows have not as many."""
     ap = METRICS["AP"]
     score = ap.text(line["AP"]) + ("" if math.isnan(line["sd"]) else f"\u00a0±\u00a0{ap.text(line['sd'])}")
     leads = ["" if math.isnan(line[name]) else ap.difference(line[name]) for name in ("above", "first")]
     costs = [METRICS[name].text(line[name]) for name in ("params", "gflops")]
-    return [f"**{score}**" if line["best"] else score, *leads, *costs, *(_number(line[n], d) for n, d in _ENDS)]
+    seeds = f"{line['seeds']:.0f}" if uneven else ""
+    return [seeds, f"**{score}**" if line["best"] else score, *leads, *costs, *(_number(line[n], d) for n, d in _ENDS)]
 
 
 _ENDS = (("ratio", 2), ("minutes", 1))  # columns and digits
@@ -202,9 +207,9 @@ def _read_as(record: Record, together: Mapping[str, Sequence[str]], names: Seque
     """What the columns of the check-mark table mean."""
     trunk = " of one trunk" if (record.runs["trunk"] != "").any() else ""
     said = (
-        f"AP is the mean over runs ± the standard deviation over seeds{trunk}. The best mean over the seeds that all "
-        "rows have is bold; a row that repeats another is no candidate. Differences are taken over the seeds that both "
-        "rows have, and tell nothing of chance: the claims do. "
+        f"AP is the mean over runs ± the standard deviation over seeds{trunk}. The best mean is bold, if it is the "
+        "best over the seeds that all rows have, too; a row that repeats another is no candidate. Differences are "
+        "taken over the seeds that both rows have, and tell nothing of chance: the claims do. "
     )
     for name, others in together.items():
         if name in names:

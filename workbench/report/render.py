@@ -39,9 +39,10 @@ _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 1120px; margin: 2rem auto; padding: 0 1.2rem; }
 h1 { font-size: 1.7rem; line-height: 1.25; } h2 { font-size: 1.25rem; margin-top: 2.4rem; }
 table { border-collapse: collapse; font-size: 13px; display: block; overflow-x: auto; margin: 1rem 0; }
-th, td { padding: 4px 7px; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
+th, td { padding: 4px 6px; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
 th { border-bottom: 2px solid #999; font-weight: 600; }
-td:first-child { font-weight: 600; white-space: nowrap; }
+td:first-child { font-weight: 600; min-width: 9em; }
+td:first-child:nth-last-child(n + 9) { min-width: 7em; }
 img { max-width: 100%; } code { background: #f2f2f2; padding: 1px 4px; border-radius: 3px; font-size: 0.9em; }
 b.holds, b.fails, b.open { color: #fff; border-radius: 3px; padding: 1px 7px; font-weight: 600; }
 b.holds { background: #0072B2; } b.fails { background: #D55E00; } b.open { background: #6B6B6B; }

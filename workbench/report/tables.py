@@ -54,7 +54,7 @@ def ablation_frame(record: Record) -> Frame:
 
     Columns: AP, sd (within a trunk where there are trunks; nan of one seed), above and first (AP minus that of the row
     above and of the first row, over the runs that both have), best, params, gflops, ratio (to the first timed row),
-    minutes.
+    minutes. A row is `best` by all its seeds and by those that every row has; where these disagree none is.
     """
     rows, grouped = labels(record), record.runs.groupby("row")
     table = pd.DataFrame(index=pd.Index(rows, name="row"))
@@ -62,7 +62,8 @@ def ablation_frame(record: Record) -> Frame:
     table["sd"] = [_spread(record.runs[record.runs["row"] == row]) for row in rows]
     table["above"] = [math.nan, *(lead(record, row, than) for row, than in pairwise_back(rows))]
     table["first"] = [math.nan, *(lead(record, row, rows[0]) for row in rows[1:])]
-    table["best"] = [row == best_row(record, "AP") for row in rows]
+    top = best_row(record, "AP")
+    table["best"] = (table.index == top) & (table["AP"] == table["AP"].drop(repeats(record), errors="ignore").max())
     for name in ("params", "gflops"):
         table[name] = grouped[name].mean() if name in record.runs else math.nan
     timed = cost_frame(record)
@@ -97,10 +98,20 @@ def lead(record: Record, row: str, than: str) -> float:
     return float((spots.loc[row] - spots.loc[than]).mean())
 
 
+def repeats(record: Record) -> list[str]:
+    """The rows that are another one with other seeds."""
+    return [row.label for row in record.study.rows if row.seed_offset]
+
+
+def uneven(record: Record) -> bool:
+    """Whether some rows have more seeds than others."""
+    spots = by_spot(record, "AP").drop(index=repeats(record), errors="ignore")
+    return bool(spots.isna().any(axis=None))
+
+
 def shared_means(record: Record, metric: str) -> Any:
     """Means by row over the spots that every row has: five seeds are not compared with two. Repeats are left out."""
-    again = [row.label for row in record.study.rows if row.seed_offset]
-    shared = by_spot(record, "AP").drop(index=again, errors="ignore").dropna(axis="columns")
+    shared = by_spot(record, "AP").drop(index=repeats(record), errors="ignore").dropna(axis="columns")
     return by_spot(record, metric).reindex(index=shared.index, columns=shared.columns).mean(axis="columns")
 
 
