@@ -94,7 +94,7 @@ def test_docstrings_and_layout_do_not_count(tmp_path: Path) -> None:
 
 
 def test_imports_are_followed() -> None:
-    names = {path.stem for path in imported(freshness._DRAWN_BY)}
+    names = {path.stem for path in imported(freshness.DRAWN_BY)}
     assert {"page", "render", "figures", "findings", "examples", "networks", "diagnosis", "names"} <= names
     assert not names & {"verdict_table", "index"}
 

@@ -18,7 +18,7 @@ BROWSER = os.environ.get("WORKBENCH_CHROMIUM") or shutil.which("chromium") or sh
 def live(record: Record) -> str:
     hover = figures.Hover()
     figure = figures.forest_figure(tables.forest_frame(record), "title", hover)
-    return interactive(figure, hover, tables.labels(record), "differences")
+    return interactive(figures.svg(figure), hover, tables.labels(record), "differences")
 
 
 def test_it_loads_nothing_and_its_marks_are_its_own(record: Record) -> None:

@@ -1,6 +1,7 @@
 """The record of a job: written, read back, and read without the trainer."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from workbench.training.record import (
     last_gain,
     read_curve,
     read_result,
+    train_minutes,
     write_curve,
     write_result,
 )
@@ -54,3 +56,10 @@ def test_the_last_gain_is_of_the_last_quarter() -> None:
     curve = [{"epoch": epoch, "AP": ap} for epoch, ap in ((2.0, 0.1), (6.0, 0.3), (7.0, 0.6), (8.0, 0.4))]
     assert last_gain(curve) == pytest.approx(0.4 - 0.3)  # 6 of 8 epochs are three quarters
     assert last_gain(curve[:1]) is None
+
+
+def test_minutes_of_training_are_images_by_speed_stretch_by_stretch() -> None:
+    curve = [{"epoch": 1.0, "train_images_per_s": 10.0}, {"epoch": 3.0, "train_images_per_s": 20.0}]
+    assert train_minutes(curve, 600) == 1.0 + 1.0
+    assert math.isnan(train_minutes([], 600)) and math.isnan(train_minutes(curve, 0))
+    assert math.isnan(train_minutes([{"epoch": 1.0, "AP": 0.1}], 600))

@@ -102,6 +102,11 @@ class Hover:
                 self.texts[group], self.rows[group] = text, row
 
 
+def legend_line(**look: Any) -> Line2D:
+    """A line or a marker of a legend."""
+    return Line2D([], [], **look)
+
+
 def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 

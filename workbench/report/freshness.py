@@ -26,7 +26,7 @@ from PIL import Image
 from workbench.experiments.profiling import REPORT_DATA
 
 PACKAGE = Path(__file__).parent
-_DRAWN_BY = ("page", "names", "record", "render")  # what notebooks and the command import
+DRAWN_BY = ("page", "names", "record", "render")  # what notebooks and the command import
 _OF_NETWORKS = ("examples", "networks", "network_figures")  # draw what networks see
 PARTS = ("rows", "claims", "pairs", "slices", "curves", "precision", "points")  # of a record, beside its runs
 STAMP = "made of"  # key of a picture's stamp
@@ -87,7 +87,7 @@ def code_digest(notebook: str, study: str) -> str:
     page = json.loads(Path("reports", f"{notebook}.ipynb").read_text("utf-8"))
     cells = [(cell.get("id"), cell["cell_type"], "".join(cell["source"])) for cell in page["cells"]]
     own = Path("studies", f"{study}.py")
-    files = [*imported(_DRAWN_BY), *([own] if own.exists() else [])]
+    files = [*imported(DRAWN_BY), *([own] if own.exists() else [])]
     return _digest([repr(cells), *map(source_tree, files)])
 
 

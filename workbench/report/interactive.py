@@ -10,9 +10,7 @@ import json
 from collections.abc import Sequence
 from html import escape
 
-from matplotlib.figure import Figure
-
-from workbench.report.figures import Hover, svg
+from workbench.report.figures import Hover
 
 _SCRIPT = """
 (() => {
@@ -47,14 +45,15 @@ STYLE = """
 """
 
 
-def interactive(figure: Figure, hover: Hover, labels: Sequence[str], name: str) -> str:
+def interactive(svg: str, hover: Hover, labels: Sequence[str], name: str) -> str:
     """The figure as a piece of a page.
 
     Args:
-        hover: filled while the figure was drawn. labels: rows in the order of the check boxes; those without a mark
-            are left out. name: of the figure, so that the parts of two on one page are not taken for each other.
+        svg: the figure. hover: filled while it was drawn.
+        labels: rows in the order of the check boxes; those without a mark are left out.
+        name: of the figure, so that the parts of two on one page are not taken for each other.
     """
-    drawn = svg(figure)
+    drawn = svg
     groups = {group: f"{name}-{group}" for group in hover.texts}
     for old, new in groups.items():
         drawn = drawn.replace(f'id="{old}"', f'id="{new}"')

@@ -6,13 +6,9 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-
 from workbench.evaluation.metrics import METRICS
 from workbench.report.examples import AxisProfile, Example, Person
-from workbench.report.figures import COLOURS, FAINT, INK, WIDTH, add_title, new_figure
+from workbench.report.figures import COLOURS, FAINT, INK, WIDTH, Axes, Figure, add_title, legend_line, new_figure
 
 # -------------------------------------------------------------------------------------------------------- examples
 
@@ -64,12 +60,12 @@ def heatmaps_figure(person: Person, labels: Sequence[str], title: str) -> Figure
     mains[0].set_ylabel("y, px", fontsize=8)
     handles: list[Any] = [
         *(
-            Line2D([], [], color=c, lw=2, label=name.replace("_", " "))
+            legend_line(color=c, lw=2, label=name.replace("_", " "))
             for c, name in zip(colours, person.names, strict=True)
         ),
-        Line2D([], [], color=INK, ls=":", lw=1.2, label="ground truth"),
-        Line2D([], [], color=INK, marker="x", lw=0, label="prediction"),
-        Line2D([], [], color=FAINT, lw=0.8, label=f"every {EVERY}th bin"),
+        legend_line(color=INK, ls=":", lw=1.2, label="ground truth"),
+        legend_line(color=INK, marker="x", lw=0, label="prediction"),
+        legend_line(color=FAINT, lw=0.8, label=f"every {EVERY}th bin"),
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=len(handles), frameon=False, fontsize=9)
     add_title(figure, title)

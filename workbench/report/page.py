@@ -344,7 +344,7 @@ def forest(record: Record) -> Piece:
     title, hover = findings.forest_finding(frame), figures.Hover()
     figure = figures.forest_figure(frame, title, hover)
     picture = _picture(figure, title)
-    return LivePicture(picture, interactive(figure, hover, tables.labels(record), "differences"))
+    return LivePicture(picture, interactive(figures.svg(figure), hover, tables.labels(record), "differences"))
 
 
 def quality(record: Record) -> Piece:
@@ -368,7 +368,7 @@ def fronts(record: Record) -> Piece:
     named = {findings.cost_text(record, cost): frame for cost, frame in frames.items()}
     hover, labels = figures.Hover(), tables.labels(record)
     figure = figures.fronts_figure(named, labels, title, hover)
-    return LivePicture(_picture(figure, title), interactive(figure, hover, labels, "front"))
+    return LivePicture(_picture(figure, title), interactive(figures.svg(figure), hover, labels, "front"))
 
 
 def front_table(record: Record, cost: str) -> Text:
