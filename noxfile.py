@@ -66,7 +66,7 @@ def report(session: nox.Session) -> None:
 
 @nox.session
 def ui(session: nox.Session) -> None:
-    """Show the recorded runs in a browser, on this machine only."""
+    """Show the recorded runs in a browser, on this machine only, at the address that it prints."""
     workbench(session, "ui")
 
 

@@ -54,6 +54,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         "workbench.report.render.write_profile": [Path("page.html")],
         "workbench.experiments.plan.dataset_fingerprint": "folder@1",
     }
+    monkeypatch.setattr("workbench.report.index.write_index", lambda _: Path("index.html"))
     return watch(monkeypatch, answers)
 
 
@@ -174,7 +175,7 @@ def test_words_that_do_not_go_together(
 def test_a_report_says_where_its_pages_are(calls: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]) -> None:
     for name in STUDIES.values():
         assert main(["report", name]) == 0
-        assert capsys.readouterr().out == "page.html\n"
+        assert capsys.readouterr().out == "page.html\nindex.html\n"
 
 
 def test_trunks_are_trained_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

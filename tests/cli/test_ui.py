@@ -51,7 +51,7 @@ STUDY = Study(
     base=nano(),
     rows=(Row("all of it"), Row("static", {"coords.dynamic_allocation": False})),
 )
-SETTING = StudyProtocol("test", "two rows made up for a picture", Protocol(size=(96, 96)), seeds=1)
+SETTING = StudyProtocol("test", "two rows made up for a picture", Protocol(size=(96, 96), epoch_images=600), seeds=1)
 METRICS = {
     "all of it": {"AP": 0.4321, "gflops": 0.0515, "latency_ms_p50": 12.25, "mOKS": 0.66},
     "static": {"AP": 0.2345, "gflops": 0.0464, "latency_ms_p50": 11.75, "mOKS": 0.55},
@@ -71,9 +71,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder = home / "jobs" / cell.job.key
             folder.mkdir(parents=True)
             cv2.imwrite(str(folder / "predictions.png"), picture)
-            curve = [{"epoch": float(e), "AP": METRICS[cell.row]["AP"] * e / 2} for e in (1, 2)]
+            curve = [
+                {"epoch": float(e), "AP": METRICS[cell.row]["AP"] * e / 2, "train_images_per_s": 50.0} for e in (1, 2)
+            ]
             book.record(cell, METRICS[cell.row], curve, {"commit": "abc"}, folder)
-        book.summarise("**C1 open**: nothing was decided")
+        book.summarise("**C1 open**: nothing was decided", {"claims_decided": 0.0})
     return home
 
 
@@ -133,23 +135,36 @@ def _runs(home: Path) -> tuple[str, dict[str, str]]:
 
 
 def test_the_experiment_shows_rows_with_ap_flops_and_latency(home: Path, port: int, page: Any) -> None:
-    page.goto(tracking.pages(home, port)["seen"])
+    address = (home / "ui.log").read_text().partition(" ")[0]
+    assert address == tracking.runs_page(home, port), "the command prints the one address"
+    page.goto(address)
     page.get_by_text("all of it #0").wait_for()
-    page.get_by_text("0.4321").wait_for()
+    page.get_by_text("0.4321").first.wait_for()
     _keep(page, "experiment")
     text = page.inner_text("body")
-    for column in ("AP", "gflops", "latency_ms_p50"):
+    for column in ("AP", "gflops", "train_minutes"):
         assert column in text
     for numbers in METRICS.values():
-        assert all(str(numbers[name]) in text for name in ("AP", "gflops", "latency_ms_p50"))
-    assert "Is it seen?" in text
+        assert all(str(numbers[name]) in text for name in ("AP", "gflops"))
+    assert "Is it seen?" in text and "Traces 0" not in text and "12.25" not in text, "no latency of a training run"
+    assert "Group: row: all of it" in text and "Group: row: static" in text
+
+
+def test_charts_are_grouped_by_row(home: Path, port: int, page: Any) -> None:
+    page.goto(tracking.runs_page(home, port) + "&compareRunsMode=CHART")
+    page.get_by_text("Model metrics").first.wait_for()
+    page.get_by_text("all of it").first.wait_for()
+    _keep(page, "charts")
+    page.get_by_text("row: static, protocol: test").first.wait_for()
 
 
 def test_a_run_says_what_it_is(home: Path, port: int, page: Any) -> None:
     experiment, runs = _runs(home)
-    page.goto(f"http://127.0.0.1:{port}/#/experiments/{experiment}/runs/{runs['static #0']}")
-    page.get_by_text("Show more").click()
+    page.goto(tracking.address(f"{experiment}/{runs['static #0']}", port))
     page.get_by_text("coords.dynamic_allocation").first.wait_for()
+    _keep(page, "run-first")
+    page.get_by_text("Show more").click()
+    page.wait_for_function("[...document.images].some(i => i.naturalWidth === 80 && i.naturalHeight === 60)")
     _keep(page, "run")
     text = page.inner_text("body")
     assert "static, seed 0" in text and "two rows made up for a picture" in text and "0.2345" in text
@@ -157,7 +172,7 @@ def test_a_run_says_what_it_is(home: Path, port: int, page: Any) -> None:
 
 def test_the_setting_has_the_verdicts(home: Path, port: int, page: Any) -> None:
     experiment, runs = _runs(home)
-    page.goto(f"http://127.0.0.1:{port}/#/experiments/{experiment}/runs/{runs['test']}")
+    page.goto(tracking.address(f"{experiment}/{runs['test']}", port))
     page.get_by_text("nothing was decided").wait_for()
     _keep(page, "setting")
 

@@ -15,7 +15,7 @@ from workbench.experiments import tracking
 from workbench.experiments.plan import StudyRun
 from workbench.models.job import Protocol
 from workbench.models.zoo import nano
-from workbench.study import Row, Study, StudyProtocol
+from workbench.study import Better, Row, Study, StudyProtocol
 
 pytestmark = pytest.mark.slow  # MLflow's imports alone
 STUDY = Study(
@@ -24,10 +24,14 @@ STUDY = Study(
     source="none",
     base=nano(),
     rows=(Row("base"), Row("bob's row", {"coords.dynamic_allocation": False, "coords.padding": 1.0})),
+    claims=(Better("T1", "it is better", "base", "bob's row"), Better("T2", "and so", "base", "bob's row", "NME")),
 )
-SETTING = StudyProtocol("test", "about", Protocol(size=(96, 96)), seeds=1)
-METRICS = {"AP": 0.3, "mOKS": 0.5, "NME": float("nan"), "params": 2e6}
-CURVE = [{"epoch": 1.0, "AP": 0.1, "loss_cls": 2.0}, {"epoch": 2.0, "AP": 0.3, "loss_cls": 1.0}]
+SETTING = StudyProtocol("test", "about", Protocol(data="figures-easy", size=(96, 96), epoch_images=600), seeds=1)
+METRICS = {"AP": 0.3, "mOKS": 0.5, "NME": float("nan"), "AP_L": -1.0, "params": 2e6, "latency_ms_p50": 40.0}
+CURVE = [
+    {"epoch": 1.0, "AP": 0.1, "AP_L": -1.0, "loss_cls": 2.0, "train_images_per_s": 10.0},
+    {"epoch": 2.0, "AP": 0.3, "AP_L": -1.0, "loss_cls": 1.0, "train_images_per_s": 20.0},
+]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +63,7 @@ def runs(home: Path, role: str) -> list[Any]:
 def test_a_cell_is_recorded_once_with_everything(home: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     first, second = STUDY.planned_jobs(SETTING)
     book = tracking.MlflowRecord(StudyRun(STUDY, SETTING, home))
-    ids = [book.record(c, METRICS, CURVE, {"commit": "abc"}, folder) for c in (first, second, first)]
+    ids = [book.record(c, METRICS, CURVE, {"commit": "abc", "threads": "2"}, folder) for c in (first, second, first)]
     again = tracking.MlflowRecord(StudyRun(STUDY, SETTING, home)).record(
         second, METRICS, CURVE, {"commit": "abc"}, folder
     )
@@ -79,7 +83,16 @@ def test_a_cell_is_recorded_once_with_everything(home: Path, folder: Path, capfd
         "coords.dynamic_allocation": "False",
         "coords.padding": "1",
     }
-    assert run.data.metrics["AP"] == 0.3 and "NME" not in run.data.metrics
+    assert run.data.metrics["AP"] == 0.3 and not {"NME", "AP_L", "latency_ms_p50"} & set(run.data.metrics)
+    # 600 images at 10 a second, then 600 at 20, on two threads
+    assert run.data.metrics["train_minutes"] == 1.5 and run.data.metrics["train_core_minutes"] == 3.0
+    assert run.data.tags["claim"] == "T1, T2" and run.data.tags["row"] == "bob's row" and run.data.tags["seed"] == "0"
+    (data,) = run.inputs.dataset_inputs
+    assert data.dataset.name == "figures-easy" and "96" in data.dataset.source
+    note = run.data.tags["mlflow.note.content"]
+    order = [note.index(said) for said in ("coords.padding", "| epoch | 1 | 2 |", "mOKS", "Is it recorded?")]
+    assert order == sorted(order), "what differs and the curve come first"
+    assert note.startswith("**bob's row**, seed 0") and "![" not in note, "there is no picture in its folder"
     assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert run.data.tags["job"] == second.job.key
     assert {"study": "tracked", "protocol": "test", "commit": "abc"}.items() <= run.data.tags.items()
@@ -118,6 +131,48 @@ def test_without_its_file_the_job_is_written_from_the_cell(home: Path, tmp_path:
     assert json.loads(text)["seed"] == 1
 
 
+def test_the_ids_of_runs_are_found_by_what_names_them(home: Path, folder: Path) -> None:
+    one = STUDY.planned_jobs(SETTING)[0]
+    run_id = tracking.MlflowRecord(StudyRun(STUDY, SETTING, home)).record(one, METRICS, CURVE, {}, folder)
+    found = tracking.run_ids(home, "tracked")[tracking.run_key(one.row, one.seed, one.trunk, one.job.key)]
+    assert found.partition("/")[2] == run_id
+    page = f":5001/#/experiments/{found.partition('/')[0]}/runs/{run_id}?workflowType=machine_learning"
+    assert tracking.address(found, 5001).endswith(page)
+    assert tracking.run_ids(home, "unknown") == {}
+
+
+def test_looking_for_ids_makes_no_store(tmp_path: Path) -> None:
+    assert tracking.run_ids(tmp_path, "tracked") == {} and not list(tmp_path.iterdir())
+
+
+def test_protocols_can_be_sorted_by_their_numbers(home: Path) -> None:
+    book = tracking.MlflowRecord(StudyRun(STUDY, SETTING, home))
+    for decided in (1.0, 2.0):
+        book.summarise("text", {"claims_decided": decided, "best_AP": float("nan")})
+    (parent,) = [run for run in runs(home, "setting") if run.data.tags["changes"] == "none"]
+    assert parent.data.metrics["claims_decided"] == 2.0 and "best_AP" not in parent.data.metrics
+
+
+def test_a_timing_keeps_its_latency(home: Path, folder: Path) -> None:
+    timed = replace(SETTING, name="cost", protocol=Protocol(data="none"), trains=False)
+    one = STUDY.planned_jobs(timed)[0]
+    run_id = tracking.MlflowRecord(StudyRun(STUDY, timed, home)).record(one, METRICS, [], {}, folder)
+    run = tracking.open_client(home).get_run(run_id)
+    assert run.data.metrics["latency_ms_p50"] == 40.0 and not (run.inputs and run.inputs.dataset_inputs)
+
+
+def test_the_study_recorded_last_is_opened(home: Path, folder: Path, tmp_path: Path) -> None:
+    book = tracking.MlflowRecord(StudyRun(replace(STUDY, name="the last"), SETTING, home))
+    book.record(STUDY.planned_jobs(SETTING)[0], METRICS, CURVE, {}, folder)
+    assert next(iter(tracking.pages(home, 5000))) == "the last"
+    assert tracking.runs_page(home, 5000) == tracking.pages(home, 5000)["the last"]
+    client = tracking.open_client(home)
+    (last,) = [e for e in client.search_experiments() if e.name == "the last"]
+    client.set_experiment_tag(last.experiment_id, tracking.VIEW_TAG, "of old")
+    tracking.renew_views(home)
+    assert "AP and cost" in client.get_experiment(last.experiment_id).tags[tracking.VIEW_TAG]
+
+
 def test_only_factors_that_vary_are_parameters() -> None:
     assert tracking.varying(STUDY, SETTING) == ["coords.padding", "coords.dynamic_allocation"]
 
@@ -138,5 +193,5 @@ def test_a_metric_that_is_added_to_the_table_is_recorded_described_and_in_the_vi
     run, experiment = client.get_run(run_id), client.get_experiment_by_name(study.name)
     assert run.data.metrics[added.name] == 0.25 and f"| {added.name} |" in run.data.tags["mlflow.note.content"]
     assert experiment is not None
-    saved = json.loads(experiment.tags[f"mlflow.sharedViewState.{tracking.VIEW}"])["state"].removeprefix("deflate;")
+    saved = json.loads(experiment.tags[tracking.VIEW_TAG])["state"].removeprefix("deflate;")
     assert f"metrics.`{added.name}`" in json.loads(zlib.decompress(base64.b64decode(saved)))["selectedColumns"]

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.made_up import FOUND, SETTING, STUDY, complete, run_in
+from tests.report.made_up import FOUND, SETTING, STUDY, TINY, TWO, complete, run_in
 from workbench.report.record import Record, load_record, write_record
+from workbench.training.machine import Machine
+from workbench.training.run import run
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +21,15 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr("workbench.report.slices.FEWEST", 3)  # of 40 images
         write_record(run_in(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two rows with real networks of a few steps, in folders of complete jobs."""
+    home = tmp_path_factory.mktemp("trained")
+    for one in TWO.planned_jobs(TINY):
+        run(one.job, Machine(), home)
+    return home
 
 
 @pytest.fixture

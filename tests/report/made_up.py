@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.matched import records
+from tests.small import SMALL, SMALL_PROTOCOL
 from workbench.experiments import profiling
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.profiling import Measurement, Reading
+from workbench.experiments.protocols import NANO_RECIPE
+from workbench.experiments.trunks import REGRESSION
 from workbench.models.job import Protocol
+from workbench.models.variant import Variant
 from workbench.models.zoo import nano
 from workbench.report.page import Text
 from workbench.report.record import Record
@@ -33,6 +37,12 @@ SETTING = StudyProtocol("small", "three seeds", Protocol(size=(96, 96), epoch_im
 FOUND = {"base": 20, "more": 26, "A/A": 21}  # of 40 images, those in which the person is found
 
 
+TWO = Study("two", "Which?", "a test", Variant(), (Row("regression", REGRESSION), Row("bins")))
+TINY = StudyProtocol(
+    "tiny", "few steps", replace(SMALL_PROTOCOL, epochs=2, score_threshold=0.0), NANO_RECIPE, SMALL, seeds=1
+)
+
+
 def run_in(home: Path, **options: Any) -> StudyRun:
     return StudyRun(STUDY, SETTING, home, **options)
 
@@ -49,7 +59,10 @@ def complete(home: Path, study: Study, setting: StudyProtocol, found: Callable[[
         folder.mkdir(parents=True)
         ap, match = found(cell.row) / 40 + cell.seed / 1000, records(found(cell.row))
         replace(match, image_ids=match.image_ids + 10_000_000).save(folder / "records.npz")
-        (folder / "curve.csv").write_text(f"epoch,AP\n2.0,{ap / 4}\n3.0,{ap / 2}\n4.0,{ap}\n")
+        rates = "train_images_per_s,loss_mle"
+        lines = ((2.0, ap / 4, 2), (3.0, ap / 2, 2), (4.0, ap, 1))
+        text = "".join(f"{epoch},{score},50,{loss}\n" for epoch, score, loss in lines)
+        (folder / "curve.csv").write_text(f"epoch,AP,{rates}\n{text}")
         tags = {"commit": "abc", "machine": "m", "threads": "1", "precision": "float32"}
         metrics = {"AP": ap, "mOKS": ap + 0.1, "NME": 0.2 - ap / 10, "params": 2e6, "gflops": ap}
         metrics |= {"latency_ms_p50": 8.0 + cell.seed, "latency_ratio": 1.0 + ap}

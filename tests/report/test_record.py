@@ -1,5 +1,6 @@
 """The record of a study as files: every run, every claim, and how sure each row is."""
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,9 @@ import pandas as pd
 import pytest
 
 from tests.matched import records
-from tests.report.made_up import SETTING, STUDY, run_in
+from tests.report.made_up import ROOT, SETTING, STUDY, run_in
 from workbench.core.errors import Refused
+from workbench.evaluation.metrics import METRICS, PERCENT
 from workbench.report import tables
 from workbench.report.record import base_row, load_record, results_of, rows_frame, write_record
 from workbench.study import Row
@@ -19,7 +21,7 @@ from workbench.study import Row
 @pytest.mark.slow
 def test_every_run_and_every_claim_is_in_the_files(home: Path) -> None:
     paths = write_record(run_in(home))
-    assert len(paths) == 6 and all(path.stat().st_size for path in paths)
+    assert len(paths) == 8 and all(path.stat().st_size for path in paths)
     runs = pd.read_csv("reports/data/padding_small.csv")
     assert len(runs) == 9 and set(runs["seed"]) == {0, 1, 2, 100, 101, 102}
     assert {"commit", "machine", "threads", "protocol"} <= set(runs) and set(runs["commit"]) == {"abc"}
@@ -90,3 +92,16 @@ def test_a_study_that_was_not_run_is_refused(tmp_path: Path, monkeypatch: pytest
         write_record(run_in(tmp_path))
     with pytest.raises(Refused, match="there is no"):
         load_record(run_in(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "reports/data").glob("*_claims.csv")), ids=lambda path: path.stem.removesuffix("_claims")
+)
+def test_the_sentences_of_a_committed_record_have_the_unit_of_its_numbers(path: Path) -> None:
+    """AP in points, not as a fraction: of an older record sentences and numbers would contradict each other."""
+    claims: Any = pd.read_csv(path)
+    for claim in claims[claims["metric"].isin(list(METRICS))].to_dict("records"):
+        said = re.search(r"difference ([+-][\d.]+)", claim["reason"])
+        if said and METRICS[claim["metric"]].shown is PERCENT:
+            assert float(said[1]) == pytest.approx(100 * claim["mean"], abs=0.006), f"{claim['claim']}: {said[0]}"
+        assert not re.search(r"[+-]0\.\d{4}(?!\d)", claim["reason"]), claim["claim"]

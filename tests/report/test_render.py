@@ -14,8 +14,11 @@ from workbench import __main__ as command
 from workbench import study
 from workbench.core.errors import Refused
 from workbench.experiments import protocols
+from workbench.report.freshness import MadeOf, read_line, why_old
 from workbench.report.render import render_notebook, write_profile
 from workbench.study import Study, TimingStudy
+
+GREETING = MadeOf("greeting", "one", "one_short", "abc", "def", "nox -s report -- one")
 
 
 @pytest.fixture
@@ -36,9 +39,19 @@ def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.slow
 def test_cells_share_their_names_and_only_a_last_value_is_shown(notebook: Path) -> None:
-    page, text = render_notebook("greeting", "greeting_all", {"WHO": "all"})
-    assert text.read_text() == "## A heading\n\nhello all\n"
-    assert page.name == "greeting_all.html" and "hello all" in page.read_text() and "WHO" not in page.read_text()
+    for name in ("greeting_all_gone", "greeting_all_next_front", "greeting_allx"):
+        (notebook.parent / "rendered").mkdir(exist_ok=True)
+        (notebook.parent / "rendered" / f"{name}.png").write_bytes(b"a picture")
+    page, text = render_notebook(GREETING, "greeting_all", {"WHO": "all"})
+    left = sorted(path.stem for path in page.parent.glob("*.png"))
+    assert left == ["greeting_all_next_front", "greeting_allx"], "pictures that no cell draws any more are gone"
+    assert text.read_text() == f"## A heading\n\nhello all\n\n{GREETING.line}\n"
+    assert (
+        read_line(page.read_text()) == GREETING
+        and page.name == "greeting_all.html"
+        and "hello all" in page.read_text()
+        and "WHO" not in page.read_text()
+    )
     assert "nobody" in notebook.read_text(), "the committed notebook stays as it is"
 
 
@@ -48,13 +61,13 @@ def test_what_a_cell_refuses_names_the_notebook(notebook: Path) -> None:
     page.cells.append(new_code_cell("from workbench.core.errors import Refused\n\nraise Refused('no runs')"))
     nbformat.write(page, notebook)
     with pytest.raises(Refused, match=r"reports/greeting\.ipynb: no runs"):
-        render_notebook("greeting", "greeting", {"WHO": "all"})
+        render_notebook(GREETING, "greeting", {"WHO": "all"})
 
 
 def test_without_notebooks_the_folder_is_the_wrong_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(Refused, match=r"there is no reports/greeting\.ipynb; run this where reports/ lies"):
-        render_notebook("greeting", "greeting", {})
+        render_notebook(GREETING, "greeting", {})
 
 
 def test_notebooks_have_no_logic_and_no_outputs() -> None:
@@ -88,14 +101,21 @@ def test_the_command_writes_pages_that_need_nothing_else(
     written = capsys.readouterr().out.splitlines()
     assert len(written) > 6 and all((tmp_path / line).is_file() for line in written)
     html = (rendered / "ablate_dcc_smoke.html").read_text()
-    assert "regression" in html and html.count("data:image/png;base64,") == 4
-    assert "<script" not in html and 'src="http' not in html and "page.head" not in html and len(html) < 2e6
+    assert "regression" in html and html.count("data:image/png;base64,") == 4 and html.count('<div class="live">') == 2
+    assert 'src="' not in html.replace('src="data:', "") and "page.head" not in html and len(html) < 3e6
+    assert html.count("<script>") == 2 and "<script src" not in html
+    assert "+ dynamic bin" not in html and "with dynamic bin" in html and '<h2 id="Words">' in html
     markdown = (rendered / "ablate_dcc_smoke.md").read_text()
     pictures = [line for line in markdown.splitlines() if line.startswith("![")]
-    assert len(pictures) == 4 and "page.head" not in markdown
+    assert len(pictures) == 6 and "page.head" not in markdown
     for line in pictures:
         assert cv2.imread(str(rendered / line.partition("(./")[2].rstrip(")"))) is not None, line
-    assert (rendered / "ablate_dcc_smoke_pareto.md").exists()
+    pareto = (rendered / "ablate_dcc_smoke_pareto.md").read_text()
+    assert "(./ablate_dcc_smoke_differences.png)" in pareto and not list(rendered.glob("*_pareto_*.png")), (
+        "once on disk"
+    )
+    assert all(why_old(rendered / name) == "" for name in ("ablate_dcc_smoke.md", "ablate_dcc_smoke_pareto.html"))
+    assert 'href="ablate_dcc_smoke.html"' in (rendered / "index.html").read_text()
 
 
 @pytest.mark.slow

@@ -78,7 +78,7 @@ def test_the_front_leaves_out_repeated_rows_and_names_who_beats_whom(record: Rec
     dear = front.assign(cost=[2.0, 1.0], front=tables.on_front([2.0, 1.0], front["AP"].tolist()))
     assert "more is by the means the cheapest and the best" in findings.front_finding(dear, "gflops")
     lines = {line["row"]: line for line in tables.dominated_frame(dear).to_dict("records")}
-    assert lines["base"]["beaten by"] == "more" and lines["more"]["front"]
+    assert lines["base"]["dominated by"] == "more" and lines["more"]["front"]
 
 
 def test_persons_are_read_from_the_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

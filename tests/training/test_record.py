@@ -1,6 +1,7 @@
 """The record of a job: written, read back, and read without the trainer."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from workbench.training.record import (
     last_gain,
     read_curve,
     read_result,
+    train_minutes,
     write_curve,
     write_result,
 )
@@ -74,3 +76,10 @@ def test_the_last_quarter_is_not_the_last_two_fifths() -> None:
     assert last_gain(curve) == pytest.approx(0.41 - 0.375)
     assert last_gain([*curve[:3], curve[4]]) is None  # what came after 15 is not known
     assert last_gain([curve[4]]) is None and last_gain(curve[3:]) is None
+
+
+def test_minutes_of_training_are_images_by_speed_stretch_by_stretch() -> None:
+    curve = [{"epoch": 1.0, "train_images_per_s": 10.0}, {"epoch": 3.0, "train_images_per_s": 20.0}]
+    assert train_minutes(curve, 600) == 1.0 + 1.0
+    assert math.isnan(train_minutes([], 600)) and math.isnan(train_minutes(curve, 0))
+    assert math.isnan(train_minutes([{"epoch": 1.0, "AP": 0.1}], 600))

@@ -281,6 +281,8 @@ def report_command(
     sets: Sets = None,
 ) -> int:
     """Write a study's report from its recorded numbers. It takes --data and --set as the study was given them."""
+    from workbench.report.index import write_index
+    from workbench.report.page import RENDERED
     from workbench.report.render import write_profile, write_report
     from workbench.study import TimingStudy
 
@@ -295,7 +297,7 @@ def report_command(
         )
     else:
         paths = write_report(_planned(asked, under, data, sets, seeds))
-    for path in paths:
+    for path in [*paths, write_index(RENDERED)]:
         print(path)
     return 0
 

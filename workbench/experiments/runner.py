@@ -9,11 +9,13 @@ command runs twice at the same time.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from workbench.core.errors import Refused, one_line
+from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import claims, console, sequential, tracking
 from workbench.experiments.job_queue import JobQueue, JobState, QueueEntry, check_queueable, stored_entries
 from workbench.experiments.noop_check import check_distinct
@@ -22,7 +24,7 @@ from workbench.experiments.plan import StudyRun
 from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, terminable
 from workbench.study import PlannedJob
 from workbench.training.machine import Machine
-from workbench.training.record import Progress
+from workbench.training.record import Progress, train_minutes
 from workbench.training.run import check_ranks, declare
 from workbench.training.run import run as train_job
 
@@ -214,9 +216,22 @@ def _summarise(
 ) -> None:
     """The same into MLflow, on the page of the protocol."""
     try:
-        record.summarise(console.summary_text(run, results, judged))
+        record.summarise(console.summary_text(run, results, judged), _numbers(run, results, judged))
     except Exception as error:
         console.say(f"not recorded: the summary: {one_line(error)}; run the same command again")
+
+
+def _numbers(run: StudyRun, results: Results, judged: Sequence[claims.ClaimResult]) -> dict[str, float]:
+    """What protocols of a study can be sorted by."""
+    images = run.protocol.protocol.epoch_images
+    minutes = [train_minutes(result.curve, images) for _, result in results]
+    return {
+        "runs": float(len(results)),
+        "claims": float(len(judged)),
+        "claims_decided": float(sum(one.verdict is not Verdict.OPEN for one in judged)),
+        "best_AP": max((result.metrics.get("AP", math.nan) for _, result in results), default=math.nan),
+        "train_minutes": math.fsum(m for m in minutes if math.isfinite(m)),
+    }
 
 
 def _progress(folder: Path) -> Progress | None:

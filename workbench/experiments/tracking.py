@@ -10,6 +10,7 @@ found by its identity and left as it is, so recording again does nothing.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import logging
 import math
@@ -23,7 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.files import locked
-from workbench.evaluation.metrics import Place, metrics_at
+from workbench.evaluation.metrics import METRICS, UNDEFINED, Place, metrics_at
+from workbench.training.record import train_minutes
 
 # read when mlflow is imported
 QUIET = {
@@ -38,6 +40,11 @@ ARTIFACTS = (
 CHUNK = 1_000  # metrics in a batch: MLflow's limit
 VALUE = 500  # characters of a parameter
 VIEW = "workbench"  # the key of the saved view
+VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
+PICTURE = "predictions.png"
+POINTS = 10  # of a curve in a description
+PORT = 5000  # of the address in the browser
+TRAINING = "workflowType=machine_learning"  # without it MLflow opens its pages of language models, "Traces 0"
 NOTE = 8_000  # characters of a description: MLflow's limit for a tag
 
 if TYPE_CHECKING:
@@ -45,6 +52,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from workbench.experiments.plan import StudyRun  # and with it torch, which takes seconds
+    from workbench.models.job import Protocol
     from workbench.study import PlannedJob, Study, StudyProtocol
 
 
@@ -96,15 +104,16 @@ class MlflowRecord:
                 client.delete_run(run.info.run_id)
             name = f"{planned.row} #{planned.seed}" + f" {planned.trunk}" * bool(planned.trunk)
             parameters = self._parameters(planned)
-            labels = {
-                "mlflow.parentRunId": parent,
-                "mlflow.note.content": self._note(planned, parameters, metrics),
-                **tags,
-            }
+            labels = {"mlflow.parentRunId": parent, **tags, "claim": self._claims(planned.row)}
             labels |= {"row": planned.row, "seed": str(planned.seed), "trunk": planned.trunk or "none"}
             labels |= {**self._about(), **identity}
             run_id = client.create_run(experiment, tags=labels, run_name=name).info.run_id
-            _log(client, run_id, parameters, metrics, curve)
+            numbers = self._numbers(planned, metrics, curve, tags)
+            note = self._note(planned, parameters, numbers, curve, run_id if (folder / PICTURE).exists() else "")
+            client.set_tag(run_id, "mlflow.note.content", note)
+            _log(client, run_id, parameters, numbers, curve)
+            if self._protocol.trains:
+                _log_data(client, run_id, planned.job.protocol)
             for file in ARTIFACTS:
                 if (folder / file).exists():
                     client.log_artifact(run_id, str(folder / file))
@@ -113,11 +122,14 @@ class MlflowRecord:
             client.set_terminated(run_id)
             return run_id
 
-    def summarise(self, text: str) -> None:
-        """Writes the text of the protocol's own page, in Markdown."""
+    def summarise(self, text: str, numbers: Mapping[str, float] | None = None) -> None:
+        """Writes the text of the protocol's own page, in Markdown, and numbers by which protocols can be sorted."""
         with locked(self._home / "mlflow.lock"):
             client, _, parent = self._open()
             client.set_tag(parent, "mlflow.note.content", text[:NOTE])
+            for name, value in (numbers or {}).items():
+                if math.isfinite(value):
+                    client.log_metric(parent, name, value)
 
     def attach(self, files: Sequence[Path]) -> None:
         """Adds files of a report to the protocol's own page."""
@@ -159,18 +171,56 @@ class MlflowRecord:
             "job": planned.job.key,
         }
 
-    def _note(self, planned: PlannedJob, parameters: Mapping[str, str], metrics: Mapping[str, float]) -> str:
-        """The description of a run: what was asked, what this run is, and what came out."""
+    def _claims(self, row: str) -> str:
+        """The claims that a row takes part in."""
+        claims = [c.id for c in (*self._study.claims, *self._study.costs) if row in (c.row, c.than)]
+        return ", ".join(claims) or "none"
+
+    def _numbers(
+        self,
+        planned: PlannedJob,
+        metrics: Mapping[str, float],
+        curve: Sequence[Mapping[str, float]],
+        tags: Mapping[str, str],
+    ) -> dict[str, float]:
+        """What is worth keeping of a run's numbers, and what it took to train.
+
+        The latency taken at the end of a training run is left out: other jobs ran beside it. The one that counts is
+        timed side by side, under the protocol `cost`.
+        """
+        known = {k: v for k, v in metrics.items() if _is_number(k, v)}
+        if not self._protocol.trains:
+            return known
+        minutes = train_minutes(curve, planned.job.protocol.epoch_images)
+        cores = float(tags.get("threads") or 1) * float(tags.get("ranks") or 1)
+        costs = {"train_minutes": minutes, "train_core_minutes": minutes * cores}
+        known = {k: v for k, v in known.items() if not k.startswith("latency")}
+        return known | {k: v for k, v in costs.items() if math.isfinite(v)}
+
+    def _note(
+        self,
+        planned: PlannedJob,
+        parameters: Mapping[str, str],
+        numbers: Mapping[str, float],
+        curve: Sequence[Mapping[str, float]],
+        pictured: str,
+    ) -> str:
+        """The description of a run: what it differs in, its curve and its picture, then what came out of what question.
+
+        Args:
+            pictured: the run's id where it has a picture of what was found, else "".
+        """
         where = f", on trunk {planned.trunk}" if planned.trunk else ""
         factors = {path: value for path, value in parameters.items() if path not in ("row", "seed", "trunk")}
         lines = [
-            self._study.question,
-            f"**{planned.row}**, seed {planned.seed}{where}. Protocol `{self._protocol.name}`: {self._protocol.about}.",
-            _columns({m.name: metrics[m.name] for m in metrics_at(Place.MLFLOW) if m.name in metrics}),
-            "What the rows differ in, and what it is here:",
-            "\n".join(["| | |", "|---|---|", *(f"| {path} | {value} |" for path, value in factors.items())]),
+            f"**{planned.row}**, seed {planned.seed}{where}. What the rows differ in, and what it is here:",
+            _columns(factors),
+            _curve_text(curve),
+            f"![what was found](get-artifact?path={PICTURE}&run_uuid={pictured})" if pictured else "",
+            _columns({m: f"{numbers[m]:.4g}" for m in _shown() if m in numbers}),
+            f"{self._study.question} Protocol `{self._protocol.name}`: {self._protocol.about}.",
         ]
-        return "\n\n".join(lines)[:NOTE]
+        return "\n\n".join(filter(None, lines))[:NOTE]
 
     def _parameters(self, planned: PlannedJob) -> dict[str, str]:
         """The row's name and every factor in which the rows differ."""
@@ -179,10 +229,52 @@ class MlflowRecord:
         return {"row": planned.row, "seed": str(planned.seed), "trunk": planned.trunk or "none", **factors}
 
 
-def _columns(numbers: Mapping[str, float]) -> str:
-    """A Markdown table of one line."""
-    cells = [f"{value:.4g}" for value in numbers.values()]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (list(numbers), ["---"] * len(cells), cells))
+def _shown() -> list[str]:
+    """The metrics of the saved view and of descriptions, by name."""
+    return [m.name for m in metrics_at(Place.MLFLOW) if not m.name.startswith("latency")] + [*_TIMES]
+
+
+_TIMES = ("latency_ms_p50", "latency_ratio", "train_minutes", "train_core_minutes")
+
+
+def _is_number(name: str, value: float) -> bool:
+    """Whether a metric has a value. COCO's -1 says that no person counts."""
+    measured = name in METRICS and METRICS[name].measure is not None
+    return math.isfinite(value) and not (measured and value == UNDEFINED)
+
+
+def _curve_text(curve: Sequence[Mapping[str, float]]) -> str:
+    """AP over epochs as a Markdown table, at most `POINTS` of them, the last one among these."""
+    points = [line for line in curve if "AP" in line and "epoch" in line]
+    kept = points[:: -max(1, -(-len(points) // POINTS))][::-1]
+    return (
+        _columns({"epoch": "AP, %"} | {f"{line['epoch']:g}": f"{100 * line['AP']:.1f}" for line in kept})
+        if kept
+        else ""
+    )
+
+
+def _columns(cells: Mapping[str, str]) -> str:
+    """A Markdown table of one line; "" without cells."""
+    lines = (list(cells), ["---"] * len(cells), list(cells.values()))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) if cells else ""
+
+
+def _log_data(client: MlflowClient, run_id: str, protocol: Protocol) -> None:
+    """The data set of a run: embedded scenes by what makes them, a folder by its fingerprint."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    name, _, fingerprint = protocol.data.partition("@")
+    about = {"data": protocol.data, "images": protocol.images, "first": protocol.first_image, "size": protocol.size}
+    digest = fingerprint or hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]
+    data = Dataset(
+        name=name,
+        digest=digest[:36],  # MLflow's limit
+        source_type="folder" if fingerprint else "embedded",
+        source=json.dumps(about),
+        profile=json.dumps({"images of an epoch": protocol.epoch_images, "validation images": protocol.eval_images}),
+    )
+    client.log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
 
 
 def varying(study: Study, protocol: StudyProtocol) -> list[str]:
@@ -204,17 +296,17 @@ def _experiment(client: MlflowClient, study: Study, home: Path) -> str:
         return found.experiment_id
     place = (home / "artifacts").resolve()
     place.mkdir(parents=True, exist_ok=True)
-    tags = {"mlflow.note.content": f"{study.question}\n\n{study.source}", f"mlflow.sharedViewState.{VIEW}": _view()}
+    tags = {"mlflow.note.content": f"{study.question}\n\n{study.source}", VIEW_TAG: _view()}
     return client.create_experiment(study.name, artifact_location=place.as_uri(), tags=tags)
 
 
 def _view() -> str:
-    """The saved view "AP and cost": MLflow's own table of runs hides children, and every metric, until one asks.
+    """The saved view "AP and cost", in groups of one row: MLflow's own table hides children, and every metric.
 
     Its form is what MLflow 3.17 writes when a view is saved in the browser; the browser test opens it.
     """
     columns = [f"params.`{name}`" for name in ("row", "seed", "trunk")]
-    columns += [f"metrics.`{metric.name}`" for metric in metrics_at(Place.MLFLOW)]
+    columns += [f"metrics.`{name}`" for name in _shown()]
     state = {
         "searchFilter": "tags.`workbench.role` = 'job'",
         "orderByKey": "metrics.`AP`",
@@ -232,7 +324,10 @@ def _view() -> str:
         "isAccordionReordered": False,
         "useGroupedValuesInCharts": True,
         "hideEmptyCharts": True,
-        "groupBy": None,
+        "groupBy": {
+            "aggregateFunction": "average",
+            "groupByKeys": [{"mode": "param", "groupByData": "row"}, {"mode": "tag", "groupByData": "protocol"}],
+        },
         "groupsExpanded": {},
     }
     packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
@@ -261,27 +356,78 @@ def _log(
     last = 0
     for line in curve:
         last = int(line.get("epoch", last + 1))
-        points += [Metric(k, float(v), now, last) for k, v in line.items() if k != "epoch" and math.isfinite(v)]
+        points += [Metric(k, float(v), now, last) for k, v in line.items() if k != "epoch" and _is_number(k, v)]
     # one millisecond later: of equal steps the latest is the run's number
-    points += [Metric(k, float(v), now + 1, last) for k, v in metrics.items() if k != "epoch" and math.isfinite(v)]
+    points += [Metric(k, float(v), now + 1, last) for k, v in metrics.items() if k != "epoch"]
     client.log_batch(run_id, params=[Param(k, v) for k, v in parameters.items()])
     for start in range(0, len(points), CHUNK):
         client.log_batch(run_id, metrics=points[start : start + CHUNK])
 
 
+def address(run: str, port: int = PORT) -> str:
+    """Where the browser shows a run, as EXPERIMENT/ID, while `workbench ui` runs."""
+    experiment, _, run_id = run.partition("/")
+    return f"http://127.0.0.1:{port}/#/experiments/{experiment}/runs/{run_id}?{TRAINING}"
+
+
+def run_ids(home: Path, study: str) -> dict[str, str]:
+    """EXPERIMENT/ID of every recorded run of a study, by row, seed, trunk and job: see `run_key`. Makes no store."""
+    if not (home / "mlflow.db").exists():
+        return {}
+    client = open_client(home)
+    experiment = client.get_experiment_by_name(study)
+    if experiment is None:
+        return {}
+    found: dict[str, str] = {}
+    page = None
+    while page != "":
+        runs = client.search_runs([experiment.experiment_id], "tags.`workbench.role` = 'job'", page_token=page)
+        for run in runs:
+            tags = run.data.tags
+            key = run_key(*(tags.get(name, "") for name in ("row", "seed", "trunk", "job")))
+            found[key] = f"{experiment.experiment_id}/{run.info.run_id}"
+        page = runs.token or ""
+    return found
+
+
+def run_key(row: str, seed: int | str, trunk: str, job: str) -> str:
+    """What names a run of a study."""
+    return f"{row}|{seed}|{trunk or 'none'}|{job}"
+
+
 def pages(home: Path, port: int) -> dict[str, str]:
-    """Of each recorded study: where the browser shows its runs with AP and cost."""
-    found = open_client(home).search_experiments(filter_string="name != 'Default'")
-    query = f"workflowType=machine_learning&viewStateShareKey={VIEW}"
+    """Of each recorded study, the one that was recorded last first: where the browser shows its runs."""
+    client = open_client(home)
+    found = client.search_experiments(filter_string="name != 'Default'")
+    query = f"{TRAINING}&viewStateShareKey={VIEW}"
+    latest = {e.name: _last_start(client, e.experiment_id) for e in found}
+    found = sorted(found, key=lambda e: latest[e.name], reverse=True)
     return {e.name: f"http://127.0.0.1:{port}/#/experiments/{e.experiment_id}/runs?{query}" for e in found}
+
+
+def _last_start(client: MlflowClient, experiment: str) -> int:
+    runs = client.search_runs([experiment], order_by=["attributes.start_time DESC"], max_results=1)
+    return max((run.info.start_time for run in runs), default=0)
+
+
+def runs_page(home: Path, port: int) -> str:
+    """The one address to open: the runs of the study that was recorded last; all studies where there is none."""
+    every = f"http://127.0.0.1:{port}/#/experiments?{TRAINING}"
+    return next(iter(pages(home, port).values()), every)
+
+
+def renew_views(home: Path) -> None:
+    """Gives every study the view of today: stores of old have another one, or none."""
+    client = open_client(home)
+    for experiment in client.search_experiments(filter_string="name != 'Default'"):
+        client.set_experiment_tag(experiment.experiment_id, VIEW_TAG, _view())
 
 
 def ui(home: Path, port: int) -> int:
     """Shows the record in a browser, on this machine only, until interrupted. Gives the server's exit code."""
-    store = f"sqlite:///{home / 'mlflow.db'}"
-    for name, page in pages(home, port).items():
-        print(f"{name}: {page}")
-    print(f"http://127.0.0.1:{port} shows {store}; Ctrl+C ends it", flush=True)
+    renew_views(home)
+    print(f"{runs_page(home, port)} shows the runs; Ctrl+C ends it", flush=True)
     # One worker and no job runner: 2 processes and 0.5 GB instead of 15 and 1.9.
     server = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    store = f"sqlite:///{home / 'mlflow.db'}"
     return subprocess.call([*server, "--backend-store-uri", store], env={**os.environ, **QUIET})

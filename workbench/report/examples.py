@@ -1,11 +1,10 @@
-"""What the rows' networks see: the images on which they disagree most, and one person's 1-D heatmaps.
+"""What the rows' networks see: images from the best to the worst, and one person's 1-D heatmaps.
 
 Networks are rebuilt from the folders of complete jobs and run on the chosen images only, in float32 on the CPU.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,16 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
 from workbench.components.similarity import box_iou
-from workbench.core.spec import from_dict
 from workbench.data.draw import draw_detections, draw_sample
 from workbench.evaluation.records import MatchRecords
-from workbench.models.catalog import spec_types
 from workbench.models.decode import detect, keep
-from workbench.models.job import Job
-from workbench.models.network import Network, gather
+from workbench.models.network import gather
+from workbench.report.networks import most_rows, network_of
 from workbench.report.record import Record
 from workbench.tensors import Array, Axis, Batch, Detections
 from workbench.training.source import Validation, validation
@@ -92,46 +88,41 @@ class Panel:
 
 def panel(record: Record) -> Panel | None:
     """The seed and trunk with runs of most rows here, the first of equals; None where fewer than two rows are."""
-    spots: dict[tuple[int, str], dict[str, Path]] = {}
-    job: Job | None = None
-    for one in record.jobs:
-        folder = record.folders.get(one.job.key)
-        if folder is not None and (folder / "weights.safetensors").exists():
-            spots.setdefault((one.seed, one.trunk), {})[one.row] = folder
-            job = job or one.job
-    if job is None:
+    here = [(one, record.folders[one.job.key]) for one in record.jobs if one.job.key in record.folders]
+    if (found := most_rows(here)) is None:
         return None
-    (seed, trunk), folders = max(spots.items(), key=lambda spot: len(spot[1]))
-    if len(folders) < 2:
-        return None
+    seed, trunk, folders = found
+    job = next(one.job for one, folder in here if folder in folders.values())
     order = {row.label: folders[row.label] for row in record.study.rows if row.label in folders}
     return Panel(seed, trunk, order, validation(job, 0, record.run.home, record.run.data))
 
 
-def disagreement(records: Mapping[str, MatchRecords]) -> list[int]:
-    """Image numbers with a person, by how far apart the rows' mean OKS of their persons is, widest first."""
+def _quality(records: Mapping[str, MatchRecords]) -> tuple[Any, Any]:
+    """(images,) numbers of the images with a person, and (rows, images) the mean OKS of their persons."""
     first = next(iter(records.values()))
     there = first.oks_count > 0
-    quality = np.stack([r.oks_sum[there] / r.oks_count[there] for r in records.values()])  # (rows, images)
-    order = np.argsort(-np.ptp(quality, axis=0), kind="stable")
-    return first.image_ids[there][order].tolist()
+    return first.image_ids[there], np.stack([r.oks_sum[there] / r.oks_count[there] for r in records.values()])
+
+
+def disagreement(records: Mapping[str, MatchRecords]) -> list[int]:
+    """Image numbers with a person, by how far apart the rows' mean OKS of their persons is, widest first."""
+    images, quality = _quality(records)
+    return images[np.argsort(-np.ptp(quality, axis=0), kind="stable")].tolist()
+
+
+def over_range(records: Mapping[str, MatchRecords], count: int) -> list[int]:
+    """Image numbers from the one that the rows together do best to the one they do worst, at even ranks."""
+    images, quality = _quality(records)
+    order = np.argsort(-quality.mean(0), kind="stable")
+    return images[order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)]].tolist()
 
 
 def find_examples(chosen: Panel, count: int = SHOWN) -> list[Example]:
-    """The images on which the rows disagree most, with what each row finds."""
+    """Images over the whole range of quality, best first, with what each row finds."""
     records = {label: MatchRecords.load(folder / "records.npz") for label, folder in chosen.folders.items()}
-    images = disagreement(records)[:count]
+    images = over_range(records, count)
     found = {label: _found(folder, chosen.judged, images) for label, folder in chosen.folders.items()}
     return [_example(chosen.judged, image, found, records) for image in images]
-
-
-def network_of(folder: Path) -> tuple[Job, Network]:
-    """The job of a complete folder and its network with the averaged weights, in eval mode."""
-    job = from_dict(json.loads((folder / "job.json").read_text()), spec_types())
-    assert isinstance(job, Job)
-    network = Network(job.variant)
-    network.load_state_dict(load_file(folder / "weights.safetensors"))
-    return job, network.eval()
 
 
 def image_batch(judged: Validation, images: Sequence[int]) -> Batch:

@@ -1,16 +1,18 @@
 """The figures of a page, from frames: nothing is counted here but places on paper.
 
-A row has the same colour and marker in every figure. Colours are those of Okabe and Ito, which stay apart for the
-colour-blind; markers say the same once more. Legends stand outside the axes.
+A row has the same colour and marker in every figure. The first eight colours are those of Okabe and Ito, which stay
+apart for the colour-blind; markers say the same once more. Legends stand outside the axes. Each mark has
+a group of its own in an SVG file, so that a page can show and hide it (`Hover`).
 """
 
 from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
+from io import BytesIO, StringIO
 from typing import Any
 
 import matplotlib
@@ -19,19 +21,23 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from workbench.evaluation.metrics import METRICS, PERCENT, with_intervals
-from workbench.report.examples import AxisProfile, Example, Person
+from workbench.evaluation.metrics import METRICS, PERCENT, Metric, with_intervals
 from workbench.report.findings import latency_text
 from workbench.report.frames import Frame
+from workbench.report.freshness import STAMP
 from workbench.report.tables import STATES, interval_of
 
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#6E5A00", "#000000")
-MARKERS = "osD^vPX*"
+COLOURS = (
+    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#6E5A00", "#000000", "#882255", "#A6D854",
+    "#332288", "#8C8C8C", "#F2B6A0",
+)  # fmt: skip
+MARKERS = "osD^vPX*<>phd"
 VERDICTS = {"holds": "#0072B2", "fails": "#D55E00", "open": "#6B6B6B", "": "#6B6B6B"}
 INK, FAINT = "#222222", "#BBBBBB"
 DPI = 110
 _AP = METRICS["AP"]
 WIDTH = 10.0  # inches of a whole-page figure
+SWAMPED = 3.0  # times the largest difference: further out an interval is cut off
 _STYLE: Any = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -52,25 +58,60 @@ class Style:
 
 
 def styles(labels: Sequence[str]) -> dict[str, Style]:
-    """A look for each row; after eight rows colours come again with other markers."""
+    """A look for each row; after thirteen rows colours come again with other markers."""
     shift = len(COLOURS)
     return {
         label: Style(COLOURS[i % shift], MARKERS[(i + i // shift) % len(MARKERS)]) for i, label in enumerate(labels)
     }
 
 
-def png(figure: Figure) -> bytes:
-    """The figure as a PNG file."""
-    file = BytesIO()
-    figure.savefig(file, format="png", dpi=DPI, facecolor="white", pil_kwargs={"optimize": True})
+def png(figure: Figure, stamp: str = "") -> bytes:
+    """The figure as a PNG file, with the stamp inside."""
+    file, known = BytesIO(), {STAMP: stamp} if stamp else {}
+    figure.savefig(file, format="png", dpi=DPI, facecolor="white", metadata=known, pil_kwargs={"optimize": True})
     return file.getvalue()
 
 
-def _figure(width: float, height: float) -> Figure:
+def svg(figure: Figure) -> str:
+    """The figure as the `<svg>` of a page, with texts as texts. The same figure gives the same bytes."""
+    file = StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "workbench"}):
+        figure.savefig(
+            file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")), facecolor="white"
+        )
+    text = file.getvalue()
+    return text[text.index("<svg") :]
+
+
+class Hover:
+    """What is said of the marks of a figure where a page can show it, and to which row each belongs."""
+
+    def __init__(self) -> None:
+        self.texts: dict[str, str] = {}  # by group of the SVG file
+        self.rows: dict[str, str] = {}  # row by group
+
+    @contextmanager
+    def mark(self, axis: Axes, row: str, text: str) -> Iterator[None]:
+        """What is drawn on this axis inside belongs to that row."""
+        before = set(axis.get_children())
+        yield
+        for artist in axis.get_children():
+            if artist not in before and not artist.get_gid():
+                group = f"mark{len(self.texts)}"
+                artist.set_gid(group)
+                self.texts[group], self.rows[group] = text, row
+
+
+def legend_line(**look: Any) -> Line2D:
+    """A line or a marker of a legend."""
+    return Line2D([], [], **look)
+
+
+def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _title(figure: Figure, text: str, width: float = WIDTH) -> None:
+def add_title(figure: Figure, text: str, width: float = WIDTH) -> None:
     wrapped = textwrap.fill(text[:1].upper() + text[1:], int(width * 9.5))
     figure.suptitle(wrapped, x=0.01, ha="left", fontsize=12, fontweight="bold")
 
@@ -84,7 +125,7 @@ def _unit(metric: str) -> tuple[float, str]:
 # ---------------------------------------------------------------------------------------------------------- forest
 
 
-def forest_figure(frame: Frame, title: str) -> Figure:
+def forest_figure(frame: Frame, title: str, hover: Hover | None = None) -> Figure:
     """Differences with both intervals; one panel per metric for the claims, one below it for the other comparisons.
 
     They have scales of their own: a row far off would leave nothing to see of a claim about one point.
@@ -93,21 +134,26 @@ def forest_figure(frame: Frame, title: str) -> Figure:
     parts = {key: frame[(frame["metric"] == key[0]) & ((frame["claim"] == "") == key[1])] for key in sorted(keys)}
     groups = [(metric, _lines(part)) for (metric, _), part in parts.items()]
     counts = [len(lines) for _, lines in groups]
-    figure = _figure(WIDTH, 1.5 + 0.27 * sum(counts) + 0.6 * len(counts))
+    figure = new_figure(WIDTH, 1.5 + 0.27 * sum(counts) + 0.6 * len(counts))
     axes = figure.subplots(len(counts), 1, squeeze=False, height_ratios=[n + 1 for n in counts])[:, 0]
     for axis, (metric, lines) in zip(axes, groups, strict=True):
-        _forest_panel(axis, lines, metric)
+        _forest_panel(axis, lines, metric, hover or Hover())
     unit = "trunks" if (frame["trunk"] != "").any() else "seeds"
     handles: list[Any] = [
         Line2D([], [], color=INK, lw=6, alpha=0.3, label="95 % over images: other pictures, these networks"),
         Line2D([], [], color=INK, lw=2.2, label=f"95 % over {unit}: other {unit}"),
         Line2D(
-            [], [], color=INK, lw=0.7, marker="|", label="the widest; a verdict must also stand after Holm's correction"
+            [],
+            [],
+            color=INK,
+            lw=0.7,
+            marker="|",
+            label="the widest, an arrow where it goes on; a verdict must stand after Holm's correction",
         ),
         *(Line2D([], [], color=VERDICTS[v], marker="o", lw=0, label=f"claim {v}") for v in _states(frame)),
     ]
     figure.legend(handles=handles, loc="outside lower left", ncols=2, frameon=False, fontsize=9)
-    _title(figure, title)
+    add_title(figure, title)
     return figure
 
 
@@ -126,13 +172,16 @@ def _lines(frame: Frame) -> list[tuple[str, Mapping[str, Any]]]:
     return lines
 
 
-def _forest_panel(axis: Axes, lines: Sequence[tuple[str, Mapping[str, Any]]], metric: str) -> None:
+def _forest_panel(axis: Axes, lines: Sequence[tuple[str, Mapping[str, Any]]], metric: str, hover: Hover) -> None:
     scale, unit = _unit(metric)
     claims = any(line.get("claim") for _, line in lines)
-    for y, (_, line) in enumerate(lines):
+    reach = _reach([line for _, line in lines if line], scale)
+    for y, (text, line) in enumerate(lines):
         if line:
-            _forest_line(axis, y, line, scale)
+            with hover.mark(axis, str(line["row"]), f"{text}: {_told(line, metric)}"):
+                _forest_line(axis, y, line, scale, reach)
             _margin(axis, y, line, scale)
+    axis.set_xlim(-reach, reach) if math.isfinite(reach) else None
     axis.set_yticks(range(len(lines)), [textwrap.shorten(text, 72, placeholder=" …") for text, _ in lines])
     for tick, (_, line) in zip(axis.get_yticklabels(), lines, strict=True):
         tick.set_fontsize(8.5 if line.get("trunk") else 10)
@@ -148,7 +197,24 @@ def _forest_panel(axis: Axes, lines: Sequence[tuple[str, Mapping[str, Any]]], me
     axis.set_xlabel(f"difference in {metric}" + f", {unit}" * bool(unit))
 
 
-def _forest_line(axis: Axes, y: float, line: Mapping[str, Any], scale: float) -> None:
+def _reach(lines: Sequence[Mapping[str, Any]], scale: float) -> float:
+    """How far from 0 a panel reaches: past every mean, image interval and margin, not past a wild interval of two."""
+    names = ("mean", "images_low", "images_high", "margin")
+    sure = [abs(line.get(name, math.nan)) * scale for line in lines for name in names]
+    ends = [abs(line.get(end, math.nan)) * scale for line in lines for end in ("low", "high")]
+    known, far = ([v for v in values if math.isfinite(v)] for values in (sure, ends))
+    if not known:
+        return math.inf
+    return 1.08 * (min(max(far, default=0), SWAMPED * max(known)) or max(known) or 1)
+
+
+def _told(line: Mapping[str, Any], metric: str) -> str:
+    ends = " to ".join(METRICS[metric].difference(line[end], more=1) for end in ("low", "high"))
+    said = f"{METRICS[metric].difference(line['mean'], more=1)} {metric}, 95 % interval {ends}"
+    return said + f"; {line['verdict']}" * bool(line["claim"] and not line["trunk"])
+
+
+def _forest_line(axis: Axes, y: float, line: Mapping[str, Any], scale: float, reach: float) -> None:
     whole = not line["trunk"]
     colour = VERDICTS[line["verdict"]] if line["claim"] else "#444444"
     wide, thin, size = (7, 2.2, 6.5) if whole else (4, 1.2, 3.5)
@@ -156,7 +222,20 @@ def _forest_line(axis: Axes, y: float, line: Mapping[str, Any], scale: float) ->
         ends = [line.get(f"{kind}{end}", math.nan) * scale for end in ("low", "high")]
         caps = {"marker": "|", "ms": size} if not kind else {}
         axis.plot(ends, [y, y], lw=width, alpha=alpha, color=colour, solid_capstyle="butt", zorder=2, **caps)
+    _arrows(axis, y, [line.get(end, math.nan) * scale for end in ("low", "high")], (-reach, reach), colour)
     axis.plot([line["mean"] * scale], [y], "o", ms=size, color=colour, zorder=3)
+
+
+def _arrows(
+    axis: Axes, at: float, ends: Sequence[float], limits: tuple[float, float], colour: str, upright: bool = False
+) -> None:
+    """An arrow head at the frame where an interval goes on beyond it. `at`: its place on the other axis."""
+    (low, high), (left, right) = ends, limits
+    inset = 0.012 * (right - left)
+    for beyond, place, head in ((low < left, left + inset, "<v"), (high > right, right - inset, ">^")):
+        if beyond:
+            spot = (at, place) if upright else (place, at)
+            axis.plot(*spot, head[upright], ms=6, color=colour, mew=0, clip_on=False, zorder=4)
 
 
 def _margin(axis: Axes, y: float, line: Mapping[str, Any], scale: float) -> None:
@@ -169,7 +248,7 @@ def _margin(axis: Axes, y: float, line: Mapping[str, Any], scale: float) -> None
 
 def quality_figure(runs: Frame, rows: Frame, labels: Sequence[str], title: str) -> Figure:
     """Metrics beside each other: every run as a dot, the mean with its intervals above."""
-    figure = _figure(WIDTH, 1.8 + 0.38 * len(labels))
+    figure = new_figure(WIDTH, 1.8 + 0.38 * len(labels))
     look = styles(labels)
     panels = [metric for metric in with_intervals() if metric.name in runs]
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
@@ -178,13 +257,16 @@ def quality_figure(runs: Frame, rows: Frame, labels: Sequence[str], title: str) 
             values = metric.scaled(runs.loc[runs["row"] == label, metric.name])
             axis.plot(values, [y + 0.2] * len(values), "o", ms=3.5, color=look[label].colour, alpha=0.5, mew=0)
             axis.plot([values.mean()], [y], look[label].marker, ms=7, color=look[label].colour)
-            for kind, line in _LINES.items():
-                if ends := _interval(rows, label, metric.name, kind):
-                    axis.plot([metric.scaled(e) for e in ends], [y, y], color=look[label].colour, **line)
-        if metric.shown is PERCENT:
-            left, right = axis.get_xlim()
-            axis.set_xlim(max(left, 0), min(right, 100))
-        axis.set_xlabel(metric.label)
+            if ends := _interval(rows, label, metric.name, "images_"):
+                axis.plot([metric.scaled(e) for e in ends], [y, y], color=look[label].colour, **_LINES["images_"])
+        left, right = _frame_of(axis, metric)
+        for y, label in enumerate(labels):
+            if ends := _interval(rows, label, metric.name, ""):
+                low, high = (metric.scaled(e) for e in ends)
+                axis.plot([low, high], [y, y], color=look[label].colour, **_LINES[""])
+                _arrows(axis, y, (low, high), (left, right), look[label].colour)
+        axis.set_xlim(left, right)
+        axis.set_xlabel(textwrap.fill(metric.label, 28))
         axis.grid(axis="x", alpha=0.25)
     axes[0].set_yticks(range(len(labels)), labels)
     axes[0].set_ylim(len(labels) - 0.4, -0.6)
@@ -194,10 +276,19 @@ def quality_figure(runs: Frame, rows: Frame, labels: Sequence[str], title: str) 
     ]
     if len(rows):
         handles.append(Line2D([], [], color="#444444", label="95 %, other images", **_LINES["images_"]))
-        handles.append(Line2D([], [], color="#444444", label=f"95 %, {interval_of(runs, rows)}", **_LINES[""]))
+        if said := interval_of(rows):
+            handles.append(Line2D([], [], color="#444444", label=f"95 %, {said}; arrow: goes on", **_LINES[""]))
     figure.legend(handles=handles, loc="outside lower left", ncols=2, frameon=False, fontsize=9)
-    _title(figure, title)
+    add_title(figure, title)
     return figure
+
+
+def _frame_of(axis: Axes, metric: Metric) -> tuple[float, float]:
+    """What the runs and their image intervals take up, and half as much again: what is wider goes out of the frame."""
+    left, right = axis.get_xlim()
+    room = (right - left) / 4
+    left, right = max(left - room, 0), right + room  # no metric is below 0
+    return (left, min(right, 100)) if metric.shown is PERCENT else (left, right)
 
 
 _LINES: dict[str, Any] = {"images_": {"lw": 5, "alpha": 0.3, "solid_capstyle": "butt"}, "": {"lw": 1}}
@@ -213,20 +304,17 @@ def _interval(rows: Frame, label: str, metric: str, kind: str) -> tuple[float, f
 # ----------------------------------------------------------------------------------------------------------- front
 
 
-def fronts_figure(frames: Mapping[str, Frame], labels: Sequence[str], title: str) -> Figure:
+def fronts_figure(frames: Mapping[str, Frame], labels: Sequence[str], title: str, hover: Hover | None = None) -> Figure:
     """AP against each cost, by its text; rows on the Pareto front are filled and joined."""
-    figure = _figure(WIDTH, 4.6)
-    look = styles(labels)
+    figure = new_figure(WIDTH, 4.6)
+    look, hover = styles(labels), hover or Hover()
     axes = figure.subplots(1, len(frames), sharey=True, squeeze=False)[0]
     for axis, (cost, frame) in zip(axes, frames.items(), strict=True):
         front = frame[frame["front"]].sort_values("cost")
         axis.step(front["cost"], _AP.scaled(front["AP"]), where="post", color="#888888", lw=1.2, ls="--", zorder=1)
         for label, line in frame.iterrows():
-            style = look[str(label)]
-            ends = [_AP.scaled(line[end]) for end in ("images_low", "images_high")]
-            axis.plot([line["cost"]] * 2, ends, color=style.colour, **_LINES["images_"])
-            fill = style.colour if line["front"] else "white"
-            axis.plot([line["cost"]], [_AP.scaled(line["AP"])], style.marker, ms=8, mfc=fill, mec=style.colour, mew=1.8)
+            with hover.mark(axis, str(label), f"{label}: {_AP.text(line['AP'])} % AP, {line['cost']:.4g} {cost}"):
+                _front_mark(axis, line, look[str(label)])
         axis.set_xlabel(textwrap.fill(cost, 48))
         axis.margins(x=0.12, y=0.12)
         axis.grid(alpha=0.25)
@@ -235,17 +323,28 @@ def fronts_figure(frames: Mapping[str, Frame], labels: Sequence[str], title: str
         for label, line in frame.iterrows():
             ends = [_AP.scaled(line[end]) for end in ("low", "high")]
             axis.plot([line["cost"]] * 2, ends, color=look[str(label)].colour, zorder=0, **_LINES[""])
+            _arrows(axis, line["cost"], ends, axes[0].get_ylim(), look[str(label)].colour, upright=True)
     axes[0].set_ylabel(_AP.label)
     there = [label for label in labels if any(label in frame.index for frame in frames.values())]
     handles = [
         *_row_handles(there, look),
         Line2D([], [], color="#888888", lw=1.2, ls="--", label="Pareto front (filled)"),
         Line2D([], [], color="#444444", label="95 %, other images", **_LINES["images_"]),
-        Line2D([], [], color="#444444", label="95 %, the widest; the\nframe may cut it off", **_LINES[""]),
     ]
+    if any(frame["low"].notna().any() for frame in frames.values()):
+        widest = "95 %, the widest;\nan arrow where it goes on"
+        handles.append(Line2D([], [], color="#444444", label=widest, **_LINES[""]))
     figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=9)
-    _title(figure, title)
+    add_title(figure, title)
     return figure
+
+
+def _front_mark(axis: Axes, line: Any, style: Style) -> None:
+    """A row: filled where nothing dominates it; behind it how far other images reach."""
+    ends = [_AP.scaled(line[end]) for end in ("images_low", "images_high")]
+    axis.plot([line["cost"]] * 2, ends, color=style.colour, **_LINES["images_"])
+    fill = style.colour if line["front"] else "white"
+    axis.plot([line["cost"]], [_AP.scaled(line["AP"])], style.marker, ms=8, mfc=fill, mec=style.colour, mew=1.8)
 
 
 def _row_handles(labels: Sequence[str], look: Mapping[str, Style], line: bool = False) -> list[Any]:
@@ -264,7 +363,7 @@ def _row_handles(labels: Sequence[str], look: Mapping[str, Style], line: bool = 
 def curves_figure(bands: Frame, labels: Sequence[str], title: str) -> Figure:
     """AP over training: the mean of the seeds, and from the lowest to the highest of them; a panel per trunk."""
     trunks = list(dict.fromkeys(bands["trunk"]))
-    figure = _figure(WIDTH, 4.6)
+    figure = new_figure(WIDTH, 4.6)
     look, x = styles(labels), "images" if bands["images"].any() else "epoch"
     for axis, trunk in zip(figure.subplots(1, len(trunks), sharey=True, squeeze=False)[0], trunks, strict=True):
         for label in labels:
@@ -284,7 +383,101 @@ def curves_figure(bands: Frame, labels: Sequence[str], title: str) -> Figure:
         Patch(color="#888888", alpha=0.25, label="lowest to highest seed"),
     ]
     figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=9)
-    _title(figure, title)
+    add_title(figure, title)
+    return figure
+
+
+def losses_figure(losses: Frame, labels: Sequence[str], title: str) -> Figure:
+    """Each training loss over epochs, a panel with a scale of its own; mean over runs."""
+    terms = list(dict.fromkeys(losses["term"]))
+    columns = min(4, len(terms))
+    figure = new_figure(WIDTH, 1.6 + 2.1 * -(-len(terms) // columns))
+    look = styles(labels)
+    grid = list(figure.subplots(-(-len(terms) // columns), columns, squeeze=False).flat)
+    for axis, term in zip(grid, terms, strict=False):
+        for label in labels:
+            mine = losses[(losses["term"] == term) & (losses["row"] == label)]
+            axis.plot(mine["epoch"], mine["value"], color=look[label].colour, marker=look[label].marker, ms=3, lw=1.3)
+        axis.set_title(term, fontsize=10)
+        axis.set_xlabel("epochs", fontsize=9)
+        axis.grid(alpha=0.25)
+        axis.tick_params(labelsize=8)
+    for axis in grid[len(terms) :]:
+        axis.remove()
+    figure.axes[0].set_ylabel("loss, weighted", fontsize=9)
+    figure.legend(handles=_row_handles(labels, look, line=True), loc="outside right center", frameon=False, fontsize=9)
+    add_title(figure, title)
+    return figure
+
+
+# ------------------------------------------------------------------------------------------------ kinds of mistakes
+
+
+def precision_figure(frame: Frame, labels: Sequence[str], title: str) -> Figure:
+    """Precision against recall, a panel per OKS threshold."""
+    thresholds = sorted(set(frame["threshold"]))
+    figure = new_figure(WIDTH, 4.4)
+    look = styles(labels)
+    axes = figure.subplots(1, len(thresholds), sharey=True, squeeze=False)[0]
+    for axis, threshold in zip(axes, thresholds, strict=True):
+        for label in labels:
+            mine = frame[(frame["row"] == label) & (frame["threshold"] == threshold) & (frame["precision"] > 0)]
+            axis.plot(100 * mine["recall"], 100 * mine["precision"], color=look[label].colour, lw=1.5)
+            some = mine[5::10]
+            axis.plot(100 * some["recall"], 100 * some["precision"], look[label].marker, color=look[label].colour, ms=5)
+        axis.set_title(f"OKS {threshold:.2f}", fontsize=10)
+        axis.set_xlabel("recall, % of the persons")
+        axis.set_xlim(0, 101)
+        axis.set_ylim(0, 101)
+        axis.grid(alpha=0.25)
+    axes[0].set_ylabel("precision, % of the detections")
+    figure.legend(handles=_row_handles(labels, look, line=True), loc="outside right center", frameon=False, fontsize=9)
+    add_title(figure, title)
+    return figure
+
+
+def points_figure(frame: Frame, labels: Sequence[str], title: str) -> Figure:
+    """The mean error of each key point, one mark per row."""
+    points = list(dict.fromkeys(frame["keypoint"]))
+    figure = new_figure(WIDTH, 1.6 + 0.3 * len(points))
+    look = styles(labels)
+    axis = figure.subplots()
+    for label in labels:
+        mine = frame[frame["row"] == label].set_index("keypoint").reindex(points)
+        axis.plot(mine["error"], range(len(points)), look[label].marker, color=look[label].colour, ms=6, alpha=0.9)
+    axis.set_yticks(range(len(points)), points)
+    axis.set_ylim(len(points) - 0.4, -0.6)
+    axis.set_xlim(left=0)
+    axis.set_xlabel(METRICS["NME"].label)
+    axis.grid(alpha=0.25)
+    figure.legend(handles=_row_handles(labels, look), loc="outside right center", frameon=False, fontsize=9)
+    add_title(figure, title)
+    return figure
+
+
+KINDS = {"good": "#DDDDDD", "jitter": "#56B4E9", "inversion": "#CC79A7", "swap": "#E69F00", "miss": "#444444"}
+
+
+def kinds_figure(shares: Frame, title: str) -> Figure:
+    """Key points of matched persons by kind of error, a bar per row. `shares`: rows x kinds, 0..1."""
+    figure = new_figure(WIDTH, 1.5 + 0.36 * len(shares))
+    axis = figure.subplots()
+    left = [0.0] * len(shares)
+    for kind, colour in KINDS.items():
+        widths = (100 * shares[kind]).tolist()
+        axis.barh(range(len(shares)), widths, left=left, color=colour, height=0.7)
+        for y, (start, width) in enumerate(zip(left, widths, strict=True)):
+            if width >= 4:
+                ink = "white" if kind == "miss" else INK
+                axis.text(start + width / 2, y, f"{width:.0f}", ha="center", va="center", fontsize=8.5, color=ink)
+        left = [start + width for start, width in zip(left, widths, strict=True)]
+    axis.set_yticks(range(len(shares)), [str(label) for label in shares.index])
+    axis.set_ylim(len(shares) - 0.4, -0.6)
+    axis.set_xlim(0, 100)
+    axis.set_xlabel("% of the labelled key points of matched persons")
+    handles = [Patch(color=colour, label=kind) for kind, colour in KINDS.items()]
+    figure.legend(handles=handles, loc="outside lower left", ncols=len(handles), frameon=False, fontsize=9)
+    add_title(figure, title)
     return figure
 
 
@@ -296,7 +489,7 @@ def slices_figure(
 ) -> Figure:
     """AP by size of persons and by crowding; under each slice the number of its persons."""
     words = {"size": "√area of the image's median person, px", "crowding": "crowd index of the image"}
-    figure = _figure(WIDTH, 4.8)
+    figure = new_figure(WIDTH, 4.8)
     look = styles(labels)
     axes = figure.subplots(1, len(means), sharey=True, squeeze=False)[0]
     for axis, (by, frame) in zip(axes, means.items(), strict=True):
@@ -310,7 +503,7 @@ def slices_figure(
         axis.grid(axis="y", alpha=0.25)
     axes[0].set_ylabel("AP, %, mean over runs")
     figure.legend(handles=_row_handles(labels, look, line=True), loc="outside right center", frameon=False, fontsize=9)
-    _title(figure, title)
+    add_title(figure, title)
     return figure
 
 
@@ -319,7 +512,7 @@ def slices_figure(
 
 def persons_figure(frame: Frame, title: str) -> Figure:
     """Latency against the number of persons in the image: median, and up to the 90th percentile."""
-    figure = _figure(WIDTH, 5.2)
+    figure = new_figure(WIDTH, 5.2)
     axis: Any = figure.subplots()
     methods = list(dict.fromkeys(frame["method"]))
     look = styles(methods)
@@ -340,103 +533,5 @@ def persons_figure(frame: Frame, title: str) -> Figure:
         Patch(color="#888888", alpha=0.25, label="50th to 90th percentile"),
     ]
     figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=9)
-    _title(figure, title)
+    add_title(figure, title)
     return figure
-
-
-# -------------------------------------------------------------------------------------------------------- examples
-
-
-def examples_figure(shown: Sequence[Example], labels: Sequence[str], title: str) -> Figure:
-    """A line per image: what is there, then what each row finds, with the mean OKS of the image's persons."""
-    side = max(WIDTH / (len(labels) + 1), 1.15)  # many rows: a wider figure, not smaller persons
-    figure = _figure(side * (len(labels) + 1), 0.9 + (side + 0.24) * len(shown))
-    grid = figure.subplots(len(shown), len(labels) + 1, squeeze=False)
-    for axes, example in zip(grid, shown, strict=True):
-        _picture(axes[0], example.truth, "")
-        for axis, label in zip(axes[1:], labels, strict=True):
-            _picture(axis, example.found[label], f"{METRICS['mOKS'].scaled(example.quality[label]):.0f} %")
-    for axis, text in zip(grid[0], ["what is there", *labels], strict=True):
-        axis.set_title(textwrap.fill(text, int(side * 9), break_long_words=False), fontsize=8.5)
-    _title(figure, title)
-    return figure
-
-
-def _picture(axis: Axes, image: Any, text: str) -> None:
-    axis.imshow(image[..., ::-1], interpolation="antialiased")  # lines of one pixel vanish under "nearest"
-    axis.set_xticks([])
-    axis.set_yticks([])
-    axis.set_xlabel(text, fontsize=8.5, labelpad=2)
-    for spine in axis.spines.values():
-        spine.set_visible(False)
-
-
-EVERY = 4  # bins are finer than pixels: all of them would hide the person
-
-
-def heatmaps_figure(person: Person, labels: Sequence[str], title: str) -> Figure:
-    """A panel per row: the person with the row's bins as a grid, above it the x heatmaps, beside it the y heatmaps."""
-    columns = min(4, len(labels))
-    lines = -(-len(labels) // columns)
-    figure = _figure(WIDTH, 1.4 + 2.9 * lines)
-    grid = figure.add_gridspec(lines, columns)
-    colours = COLOURS[: len(person.names)]
-    mains: list[Axes] = []
-    for i, label in enumerate(labels):
-        main = figure.add_subplot(grid[i // columns, i % columns])
-        top, right = main.inset_axes((0, 1.06, 1, 0.3)), main.inset_axes((1.06, 0, 0.3, 1))  # in line with the image
-        mains.append(main)
-        _person(main, top, right, person, person.rows[label], colours)
-        top.set_title(textwrap.fill(label, 24), fontsize=9, fontweight="bold", loc="left")
-        error = ", ".join(f"{e:.1f}" for e in person.errors(label))
-        main.set_xlabel(f"x, px; error {error} px", fontsize=8)
-    mains[0].set_ylabel("y, px", fontsize=8)
-    handles: list[Any] = [
-        *(
-            Line2D([], [], color=c, lw=2, label=name.replace("_", " "))
-            for c, name in zip(colours, person.names, strict=True)
-        ),
-        Line2D([], [], color=INK, ls=":", lw=1.2, label="true place"),
-        Line2D([], [], color=INK, marker="x", lw=0, label="answer"),
-        Line2D([], [], color=FAINT, lw=0.8, label=f"every {EVERY}th bin"),
-    ]
-    figure.legend(handles=handles, loc="outside lower left", ncols=len(handles), frameon=False, fontsize=9)
-    _title(figure, title)
-    return figure
-
-
-def _person(main: Axes, top: Axes, right: Axes, person: Person, profile: AxisProfile, colours: Sequence[str]) -> None:
-    left, upper, end, lower = person.window
-    main.imshow(person.image[..., ::-1], interpolation="nearest")
-    for bins, line in ((profile.x_bins, main.axvline), (profile.y_bins, main.axhline)):
-        for place in [] if bins is None else bins[::EVERY]:
-            line(place, color="white", lw=0.35, alpha=0.55)
-    for k, colour in enumerate(colours):
-        x, y = person.truth[k]
-        main.axvline(x, color=colour, lw=0.9, ls=":")
-        main.axhline(y, color=colour, lw=0.9, ls=":")
-        main.plot(*profile.keypoints[k], "x", color=colour, ms=8, mew=2)
-        top.axvline(x, color=colour, lw=0.9, ls=":")
-        right.axhline(y, color=colour, lw=0.9, ls=":")
-        if profile.x_bins is not None and profile.x_prob is not None:
-            top.fill_between(
-                profile.x_bins, profile.x_prob[k] / profile.x_prob[k].max(), color=colour, alpha=0.45, lw=0, step="mid"
-            )
-        if profile.y_bins is not None and profile.y_prob is not None:
-            right.fill_betweenx(
-                profile.y_bins, profile.y_prob[k] / profile.y_prob[k].max(), color=colour, alpha=0.45, lw=0, step="mid"
-            )
-    main.set_xlim(left, end)
-    main.set_ylim(lower, upper)
-    main.tick_params(labelsize=7)
-    top.set_xlim(left, end)
-    right.set_ylim(lower, upper)
-    for axis in (top, right):
-        axis.set_xticks([])
-        axis.set_yticks([])
-        for spine in axis.spines.values():
-            spine.set_visible(False)
-    top.set_ylim(0, 1.05)
-    right.set_xlim(0, 1.05)
-    if profile.x_bins is None:
-        top.text(0.5, 0.35, "no 1-D heatmap", transform=top.transAxes, ha="center", fontsize=8, color="#777777")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.evaluation.metrics import METRICS
 from workbench.report.frames import Frame
 from workbench.report.record import Record, base_row
-from workbench.report.tables import STATES, WAYS, best, flat
+from workbench.report.tables import STATES, WAYS, best_row, flat, shared_means, uneven
 
 
 def claims_finding(verdicts: Frame) -> str:
@@ -17,6 +17,35 @@ def claims_finding(verdicts: Frame) -> str:
         return "The study makes no claim."
     by_state = {state: [str(c) for c in verdicts[verdicts["verdict"] == state]["claim"]] for state in STATES}
     return "; ".join(f"{state}: {listed(names)}" for state, names in by_state.items() if names)
+
+
+def conclusion(verdicts: Frame, seeds: str) -> str:
+    """A paragraph: what holds, what fails, what is open, and how surely.
+
+    Args:
+        verdicts: as of `verdicts_frame`. seeds: over what chance was judged, such as "2 seeds of each row".
+    """
+    if verdicts.empty:
+        return f"The study makes no claim; its numbers come from {seeds}."
+    said = [_group(verdicts[verdicts["verdict"] == state], words) for state, words in _SAID.items()]
+    decided = int((verdicts["verdict"] != "open").sum())
+    known = f"{decided} of {len(verdicts)} claims {'is' if decided == 1 else 'are'} decided, from {seeds}"
+    surely = "a decided claim stands at 95 % after correction for all claims that training decides together"
+    return " ".join([f"{known}; {surely}." if decided else f"{known}.", *filter(None, said)])
+
+
+_SAID = {"holds": "**Holds:**", "fails": "**Fails:**", "open": "**Open:**"}
+
+
+def _group(claims: Frame, words: str) -> str:
+    each = [_told(c) for c in claims.to_dict("records")]
+    return f"{words} {'; '.join(each)}." if each else ""
+
+
+def _told(claim: Mapping[str, Any]) -> str:
+    """A claim with its number; of one that was not judged, why."""
+    numbers = claim["effect"] or str(claim["reason"]).partition(";")[0]
+    return f"{claim['text']} ({claim['claim']}), {numbers}"
 
 
 def forest_finding(forest: Frame) -> str:
@@ -28,7 +57,7 @@ def forest_finding(forest: Frame) -> str:
         base = listed(sorted(set(others["than"])))
         return f"{len(clear)} of {len(others)} intervals of rows − {base} leave out 0, not corrected"
     if (claims["verdict"] == "open").all():
-        return f"No claim is decided: {listed([str(c) for c in claims['claim']])} stay open"
+        return f"No difference decides its claim: {listed([str(c) for c in claims['claim']])} stay open"
     each = {
         state: [f"{c['claim']} ({signed(c['mean'], c['metric'])})" for _, c in mine.iterrows()]
         for state in STATES
@@ -40,17 +69,21 @@ def forest_finding(forest: Frame) -> str:
 def quality_finding(record: Record) -> str:
     """Which row has the highest AP, and whether chance explains that; which one the smallest error by the means.
 
-    A row that only repeats another is no candidate.
+    A row that only repeats another is no candidate, and none is where no row has found anybody.
     """
-    again = {row.label for row in record.study.rows if row.seed_offset}
-    means = record.runs[~record.runs["row"].isin(again)].groupby("row")[["AP", "NME"]].mean()
-    order = [str(label) for label in means["AP"].sort_values(ascending=False).index]
+    means = shared_means(record, "AP").dropna().sort_values(ascending=False)
+    if means.empty:
+        return "Rows have no seed in common, so none is called the best"
+    if best_row(record, "AP") is None:
+        return f"No row has matched a person: AP is {METRICS['AP'].text(0.0)} everywhere"
+    order = [str(label) for label in means.index]
     top, (means_only, above) = order[0], _above(record, order)
-    text = f"{top}: highest AP{means_only}, {METRICS['AP'].text(means['AP'][top])} %{above}"
-    if means["NME"].isna().all():
-        return f"{text}; no row has matched a person"
-    error = best(means["NME"], "NME")
-    smallest = f"smallest error by the means, {METRICS['NME'].text(means['NME'][error])}"
+    over = " over the seeds that all rows have" * uneven(record)
+    text = f"{top}: highest AP{means_only}{over}, {METRICS['AP'].text(means[top])} %{above}"
+    error = best_row(record, "NME")
+    if error is None:
+        return text
+    smallest = f"smallest error by the means, {METRICS['NME'].text(shared_means(record, 'NME')[error])}"
     return f"{text}; {'and ' if top == error else f'{error}: '}{smallest}"
 
 
@@ -84,8 +117,7 @@ def cost_text(record: Record, cost: str) -> str:
     """A cost as an axis or a column names it."""
     if cost == "gflops":
         return "10⁹ multiply-adds of one image"
-    height, width = record.jobs[0].job.protocol.size
-    return latency_text(record.runs.assign(size=f"{height} x {width}"))
+    return latency_text(record.cost)
 
 
 def latency_text(timed: Frame) -> str:
@@ -101,7 +133,8 @@ def front_finding(front: Frame, cost: str) -> str:
     what = {"latency": "latency", "gflops": "FLOPs", "params": "parameters"}[cost]
     if len(mine) == 1:
         return f"{what}: {names} is by the means the cheapest and the best"
-    return f"{what}: by the means {len(mine)} of {len(front)} rows on the front, {mine.index[0]} to {mine.index[-1]}"
+    ends = f"from “{mine.index[0]}” to “{mine.index[-1]}”"
+    return f"{what}: by the means {len(mine)} of {len(front)} rows on the front, {ends}"
 
 
 def curves_finding(gains: Frame) -> str:
@@ -115,6 +148,48 @@ def curves_finding(gains: Frame) -> str:
     return f"{text}; {still.idxmax()} still rises most, by {METRICS['AP'].text(still.max())} AP in the last quarter"
 
 
+def losses_finding(losses: Frame) -> str:
+    """Which losses end above where they began, and in how many rows."""
+    ends = losses.sort_values("epoch").groupby(["term", "row"])["value"].agg(["first", "last"])
+    risen = ends[ends["last"] > ends["first"]]
+    if risen.empty:
+        return "Every training loss, as it is weighted, ends below its first reading"
+    each = [f"{term} in {len(rows)} of {len(ends.loc[term])} rows" for term, rows in risen.groupby("term")]
+    return f"Losses, as they are weighted, that end above their first reading: {listed(each)}"
+
+
+def precision_finding(frame: Frame) -> str:
+    """How far recall reaches at the loosest threshold."""
+    loosest = frame[frame["threshold"] == frame["threshold"].min()]
+    found = loosest[loosest["precision"] > 0].groupby("row")["recall"].max()
+    if found.empty:
+        return "No row has found a person"
+    low, high = str(found.idxmin()), str(found.idxmax())
+    ends = f"{100 * found[low]:.0f} % of the persons ({low})"
+    if low != high:
+        ends += f" to {100 * found[high]:.0f} % ({high})"
+    return f"At OKS {loosest['threshold'].iloc[0]:.2f} recall ends at {ends}"
+
+
+def points_finding(frame: Frame) -> str:
+    """The key point with the largest and the one with the smallest error, over rows."""
+    means = frame.groupby("keypoint", sort=False)["error"].mean().dropna()
+    if means.empty:
+        return "No key point of a matched person is labelled"
+    far, near = str(means.idxmax()), str(means.idxmin())
+    largest, smallest = (f"{name}, {METRICS['NME'].text(means[name])}" for name in (far, near))
+    return f"By the means of the rows the error is largest for {largest} of the root of the area, least for {smallest}"
+
+
+def kinds_finding(shares: Frame) -> str:
+    """The commonest kind of error in each row, from fewest to most good key points. `shares`: rows x kinds, 0..1."""
+    wrong = shares.drop(columns="good")
+    low, high = str(shares["good"].idxmin()), str(shares["good"].idxmax())
+    common = listed(sorted(set(wrong.idxmax(axis="columns"))))
+    good = f"{100 * shares['good'][low]:.0f} % ({low}) to {100 * shares['good'][high]:.0f} % ({high})"
+    return f"Good key points of matched persons: {good}; the commonest error is {common}"
+
+
 def slices_finding(means: Frame, by: str) -> str:
     """What the last slice costs against the first, and the row that it costs least."""
     gaps = means.iloc[:, -1] - means.iloc[:, 0]
@@ -123,7 +198,7 @@ def slices_finding(means: Frame, by: str) -> str:
     against = {"size": "those where it is small", "crowding": "those without overlap"}[by]
     if high == low:
         return f"{high}: {signed(gaps[high], 'AP')} on {what} against {against}"
-    return f"On {what} against {against}: {signed(gaps[low], 'AP')} ({low}) to {signed(gaps[high], 'AP')} ({high})"
+    return f"on {what} against {against}: {signed(gaps[low], 'AP')} ({low}) to {signed(gaps[high], 'AP')} ({high})"
 
 
 def persons_finding(persons: Frame) -> str:

@@ -16,10 +16,14 @@ from typing import Any
 from workbench.core.errors import Refused
 from workbench.evaluation.metrics import METRICS, PERCENT, Metric, Place, metrics_at
 from workbench.experiments.profiling import REPORT_DATA
+from workbench.experiments.tracking import address
 from workbench.report import examples as networks
-from workbench.report import fairness, figures, findings, tables
+from workbench.report import fairness, figures, findings, network_figures, tables
+from workbench.report.components import components_frame
 from workbench.report.findings import values
 from workbench.report.frames import Frame
+from workbench.report.freshness import networks_stamp, stamp_of
+from workbench.report.interactive import interactive
 from workbench.report.record import Record, read_csv
 from workbench.study import BESIDE, TimingStudy, find_study
 from workbench.training.record import FLAT
@@ -51,11 +55,25 @@ class PagePicture:
         return data, {"image/png": {"alt": self.title}}
 
 
-Piece = Text | PagePicture
+@dataclass(frozen=True)
+class LivePicture:
+    """A picture, and the same as a piece of HTML that answers the pointer."""
+
+    picture: PagePicture
+    html: str
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> tuple[dict[str, str], dict[str, Any]]:
+        data, metadata = self.picture._repr_mimebundle_()
+        return {**data, "text/html": self.html}, metadata
 
 
-def _picture(figure: Any, title: str) -> PagePicture:
-    return PagePicture(figures.png(figure), title)
+Piece = Text | PagePicture | LivePicture
+
+
+def _picture(figure: Any, title: str, stamp: str = "") -> PagePicture:
+    return PagePicture(figures.png(figure, stamp), title)
 
 
 def left_out(what: str, why: str) -> Text:
@@ -67,23 +85,33 @@ def left_out(what: str, why: str) -> Text:
 
 
 def head(record: Record) -> Text:
-    """The question, what was run where, and how many claims are decided."""
+    """The question, the conclusion, what was run where, and what to mind."""
+    return Text("\n\n".join([f"# {record.study.question}", conclusion(record), about(record), *_warnings(record)]))
+
+
+def conclusion(record: Record) -> str:
+    """What holds, fails and is open, and how surely."""
+    return findings.conclusion(tables.verdicts_frame(record), _judged_on(record))
+
+
+def _judged_on(record: Record) -> str:
+    """Over what chance the claims were judged."""
+    counts = sorted(set(tables.ablation_frame(record)["seeds"]))
+    seeds = f"{counts[0]:g}" if len(counts) == 1 else f"{counts[0]:g} to {counts[-1]:g}"
+    trunks = record.runs["trunk"].nunique() if (record.runs["trunk"] != "").any() else 0
+    return f"{seeds} seed{'s' * (seeds != '1')} of each row" + f" on each of {trunks} trunks" * bool(trunks)
+
+
+def about(record: Record) -> str:
+    """What was run, how often, where; and where the numbers stand."""
     runs, protocol = record.runs, record.protocol
-    said = findings.claims_finding(tables.verdicts_frame(record))
     done = f"{len(runs) - tables.stale(record)} of {len(record.jobs)} runs complete"
-    lines = [
-        f"# {record.study.question}",
-        "",
-        f"**{said}**",
-        "",
+    what = (
         f"{_ended(record.study.source)} Protocol `{protocol.name}`: {protocol.about}. {done}; "
         f"seeds {values(runs, 'seed')}; "
-        f"{values(runs, 'machine')}; threads {values(runs, 'threads')}; {values(runs, 'precision')}.",
-        "",
-        origin(record),
-        *_warnings(record),
-    ]
-    return Text("\n".join(lines))
+        f"{values(runs, 'machine')}; threads {values(runs, 'threads')}; {values(runs, 'precision')}."
+    )
+    return f"{what}\n\n{origin(record)}"
 
 
 def _ended(text: str) -> str:
@@ -117,7 +145,7 @@ def _warnings(record: Record) -> list[str]:
     lost = record.runs["unreadable_images"].max() if "unreadable_images" in record.runs else 0
     if lost > 0:
         found.append(f"{lost:.0f} images could not be read and are missing in what was trained and judged.")
-    return ["", "**Read with care.** " + " ".join(found)] if found else []
+    return ["**Read with care.** " + " ".join(found)] if found else []
 
 
 def verdicts(record: Record) -> Text:
@@ -132,6 +160,7 @@ def _verdicts(frame: Frame, flags: Mapping[str, Sequence[str]] | None = None) ->
         "id": list(frame["claim"]),
         "claim": list(frame["text"]),
         "verdict": [f'<b class="{word}">{word}</b>' for word in frame["verdict"]],
+        "effect (95 % interval)": list(frame["effect"]),
         "why": list(frame["reason"]),
     }
     if any(frame["beside"]):
@@ -158,38 +187,86 @@ def audit(record: Record) -> Text:
 # ----------------------------------------------------------------------------------------------------------- table
 
 
+def ablation(record: Record) -> Text:
+    """The check-mark table: what each row has, its AP, and what it costs."""
+    things, frame = components_frame(record.jobs), tables.ablation_frame(record)
+    names = [name for name in things.columns if things.loc[frame.index, name].any()]
+    lines = [
+        [str(row), *(str(things[name][row]) for name in names), *_numbers(line, tables.uneven(record))]
+        for row, line in frame.iterrows()
+    ]
+    heads = ["row", *names, *_HEADS]
+    kept = [i for i, _ in enumerate(heads) if i == 0 or any(line[i] for line in lines)]
+    table = table_text([heads[i] for i in kept], [[line[i] for i in kept] for line in lines])
+    return Text("\n\n".join([table, _read_as(record, things.attrs["with"], names)]))
+
+
+_HEADS = ["seeds", "AP, %", "to the row above", "to the first", "params, M", "GFLOPs", "latency, times the first"]
+_HEADS += ["minutes"]
+
+
+def _numbers(line: Any, uneven: bool) -> list[str]:
+    """The cells of a row after its check marks; its seeds where rows have not as many."""
+    ap = METRICS["AP"]
+    score = ap.text(line["AP"]) + ("" if math.isnan(line["sd"]) else f"\u00a0±\u00a0{ap.text(line['sd'])}")
+    leads = ["" if math.isnan(line[name]) else ap.difference(line[name]) for name in ("above", "first")]
+    costs = [METRICS[name].text(line[name]) for name in ("params", "gflops")]
+    seeds = f"{line['seeds']:.0f}" if uneven else ""
+    return [seeds, f"**{score}**" if line["best"] else score, *leads, *costs, *(_number(line[n], d) for n, d in _ENDS)]
+
+
+_ENDS = (("ratio", 2), ("minutes", 1))  # columns and digits
+
+
+def _read_as(record: Record, together: Mapping[str, Sequence[str]], names: Sequence[str]) -> str:
+    """What the columns of the check-mark table mean."""
+    trunk = " of one trunk" if (record.runs["trunk"] != "").any() else ""
+    said = (
+        f"AP is the mean over runs ± the standard deviation over seeds{trunk}. The best mean is bold, if it is the "
+        "best over the seeds that all rows have, too; a row that repeats another is no candidate. Differences are "
+        "taken over the seeds that both rows have, and tell nothing of chance: the claims do. "
+    )
+    for name, others in together.items():
+        if name in names:
+            said += f"With *{name}* come and go: {findings.listed(list(others))}. "
+    said += f"GFLOPs are 10⁹ multiply-adds of one image with ten persons at {_size(record)} px. "
+    if len(record.cost):
+        said += "Latency is that of the published size, timed side by side (see below). "
+    return said + "Minutes are those of training one run, without its evaluations."
+
+
+def _size(record: Record) -> str:
+    height, width = record.jobs[0].job.protocol.size
+    return f"{height} x {width}"
+
+
+def published(record: Record) -> Text:
+    """What others have published for these rows."""
+    frame = tables.published(record)
+    if frame.empty:
+        return Text(f"No published number of these rows is at hand. {_ended(record.study.source)}")
+    lines = [[str(c["row"]), f"{c['value']:g}", str(c["source"])] for c in frame.to_dict("records")]
+    note = (
+        "Trained and judged on other data, at another size, for far longer: not to be compared with what is measured "
+    )
+    return Text("\n\n".join([table_text(["row", "AP, %, published", "where"], lines), note + "here."]))
+
+
 def table(record: Record) -> Text:
-    """Published beside measured, and what it costs."""
+    """Every other metric of quality, by row."""
     frame = tables.table_frame(record)
-    return Text("\n\n".join([markdown(frame), _legend(record, frame)]))
+    return Text("\n\n".join([markdown(frame), _legend(frame)]))
 
 
 def markdown(frame: Frame) -> str:
-    """A table of rows in Markdown: quality in percent, parameters in millions."""
+    """A table of rows in Markdown: quality in percent."""
     shown = {"row": [str(label) for label in frame.index]}
     for name in frame.columns:
-        if name in ("low", "high"):
-            continue
-        if name == "AP":
-            shown["AP, measured"] = [METRICS["AP"].text(v) for v in frame[name]]
-            if frame["low"].notna().any():
-                # Student's interval over three trunks knows no bounds, AP does
-                ends = zip(frame["low"].clip(0, 1), frame["high"].clip(0, 1), strict=True)
-                shown["95 % interval"] = [" to ".join(map(METRICS["AP"].text, pair)) for pair in ends]
-        else:
-            shown[_heading(name)] = [_cell(name, v) for v in frame[name]]
+        shown[METRICS[name].column if name in METRICS else name] = [_cell(name, v) for v in frame[name]]
     return table_text(list(shown), list(zip(*shown.values(), strict=True)))
 
 
-def _heading(name: str) -> str:
-    if name == "published":
-        return "AP, published"
-    return METRICS[name].column if name in METRICS else name
-
-
 def _cell(name: str, value: Any) -> str:
-    if isinstance(value, str):
-        return value
     if name in ("runs", "seeds"):
         return f"{value:.0f}"
     return METRICS[name.partition(" on ")[0]].text(value)  # "AP on joint": of one trunk
@@ -205,22 +282,30 @@ def table_text(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in every)
 
 
-def _legend(record: Record, frame: Frame) -> str:
+def _legend(frame: Frame) -> str:
     measured = [metric for metric in metrics_at(Place.REPORT) if metric.name in frame and metric.measure]
     coco = [metric.name for metric in measured if not metric.meaning]
     said = f"{findings.listed(coco)} are COCO's, in percent. "
-    said += "".join(_meaning(metric) for metric in measured if metric.meaning)
-    said += "GFLOPs are 10⁹ multiply-adds of one image with ten persons."
-    if "latency" in frame:
-        said += (
-            f" The {findings.cost_text(record, 'latency')}: with ten persons; the row's median ratio to the nano "
-            "network, timed in the same rounds, times that network's median."
-        )
-    if "95 % interval" in markdown(frame):
-        said += f" The interval of AP speaks of {tables.interval_of(record.runs, record.rows)}."
-    else:
-        said += " This record holds no intervals of single rows."
-    return said
+    return (said + "".join(_meaning(metric) for metric in measured if metric.meaning)).strip()
+
+
+def runs(record: Record) -> Text:
+    """Where each run stands in MLflow."""
+    if "mlflow" not in record.runs or record.runs["mlflow"].isna().all():
+        return left_out("Links to the runs", "they were recorded nowhere when this record was written")
+    lines = [[label, " ".join(_run_links(record.runs[record.runs["row"] == label]))] for label in tables.labels(record)]
+    return Text("\n\n".join([table_text(["row", "runs"], lines), _LINKS]))
+
+
+_LINKS = "The links open where these runs were made, while `nox -s ui` runs there."
+
+
+def _run_links(mine: Frame) -> list[str]:
+    return [
+        f"[seed {run['seed']}{', ' * bool(run['trunk'])}{run['trunk']}]({address(run['mlflow'])})"
+        for run in mine.to_dict("records")
+        if isinstance(run["mlflow"], str) and run["mlflow"]
+    ]
 
 
 def _meaning(metric: Metric) -> str:
@@ -271,8 +356,10 @@ def forest(record: Record) -> Piece:
     frame = tables.forest_frame(record)
     if frame.empty:
         return left_out("Differences", "the record holds no intervals of differences; write it anew where the jobs are")
-    title = findings.forest_finding(frame)
-    return _picture(figures.forest_figure(frame, title), title)
+    title, hover = findings.forest_finding(frame), figures.Hover()
+    figure = figures.forest_figure(frame, title, hover)
+    picture = _picture(figure, title)
+    return LivePicture(picture, interactive(figures.svg(figure), hover, tables.labels(record), "differences"))
 
 
 def quality(record: Record) -> Piece:
@@ -280,7 +367,8 @@ def quality(record: Record) -> Piece:
     if not {"AP", "mOKS", "NME"} <= set(record.runs):
         return left_out("Errors", "the record holds neither mean OKS nor mean error")
     title = findings.quality_finding(record)
-    return _picture(figures.quality_figure(record.runs, record.rows, tables.labels(record), title), title)
+    rows = tables.intervals_of_rows(record.runs, record.rows)
+    return _picture(figures.quality_figure(record.runs, rows, tables.labels(record), title), title)
 
 
 def fronts(record: Record) -> Piece:
@@ -293,7 +381,9 @@ def fronts(record: Record) -> Piece:
         return left_out("AP against cost", same)
     title = "; ".join(findings.front_finding(frame, cost) for cost, frame in frames.items())
     named = {findings.cost_text(record, cost): frame for cost, frame in frames.items()}
-    return _picture(figures.fronts_figure(named, tables.labels(record), title), title)
+    hover, labels = figures.Hover(), tables.labels(record)
+    figure = figures.fronts_figure(named, labels, title, hover)
+    return LivePicture(_picture(figure, title), interactive(figures.svg(figure), hover, labels, "front"))
 
 
 def front_table(record: Record, cost: str) -> Text:
@@ -304,10 +394,16 @@ def front_table(record: Record, cost: str) -> Text:
     if same := tables.alike(record):
         return left_out("The front", same)
     lines = [
-        [str(c["row"]), _number(c["cost"], 3), METRICS["AP"].text(c["AP"]), "yes" if c["front"] else "", c["beaten by"]]
+        [
+            str(c["row"]),
+            _number(c["cost"], 3),
+            METRICS["AP"].text(c["AP"]),
+            "yes" if c["front"] else "",
+            c["dominated by"],
+        ]
         for c in tables.dominated_frame(frame).to_dict("records")
     ]
-    heads = ["row", findings.cost_text(record, cost), "AP, %", "on the front", "no dearer and no worse"]
+    heads = ["row", findings.cost_text(record, cost), "AP, %", "on the front", "dominated by"]
     return Text(table_text(heads, lines))
 
 
@@ -317,6 +413,43 @@ def curves(record: Record) -> Piece:
         return left_out("Curves", "the record holds none")
     title = findings.curves_finding(tables.gains_frame(record))
     return _picture(figures.curves_figure(tables.bands_frame(record), tables.labels(record), title), title)
+
+
+def losses(record: Record) -> Piece:
+    """Training losses over epochs."""
+    frame = tables.losses_frame(record)
+    if frame.empty:
+        return left_out("Losses", "the record holds none")
+    title = findings.losses_finding(frame)
+    return _picture(figures.losses_figure(frame, tables.labels(record), title), title)
+
+
+def precision(record: Record) -> Piece:
+    """Precision against recall."""
+    if record.precision.empty:
+        return left_out("Precision and recall", _ANEW)
+    title = findings.precision_finding(record.precision)
+    return _picture(figures.precision_figure(record.precision, tables.labels(record), title), title)
+
+
+def points(record: Record) -> Piece:
+    """The error of each key point."""
+    if record.points.empty:
+        return left_out("Errors by key point", _ANEW)
+    title = findings.points_finding(record.points)
+    return _picture(figures.points_figure(record.points, tables.labels(record), title), title)
+
+
+def kinds(record: Record) -> Piece:
+    """What kind of error key points have."""
+    shares = tables.kinds_frame(record)
+    if shares.empty:
+        return left_out("Kinds of error", _ANEW)
+    title = findings.kinds_finding(shares)
+    return _picture(figures.kinds_figure(shares, title), title)
+
+
+_ANEW = "the record does not hold them; write it anew where the jobs are"
 
 
 def flatness(record: Record) -> Text:
@@ -340,7 +473,7 @@ def flatness(record: Record) -> Text:
 def _repeat(pair: Mapping[str, Any], verdict: str) -> str:
     ends = " to ".join(findings.signed(pair[end], "AP").removesuffix(" AP") for end in ("low", "high"))
     return (
-        f"\nNoise floor: {pair['row']} is {pair['than']} with other seeds. They differ by "
+        f"\nNoise floor: {pair['row']} is “{pair['than']}” with other seeds. They differ by "
         f"{findings.signed(pair['mean'], 'AP')}, 95 % interval {ends}. A claim that one is better would be "
         f'<b class="{verdict}">{verdict}</b>, {"as it should be" if verdict == "open" else "which is wrong"}.'
     )
@@ -366,22 +499,26 @@ def _persons(record: Record, by: str) -> dict[str, int]:
 
 
 def examples(record: Record) -> Piece:
-    """The images on which the rows disagree most."""
+    """Images over the range of quality."""
+
+    stamp = networks_stamp(record.stem)
 
     def drawn(chosen: examples.Panel) -> PagePicture:
         shown = networks.find_examples(chosen)
-        spread = [max(e.quality.values()) - min(e.quality.values()) for e in shown]
+        best, worst = (METRICS["mOKS"].scaled(sum(e.quality.values()) / len(e.quality)) for e in (shown[0], shown[-1]))
         title = (
-            f"Where rows disagree most: mean OKS of an image differs by {METRICS['mOKS'].scaled(min(spread)):.0f} to "
-            f"{METRICS['mOKS'].scaled(max(spread)):.0f} points ({_run(chosen)})"
+            f"From the image that the rows do best to the one they do worst: mean OKS {best:.0f} to {worst:.0f} % "
+            f"({_run(chosen)})"
         )
-        return _picture(figures.examples_figure(shown, list(chosen.folders), title), title)
+        return _picture(network_figures.examples_figure(shown, list(chosen.folders), title), title, stamp)
 
     return _of_networks(record, "examples", "Examples", drawn)
 
 
 def heatmaps(record: Record) -> Piece:
     """One person's 1-D heatmaps."""
+
+    stamp = networks_stamp(record.stem)
 
     def drawn(chosen: examples.Panel) -> Piece:
         person = networks.person(chosen)
@@ -394,7 +531,7 @@ def heatmaps(record: Record) -> Piece:
             f"On the person where the rows differ most, {names} are "
             f"off by at most {errors[near]:.1f} px with {near}, {errors[far]:.1f} px with {far} ({_run(chosen)})"
         )
-        return _picture(figures.heatmaps_figure(person, list(person.rows), title), title)
+        return _picture(network_figures.heatmaps_figure(person, list(person.rows), title), title, stamp)
 
     return _of_networks(record, "heatmaps", "Heatmaps", drawn)
 
@@ -404,7 +541,7 @@ def _run(chosen: examples.Panel) -> str:
 
 
 def _of_networks(record: Record, name: str, what: str, drawn: Callable[[examples.Panel], Piece]) -> Piece:
-    """A picture of what networks see; where there are no networks the one that was drawn where they were."""
+    """A picture of what networks see; where there are none the one drawn where they were, if nothing has changed."""
     try:
         chosen = networks.panel(record)
     except Refused as error:
@@ -412,9 +549,13 @@ def _of_networks(record: Record, name: str, what: str, drawn: Callable[[examples
     if chosen is not None:
         return drawn(chosen)
     kept = RENDERED / f"{record.stem}_{name}.png"
-    if kept.exists():
-        return PagePicture(kept.read_bytes(), f"{what}, drawn where the networks were")
-    return left_out(what, "they need the networks of two rows, and the folders of their jobs are not at hand")
+    gone = "they need the networks of two rows, and the folders of their jobs are not at hand"
+    if not kept.exists():
+        return left_out(what, gone)
+    png = kept.read_bytes()
+    if stamp_of(png) != networks_stamp(record.stem):
+        return left_out(what, f"{gone}; those kept are of another record, or drawn otherwise")
+    return PagePicture(png, f"{what}, drawn where the networks were")
 
 
 # ------------------------------------------------------------------------------------------------- persons, the end
@@ -425,8 +566,8 @@ def profile_head(name: str) -> Text:
     profile = _profile(name)
     found = tables.profile_verdicts(profile)
     about = f"{_ended(profile.source)} Nothing is trained. Numbers from `{REPORT_DATA / name}*.csv`."
-    lines = [f"# {profile.question}", "", f"**{findings.claims_finding(found)}**", "", about, "", _verdicts(found).text]
-    return Text("\n".join(lines))
+    said = findings.conclusion(found, "one measurement, all rows in the same rounds")
+    return Text("\n\n".join([f"# {profile.question}", said, about, _verdicts(found).text]))
 
 
 def _profile(name: str) -> TimingStudy:

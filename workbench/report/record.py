@@ -7,6 +7,8 @@
     reports/data/STEM_slices.csv   one line per run and kind of image (size of persons, crowding): AP, mOKS, NME
     reports/data/STEM_curves.csv   one line per run and evaluation
     reports/data/STEM_audit.csv    what else differs between the rows; `study audit` writes it (see `audit_table`)
+    reports/data/STEM_precision.csv  one line per row, OKS threshold and recall: precision
+    reports/data/STEM_points.csv   one line per row and key point of one run: error, and kinds of error
 
 STEM is study, protocol and whatever else was changed (see `StudyRun`). Beside them lie STUDY_cost.csv and
 STUDY_cost_claims.csv, which the study itself writes (see `profiling`): what its rows cost, timed side by side. Pages
@@ -29,19 +31,21 @@ from workbench.core.files import write_whole
 from workbench.evaluation.bootstrap import Resampled, blocked_bootstrap, paired_bootstrap
 from workbench.evaluation.intervals import Interval
 from workbench.evaluation.metrics import with_intervals
-from workbench.experiments import protocols, sequential
+from workbench.experiments import protocols, sequential, tracking
 from workbench.experiments.claims import ClaimResult, judge_claims, judge_study, statements
 from workbench.experiments.claims import resampled_run as resampled
 from workbench.experiments.pairing import Results
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.profiling import REPORT_DATA
+from workbench.report.diagnosis import points_frame
 from workbench.report.frames import Frame
+from workbench.report.freshness import PARTS
+from workbench.report.precision import precision_frame
 from workbench.report.slices import slices_frame
 from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol
 from workbench.training.record import Result
 
-_PARTS = ("rows", "claims", "pairs", "slices", "curves", "audit")
-_WORDS = ("commit", "trunk", "threads", "claim", "slice", "than", "value", "other", "moment", "part")
+WORDS = ("commit", "trunk", "threads", "claim", "slice", "than", "value", "other", "moment", "part")  # columns of text
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Record:
 
     Fields:
         jobs: every planned job, see `recorded_plan`; folders: by job key, of those that are complete in its home.
-        runs, rows, claims, pairs, slices, curves, audit, cost, cost_claims: the files above; empty where there is none.
+        runs and so on: the files above; empty where there is none.
     """
 
     run: StudyRun
@@ -63,8 +67,15 @@ class Record:
     slices: Frame
     curves: Frame
     audit: Frame
+    precision: Frame
+    points: Frame
     cost: Frame
     cost_claims: Frame
+
+    @property
+    def frames(self) -> dict[str, Frame]:
+        """Every table, by its field."""
+        return {name: getattr(self, name) for name in ("runs", *PARTS, "cost", "cost_claims")}
 
     @property
     def study(self) -> Study:
@@ -120,7 +131,7 @@ def load_record(run: StudyRun) -> Record:
         raise Refused(f"there is no {REPORT_DATA / run.stem}.csv; write it with: nox -s report -- {run.study.name}")
     runs = read_csv(run.stem)
     folders = {key: run.folder(key) for key in runs["job"] if run.complete(key)}
-    frames = {part: read_csv(f"{run.stem}_{part}") for part in _PARTS}
+    frames = {part: read_csv(f"{run.stem}_{part}") for part in PARTS}
     frames |= {part: read_csv(f"{run.study.name}_{part}") for part in ("cost", "cost_claims")}
     return Record(run, tuple(recorded_plan(run, runs)), folders, runs, **frames)
 
@@ -142,7 +153,7 @@ def read_csv(name: str) -> Frame:
     path = REPORT_DATA / f"{name}.csv"
     if not path.exists() or not path.stat().st_size:
         return pd.DataFrame()
-    words: Any = dict.fromkeys(_WORDS, str)  # also where a column is empty
+    words: Any = dict.fromkeys(WORDS, str)  # also where a column is empty
     try:
         return pd.read_csv(path, dtype=words).fillna({"trunk": "", "threads": ""})
     except pd.errors.EmptyDataError:  # a study without claims, say
@@ -168,6 +179,8 @@ def write_record(run: StudyRun) -> list[Path]:
         ),
         f"{run.stem}_slices": slices_frame(results, run.home, run.data),
         f"{run.stem}_curves": curves_frame(results),
+        f"{run.stem}_precision": precision_frame(results),
+        f"{run.stem}_points": points_frame(results, run.home, run.data),
     }
     paths = {REPORT_DATA / f"{name}.csv": frame for name, frame in frames.items()}
     for path, frame in paths.items():
@@ -226,7 +239,11 @@ def runs_frame(run: StudyRun, results: Results) -> Frame:
         | {"job": one.job.key, **result.metrics, **result.tags}
         for one, result in results
     ]
-    return pd.DataFrame(lines)
+    known = tracking.run_ids(run.home, run.study.name)
+    if not known:
+        return pd.DataFrame(lines)
+    ids = [known.get(tracking.run_key(one.row, one.seed, one.trunk, one.job.key), "") for one, _ in results]
+    return pd.DataFrame(lines).assign(mlflow=ids)
 
 
 def curves_frame(results: Results) -> Frame:

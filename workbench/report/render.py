@@ -10,10 +10,13 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
+from glob import escape as escape_glob
 from html import escape
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from workbench.core.errors import Refused
@@ -21,7 +24,9 @@ from workbench.core.files import write_whole
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.tracking import MlflowRecord
-from workbench.report import tables
+from workbench.report import interactive, tables
+from workbench.report.freshness import MadeOf, made_of
+from workbench.report.glossary import glossary
 from workbench.report.page import RENDERED
 from workbench.report.record import Record, load_record, write_record
 from workbench.study import TimingStudy
@@ -33,10 +38,11 @@ TIMEOUT = 900  # seconds a cell may take
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 1120px; margin: 2rem auto; padding: 0 1.2rem; }
 h1 { font-size: 1.7rem; line-height: 1.25; } h2 { font-size: 1.25rem; margin-top: 2.4rem; }
-table { border-collapse: collapse; font-size: 13.5px; display: block; overflow-x: auto; margin: 1rem 0; }
-th, td { padding: 5px 9px; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
+table { border-collapse: collapse; font-size: 13px; display: block; overflow-x: auto; margin: 1rem 0; }
+th, td { padding: 4px 6px; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top; }
 th { border-bottom: 2px solid #999; font-weight: 600; }
-td:first-child { font-weight: 600; white-space: nowrap; }
+td:first-child { font-weight: 600; min-width: 9em; }
+td:first-child:nth-last-child(n + 9) { min-width: 7em; }
 img { max-width: 100%; } code { background: #f2f2f2; padding: 1px 4px; border-radius: 3px; font-size: 0.9em; }
 b.holds, b.fails, b.open { color: #fff; border-radius: 3px; padding: 1px 7px; font-weight: 600; }
 b.holds { background: #0072B2; } b.fails { background: #D55E00; } b.open { background: #6B6B6B; }
@@ -59,11 +65,14 @@ def write_report(run: StudyRun) -> list[Path]:
         if not (REPORT_DATA / f"{run.stem}.csv").exists():
             raise Refused(f"{error}; there is no {REPORT_DATA / run.stem}.csv either") from None
         paths = []
+    command = " ".join(["nox -s report --", run.study.name, "--protocol", run.protocol.name, *_options(run)])
     values = {"STUDY": run.study.name, "PROTOCOL": run.protocol.name, "HOME": str(run.home)}
     values |= {"DATA": run.data and str(run.data), "FINGERPRINT": run.fingerprint, "CHANGES": dict(run.changes)}
-    paths += render_notebook("ablation", run.stem, values)
+    sources = made_of("ablation", run.study.name, run.stem, command)
+    paths += render_notebook(sources, run.stem, values)
     if applies(load_record(run)):
-        paths += render_notebook("pareto", f"{run.stem}_pareto", values)
+        sources = made_of("pareto", run.study.name, run.stem, command)
+        paths += render_notebook(sources, f"{run.stem}_pareto", values, beside=paths)
     if (run.home / "mlflow.db").exists():
         MlflowRecord(run).attach([path for path in paths if path.suffix == ".png"])
     return paths
@@ -77,7 +86,14 @@ def write_profile(study: TimingStudy) -> list[Path]:
     """
     _needed()
     tables.persons_frame(study.name)
-    return render_notebook("persons", study.name, {"STUDY": study.name})
+    sources = made_of("persons", study.name, study.name, f"nox -s report -- {study.name}")
+    return render_notebook(sources, study.name, {"STUDY": study.name})
+
+
+def _options(run: StudyRun) -> list[str]:
+    """What else the command was given."""
+    data = ["--data FOLDER"] if run.fingerprint else []
+    return [*data, *(f"--set {quote(f'{path}={value}')}" for path, value in run.changes.items())]
 
 
 def applies(record: Record) -> bool:
@@ -96,19 +112,43 @@ def _needed() -> None:
         ) from None
 
 
-def render_notebook(name: str, stem: str, values: Mapping[str, Any]) -> list[Path]:
+def render_notebook(sources: MadeOf, stem: str, values: Mapping[str, Any], beside: Sequence[Path] = ()) -> list[Path]:
     """Executes `reports/NAME.ipynb` with these parameters and writes STEM.html, STEM.md and STEM_CELL.png.
+
+    Args:
+        sources: what the page is made of; it names the notebook.
+        beside: files of another page: a picture that is one of them is shown from there.
 
     Raises:
         Refused: there is no such notebook, or what it calls refuses.
     """
-    page = _executed(NOTEBOOKS / f"{name}.ipynb", values)
-    text, pictures = _markdown(page, stem)
-    files: dict[str, bytes] = {f"{stem}.html": _html(page).encode(), f"{stem}.md": text.encode(), **pictures}
+    page = _executed(NOTEBOOKS / f"{sources.notebook}.ipynb", values)
+    if words := glossary(_texts(page)):
+        page.cells.append(_markdown_cell(f"## Words\n\n{words}"))
+    there = {path.read_bytes(): path.name for path in beside if path.suffix == ".png"}
+    text, pictures = _markdown(page, stem, there)
+    files: dict[str, bytes] = {
+        f"{stem}.html": f"{_html(page)}{sources.line}\n".encode(),
+        f"{stem}.md": f"{text}\n{sources.line}\n".encode(),
+        **pictures,
+    }
     for file, content in files.items():
         with write_whole(RENDERED / file) as part:
             part.write_bytes(content)
+    for gone in _pictures_of(stem) - set(pictures):
+        (RENDERED / gone).unlink()
     return [RENDERED / file for file in files]
+
+
+def _pictures_of(stem: str) -> set[str]:
+    """The pictures of a page that lie in the folder: no id of a cell holds an underscore, the next page's stem does."""
+    return {path.name for path in RENDERED.glob(f"{escape_glob(stem)}_*.png") if "_" not in path.stem[len(stem) + 1 :]}
+
+
+def _markdown_cell(text: str) -> Any:
+    from nbformat.v4 import new_markdown_cell
+
+    return new_markdown_cell(text, id="words")  # the same page again has the same bytes
 
 
 def _executed(path: Path, values: Mapping[str, Any]) -> Any:
@@ -156,25 +196,40 @@ def _own_folders() -> Iterator[None]:
 
 
 def _html(page: Any) -> str:
-    """One file without scripts, pictures inside, no code."""
+    """One file that loads nothing: pictures and scripts inside, no code."""
     from nbconvert import HTMLExporter
 
     exporter = HTMLExporter(template_name="basic", exclude_input=True, exclude_output_prompt=True)
     body, _ = exporter.from_notebook_node(page)
-    title = next((line.removeprefix("# ") for line in _texts(page) if line.startswith("# ")), "Report")
+    lines = [line for text in _texts(page) for line in text.splitlines() if line.strip()]
+    at = next((i for i, line in enumerate(lines) if line.startswith("# ")), None)
+    title = "Report" if at is None else lines[at].removeprefix("# ")
+    said = "" if at is None or at + 1 == len(lines) else lines[at + 1].replace("**", "")
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
-    return f"<!doctype html>\n<html lang=en><head>{head}<style>{_STYLE}</style></head><body>\n{body}\n</body></html>\n"
+    head += f'<meta name="description" content="{escape(said)}">'
+    style = f"<style>{_STYLE}{interactive.STYLE}</style>"
+    return f"<!doctype html>\n<html lang=en><head>{head}{style}</head><body>\n{body}\n</body></html>\n"
 
 
-def _texts(page: Any) -> Iterator[str]:
+def _texts(page: Any) -> list[str]:
+    """What is written on the page: its own text, texts of pieces and titles of pictures."""
+    said: list[str] = []
     for cell in page.cells:
+        said += [cell.source] * (cell.cell_type == "markdown")
         for output in cell.get("outputs", ()):
-            yield from output.get("data", {}).get("text/markdown", "").splitlines()
+            data = output.get("data", {})
+            said.append(data.get("text/markdown") or (data.get("text/plain", "") if "image/png" in data else ""))
+    return said
 
 
-def _markdown(page: Any, stem: str) -> tuple[str, dict[str, bytes]]:
-    """The page in Markdown, and its pictures by file name: STEM_CELL.png, where CELL is the id of the cell."""
+def _markdown(page: Any, stem: str, there: Mapping[bytes, str]) -> tuple[str, dict[str, bytes]]:
+    """The page in Markdown, and its pictures by file name: STEM_CELL.png, where CELL is the id of the cell.
+
+    Markdown runs no script: pictures stand for figures that answer the pointer. Those already `there` are not written.
+    """
     from nbconvert import MarkdownExporter
+
+    page = _still(page)
 
     exporter = MarkdownExporter(exclude_input=True)
     text, resources = exporter.from_notebook_node(page)
@@ -183,6 +238,17 @@ def _markdown(page: Any, stem: str) -> tuple[str, dict[str, bytes]]:
         cell = page.cells[int(old.removeprefix("output_").split("_")[0])]
         name = f"{stem}_{cell.id}.png"
         alt = next(o.metadata["image/png"]["alt"] for o in cell.outputs if "image/png" in o.get("data", {}))
-        text = text.replace(f"![png]({old})", f"![{alt}](./{name})")
-        pictures[name] = content
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", pictures
+        text = text.replace(f"![png]({old})", f"![{alt}](./{there.get(content, name)})")
+        if content not in there:
+            pictures[name] = content
+    return re.sub(r"\n\s*\n", "\n\n", text).strip() + "\n", pictures
+
+
+def _still(page: Any) -> Any:
+    """The notebook without what only a browser shows."""
+    page = deepcopy(page)
+    for cell in page.cells:
+        for output in cell.get("outputs", ()):
+            if "image/png" in output.get("data", {}):
+                output["data"].pop("text/html", None)
+    return page

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from workbench.core.errors import Refused
-from workbench.evaluation.metrics import METRICS, Place, metrics_at
+from workbench.evaluation.metrics import METRICS, PERCENT, Place, metrics_at
 from workbench.experiments.claims import statements
 from workbench.experiments.profiling import REPORT_DATA
+from workbench.report.diagnosis import KINDS
 from workbench.report.frames import Frame
 from workbench.report.record import Record, read_csv
 from workbench.study import Better, Cheaper, TimingStudy
-from workbench.training.record import FLAT, last_gain
+from workbench.training.record import FLAT, last_gain, train_minutes
 
-VERDICT = ["claim", "text", "verdict", "reason", "beside"]
+VERDICT = ["claim", "text", "verdict", "effect", "reason", "beside"]
 COSTS = ("latency", "gflops")
 STATES = ("holds", "fails", "open")
 
@@ -48,24 +50,111 @@ def stale(record: Record) -> int:
 # ----------------------------------------------------------------------------------------------------------- table
 
 
+def ablation_frame(record: Record) -> Frame:
+    """One line per row: AP with its spread over seeds, differences, what it costs, minutes of training.
+
+    Columns: AP, sd (within a trunk where there are trunks; nan of one seed), above and first (AP minus that of the row
+    above and of the first row, over the runs that both have), best, params, gflops, ratio (to the first timed row),
+    minutes. A row is `best` by all its seeds and by those that every row has; where these disagree none is.
+    """
+    rows, grouped = labels(record), record.runs.groupby("row")
+    table = pd.DataFrame(index=pd.Index(rows, name="row"))
+    table["AP"], table["seeds"] = grouped["AP"].mean(), grouped["seed"].nunique()
+    table["sd"] = [_spread(record.runs[record.runs["row"] == row]) for row in rows]
+    table["above"] = [math.nan, *(lead(record, row, than) for row, than in pairwise_back(rows))]
+    table["first"] = [math.nan, *(lead(record, row, rows[0]) for row in rows[1:])]
+    top = best_row(record, "AP")
+    table["best"] = (table.index == top) & (table["AP"] == table["AP"].drop(repeats(record), errors="ignore").max())
+    for name in ("params", "gflops"):
+        table[name] = grouped[name].mean() if name in record.runs else math.nan
+    timed = cost_frame(record)
+    table["ratio"] = timed["latency_ratio"] if len(timed) else math.nan
+    table["minutes"] = minutes_frame(record).groupby("row")["minutes"].mean()
+    return table
+
+
+def pairwise_back(rows: Sequence[str]) -> list[tuple[str, str]]:
+    """Each row but the first, with the one above it."""
+    return list(zip(rows[1:], rows[:-1], strict=True))
+
+
+def _spread(runs: Frame) -> float:
+    """The standard deviation over seeds: of other trunks a row's AP says more than the row does."""
+    rest = runs["AP"] - runs.groupby("trunk")["AP"].transform("mean")
+    free = len(runs) - runs["trunk"].nunique()
+    return math.sqrt(float((rest**2).sum()) / free) if free > 0 else math.nan
+
+
+def by_spot(record: Record, metric: str) -> Frame:
+    """A metric by row and spot: number of the seed within its row, and trunk."""
+    first = {row.label: row.seed_offset for row in record.study.rows}
+    runs = record.runs[record.runs["row"].isin(first)]
+    runs = runs.assign(number=runs["seed"] - runs["row"].map(first))
+    return runs.pivot_table(index="row", columns=["number", "trunk"], values=metric, dropna=False)
+
+
+def lead(record: Record, row: str, than: str) -> float:
+    """AP of a row minus that of another over the spots that both have; nan where there is none."""
+    spots = by_spot(record, "AP")
+    return float((spots.loc[row] - spots.loc[than]).mean())
+
+
+def repeats(record: Record) -> list[str]:
+    """The rows that are another one with other seeds."""
+    return [row.label for row in record.study.rows if row.seed_offset]
+
+
+def uneven(record: Record) -> bool:
+    """Whether some rows have more seeds than others."""
+    spots = by_spot(record, "AP").drop(index=repeats(record), errors="ignore")
+    return bool(spots.isna().any(axis=None))
+
+
+def shared_means(record: Record, metric: str) -> Any:
+    """Means by row over the spots that every row has: five seeds are not compared with two. Repeats are left out."""
+    shared = by_spot(record, "AP").drop(index=repeats(record), errors="ignore").dropna(axis="columns")
+    return by_spot(record, metric).reindex(index=shared.index, columns=shared.columns).mean(axis="columns")
+
+
+def best_row(record: Record, metric: str) -> str | None:
+    """The row with the best shared mean; None where there is no such mean, or where no row has found anybody."""
+    means = shared_means(record, metric).dropna()
+    if means.empty or (METRICS[metric].better == "higher" and means.max() <= 0):
+        return None
+    return best(means, metric)
+
+
+def minutes_frame(record: Record) -> Frame:
+    """Minutes of training by run."""
+    images = record.protocol.protocol.epoch_images
+    lines = [
+        {"row": row, "seed": seed, "trunk": trunk, "minutes": train_minutes(run.to_dict("records"), images)}
+        for (row, seed, trunk), run in _by_run(record.curves)
+    ]
+    return pd.DataFrame(lines, columns=["row", "seed", "trunk", "minutes"])
+
+
+def _by_run(curves: Frame) -> Any:
+    return curves.groupby(["row", "seed", "trunk"], sort=False) if len(curves) else ()
+
+
+def published(record: Record) -> Frame:
+    """The rows that have a published AP: value in percent, and where it stands."""
+    cited = [row for row in record.study.rows if row.cited]
+    lines = [{"row": row.label, "value": row.cited.value, "source": row.cited.source} for row in cited if row.cited]
+    return pd.DataFrame(lines, columns=["row", "value", "source"])
+
+
 def table_frame(record: Record) -> Frame:
-    """One line per row: published value, AP with its interval, runs and seeds, other means, cost, AP per trunk."""
+    """One line per row: runs and seeds, the mean of every metric of the report but costs, AP per trunk."""
     runs, rows = record.runs, labels(record)
     grouped = runs.groupby("row")
-    cited = {row.label: row.cited for row in record.study.rows if row.cited}
     table = pd.DataFrame(index=pd.Index(rows, name="row"))
-    table["published"] = [f"{cited[r].value:g} ({cited[r].source})" if r in cited else "not available" for r in rows]
-    table["AP"] = grouped["AP"].mean()
-    interval = metric_frame(record, "AP")
-    for end in ("low", "high"):
-        table[end] = interval.get(end, math.nan)
     table["runs"], table["seeds"] = grouped.size(), grouped["seed"].nunique()
-    for name in (metric.name for metric in metrics_at(Place.REPORT) if metric.name != "AP"):
+    for metric in metrics_at(Place.REPORT):
         # the evaluation gives -1 where no person is of that size
-        if name in runs and (runs[name] >= 0).any():
-            table[name] = grouped[name].mean()
-    if "latency_ratio" in runs:
-        table["latency"] = latency_of(runs)
+        if metric.measure and metric.name in runs and (runs[metric.name] >= 0).any():
+            table[metric.name] = grouped[metric.name].mean()
     for trunk in sorted(set(runs["trunk"]) - {""}):
         table[f"AP on {trunk}"] = runs[runs["trunk"] == trunk].groupby("row")["AP"].mean()
     return table
@@ -78,21 +167,22 @@ def metric_frame(record: Record, metric: str) -> Frame:
     return record.rows[record.rows["metric"] == metric].set_index("row")
 
 
-def interval_of(runs: Frame, rows: Frame) -> str:
-    """Of what the intervals of rows speak."""
-    unit = "trunks" if (runs["trunk"] != "").any() else "seeds"
-    if "seeds_low" in rows and rows["seeds_low"].notna().any():
-        return f"other images, other {unit}, or both, whichever is widest"
-    return "other images alone: one seed says nothing of others"
+def intervals_of_rows(runs: Frame, rows: Frame) -> Frame:
+    """The intervals of single rows that may be drawn: under a probe those over images alone.
 
-
-def latency_of(runs: Frame) -> Any:
-    """Milliseconds by row: the median ratio to the reference network of the same rounds, times its median time.
-
-    Runs are timed hours apart on a machine that is not always as busy; the ratio does not see that.
+    Three trunks lie tens of AP apart, the same ones for every row: an interval of one row over other trunks would
+    reach from 0 to 100 and say nothing of the row. Differences, which are taken on each trunk, have intervals of that.
     """
-    reference = (runs["latency_ms_p50"] / runs["latency_ratio"]).median()
-    return runs.groupby("row")["latency_ratio"].median() * reference
+    if rows.empty or not (runs["trunk"] != "").any():
+        return rows
+    return rows.assign(low=math.nan, high=math.nan)
+
+
+def interval_of(rows: Frame) -> str:
+    """Of what the widest intervals of rows speak; "" where there are none but those over images."""
+    if rows.empty or rows["low"].isna().all() or "seeds_low" not in rows or rows["seeds_low"].isna().all():
+        return ""
+    return "other images, other seeds, or both, whichever is widest"
 
 
 # ---------------------------------------------------------------------------------------------------------- claims
@@ -116,7 +206,8 @@ def verdicts_frame(record: Record) -> Frame:
             verdict, reason = "open", f"not judged: the record does not know the margin {claim.margin:g}"
         else:
             verdict, reason = found["verdict"], found["reason"]
-        line = {"claim": claim.id, "text": claim.text, "verdict": verdict, "reason": reason}
+        effect = _effect(found, claim.metric) if found and compares else ""
+        line = {"claim": claim.id, "text": claim.text, "verdict": verdict, "effect": effect, "reason": reason}
         lines.append({**line, "beside": _beside(claim, found) if reason == found.get("reason") else ""})
     wholes = [
         {"claim": whole.id, "text": whole.text, "verdict": str(whole.verdict), "reason": whole.reason}
@@ -140,6 +231,21 @@ def _mean(name: str, found: Mapping[str, Any]) -> str:
     return "" if math.isnan(mean) else f", {METRICS[name].difference(mean)}"
 
 
+def _effect(found: Mapping[str, Any], metric: str = "") -> str:
+    """The difference, or the ratio where no metric is named, with its interval; "" where none is recorded.
+
+    Made from the numbers: a sentence of an older record may have another unit.
+    """
+    ends = [found.get(end, math.nan) for end in ("mean", "low", "high")]
+    if any(map(math.isnan, ends)):
+        return ""
+    if not metric:
+        return "{:.3f} times ({:.3f} to {:.3f})".format(*ends)
+    unit = METRICS[metric].shown
+    mean, low, high = map(METRICS[metric].difference, ends)
+    return f"{mean} {metric if unit is PERCENT else unit.unit} ({low} to {high})"
+
+
 def _costs(claims: Sequence[Cheaper], recorded: Frame) -> list[dict[str, str]]:
     """The same for claims of cost, which the study itself judges."""
     known = recorded.set_index("claim").to_dict("index") if len(recorded) else {}
@@ -150,7 +256,10 @@ def _costs(claims: Sequence[Cheaper], recorded: Frame) -> list[dict[str, str]]:
             found = {"verdict": "open", "reason": "not measured yet"}
         elif not _same_cost(claim, found):
             found = {"verdict": "open", "reason": "not judged: the record is of an earlier version of this claim"}
-        lines.append({"claim": claim.id, "text": claim.text, "verdict": found["verdict"], "reason": found["reason"]})
+        lines.append(
+            {"claim": claim.id, "text": claim.text, "verdict": found["verdict"], "effect": _effect(found)}
+            | {"reason": found["reason"]}
+        )
     return lines
 
 
@@ -174,6 +283,9 @@ def forest_frame(record: Record) -> Frame:
     rows = {row.label for row in record.study.rows}
     found = record.pairs[record.pairs["row"].isin(rows) & record.pairs["than"].isin(rows)].copy()
     found[["claim", "verdict"]] = found[["claim", "verdict"]].fillna("")
+    # as on the whole page: a claim that was recorded otherwise is open there, whatever it was then
+    state = verdicts_frame(record).set_index("claim")["verdict"].to_dict()
+    found["verdict"] = [state.get(c, v) if c else "" for c, v in zip(found["claim"], found["verdict"], strict=True)]
     return found
 
 
@@ -191,17 +303,29 @@ def best(means: Any, metric: str) -> str:
 def front_frame(record: Record, cost: str) -> Frame:
     """Cost, AP and its intervals by row, and whether the row is on the Pareto front; rows without the numbers left out.
 
-    A row that repeats another with other seeds is left out: it is the same network.
+    A row that repeats another with other seeds is left out: it is the same network. Means are over shared spots.
+
+    Args:
+        cost: "gflops" of the trained network, or "latency": ms at published size, timed side by side.
     """
-    table = table_frame(record)
-    if cost not in table:
+    costs = _front_costs(record, cost)
+    if costs is None:
         return pd.DataFrame(columns=["cost", "AP", "front"])
-    again = [row.label for row in record.study.rows if row.seed_offset]
+    frame = pd.DataFrame({"AP": shared_means(record, "AP")}).join(costs.rename("cost"))
     ends = ["low", "high", "images_low", "images_high"]
-    frame = table[[cost, "AP"]].join(metric_frame(record, "AP").reindex(columns=ends))
-    frame = frame.drop(index=again, errors="ignore").dropna(subset=[cost, "AP"]).rename(columns={cost: "cost"})
+    intervals = metric_frame(replace(record, rows=intervals_of_rows(record.runs, record.rows)), "AP")
+    frame = frame.join(intervals.reindex(columns=ends)).dropna(subset=["cost", "AP"])
+    frame = frame.loc[[label for label in labels(record) if label in frame.index]]
     frame["front"] = on_front(frame["cost"].tolist(), frame["AP"].tolist())
     return frame
+
+
+def _front_costs(record: Record, cost: str) -> Any:
+    """The cost by row; None where it is not recorded."""
+    if cost == "latency":
+        timed = cost_frame(record)
+        return timed["latency_ms_p50"] if len(timed) else None
+    return record.runs.groupby("row")[cost].mean() if cost in record.runs else None
 
 
 def alike(record: Record) -> str:
@@ -212,11 +336,7 @@ def alike(record: Record) -> str:
     counted = [set(record.runs[name]) for name in ("params", "gflops") if name in record.runs]
     if not counted or len(set(record.runs["row"])) < 2 or any(len(values) > 1 for values in counted):
         return ""
-    same = "every row has the same parameters and multiply-adds"
-    if "latency_ratio" not in record.runs:
-        return same
-    times = latency_of(record.runs)
-    return f"{same}; their latencies, {times.min():.1f} to {times.max():.1f} ms, differ by chance"
+    return "every row has the same parameters and multiply-adds"
 
 
 def on_front(cost: Sequence[float], quality: Sequence[float]) -> list[bool]:
@@ -226,13 +346,13 @@ def on_front(cost: Sequence[float], quality: Sequence[float]) -> list[bool]:
 
 
 def dominated_frame(front: Frame) -> Frame:
-    """One line per row: on the front, or which row is no dearer and no worse, by how much."""
+    """One line per row: on the front, or the row that dominates it: no dearer, no worse, better in one of the two."""
     lines = []
     for label, line in front.sort_values("cost").iterrows():
         better = front[(front["cost"] <= line["cost"]) & (front["AP"] >= line["AP"])].drop(index=label)
         by = "" if line["front"] or better.empty else str(better["AP"].idxmax())
         lines.append(
-            {"row": label, "cost": line["cost"], "AP": line["AP"], "front": bool(line["front"]), "beaten by": by}
+            {"row": label, "cost": line["cost"], "AP": line["AP"], "front": bool(line["front"]), "dominated by": by}
         )
     return pd.DataFrame(lines)
 
@@ -246,6 +366,25 @@ def bands_frame(record: Record) -> Frame:
     bands = grouped.agg(["mean", "min", "max", "count"]).reset_index()
     bands["images"] = bands["epoch"] * record.protocol.protocol.epoch_images / 1000
     return bands
+
+
+def losses_frame(record: Record) -> Frame:
+    """Training losses by term, row and epoch: the mean over runs; empty where none is recorded."""
+    terms = [name for name in record.curves if name.startswith("loss_")]
+    if not terms:
+        return pd.DataFrame(columns=["term", "row", "epoch", "value"])
+    means = record.curves.groupby(["row", "epoch"], sort=False)[terms].mean().reset_index()
+    long = means.melt(id_vars=["row", "epoch"], var_name="term", value_name="value").dropna(subset=["value"])
+    return long.assign(term=long["term"].str.removeprefix("loss_"))
+
+
+def kinds_frame(record: Record) -> Frame:
+    """Rows x kinds of error: shares of the labelled key points of matched persons; empty where not recorded."""
+    if record.points.empty:
+        return record.points
+    counts = record.points.groupby("row")[list(KINDS)].sum()
+    counts = counts.loc[[row for row in labels(record) if row in counts.index]]
+    return counts.div(counts.sum(axis="columns"), axis="index").dropna()
 
 
 def gains_frame(record: Record) -> Frame:
@@ -277,15 +416,15 @@ def seed_counts(record: Record) -> list[tuple[Mapping[str, Any], str]]:
     return found
 
 
-# ---------------------------------------------------------------------------------------------------------- slices
-
-
 def _verdict_of(whole: Mapping[str, Any], trunks: Sequence[float]) -> str:
     """As a claim without a margin is decided: not by one seed or trunk, and not where the trunks disagree."""
     split = min(trunks, default=0.0) < 0 < max(trunks, default=0.0)
     if whole["count"] < 2 or split or whole["low"] <= 0 <= whole["high"]:
         return "open"
     return "holds" if whole["low"] > 0 else "fails"
+
+
+# ---------------------------------------------------------------------------------------------------------- slices
 
 
 def slices_mean(record: Record, by: str) -> Frame:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import ge, le
@@ -90,6 +91,21 @@ def write_curve(folder: Path, curve: Sequence[Mapping[str, float]]) -> None:
     text = [",".join(names)] + [",".join(str(line.get(n, "")) for n in names) for line in curve]
     with write_whole(folder / "curve.csv") as part:
         part.write_text("\n".join(text) + "\n")
+
+
+def train_minutes(curve: Sequence[Mapping[str, float]], epoch_images: int) -> float:
+    """Minutes of training by one run, without its evaluations: the images of each stretch of its curve by their speed.
+
+    nan where the curve or the size of an epoch is not known.
+    """
+    if not curve or not epoch_images or not all(line.get("train_images_per_s") for line in curve):
+        return math.nan
+    ends = [0.0, *(line["epoch"] for line in curve)]
+    seconds = (
+        (end - start) * epoch_images / line["train_images_per_s"]
+        for start, end, line in zip(ends, ends[1:], curve, strict=False)
+    )
+    return sum(seconds) / 60
 
 
 def last_gain(curve: Sequence[Mapping[str, float]]) -> float | None:
