@@ -21,7 +21,7 @@ from workbench.evaluation.intervals import (
     seeds_needed,
     t_interval,
 )
-from workbench.evaluation.moderation import PRIOR, Residual
+from workbench.evaluation.moderation import STUDY_WEIGHT, Residual
 from workbench.evaluation.verdicts import Verdict, interval_verdict
 
 
@@ -115,7 +115,7 @@ def test_a_spread_that_is_moderated_decides_with_fewer_seeds() -> None:
     values = [0.02, 0.10, 0.03]
     own, study = t_interval(values), t_interval(values, study=Residual(np.var(values, ddof=1) / 2, 10))
     assert study.mean == own.mean and study.error == pytest.approx(own.error) and study.width < own.width
-    assert study.freedom == PRIOR + 2 and (seeds_needed(study) or MOST) < (seeds_needed(own) or 0)
+    assert study.freedom == STUDY_WEIGHT + 2 and (seeds_needed(study) or MOST) < (seeds_needed(own) or 0)
 
 
 def test_what_it_takes_is_unknown_where_nothing_is_known() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from tests.evaluation.resamples import ttest
 from workbench.evaluation.intervals import pvalue, t_interval
-from workbench.evaluation.moderation import PRIOR, Residual, moderated, residual_of
+from workbench.evaluation.moderation import STUDY_WEIGHT, Residual, moderated, residual_of
 
 
 def test_two_rows_alone_are_students_test() -> None:
@@ -34,7 +34,9 @@ def test_missing_runs_take_their_degrees_of_freedom() -> None:
 
 def test_the_own_spread_keeps_its_weight() -> None:
     variance, freedom = moderated(3.0, 4, Residual(0.5, 20))
-    assert variance == pytest.approx((PRIOR * 1.0 + 3 * 3.0) / (PRIOR + 3)) and freedom == PRIOR + 3
+    assert (
+        variance == pytest.approx((STUDY_WEIGHT * 1.0 + 3 * 3.0) / (STUDY_WEIGHT + 3)) and freedom == STUDY_WEIGHT + 3
+    )
     assert moderated(3.0, 4, Residual(0.5, 4))[1] == 4  # a small table lends no more than it has
     assert moderated(3.0, 4, Residual(0.5, 1))[1] == 3  # nor less than the claim has itself: its rows are outside
     for nothing in (None, Residual(0.0, 0)):

@@ -15,7 +15,7 @@ from workbench.evaluation.bootstrap import Resampled
 from workbench.evaluation.intervals import seeds_needed
 from workbench.evaluation.metrics import Metric
 from workbench.evaluation.verdicts import Verdict
-from workbench.experiments.claims import ALPHA, FLOOR, ClaimResult, judge_study, resampled_run, statements
+from workbench.experiments.claims import ALPHA, LEARNT, ClaimResult, judge_study, resampled_run, statements
 from workbench.experiments.claims import judge_claims as judged_in
 from workbench.models.job import Protocol
 from workbench.models.zoo import nano
@@ -312,7 +312,7 @@ def test_claims_are_judged_by_the_spread_of_all_rows_that_claims_compare() -> No
 def test_a_row_at_the_floor_has_no_part_in_the_spread() -> None:
     values = 0.5 + NOISE
     floor = values.copy()
-    floor[4] = floor[5] = FLOOR / 2
+    floor[4] = floor[5] = LEARNT / 2
     with_floor, without = of_rows(floor, [AB, CD, EF])[0], of_rows(values, [AB, CD])[0]
     assert with_floor.interval is not None and without.interval is not None
     assert with_floor.interval.error == pytest.approx(without.interval.error)

@@ -8,7 +8,7 @@ import pytest
 from tests.report.made_up import TINY, TWO
 from workbench.core.skeletons import COCO
 from workbench.experiments.plan import StudyRun
-from workbench.report.diagnosis import KINDS, ImagePersons, kinds_of, matches, persons_by_image, points_frame
+from workbench.report.diagnosis import ERROR_KINDS, ImagePersons, kinds_of, matches, persons_by_image, points_frame
 from workbench.report.record import results_of
 from workbench.tensors import Detections
 
@@ -27,8 +27,8 @@ def kind(persons: ImagePersons, point: int, place: np.ndarray) -> str:
     predicted = persons.keypoints[0].copy()
     predicted[point] = place
     found = kinds_of(predicted, persons, 0, COCO)
-    assert all(KINDS[k] == "good" for i, k in enumerate(found) if i != point)
-    return KINDS[found[point]]
+    assert all(ERROR_KINDS[k] == "good" for i, k in enumerate(found) if i != point)
+    return ERROR_KINDS[found[point]]
 
 
 def test_each_kind_is_told(two: ImagePersons) -> None:
@@ -50,7 +50,7 @@ def test_unlabelled_places_can_not_be_met(two: ImagePersons) -> None:
 def kind_at(persons: ImagePersons, place: np.ndarray) -> str:
     predicted = persons.keypoints[0].copy()
     predicted[LEFT] = place
-    return KINDS[kinds_of(predicted, persons, 0, COCO)[LEFT]]
+    return ERROR_KINDS[kinds_of(predicted, persons, 0, COCO)[LEFT]]
 
 
 def test_the_best_scored_detection_takes_a_person_first(two: ImagePersons) -> None:
@@ -77,6 +77,6 @@ def test_crowds_and_persons_without_key_points_are_none() -> None:
 def test_every_row_and_key_point_has_a_line(trained: Path) -> None:
     frame = points_frame(results_of(StudyRun(TWO, TINY, trained)), trained)
     assert frame.groupby("row")["keypoint"].nunique().to_dict() == dict.fromkeys(["bins", "regression"], len(COCO))
-    assert frame[list(KINDS)].sum(axis="columns").tolist() == frame["points"].tolist()
+    assert frame[list(ERROR_KINDS)].sum(axis="columns").tolist() == frame["points"].tolist()
     assert sum(frame["points"].tolist()) > 0
     assert min(frame.loc[frame["points"] > 0, "error"].tolist()) > 0 and set(frame["seed"]) == {0}

@@ -39,8 +39,8 @@ def audited(record: Record, home: Path) -> Record:
 @pytest.mark.slow
 def test_flags_stand_beside_the_verdict_of_their_claim(audited: Record) -> None:
     assert fairness.claim_flags(audited) == {"P1": ["loss_a makes 50.0 %", "base: teacher is worse"]}
-    head, _, claim = text(page.verdicts(audited)).splitlines()
-    assert head == "| id | claim | verdict | why | what else differs |"
+    head, _, claim = text(page.verdicts(audited)).splitlines()[:3]
+    assert head.startswith("| id | claim | verdict |") and head.endswith("| what else differs |")
     assert claim.endswith("| loss_a makes 50.0 %<br>base: teacher is worse |")
 
 

@@ -19,7 +19,7 @@ def figures(record: Record) -> dict[str, Any]:
     means = {"size": tables.slices_mean(record, "size")}
     persons = {"size": dict.fromkeys(means["size"].columns, 10)}
     points = pd.DataFrame({"row": rows * 2, "keypoint": ["nose"] * 3 + ["hip"] * 3, "error": 0.1})
-    points = points.assign(**dict.fromkeys(drawn.KINDS, 2))
+    points = points.assign(**dict.fromkeys(drawn.ERROR_COLOURS, 2))
     latency = pd.DataFrame({"method": ["a", "a"], "persons": [1, 4], "p50": [5.0, 6.0], "p90": [6.0, 7.0]})
     latency = latency.assign(size="640 x 640", threads="1", machine="box")
     return {

@@ -7,7 +7,7 @@ import pytest
 
 from tests.matched import records
 from tests.report.made_up import run_in
-from workbench.report.precision import RECALLS, interpolated_precision, precision_frame
+from workbench.report.precision import CURVE_RECALLS, interpolated_precision, precision_frame
 from workbench.report.record import Record, results_of
 
 
@@ -23,8 +23,10 @@ def test_it_is_the_best_precision_at_each_recall_or_beyond() -> None:
     for count in range(1, len(order) + 1):
         true = sum(bool(right[i, 0]) for i in order[:count])
         points.append((true / 40, true / count))
-    slow = [max((p for r, p in points if r >= recall - 1e-9), default=0.0) for recall in RECALLS]
-    assert interpolated_precision(found, 0.5, RECALLS) == pytest.approx(slow) and 0 < slow[10] < 1 and slow[-1] == 0
+    slow = [max((p for r, p in points if r >= recall - 1e-9), default=0.0) for recall in CURVE_RECALLS]
+    assert (
+        interpolated_precision(found, 0.5, CURVE_RECALLS) == pytest.approx(slow) and 0 < slow[10] < 1 and slow[-1] == 0
+    )
 
 
 def test_recall_ends_where_no_more_persons_are_found(record: Record) -> None:

@@ -2,7 +2,7 @@
 
 A claim of n paired differences knows its variance with n - 1 degrees of freedom: 1 or 2. The additive model rows +
 seeds knows that of a run with about (rows - 1) x (seeds - 1), but takes all rows to vary alike. So the second counts
-as `PRIOR` further degrees of freedom of the first, however many it has: as in limma (Smyth 2004), with the weight of
+as `STUDY_WEIGHT` further degrees of freedom of the first, however many it has: as in limma (Smyth 2004), with the weight of
 the prior fixed. To take the study's variance alone, or to estimate the weight, decides false claims where one row
 varies more than the others. Two rows alone are Student's test, and with many seeds every claim tends to it.
 `benchmarks/coverage.py` simulates what it keeps.
@@ -16,7 +16,7 @@ import numpy as np
 
 from workbench.tensors import Floats
 
-PRIOR = 2.0  # degrees of freedom of a claim's own spread that the spread of its study counts for
+STUDY_WEIGHT = 2.0  # degrees of freedom of a claim's own spread that the spread of its study counts for
 
 
 class Residual(NamedTuple):
@@ -47,6 +47,6 @@ def moderated(own: Any, count: Any, study: Residual | None) -> tuple[Any, Any]:
     """
     if study is None or np.max(study.freedom) < 1:
         return own, count - 1
-    weight = PRIOR + count - 1
-    variance = (PRIOR * 2 * study.variance + (count - 1) * own) / weight  # a difference is that of two runs
+    weight = STUDY_WEIGHT + count - 1
+    variance = (STUDY_WEIGHT * 2 * study.variance + (count - 1) * own) / weight  # a difference is that of two runs
     return variance, np.maximum(count - 1, np.minimum(weight, study.freedom))

@@ -48,14 +48,14 @@ from workbench.evaluation.verdicts import (
     interval_verdict,
     verdict_of_all,
 )
-from workbench.experiments.pairing import Pair, Pairing, Results, arithmetic, block_differences, differences, paired
+from workbench.experiments.pairing import Pair, Pairing, Results, arithmetic, block_differences, differences, pairing_of
 from workbench.study import Better, Cheaper, Study, StudyProtocol
 from workbench.tensors import Floats
 from workbench.training.record import Result
 
 Read = Callable[[Result, str], Resampled]
 ALPHA = 0.05  # chance of a wrong verdict among all claims of a study
-FLOOR = 0.01  # mean AP below which a row has never learnt
+LEARNT = 0.01  # mean AP below which a row has never learnt
 _FORECAST = " for 4 chances in 5, were effect and spread as seen"
 
 
@@ -93,7 +93,7 @@ def noise_floor(study: Study, results: Results, metric: str = "AP") -> list[floa
         for row in study.rows
         if again.seed_offset and not row.seed_offset and again.changes == row.changes
     ]
-    return [value for again, row in twins for value in differences(paired(again, row, results).pairs, metric)]
+    return [value for again, row in twins for value in differences(pairing_of(again, row, results).pairs, metric)]
 
 
 def resampled_run(result: Result, metric: str) -> Resampled:
@@ -151,7 +151,7 @@ class _Table:
         by_row: dict[str, list[float]] = defaultdict(list)
         for one, result in alike:
             by_row[one.row].append(result.metrics.get("AP", math.inf))
-        return [(one, result) for one, result in alike if np.mean(by_row[one.row]) >= FLOOR]
+        return [(one, result) for one, result in alike if np.mean(by_row[one.row]) >= LEARNT]
 
 
 def _value(result: Result, metric: str, read: Read) -> float:
@@ -239,7 +239,7 @@ def _frozen(claim: Better, protocol: StudyProtocol) -> bool:
 
 def _uncorrected(claim: Better, protocol: StudyProtocol, table: _Table) -> ClaimResult:
     """By its own numbers and the spread of the study."""
-    pairing = paired(claim.row, claim.than, table.results)
+    pairing = pairing_of(claim.row, claim.than, table.results)
     judged = _of_pairs(claim, protocol, pairing, table)
     return replace(judged, reason=judged.reason + pairing.left_out)
 

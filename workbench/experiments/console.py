@@ -18,7 +18,7 @@ from workbench.evaluation.metrics import METRICS, Place, metrics_at
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments.claims import ClaimResult, Statement, p_text, statements
 from workbench.experiments.job_queue import JobState, QueueEntry
-from workbench.experiments.pairing import Results, block_differences, paired
+from workbench.experiments.pairing import Results, block_differences, pairing_of
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.sequential import Replay, SequentialState
 from workbench.study import Better, PlannedJob
@@ -166,7 +166,7 @@ def print_table(run: StudyRun, results: Results) -> None:
     first = run.study.rows[0].label
     for row in run.study.rows:
         mine = {(one.seed, one.trunk): result.metrics for one, result in results if one.row == row.label}
-        than_first = block_differences(paired(row.label, first, results).pairs, "AP")
+        than_first = block_differences(pairing_of(row.label, first, results).pairs, "AP")
         out.add_row(
             Text(row.label),
             str(len(mine)),

@@ -59,7 +59,7 @@ def arithmetic(result: Result) -> str:
     return f"{result.tags.get('precision', 'unknown precision')}, numerics {result.tags.get('numerics', '1')}"
 
 
-def paired(row: str, than: str, results: Results) -> Pairing:
+def pairing_of(row: str, than: str, results: Results) -> Pairing:
     """The pairs of two rows: same seed, same trunk, computed alike, each job once.
 
     An A/A row is paired by the number of its seed, too: its seeds differ, their count does not.

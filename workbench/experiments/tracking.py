@@ -42,7 +42,7 @@ VALUE = 500  # characters of a parameter
 VIEW = "workbench"  # the key of the saved view
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 PICTURE = "predictions.png"
-POINTS = 10  # of a curve in a description
+CURVE_POINTS = 10  # of a curve in a description
 PORT = 5000  # of the address in the browser
 TRAINING = "workflowType=machine_learning"  # without it MLflow opens its pages of language models, "Traces 0"
 NOTE = 8_000  # characters of a description: MLflow's limit for a tag
@@ -244,9 +244,9 @@ def _is_number(name: str, value: float) -> bool:
 
 
 def _curve_text(curve: Sequence[Mapping[str, float]]) -> str:
-    """AP over epochs as a Markdown table, at most `POINTS` of them, the last one among these."""
+    """AP over epochs as a Markdown table, at most `CURVE_POINTS` of them, the last one among these."""
     points = [line for line in curve if "AP" in line and "epoch" in line]
-    kept = points[:: -max(1, -(-len(points) // POINTS))][::-1]
+    kept = points[:: -max(1, -(-len(points) // CURVE_POINTS))][::-1]
     return (
         _columns({"epoch": "AP, %"} | {f"{line['epoch']:g}": f"{100 * line['AP']:.1f}" for line in kept})
         if kept

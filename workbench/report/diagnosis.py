@@ -31,10 +31,10 @@ from workbench.report.networks import most_rows, network_of
 from workbench.tensors import Detections, Floats, Ints
 from workbench.training.source import Validation, validation
 
-KINDS = ("good", "jitter", "inversion", "swap", "miss")
+ERROR_KINDS = ("good", "jitter", "inversion", "swap", "miss")
 MATCHED, NEAR, CLOSE = 0.1, 0.5, 0.85  # of OKS; of a key point's similarity
 IMAGES = 1_000  # at most
-COLUMNS = ["row", "seed", "trunk", "keypoint", "points", "error", *KINDS]
+POINT_COLUMNS = ["row", "seed", "trunk", "keypoint", "points", "error", *ERROR_KINDS]
 
 
 @dataclass(frozen=True)
@@ -54,19 +54,19 @@ def points_frame(results: Results, home: Path, data: Path | None = None) -> Fram
     """
     spot = most_rows([(one, result.folder) for one, result in results])
     if spot is None:
-        return pd.DataFrame(columns=COLUMNS)
+        return pd.DataFrame(columns=POINT_COLUMNS)
     seed, trunk, folders = spot
     job = next(one.job for one, result in results if result.folder in folders.values())
     try:
         judged = validation(job, 0, home, data)
     except Refused:
-        return pd.DataFrame(columns=COLUMNS)
+        return pd.DataFrame(columns=POINT_COLUMNS)
     persons = persons_by_image(judged.truth)
     lines = []
     for row, folder in folders.items():
         about = {"row": row, "seed": seed, "trunk": trunk}
         lines += [about | line for line in _diagnosed(_predictions(folder, judged), persons, judged.skeleton)]
-    return pd.DataFrame(lines, columns=COLUMNS)
+    return pd.DataFrame(lines, columns=POINT_COLUMNS)
 
 
 def _predictions(folder: Path, judged: Validation) -> Iterator[Detections]:
@@ -103,7 +103,7 @@ def _diagnosed(
     found: Iterator[Detections], persons: Mapping[int, ImagePersons], skeleton: Skeleton
 ) -> list[dict[str, Any]]:
     """One line per key point."""
-    counts = np.zeros((len(skeleton), len(KINDS)), np.int64)
+    counts = np.zeros((len(skeleton), len(ERROR_KINDS)), np.int64)
     error = np.zeros(len(skeleton))
     for one in found:
         if one.image_id in persons:
@@ -118,7 +118,7 @@ def _diagnosed(
     return [
         {"keypoint": name.replace("_", " "), "points": int(points[k])}
         | {"error": error[k] / points[k] if points[k] else np.nan}
-        | dict(zip(KINDS, counts[k].tolist(), strict=True))
+        | dict(zip(ERROR_KINDS, counts[k].tolist(), strict=True))
         for k, name in enumerate(skeleton.keypoints)
     ]
 
@@ -145,7 +145,7 @@ def matches(found: Detections, persons: ImagePersons, sigmas: Floats) -> list[tu
 
 
 def kinds_of(predicted: Floats, persons: ImagePersons, person: int, skeleton: Skeleton) -> Ints:
-    """(K,) index into `KINDS` of each predicted key point of a matched person. Unlabelled places can not be met."""
+    """(K,) index into `ERROR_KINDS` of each predicted key point of a matched person. Unlabelled places can not be met."""
     sigmas, mirror = np.array(skeleton.sigmas), list(skeleton.flip)
     same = similarity(predicted, persons.keypoints, persons.areas, sigmas) * persons.labelled  # (P, K)
     turned = similarity(predicted, persons.keypoints[:, mirror], persons.areas, sigmas) * persons.labelled[:, mirror]
@@ -154,7 +154,7 @@ def kinds_of(predicted: Floats, persons: ImagePersons, person: int, skeleton: Sk
     elsewhere = np.concatenate([same[others], turned[others], np.zeros((1, len(mirror)))]).max(0)
     best = np.stack([same[person], turned[person], elsewhere])  # (3, K)
     which, value = best.argmax(0), best.max(0)
-    kinds = np.array([KINDS.index("jitter"), KINDS.index("inversion"), KINDS.index("swap")])[which]
-    kinds[(which == 0) & (value >= CLOSE)] = KINDS.index("good")
-    kinds[value < NEAR] = KINDS.index("miss")
+    kinds = np.array([ERROR_KINDS.index("jitter"), ERROR_KINDS.index("inversion"), ERROR_KINDS.index("swap")])[which]
+    kinds[(which == 0) & (value >= CLOSE)] = ERROR_KINDS.index("good")
+    kinds[value < NEAR] = ERROR_KINDS.index("miss")
     return kinds

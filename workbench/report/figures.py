@@ -455,7 +455,7 @@ def points_figure(frame: Frame, labels: Sequence[str], title: str) -> Figure:
     return figure
 
 
-KINDS = {"good": "#DDDDDD", "jitter": "#56B4E9", "inversion": "#CC79A7", "swap": "#E69F00", "miss": "#444444"}
+ERROR_COLOURS = {"good": "#DDDDDD", "jitter": "#56B4E9", "inversion": "#CC79A7", "swap": "#E69F00", "miss": "#444444"}
 
 
 def kinds_figure(shares: Frame, title: str) -> Figure:
@@ -463,7 +463,7 @@ def kinds_figure(shares: Frame, title: str) -> Figure:
     figure = new_figure(WIDTH, 1.5 + 0.36 * len(shares))
     axis = figure.subplots()
     left = [0.0] * len(shares)
-    for kind, colour in KINDS.items():
+    for kind, colour in ERROR_COLOURS.items():
         widths = (100 * shares[kind]).tolist()
         axis.barh(range(len(shares)), widths, left=left, color=colour, height=0.7)
         for y, (start, width) in enumerate(zip(left, widths, strict=True)):
@@ -475,7 +475,7 @@ def kinds_figure(shares: Frame, title: str) -> Figure:
     axis.set_ylim(len(shares) - 0.4, -0.6)
     axis.set_xlim(0, 100)
     axis.set_xlabel("% of the labelled key points of matched persons")
-    handles = [Patch(color=colour, label=kind) for kind, colour in KINDS.items()]
+    handles = [Patch(color=colour, label=kind) for kind, colour in ERROR_COLOURS.items()]
     figure.legend(handles=handles, loc="outside lower left", ncols=len(handles), frameon=False, fontsize=9)
     add_title(figure, title)
     return figure

@@ -19,7 +19,7 @@ def claims_finding(verdicts: Frame) -> str:
     return "; ".join(f"{state}: {listed(names)}" for state, names in by_state.items() if names)
 
 
-def conclusion(verdicts: Frame, seeds: str) -> str:
+def concluded(verdicts: Frame, seeds: str) -> str:
     """A paragraph: what holds, what fails, what is open, and how surely.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-WORDS = {
+GLOSSARY = {
     "OKS": "object key-point similarity, 0 to 1: how near a predicted pose is to a labelled one, measured by the "
     "person's size and by how exactly each key point can be labelled at all",
     "AP": "average precision over OKS thresholds from 0.50 to 0.95, in percent: which share of the persons is found, "
@@ -27,7 +27,7 @@ WORDS = {
 
 
 def glossary(texts: Iterable[str]) -> str:
-    """One line of Markdown per word of `WORDS` that the texts use; "" where they use none."""
+    """One line of Markdown per word of `GLOSSARY` that the texts use; "" where they use none."""
     said = "\n".join(texts)
-    used = [word for word in WORDS if re.search(rf"(?<!\w){re.escape(word)}(?:s|es)?(?!\w)", said, re.IGNORECASE)]
-    return "\n".join(f"- **{word}**: {WORDS[word]}." for word in used)
+    used = [word for word in GLOSSARY if re.search(rf"(?<!\w){re.escape(word)}(?:s|es)?(?!\w)", said, re.IGNORECASE)]
+    return "\n".join(f"- **{word}**: {GLOSSARY[word]}." for word in used)

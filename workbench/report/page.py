@@ -91,7 +91,7 @@ def head(record: Record) -> Text:
 
 def conclusion(record: Record) -> str:
     """What holds, fails and is open, and how surely."""
-    return findings.conclusion(tables.verdicts_frame(record), _judged_on(record))
+    return findings.concluded(tables.verdicts_frame(record), _judged_on(record))
 
 
 def _judged_on(record: Record) -> str:
@@ -242,7 +242,7 @@ def _size(record: Record) -> str:
 
 def published(record: Record) -> Text:
     """What others have published for these rows."""
-    frame = tables.published(record)
+    frame = tables.published_frame(record)
     if frame.empty:
         return Text(f"No published number of these rows is at hand. {_ended(record.study.source)}")
     lines = [[str(c["row"]), f"{c['value']:g}", str(c["source"])] for c in frame.to_dict("records")]
@@ -415,7 +415,7 @@ def curves(record: Record) -> Piece:
     return _picture(figures.curves_figure(tables.bands_frame(record), tables.labels(record), title), title)
 
 
-def losses(record: Record) -> Piece:
+def loss_curves(record: Record) -> Piece:
     """Training losses over epochs."""
     frame = tables.losses_frame(record)
     if frame.empty:
@@ -566,7 +566,7 @@ def profile_head(name: str) -> Text:
     profile = _profile(name)
     found = tables.profile_verdicts(profile)
     about = f"{_ended(profile.source)} Nothing is trained. Numbers from `{REPORT_DATA / name}*.csv`."
-    said = findings.conclusion(found, "one measurement, all rows in the same rounds")
+    said = findings.concluded(found, "one measurement, all rows in the same rounds")
     return Text("\n\n".join([f"# {profile.question}", said, about, _verdicts(found).text]))
 
 

@@ -13,8 +13,8 @@ from workbench.report.frames import Frame
 from workbench.tensors import Floats
 
 THRESHOLDS = (0.5, 0.75)  # of OKS
-RECALLS: Floats = np.linspace(0, 1, 51)
-COLUMNS = ["row", "threshold", "recall", "precision"]
+CURVE_RECALLS: Floats = np.linspace(0, 1, 51)
+PRECISION_COLUMNS = ["row", "threshold", "recall", "precision"]
 
 
 def precision_frame(results: Results) -> Frame:
@@ -25,9 +25,9 @@ def precision_frame(results: Results) -> Frame:
     lines = []
     for row, records in by_row.items():
         for threshold in THRESHOLDS:
-            mean = np.mean([interpolated_precision(one, threshold, RECALLS) for one in records], axis=0)
-            lines += [(row, threshold, float(r), float(p)) for r, p in zip(RECALLS, mean, strict=True)]
-    return pd.DataFrame(lines, columns=COLUMNS)
+            mean = np.mean([interpolated_precision(one, threshold, CURVE_RECALLS) for one in records], axis=0)
+            lines += [(row, threshold, float(r), float(p)) for r, p in zip(CURVE_RECALLS, mean, strict=True)]
+    return pd.DataFrame(lines, columns=PRECISION_COLUMNS)
 
 
 def interpolated_precision(records: MatchRecords, threshold: float, recalls: Sequence[float] | Floats) -> Floats:

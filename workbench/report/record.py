@@ -45,7 +45,18 @@ from workbench.report.slices import slices_frame
 from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol
 from workbench.training.record import Result
 
-WORDS = ("commit", "trunk", "threads", "claim", "slice", "than", "value", "other", "moment", "part")  # columns of text
+TEXT_COLUMNS = (
+    "commit",
+    "trunk",
+    "threads",
+    "claim",
+    "slice",
+    "than",
+    "value",
+    "other",
+    "moment",
+    "part",
+)  # columns of text
 
 
 @dataclass(frozen=True)
@@ -153,7 +164,7 @@ def read_csv(name: str) -> Frame:
     path = REPORT_DATA / f"{name}.csv"
     if not path.exists() or not path.stat().st_size:
         return pd.DataFrame()
-    words: Any = dict.fromkeys(WORDS, str)  # also where a column is empty
+    words: Any = dict.fromkeys(TEXT_COLUMNS, str)  # also where a column is empty
     try:
         return pd.read_csv(path, dtype=words).fillna({"trunk": "", "threads": ""})
     except pd.errors.EmptyDataError:  # a study without claims, say

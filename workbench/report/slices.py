@@ -20,7 +20,7 @@ from workbench.report.frames import Frame
 from workbench.training.source import validation
 
 CROWDING = (0.0, 0.2, 0.8)  # upper ends of all bins but the last: none at all, then about as CrowdPose cuts
-COLUMNS = ["row", "seed", "trunk", "by", "slice", "images", "persons"]
+SLICE_COLUMNS = ["row", "seed", "trunk", "by", "slice", "images", "persons"]
 FEWEST = 20  # images of a slice that is still shown
 
 
@@ -33,10 +33,10 @@ def slices_frame(results: Results, home: Path, data: Path | None = None) -> Fram
     try:
         truth = validation(results[0][0].job, 0, home, data).truth
     except Refused:
-        return pd.DataFrame(columns=COLUMNS)
+        return pd.DataFrame(columns=SLICE_COLUMNS)
     slices = slices_of(images_frame(truth))
     if not slices:
-        return pd.DataFrame(columns=COLUMNS)
+        return pd.DataFrame(columns=SLICE_COLUMNS)
     lines: list[dict[str, Any]] = []
     for one, result in results:
         records = MatchRecords.load(result.folder / "records.npz")

@@ -18,7 +18,7 @@ from workbench.core.errors import Refused
 from workbench.evaluation.metrics import METRICS, PERCENT, Place, metrics_at
 from workbench.experiments.claims import statements
 from workbench.experiments.profiling import REPORT_DATA
-from workbench.report.diagnosis import KINDS
+from workbench.report.diagnosis import ERROR_KINDS
 from workbench.report.frames import Frame
 from workbench.report.record import Record, read_csv
 from workbench.study import Better, Cheaper, TimingStudy
@@ -64,7 +64,7 @@ def ablation_frame(record: Record) -> Frame:
     table["above"] = [math.nan, *(lead(record, row, than) for row, than in pairwise_back(rows))]
     table["first"] = [math.nan, *(lead(record, row, rows[0]) for row in rows[1:])]
     top = best_row(record, "AP")
-    table["best"] = (table.index == top) & (table["AP"] == table["AP"].drop(repeats(record), errors="ignore").max())
+    table["best"] = (table.index == top) & (table["AP"] == table["AP"].drop(repeated(record), errors="ignore").max())
     for name in ("params", "gflops"):
         table[name] = grouped[name].mean() if name in record.runs else math.nan
     timed = cost_frame(record)
@@ -99,20 +99,20 @@ def lead(record: Record, row: str, than: str) -> float:
     return float((spots.loc[row] - spots.loc[than]).mean())
 
 
-def repeats(record: Record) -> list[str]:
+def repeated(record: Record) -> list[str]:
     """The rows that are another one with other seeds."""
     return [row.label for row in record.study.rows if row.seed_offset]
 
 
 def uneven(record: Record) -> bool:
     """Whether some rows have more seeds than others."""
-    spots = by_spot(record, "AP").drop(index=repeats(record), errors="ignore")
+    spots = by_spot(record, "AP").drop(index=repeated(record), errors="ignore")
     return bool(spots.isna().any(axis=None))
 
 
 def shared_means(record: Record, metric: str) -> Any:
     """Means by row over the spots that every row has: five seeds are not compared with two. Repeats are left out."""
-    shared = by_spot(record, "AP").drop(index=repeats(record), errors="ignore").dropna(axis="columns")
+    shared = by_spot(record, "AP").drop(index=repeated(record), errors="ignore").dropna(axis="columns")
     return by_spot(record, metric).reindex(index=shared.index, columns=shared.columns).mean(axis="columns")
 
 
@@ -138,7 +138,7 @@ def _by_run(curves: Frame) -> Any:
     return curves.groupby(["row", "seed", "trunk"], sort=False) if len(curves) else ()
 
 
-def published(record: Record) -> Frame:
+def published_frame(record: Record) -> Frame:
     """The rows that have a published AP: value in percent, and where it stands."""
     cited = [row for row in record.study.rows if row.cited]
     lines = [{"row": row.label, "value": row.cited.value, "source": row.cited.source} for row in cited if row.cited]
@@ -382,7 +382,7 @@ def kinds_frame(record: Record) -> Frame:
     """Rows x kinds of error: shares of the labelled key points of matched persons; empty where not recorded."""
     if record.points.empty:
         return record.points
-    counts = record.points.groupby("row")[list(KINDS)].sum()
+    counts = record.points.groupby("row")[list(ERROR_KINDS)].sum()
     counts = counts.loc[[row for row in labels(record) if row in counts.index]]
     return counts.div(counts.sum(axis="columns"), axis="index").dropna()
 
