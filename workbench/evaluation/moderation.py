@@ -2,9 +2,9 @@
 
 A claim of n paired differences knows its variance with n - 1 degrees of freedom: 1 or 2. The additive model rows +
 seeds knows that of a run with about (rows - 1) x (seeds - 1), but takes all rows to vary alike. So the second counts
-as `STUDY_WEIGHT` further degrees of freedom of the first, however many it has: as in limma (Smyth 2004), with the weight of
-the prior fixed. To take the study's variance alone, or to estimate the weight, decides false claims where one row
-varies more than the others. Two rows alone are Student's test, and with many seeds every claim tends to it.
+as `STUDY_WEIGHT` further degrees of freedom of the first, however many it has: as in limma (Smyth 2004), with the
+weight of the prior fixed. To take the study's variance alone, or to estimate the weight, decides false claims where
+one row varies more than the others. Two rows alone are Student's test, and with many seeds every claim tends to it.
 `benchmarks/coverage.py` simulates what it keeps.
 """
 

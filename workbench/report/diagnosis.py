@@ -145,7 +145,7 @@ def matches(found: Detections, persons: ImagePersons, sigmas: Floats) -> list[tu
 
 
 def kinds_of(predicted: Floats, persons: ImagePersons, person: int, skeleton: Skeleton) -> Ints:
-    """(K,) index into `ERROR_KINDS` of each predicted key point of a matched person. Unlabelled places can not be met."""
+    """(K,) index into `ERROR_KINDS` of each key point of a matched person. Unlabelled places can not be met."""
     sigmas, mirror = np.array(skeleton.sigmas), list(skeleton.flip)
     same = similarity(predicted, persons.keypoints, persons.areas, sigmas) * persons.labelled  # (P, K)
     turned = similarity(predicted, persons.keypoints[:, mirror], persons.areas, sigmas) * persons.labelled[:, mirror]
