@@ -182,3 +182,25 @@ def test_a_package_that_a_study_needs_is_not_taken_for_the_study(
     monkeypatch.setattr(studies, "__path__", [*studies.__path__, str(tmp_path)])
     with pytest.raises(ModuleNotFoundError, match=r"studies\.nowhere"):
         find_study("needy")
+
+
+def test_a_row_begins_with_its_own_job_on_the_same_trunk() -> None:
+    """Rows that a frozen trunk can not tell apart share that job; what is changed of all jobs is changed of both."""
+    moved = Row("moves the boxes", {"coords.box_gradient": True})
+    study = Study("mine", "?", "here", nano(), (Row("base"), moved, Row("wider", {"coords.padding": 2.0})))
+    thaw = PROTOCOLS["thaw"]
+    assert thaw.first is not None and not thaw.frozen and PROTOCOLS["probe"].frozen
+    jobs = study.planned_jobs(thaw, 1, {"protocol.epochs": 2, "variant.coords.gau": False})
+    assert len({one.job.key for one in jobs}) == 3 * len(thaw.trunks) == len(jobs)
+    for one in jobs:
+        assert one.first is not None and one.job.start.key == one.first.key and one.job.start.phase == thaw.phase
+        assert one.first.protocol.trunk.startswith(one.trunk) and not one.job.protocol.trunk
+        assert (one.job.protocol.epochs, one.first.protocol.epochs) == (2, thaw.first.protocol.epochs)
+        assert not any(job.variant.coords.gau for job in (one.job, one.first))  # pyright: ignore[reportAttributeAccessIssue]
+    base, boxes, wider = (one.first.key for one in jobs[:3] if one.first)
+    assert base == boxes != wider
+
+
+def test_what_changes_the_trunk_is_no_subject_of_a_thaw() -> None:
+    with pytest.raises(Refused, match="frozen trunks"):
+        find_study("ablate_neck").planned_jobs(PROTOCOLS["thaw"])  # pyright: ignore[reportAttributeAccessIssue]

@@ -12,7 +12,7 @@ from tests.small import small_job
 from workbench.core.errors import Refused
 from workbench.core.spec import Spec
 from workbench.data.synthetic.scene import SCENE_LEVELS
-from workbench.models.job import EMBEDDED, Job, Protocol, Recipe, phase_at
+from workbench.models.job import EMBEDDED, Job, Protocol, Recipe, Start, phase_at
 from workbench.models.variant import Variant
 
 
@@ -119,3 +119,28 @@ def test_the_seed_and_the_protocol_are_part_of_the_identity_the_machine_is_not()
     job = small_job()
     assert len({job.key, replace(job, seed=1).key, small_job(epochs=4).key}) == 3
     assert "device" not in json.dumps(job.to_dict(defaults=True))
+
+
+def test_a_job_that_begins_in_a_phase_passes_over_those_before() -> None:
+    job = Job(start=Start(key="abc", phase=1))
+    assert [phase_at(job, progress) for progress in (0.0, 0.5, 0.99)] == [1, 1, 2]
+    assert Job().vary({"start": Start()}).key == Job().key != job.key
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"start": Start(key="abc", phase=3)}, "there are 3 phases"),
+        ({"start": Start(key="abc", epoch=600)}, "training ends after 600 epochs"),
+        ({"start": Start(key="abc"), "protocol.trunk": "joint"}, "weights of both"),
+    ],
+)
+def test_a_start_that_can_not_be_is_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(Refused, match=says):
+        Job().vary(changes)
+
+
+@pytest.mark.parametrize("fields", [{"epoch": 1}, {"phase": 1}, {"key": "abc", "epoch": -1}], ids=str)
+def test_a_start_of_nothing_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match="start: epoch"):
+        Start(**fields)

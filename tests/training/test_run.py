@@ -14,10 +14,12 @@ from workbench.core.errors import Refused
 from workbench.core.spec import from_dict
 from workbench.evaluation.records import MatchRecords
 from workbench.models.catalog import spec_types
+from workbench.models.job import Start
+from workbench.models.network import Network
 from workbench.training.loop import TrainingState
 from workbench.training.machine import Machine
 from workbench.training.record import Progress, job_folder, read_result, write_result
-from workbench.training.run import check_ranks, run
+from workbench.training.run import check_ranks, declare, run
 
 
 @pytest.mark.slow
@@ -124,3 +126,24 @@ def test_a_complete_job_is_read_on_any_machine(tmp_path: Path) -> None:
     write_result(folder, job.key, {"AP": 0.5}, {})
     assert run(job, Machine(ranks=3), tmp_path) == read_result(folder)
     assert [p.name for p in folder.iterdir()] == ["result.json"]
+
+
+@pytest.mark.slow
+def test_a_job_begins_with_the_weights_of_another(tmp_path: Path) -> None:
+    """Which is trained when the first asks for it, once, and goes on in a schedule of its own."""
+    first = small_job(epochs=2)
+    then = small_job(epochs=1).vary({"start": Start(key=first.key, phase=1), "recipe.lr": 1e-9, "recipe.schedule": ()})
+    alone = small_job(epochs=1).vary({"recipe.lr": 1e-9, "recipe.schedule": ()})
+    with pytest.raises(Refused, match=rf"no job {first.key} in .*another one begins with it"):
+        run(then, Machine(), tmp_path)
+    declare(first, tmp_path)
+    run(then, Machine(), tmp_path)
+    weights = [load_file(job_folder(tmp_path, job.key) / "weights.safetensors") for job in (first, then)]
+    for name, _ in Network(then.variant).named_parameters():
+        torch.testing.assert_close(weights[1][name], weights[0][name], rtol=0, atol=1e-6)
+    run(alone, Machine(), tmp_path)
+    moved = load_file(job_folder(tmp_path, alone.key) / "weights.safetensors")
+    assert not torch.allclose(moved["backbone.stem.conv.conv.weight"], weights[0]["backbone.stem.conv.conv.weight"])
+    trained = (job_folder(tmp_path, first.key) / "result.json").stat().st_mtime_ns
+    run(then.vary({"seed": 1}), Machine(), tmp_path)
+    assert (job_folder(tmp_path, first.key) / "result.json").stat().st_mtime_ns == trained
