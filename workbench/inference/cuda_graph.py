@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
 
 from workbench.core.errors import Refused
 from workbench.inference.deployed import Deployed
@@ -105,6 +104,8 @@ def suppressed(boxes: Tensor, fit: Tensor, threshold: float) -> tuple[Tensor, Te
     Greedily, a fit box stays where no better box that stays overlaps it by more than `threshold`. That says of each
     box what it is if all better ones are known, so there is one answer: it is found where a step changes nothing.
     """
+    from torchvision.ops import box_iou  # imports for seconds
+
     limit = threshold if threshold < 1 else math.inf  # 1 keeps all
     hides = (box_iou(boxes, boxes) > limit).tril(-1)  # (B, C, C): the box of the column that of the row
     before = kept = fit

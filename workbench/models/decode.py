@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torchvision.ops import batched_nms
 
 from workbench.models.network import Network, gather
 from workbench.slots import Towers
@@ -62,6 +61,8 @@ def survivors(
     inside = torch.arange(len(image), device=image.device) - first[image] < nms_pre
     image, cell, score = image[inside], cell[inside], score[inside]
     if nms_threshold < 1:
+        from torchvision.ops import batched_nms  # imports for seconds, and few commands come here
+
         kept = batched_nms(boxes[image, cell], score, image, nms_threshold).sort().values
         image, cell = image[kept], cell[kept]
     return image, cell

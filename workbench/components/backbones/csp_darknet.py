@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, final
 
-from timm.models import generate_default_cfgs, register_model
 from torch import Tensor, nn
 
-from workbench.components.backbones.registration import PREFIX, timm_config, timm_network
+from workbench.components.backbones.registration import PREFIX, offer, timm_config, timm_network
 from workbench.components.blocks import SPP, ConvUnit, CSPLayer, FocusStem
 from workbench.core.errors import Refused
 from workbench.core.weights import load_into, read_weights
@@ -99,34 +98,33 @@ def _stage(inputs: int, outputs: int, blocks: int, last: bool = False) -> nn.Seq
     )
 
 
-default_cfgs = generate_default_cfgs({f"csp_darknet_{size}": timm_config(PUBLISHED[size]) for size in CSP_SIZES})
-
-
 def _registered(size: str, pretrained: bool, **kwargs: Any) -> Any:
     width, depth = CSP_SIZES[size]
     options = {"width": width, "depth": depth, **kwargs}
     return timm_network(_CSPDarknet, f"csp_darknet_{size}", pretrained, options)
 
 
-@register_model
 def csp_darknet_t(pretrained: bool = False, **kwargs: Any) -> Any:
     """CSPDarknet of YOLOX-tiny; without `features_only` its output is the list of maps at strides 8, 16, 32."""
     return _registered("t", pretrained, **kwargs)
 
 
-@register_model
 def csp_darknet_s(pretrained: bool = False, **kwargs: Any) -> Any:
     """CSPDarknet of YOLOX-s; output as of `csp_darknet_t`."""
     return _registered("s", pretrained, **kwargs)
 
 
-@register_model
 def csp_darknet_m(pretrained: bool = False, **kwargs: Any) -> Any:
     """CSPDarknet of YOLOX-m; output as of `csp_darknet_t`."""
     return _registered("m", pretrained, **kwargs)
 
 
-@register_model
 def csp_darknet_l(pretrained: bool = False, **kwargs: Any) -> Any:
     """CSPDarknet of YOLOX-l; output as of `csp_darknet_t`."""
     return _registered("l", pretrained, **kwargs)
+
+
+offer(
+    {f"csp_darknet_{size}": timm_config(PUBLISHED[size]) for size in CSP_SIZES},
+    *(csp_darknet_t, csp_darknet_s, csp_darknet_m, csp_darknet_l),
+)

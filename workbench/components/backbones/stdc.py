@@ -10,10 +10,9 @@ from functools import partial
 from typing import Any, Literal, final
 
 import torch
-from timm.models import generate_default_cfgs, register_model
 from torch import Tensor, nn
 
-from workbench.components.backbones.registration import PREFIX, timm_config, timm_network
+from workbench.components.backbones.registration import PREFIX, offer, timm_config, timm_network
 from workbench.components.blocks import TORCH, ConvUnit
 from workbench.core.errors import Refused
 from workbench.core.weights import load_into, read_weights
@@ -96,28 +95,25 @@ def _stage(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
     return nn.Sequential(_Block(inputs, outputs, 2), *(_Block(outputs, outputs, 1) for _ in range(blocks - 1)))
 
 
-default_cfgs = generate_default_cfgs({f"stdc_{size}": timm_config() for size in _SIZES})
-
-
 def _registered(size: str, pretrained: bool, **kwargs: Any) -> Any:
     base, blocks = _SIZES[size]
     options = {"base": base, "blocks": blocks, **kwargs}
     return timm_network(_STDC, f"stdc_{size}", pretrained, options)
 
 
-@register_model
 def stdc_nano(pretrained: bool = False, **kwargs: Any) -> Any:
     """STDC of half width; without `features_only` its output is the list of maps at strides 8, 16, 32."""
     return _registered("nano", pretrained, **kwargs)
 
 
-@register_model
 def stdc_1(pretrained: bool = False, **kwargs: Any) -> Any:
     """STDC1; output as of `stdc_nano`."""
     return _registered("1", pretrained, **kwargs)
 
 
-@register_model
 def stdc_2(pretrained: bool = False, **kwargs: Any) -> Any:
     """STDC2; output as of `stdc_nano`."""
     return _registered("2", pretrained, **kwargs)
+
+
+offer({f"stdc_{size}": timm_config() for size in _SIZES}, stdc_nano, stdc_1, stdc_2)

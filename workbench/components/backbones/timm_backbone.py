@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, final
 
-import timm
 import torch
-from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 
 from workbench.components.batch_norm import BatchNorm2d
@@ -53,8 +51,10 @@ class _Timm(Pyramid):
         super().__init__()
         self.levels = levels
         self.net = net
+        import timm.layers.norm_act
+
         for part in net.modules():
-            if type(part) is BatchNormAct2d:
+            if type(part) is timm.layers.norm_act.BatchNormAct2d:
                 part.__class__ = _NormAct
         cfg: Any = net.pretrained_cfg
         # x / 255 normalised by mean and deviation is x * scale + shift.
@@ -81,6 +81,8 @@ def _taps(name: str) -> tuple[tuple[int, ...], Levels]:
     Raises:
         Refused: no such network, or it has no such maps.
     """
+    import timm
+
     base = name.partition(".")[0]
     if not timm.is_model(base):
         near = timm.list_models(f"*{base[:6]}*")[:5]
@@ -105,6 +107,8 @@ def _taps(name: str) -> tuple[tuple[int, ...], Levels]:
 
 
 def _created(name: str, indices: tuple[int, ...], use_pretrained: bool | str) -> nn.Module:
+    import timm
+
     if isinstance(use_pretrained, str):
         return _from_file(name, indices, use_pretrained)
     try:
@@ -117,6 +121,8 @@ def _created(name: str, indices: tuple[int, ...], use_pretrained: bool | str) ->
 
 
 def _from_file(name: str, indices: tuple[int, ...], path: str) -> nn.Module:
+    import timm
+
     found, file = as_tensors(read_weights(path), path), {"file": str(fetched(path))}
     try:
         net = timm.create_model(
