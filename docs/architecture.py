@@ -19,7 +19,6 @@ from statistics import fmean, median, quantiles
 from tests.test_arrows import ARROWS, ROOT, edges, levels, package
 
 PAGE, DRAWING = ROOT / "docs/architecture.md", ROOT / "docs/architecture.svg"
-HANDED_ON: set[str] = set()
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Arrows = Mapping[str, set[str]]
 
@@ -176,7 +175,7 @@ def twice() -> list[str]:
     for path, text in sources().items():
         for name in _public(ast.parse(text)):
             where.setdefault(name, set()).add(path)
-    return sorted(name for name, files in where.items() if len(files) > 1 and name not in HANDED_ON)
+    return sorted(name for name, files in where.items() if len(files) > 1)
 
 
 def _public(module: ast.Module) -> Iterator[str]:

@@ -55,10 +55,10 @@ def test_drawing_seeds_with_replacement_would_not_cover() -> None:
 @pytest.mark.parametrize("noise", [NOISE[0], NOISE[5]], ids=lambda noise: noise.name)
 def test_claims_without_truth_are_not_decided(noise: Noise) -> None:
     """Four of them in each study. One look, and until decided."""
-    once = errors(noise, 3, 300)
+    once = errors(noise, 3, 150)
     assert once["one look, each claim"] < 0.05
-    assert once["one look, any of four claims"] < 0.05 + 0.025  # two standard deviations of 300 simulations
-    often = errors_until_decided(noise, 100)
+    assert once["one look, any of four claims"] < 0.05 + 0.036  # two standard deviations of 150 simulations
+    often = errors_until_decided(noise, 50)
     assert often["until decided, any of four claims"] < 0.05
     careless = often["3 looks without correction, any of four claims"]
     assert careless > often["until decided, any of four claims"]  # what the correction is for
@@ -85,9 +85,9 @@ def test_intervals_over_trunks_cover_other_trunks(noise: Noise, seeds: int) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_claims_without_truth_are_not_decided_on_trunks(seeds: int) -> None:
-    once = errors(ON_TRUNKS[1], seeds, 300, ON_PROBE)
+    once = errors(ON_TRUNKS[1], seeds, 150, ON_PROBE)
     assert once["one look, each claim"] < 0.05
-    assert 0 < once["one look, any of four claims"] < 0.05 + 0.025  # two standard deviations of 300 simulations
+    assert 0 < once["one look, any of four claims"] < 0.05 + 0.036  # two standard deviations of 150 simulations
 
 
 @pytest.mark.slow

@@ -141,7 +141,7 @@ def test_every_command_and_option_is_described() -> None:
         ("workbench cost na", ["nano"]),
         ("workbench latency nano --runtime eager,to", ["eager,torch"]),
         ("workbench bench deploy_", ["deploy_accuracy", "deploy_gpu"]),
-        ("workbench trunk j", ["joint"]),
+        ("workbench trunk j", ["joint", "joint-2", "joint-3"]),
         ("workbench sheet --level h", ["hard"]),
         ("workbench deploy rtmo-t", ["rtmo-t"]),
     ],

@@ -77,12 +77,12 @@ def test_every_norm_of_a_network_is_exact(threads: int) -> None:
     for norm in norms:
         norm.eps = 1e-5
         norm.register_forward_hook(compare)
-    images = 255 * torch.rand(4, 3, 320, 320, generator=torch.Generator().manual_seed(0))
+    images = 255 * torch.rand(2, 3, 320, 320, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         network.to(memory_format=torch.channels_last).train().towers(
             images.contiguous(memory_format=torch.channels_last)
         )  # pyright: ignore[reportCallIssue]
-    assert len(norms) > 60 and off["mine"] < 1e-5 < off["torch"]
+    assert len(norms) > 60 and off["mine"] < 1e-5 and 3 * off["mine"] < off["torch"]
 
 
 @pytest.mark.slow

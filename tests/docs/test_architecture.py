@@ -115,8 +115,8 @@ def test_length_and_types_of_a_function(text: str, lines: int, whole: bool) -> N
 
 
 def test_a_public_name_in_two_modules_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = {"a.py": "A = 1\nB: int = 2\n_C = 3\ndef d(): ...\ndefault_cfgs = {}", "b.py": "def A(): ...\nclass d: ..."}
-    texts["c.py"] = "B = 1\n_C = 2\nE = 1\nE = 2\ndefault_cfgs = {}"
+    texts = {"a.py": "A = 1\nB: int = 2\n_C = 3\ndef d(): ...", "b.py": "def A(): ...\nclass d: ..."}
+    texts["c.py"] = "B = 1\n_C = 2\nE = 1\nE = 2"
     monkeypatch.setattr(architecture, "sources", lambda: texts)
     assert architecture.twice() == ["A", "B", "d"]
 

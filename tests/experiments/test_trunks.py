@@ -14,7 +14,7 @@ from workbench.experiments import trunks
 from workbench.experiments.trunks import train_trunks, trunk_jobs
 from workbench.models import trunk
 from workbench.models.catalog import spec_types
-from workbench.models.trunk import on_trunk, stored_trunks
+from workbench.models.trunk import on_trunk, stored_trunks, teacher_of
 from workbench.training.machine import Machine
 from workbench.training.record import job_folder, read_result
 
@@ -72,4 +72,5 @@ def test_the_jobs_of_the_stored_trunks_are_the_ones_that_made_them() -> None:
     jobs = trunk_jobs()
     stored = {name: json.loads((trunk.STORED / f"{name}.json").read_text())["key"] for name in stored_trunks()}
     assert stored.items() <= {name: job.key for name, job in jobs.items()}.items() and len(stored) >= 3
-    assert len({job.seed for job in jobs.values()}) == len({job.variant.key for job in jobs.values()}) == len(jobs)
+    assert len({job.seed for job in jobs.values()}) == len(jobs)
+    assert len({job.variant.key for job in jobs.values()}) == len({teacher_of(name) for name in jobs}) == 3
