@@ -59,30 +59,28 @@ def test_a_step_is_that_of_double_precision(shape: tuple[int, ...], threads: int
 
 
 @pytest.mark.slow
-def test_every_norm_of_a_network_is_exact(threads: int) -> None:
-    """The maps of a training step at 320 px, each norm against double precision on what it was given."""
+def test_every_norm_of_a_network_is_exact() -> None:
+    """timm's and ours, in a training step, each against double precision on what it was given."""
     network = Network(small_variant().vary({"backbone": TimmBackbone(name="mobilenetv4_conv_small")}), 0)
-    off = {"mine": 0.0, "torch": 0.0}
+    off: list[float] = []
 
     def compare(norm: nn.Module, inputs: tuple[Tensor, ...], _: Any) -> None:
         (x,) = inputs
         assert isinstance(norm, BatchNorm2d)
         want = nn.functional.batch_norm(x.double(), None, None, norm.weight.double(), norm.bias.double(), True)
-        for name, forward in (("mine", BatchNorm2d.forward), ("torch", nn.BatchNorm2d.forward)):
-            with torch.no_grad():
-                error = float((forward(copy.deepcopy(norm), x) - want).abs().max())
-            off[name] = max(off[name], error)
+        with torch.no_grad():
+            off.append(float((BatchNorm2d.forward(copy.deepcopy(norm), x) - want).abs().max()))
 
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
         norm.eps = 1e-5
         norm.register_forward_hook(compare)
-    images = 255 * torch.rand(2, 3, 320, 320, generator=torch.Generator().manual_seed(0))
+    images = 255 * torch.rand(2, 3, 160, 160, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         network.to(memory_format=torch.channels_last).train().towers(
             images.contiguous(memory_format=torch.channels_last)
         )  # pyright: ignore[reportCallIssue]
-    assert len(norms) > 60 and off["mine"] < 1e-5 and 3 * off["mine"] < off["torch"]
+    assert len(norms) > 60 and len(off) > 60 and max(off) < 1e-5
 
 
 @pytest.mark.slow
