@@ -30,7 +30,7 @@ import numpy as np
 import psutil
 import torch
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.special import bdtr
 
 from workbench.core.errors import Refused
 from workbench.core.provenance import machine_name
@@ -88,8 +88,8 @@ def quantile(values: Times, q: float, level: float = LEVEL) -> Estimate:
 @cache
 def _ranks(count: int, q: float, level: float) -> tuple[int, int]:
     """The ranks, from 1, of the two of `count` values between which the quantile lies."""
-    tail = (1 - level) / 2
-    return int(binom.ppf(tail, count, q)), int(binom.ppf(1 - tail, count, q)) + 1
+    tail, below = (1 - level) / 2, bdtr(np.arange(count + 1), count, q)  # chance of so many values below it, or fewer
+    return int(np.searchsorted(below, tail)), int(np.searchsorted(below, 1 - tail)) + 1
 
 
 def paired(times: Times, reference: Times, level: float = LEVEL) -> Estimate:
