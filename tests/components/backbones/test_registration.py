@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
+import pytest
 import timm
 import torch
 
@@ -18,3 +21,16 @@ def test_registered_features_equal_the_module() -> None:
     x = torch.rand(1, 3, 32, 64) * 255
     for a, b in zip(registered(x), module(x), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.slow
+def test_most_of_the_package_does_without_timm_and_ours_are_there_when_it_comes() -> None:
+    program = """if True:
+        import sys
+        import workbench.rtmo, workbench.experiments.runner
+        print(sorted({"timm", "torchvision", "torch._dynamo"} & set(sys.modules)))
+        import timm
+        print(all(map(timm.is_model, ("csp_darknet_s", "stdc_1"))), timm.is_model_pretrained("csp_darknet_s"))
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["[]", "True True"], done.stderr

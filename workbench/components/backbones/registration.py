@@ -75,7 +75,8 @@ class _AfterTimm(MetaPathFinder):
         sys.meta_path.remove(self)
         found = importlib.util.find_spec(fullname)
         if found is not None and found.loader is not None:
-            found.loader.exec_module = _then_register(found.loader.exec_module)
+            run = _then_register(found.loader.exec_module)
+            found.loader.exec_module = run  # pyright: ignore[reportAttributeAccessIssue]
         return found
 
 
