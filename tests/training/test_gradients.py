@@ -16,7 +16,7 @@ from workbench.models.network import Network
 from workbench.models.trunk import freeze
 from workbench.slots import Towers
 from workbench.tensors import Batch
-from workbench.training.gradients import BOX, STAGE, TOWERS, TRUNK, parts, pulls
+from workbench.training.gradients import BOX, STAGE, TOWERS, TRUNK, gradient_shares, parts
 from workbench.training.source import open_source
 
 
@@ -54,7 +54,7 @@ def test_frozen_parts_are_left_out(job: Job, batch: Batch) -> None:
 @pytest.mark.slow
 def test_shares_are_those_of_each_term_alone(job: Job, batch: Batch) -> None:
     network, slow = Network(job.variant, 0), {}
-    found = pulls(copy.deepcopy(network), [batch], [0])[0].shares
+    found = gradient_shares(copy.deepcopy(network), [batch], [0])[0].shares
     for term in found[BOX]:
         alone = copy.deepcopy(network).train()
         losses(alone, alone(batch.images), batch.targets, 0)[term].backward()
@@ -75,23 +75,23 @@ def test_a_loss_on_bins_reaches_the_boxes_only_through_their_encoding(job: Job, 
     shares = {}
     for name, fields in ways.items():
         variant = job.variant.vary({f"coords.{field}": value for field, value in fields.items()})
-        shares[name] = pulls(Network(variant, 0), [batch], [0])[0].shares[BOX]["loss_kld"]
+        shares[name] = gradient_shares(Network(variant, 0), [batch], [0])[0].shares[BOX]["loss_kld"]
     assert shares["sines"] > 0.01 and shares["static"] == shares["detached"] == 0.0
 
 
 @pytest.mark.slow
 def test_phases_are_judged_on_the_same_weights_and_cells(job: Job, batch: Batch) -> None:
     variant = job.variant.vary({"losses.OKS.weights": (30.0, 0.0, 10.0)})
-    found = pulls(Network(variant, 0), [batch, batch], [0, 1])
+    found = gradient_shares(Network(variant, 0), [batch, batch], [0, 1])
     assert found[0].positives == found[1].positives > 1
     assert (found[0].stage_oks, found[0].branch_oks) == (found[1].stage_oks, found[1].branch_oks)
     assert 0 < found[0].stage_oks < 1 and 0 < found[0].branch_oks < 1 and found[0].stage_oks != found[0].branch_oks
     assert "loss_oks" in found[0].shares[TRUNK] and "loss_oks" not in found[1].shares[TRUNK]
 
 
-def test_an_image_without_persons_pulls_at_no_stage(job: Job, batch: Batch) -> None:
+def test_an_image_without_persons_moves_no_stage(job: Job, batch: Batch) -> None:
     empty = copy.deepcopy(batch)
     empty.targets.present[:] = False
-    found = pulls(Network(job.variant, 0), [empty], [0])[0]
+    found = gradient_shares(Network(job.variant, 0), [empty], [0])[0]
     assert found.positives == 0 and set(found.shares[STAGE].values()) == {0.0}
     assert math.isnan(found.stage_oks) and found.shares[TRUNK]["loss_cls"] == pytest.approx(1.0)

@@ -5,10 +5,11 @@ An audit speaks of jobs. One of other jobs than the study would run now says not
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from workbench.report.frames import Frame
 from workbench.report.record import Record
+from workbench.study import Better
 
 
 def audit_frame(record: Record) -> Frame:
@@ -21,30 +22,43 @@ def audit_frame(record: Record) -> Frame:
 
 
 def claim_flags(record: Record) -> dict[str, list[str]]:
-    """By claim what is flagged: between its two rows, and of either one alone."""
+    """By claim what is flagged, between its two rows and of either one alone: what it means for the claim, and why."""
     lines = _lines(audit_frame(record), "flag")
     found: dict[str, list[str]] = {}
     for claim in record.study.claims:
-        pair = [line["value"] for line in lines if (line["row"], line["than"]) == (claim.row, claim.than)]
-        alone = [_of_row(line) for line in lines if not line["than"] and line["row"] in (claim.row, claim.than)]
+        pair = [line for line in lines if (line["row"], line["than"]) == (claim.row, claim.than)]
+        alone = [line for line in lines if not line["than"] and line["row"] in (claim.row, claim.than)]
         if pair or alone:
-            found[claim.id] = [*pair, *alone]
+            found[claim.id] = [*map(_of_two, pair), *_of_each(alone, claim)]
     return found
 
 
-def _of_row(line: Mapping[str, str]) -> str:
-    return f"{line['row']}: {line['value']}"
+def _of_two(line: Mapping[str, str]) -> str:
+    return f"The effect may come from what trains the {line['name']}, not from what the claim names: {line['value']}."
+
+
+def _of_each(lines: Sequence[Mapping[str, str]], claim: Better) -> Iterator[str]:
+    """What holds one row back makes the effect look smaller or larger; of what holds back both nobody knows."""
+    rows = {line["row"] for line in lines}
+    looks = "smaller or larger" if len(rows) == 2 else "smaller" if claim.row in rows else "larger"
+    if lines:
+        why = "; ".join(f"in {line['row']!r} the {line['value']}" for line in lines)
+        yield f"The effect may look {looks} than it is, because {why}."
 
 
 def compared_rows(record: Record) -> list[list[str]]:
-    """One line per compared pair: the row, the other one, what differs besides what the row names, what is flagged."""
+    """One line per compared pair: the row, the other one, what differs besides what the row names, what is flagged.
+
+    A flag says what it means for AP, and why.
+    """
     frame = audit_frame(record)
     found: dict[tuple[str, str], dict[str, list[str]]] = {}
     for line in _lines(frame, "differs"):
         said = f"{_path(line['name'])}: {line['value']} against {line['other']}"
         found.setdefault((line["row"], line["than"]), {}).setdefault("differs", []).append(said)
     for line in _lines(frame, "flag"):
-        found.setdefault((line["row"], line["than"]), {}).setdefault("flag", []).append(line["value"])
+        means = f"AP may differ by what trains the {line['name']}: " if line["than"] else "AP may be low because the "
+        found.setdefault((line["row"], line["than"]), {}).setdefault("flag", []).append(means + line["value"])
     return [[*pair, *("; ".join(said.get(kind, ())) for kind in ("differs", "flag"))] for pair, said in found.items()]
 
 

@@ -24,7 +24,7 @@ TRUNK, TOWERS, BOX, STAGE = "trunk", "towers", "box branch", "stage"
 
 
 @dataclass(frozen=True)
-class Pull:
+class GradientShares:
     """What the terms of a phase do to a network, mean over batches.
 
     Fields:
@@ -74,7 +74,7 @@ def _reached(head: Module, outputs: Sequence[Tensor]) -> list[Parameter]:
     return [parameter for parameter, gradient in zip(wanted, found, strict=True) if gradient is not None]
 
 
-def pulls(network: Network, batches: Sequence[Batch], phases: Iterable[int]) -> dict[int, Pull]:
+def gradient_shares(network: Network, batches: Sequence[Batch], phases: Iterable[int]) -> dict[int, GradientShares]:
     """What the terms of each phase do to the network, all phases on the same weights and batches.
 
     The network is run as in training and is not trained; only the running statistics of its norms move.
@@ -83,14 +83,14 @@ def pulls(network: Network, batches: Sequence[Batch], phases: Iterable[int]) -> 
     images = batches[0].images
     known = parts(network, images if isinstance(images, Towers) else images[:2])  # two suffice to ask what depends
     order = list(phases)
-    seen: dict[int, list[Pull]] = {phase: [] for phase in order}
+    seen: dict[int, list[GradientShares]] = {phase: [] for phase in order}
     for batch in batches:
         dense = network(batch.images)
         for phase in order:
             matched = matched_batch(network, dense, batch.targets, phase)
             norms = _norms(weighted_terms(network.variant, matched, phase), known)
             stage, branch = _oks(matched)
-            seen[phase].append(Pull(norms, len(matched.cells) / len(batch.image_ids), stage, branch))
+            seen[phase].append(GradientShares(norms, len(matched.cells) / len(batch.image_ids), stage, branch))
     return {phase: _mean(found) for phase, found in seen.items()}
 
 
@@ -118,7 +118,7 @@ def _oks(matched: MatchedBatch) -> tuple[float, float]:
     return stage, branch
 
 
-def _mean(found: Sequence[Pull]) -> Pull:
+def _mean(found: Sequence[GradientShares]) -> GradientShares:
     """Norms become shares only here: a batch counts as much as its gradient is long."""
     shares: dict[str, dict[str, float]] = {}
     for part, terms in found[0].shares.items():
@@ -126,4 +126,4 @@ def _mean(found: Sequence[Pull]) -> Pull:
         total = sum(sums.values())
         shares[part] = {term: value / total if total else 0.0 for term, value in sums.items()}
     means = (statistics.fmean(getattr(one, name) for one in found) for name in ("positives", "stage_oks", "branch_oks"))
-    return Pull(shares, *means)
+    return GradientShares(shares, *means)
