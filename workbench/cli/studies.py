@@ -194,7 +194,7 @@ def audit_command(
             metavar="N",
             parser=COUNT,
             help="Train every row so far, at most to its first change of phase (default: take the weights of complete "
-            "jobs, and train other rows a few steps)",
+            "jobs, train other rows a few steps, and all to where a coordinate stage becomes a teacher, if it is near)",
         ),
     ] = None,
 ) -> int:
