@@ -32,22 +32,29 @@ def flags(lines: Sequence[AuditLine], row: str, name: str) -> list[str]:
 
 @pytest.mark.slow
 def test_the_gradient_through_the_predicted_box_is_found(tmp_path: Path) -> None:
-    """Only where the encoding reads the boxes does KLD move them. Without that path nothing is flagged."""
+    """KLD moves the boxes where the encoding reads them, MLE in its place as well. Detached, neither is flagged."""
+    detached = {"coords.box_gradient": False}
     rows = [
         Row("static", STATIC),
         Row("sine", KLD_ROW),
-        Row("sine, boxes detached", {**KLD_ROW, "coords.box_gradient": False}),
+        Row("likelihood"),
+        Row("sine, detached", KLD_ROW | detached),
+        Row("likelihood, detached", detached),
     ]
-    claims = Better("C3", "?", "sine", "static"), Better("C3 b", "?", "sine, boxes detached", "static")
+    claims = [
+        Better("C3", "?", "sine", "static"),
+        Better("C4", "?", "likelihood", "sine"),
+        Better("C3 b", "?", "sine, detached", "static"),
+        Better("C4 b", "?", "likelihood, detached", "sine, detached"),
+    ]
     lines = audit_study(run_of(tmp_path, rows, *claims), steps=1)
-    (found,) = flags(lines, "sine", BOX)
-    assert (
-        found.startswith("loss_kld makes ") and ", 0 % in 'static'" in found and "of the gradient of the box" in found
-    )
-    assert flags(lines, "sine, boxes detached", BOX) == []
+    ((sine,), (likelihood,)) = (flags(lines, row, BOX) for row in ("sine", "likelihood"))
+    assert sine.startswith("loss_kld makes ") and " of the gradient of the box branch, 0 % in 'static'" in sine
+    assert likelihood.startswith("loss_mle makes ") and " of loss_kld in 'sine'" in likelihood
+    assert [flags(lines, row, BOX) for row in ("static", "sine, detached", "likelihood, detached")] == [[], [], []]
     shares = {(x.row, x.moment): float(x.value) for x in lines if (x.name, x.part) == ("loss_kld", BOX)}
-    assert all(share == 0 for (row, _), share in shares.items() if row != "sine")
-    assert all(share > 0.05 for (row, _), share in shares.items() if row == "sine")
+    assert all(share > 0.05 if row == "sine" else share == 0 for (row, _), share in shares.items())
+    assert {row for row, _ in shares} == {"static", "sine", "sine, detached"}
     assert {moment for _, moment in shares} == {"start", "phase 0", "phase 1"}
 
 

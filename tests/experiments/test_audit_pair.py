@@ -12,6 +12,9 @@ from tests.small import SMALL
 from workbench.experiments.audit_pair import facts_apart, share_flags, unnamed
 from workbench.experiments.audit_row import RowAudit
 from workbench.study import Row
+from workbench.training.gradients import BOX, TRUNK
+
+OTHER = {"c": 0.4, "b": 0.6}
 
 
 @pytest.mark.parametrize(
@@ -42,6 +45,23 @@ def test_shares_are_flagged_both_ways(mine: dict[str, float], other: dict[str, f
     found = share_flags(row, audited("than", start=shares(trunk=other), phases={}))
     assert list(found) == ["trunk"] * bool(said)
     assert found.get("trunk", "").startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("part", "mine", "said"),
+    [
+        (BOX, {"a": 0.5, "b": 0.5}, "a makes 50.0 % of the gradient of the box branch, 40.0 % of c in 'than' (start)"),
+        (BOX, {"a": 0.09, "b": 0.91}, ""),
+        (BOX, {"c": 0.5, "b": 0.5}, ""),  # the same loss
+        (TRUNK, {"a": 0.5, "b": 0.5}, ""),  # all losses may train it
+    ],
+)
+def test_a_loss_that_moves_the_boxes_in_place_of_another_is_flagged(
+    part: str, mine: dict[str, float], said: str
+) -> None:
+    row, than = (audited(start=replace(shares(), shares={part: of}), phases={}) for of in (mine, OTHER))
+    than = replace(than, label="than")
+    assert share_flags(row, than) == ({part: said} if said else {})
 
 
 def test_a_part_is_flagged_once_at_the_moment_that_differs_most() -> None:

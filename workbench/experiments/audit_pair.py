@@ -10,9 +10,11 @@ from workbench.experiments.noop_check import different
 from workbench.experiments.plan import StudyRun
 from workbench.models.job import Job
 from workbench.study import Row, changes_made
+from workbench.training.gradients import BOX
 
 TIMES = 5.0  # a share this many times another is flagged
 LEAST = 0.01  # unless both are below this
+SIDE_PATH = 0.1  # a loss that makes so much of the boxes' gradient, where another one does in the other row, is flagged
 CROWDED = 1.2  # rows whose positives differ by this factor are named; with initial weights whenever they differ
 ABSENT = "nothing"
 
@@ -56,6 +58,9 @@ def share_flags(row: RowAudit, than: RowAudit) -> dict[str, str]:
     Terms that only one of the rows has are compared together, as what stands in the other's place. Where the other has
     none, the rows' names say so: they flag nothing, but are named where they have taken the place of others. Weights of
     different age are not compared.
+
+    Of the boxes terms are flagged as well that stand in each other's place with equal shares: a row that names another
+    loss of key points names nothing of boxes, and what moves them is another one all the same.
     """
     worst: dict[str, tuple[float, str]] = {}
     same_age = row.weights == than.weights
@@ -63,10 +68,10 @@ def share_flags(row: RowAudit, than: RowAudit) -> dict[str, str]:
         mine, other = row.moments[moment].shares, than.moments[moment].shares
         for part in [name for name in mine if name in other]:
             known = list(_matched(mine[part], other[part]))
-            most = max((abs(one.gain) for one in known if one.flagged), default=0.0)
+            most = max(one.weight(part) for one in known)
             if most > worst.get(part, (0.0, ""))[0]:
-                apart = [one for one in known if one.apart]
-                worst[part] = most, f"{_sentence(part, apart, than.label)} ({moment})"
+                named = [one for one in known if one.apart or one.weight(part)]
+                worst[part] = most, f"{_sentence(part, named, than.label)} ({moment})"
     return {part: sentence for part, (_, sentence) in worst.items()}
 
 
@@ -91,9 +96,13 @@ class _Pair:
         low, high = sorted((self.share, self.other))
         return high >= LEAST and high > TIMES * low
 
-    @property
-    def flagged(self) -> bool:
-        return self.apart and bool(self.term and self.place)
+    def weight(self, part: str) -> float:
+        """How much it differs, 0 where it is not to be flagged."""
+        if not (self.term and self.place):
+            return 0.0
+        least = min(self.share, self.other)
+        side_path = part == BOX and self.term != self.place and least >= SIDE_PATH
+        return abs(self.gain) if self.apart else least if side_path else 0.0
 
     @property
     def name(self) -> str:
