@@ -11,10 +11,9 @@ from workbench.experiments import profiling
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.profiling import Measurement, Reading
 from workbench.experiments.protocols import NANO_RECIPE
-from workbench.experiments.trunks import REGRESSION
 from workbench.models.job import Protocol
 from workbench.models.variant import Variant
-from workbench.models.zoo import nano
+from workbench.models.zoo import REGRESSION, nano
 from workbench.report.page import Text
 from workbench.report.record import Record
 from workbench.study import Better, Cited, Row, Study, StudyProtocol, TimingStudy
