@@ -28,15 +28,18 @@ def test_a_job_that_begins_later_passes_over_what_comes_before() -> None:
         (1, [190]),
         (1, [190]),
     ]
+    assert [s.step for s in switches_of(job.vary({"protocol.stop": 19}), 10)] == [100]
 
 
 def test_the_effective_rate_is_the_schedule_summed() -> None:
-    job = small_job().vary({"recipe.schedule": (), "recipe.lr": 0.5, "recipe.encoder_lr_scale": 0.1})
-    network = Network(job.variant, 0)
-    assert rates(network, job, 20) == {
+    """Over what is trained: a job that goes on after the first of five epochs and stops before the last has three."""
+    job = small_job(epochs=5).vary({"recipe.schedule": (), "recipe.lr": 0.5, "recipe.encoder_lr_scale": 0.1})
+    network, part = Network(job.variant, 0), {"start.key": "0" * 12, "start.epoch": 1, "protocol.stop": 4}
+    assert rates(network, job, 4) == {
         "learning rate": "mean 0.5, sum 10",
         "learning rate of the slow part": "mean 0.05, sum 1",
     }
+    assert rates(network, job.vary(part), 4)["learning rate"] == "mean 0.5, sum 6"
     assert norms_of(network) == "momentum 0.03 eps 0.001, momentum 0.1 eps 1e-05"
     for parameter in network.parameters():
         parameter.requires_grad_(False)

@@ -43,7 +43,7 @@ def first_phase(job: Job) -> int:
 def switches_of(job: Job, steps: int) -> tuple[Switch, ...]:
     """Where phases begin, with `steps` per epoch: with the first epoch that lies in them. Short jobs miss some."""
     first, epochs = job.start.epoch, job.protocol.epochs
-    phases = [phase_at(job, epoch / epochs) for epoch in range(first, epochs)]
+    phases = [phase_at(job, epoch / epochs) for epoch in range(first, job.protocol.last)]
     return tuple(
         Switch(new, epoch * steps, epochs * steps, _changed(targets_of(job, old), targets_of(job, new)))
         for epoch, (old, new) in enumerate(pairwise(phases), start=first + 1)
@@ -69,33 +69,33 @@ def targets_of(job: Job, phase: int) -> dict[str, str]:
 
 def facts_of(network: Network, job: Job, source: Source) -> dict[str, str]:
     """What should be the same in all rows, by name."""
-    total = job.protocol.epochs * source.steps
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
     updates = job.protocol.epochs * math.ceil(source.steps / job.protocol.accumulate)
     horizon = 1 / ema_momentum(job.recipe, updates)
     ids = [image for batch in islice(source.train(0), BATCHES) for image in batch.image_ids]
     return {
         "trained parameters": f"{trained:,}",
-        **rates(network, job, total),
+        **rates(network, job, source.steps),
         "weight average": f"over {horizon:.3g} of {updates} updates",
         "batch norms": norms_of(network),
         "first images": f"{' '.join(map(str, ids[:3]))} ... ({crc32(repr(ids).encode()):08x})",
     }
 
 
-def rates(network: Network, job: Job, total: int) -> dict[str, str]:
-    """The effective learning rate of each group: the schedule's mean, and its sum over the steps of training."""
+def rates(network: Network, job: Job, steps: int) -> dict[str, str]:
+    """The effective learning rate of each group, with `steps` per epoch: its mean and its sum over what is trained."""
     bases = sorted({float(str(group["base"])) for group in parameter_groups(network, job.recipe)}, reverse=True)
+    trained = range(job.start.epoch * steps, job.protocol.last * steps)
     found: dict[str, str] = {}
     for base, name in zip(bases, ("learning rate", "learning rate of the slow part"), strict=False):
-        sums = _summed(job.recipe.schedule, base, total)
-        found[name] = f"mean {sums / total:.3g}, sum {sums:.4g}"
+        sums = _summed(job.recipe.schedule, base, trained, job.protocol.epochs * steps)
+        found[name] = f"mean {sums / len(trained):.3g}, sum {sums:.4g}"
     return found
 
 
 @cache
-def _summed(schedule: tuple[Segment, ...], base: float, total: int) -> float:
-    return math.fsum(learning_rate(schedule, base, step, total) for step in range(total))
+def _summed(schedule: tuple[Segment, ...], base: float, steps: range, total: int) -> float:
+    return math.fsum(learning_rate(schedule, base, step, total) for step in steps)
 
 
 def norms_of(network: Network) -> str:

@@ -153,7 +153,7 @@ def audited_row(run: StudyRun, planned: PlannedJob, batches: Sequence[Batch], st
 def training_of(job: Job, epoch_steps: int, steps: int) -> Training:
     """How far a row is trained that is to be judged after so many steps, with `epoch_steps` in an epoch."""
     begun, phases, switches = job.start.epoch * epoch_steps, job.variant.phases, switches_of(job, epoch_steps)
-    first_switch = (switches[0].step if switches else job.protocol.epochs * epoch_steps) - begun
+    first_switch = (switches[0].step if switches else job.protocol.last * epoch_steps) - begun
     steps = min(steps, first_switch)
     teachers = [0] * phases[first_phase(job)].proxy + [s.step - begun for s in switches if phases[s.phase].proxy]
     if not teachers:

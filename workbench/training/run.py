@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import cv2
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 
 from workbench.core import distributed
 from workbench.core.errors import Refused
@@ -38,9 +37,10 @@ from workbench.training.record import (
     write_result,
 )
 from workbench.training.source import Source, open_source
+from workbench.training.start import STATE, initial_state
 from workbench.training.validate import evaluate_network
 
-CHECKPOINT, STATE = "checkpoint.pt", "state.pt"
+CHECKPOINT = "checkpoint.pt"
 
 
 def silent(_: Progress) -> None:
@@ -117,10 +117,9 @@ def train_and_record(
     """Trains; the first of several ranks also evaluates and writes."""
     source = open_source(job, machine.workers, home, data, machine.device, machine.resident)
     folder = job_folder(home, job.key)
-    state = TrainingState(job, machine, source.network)
     how = arithmetic(machine.precision, start=_start_arithmetic(job, home))
-    if not _resume(state, folder / CHECKPOINT, how) and job.start.key:
-        begin(state, job, home)
+    state = initial_state(job, machine, source, home)
+    _resume(state, folder / CHECKPOINT, how)
     curve = [line for line in read_curve(folder) if line["epoch"] <= state.epoch]
     meter = _Meter(job, curve, tell)
     evaluated = None
@@ -143,36 +142,13 @@ def train_and_record(
         _write_record(job, machine, home, source, state, curve, evaluated)
 
 
-def _resume(state: TrainingState, checkpoint: Path, how: str) -> bool:
-    """Goes on from a checkpoint that was computed as this run computes; whether there was one."""
+def _resume(state: TrainingState, checkpoint: Path, how: str) -> None:
+    """Goes on from a checkpoint, where there is one that was computed as this run computes."""
     if not checkpoint.exists():
-        return False
-    data = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    if data.get("arithmetic") != how:
-        return False  # what is half one thing and half another is neither
-    state.load(data)
-    return True
-
-
-def begin(state: TrainingState, job: Job, home: Path) -> None:
-    """Takes over from the complete job that `job` begins with: its average alone, or its whole state."""
-    folder, start = job_folder(home, job.start.key), job.start
-    if not start.epoch:
-        state.begin_with(_renamed(load_file(folder / "weights.safetensors"), start.coords))
         return
-    data = torch.load(folder / STATE, map_location="cpu", weights_only=True)
-    if data["epoch"] != start.epoch:
-        raise Refused(f"job {folder.name} ended after epoch {data['epoch']}, this one goes on after {start.epoch}")
-    random = torch.get_rng_state()  # of this job: rows of one start differ in nothing else
-    state.load(data | {part: _renamed(data[part], start.coords) for part in ("model", "ema", "optim")})
-    torch.set_rng_state(random)
-
-
-def _renamed(named: Mapping[str, Any], coords: str) -> dict[str, Any]:
-    """What is known of a network by parameter, with the stage at `coords` in place of all its stages."""
-    kept = {name: value for name, value in named.items() if not name.startswith("coords.")}
-    stage = {name: value for name, value in named.items() if coords and name.startswith(f"{coords}.")}
-    return kept | {f"coords.{name.removeprefix(f'{coords}.')}": value for name, value in stage.items()}
+    data = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    if data.get("arithmetic") == how:  # what is half one thing and half another is neither
+        state.load(data)
 
 
 def _start_arithmetic(job: Job, home: Path) -> str:
