@@ -89,7 +89,7 @@ def judge(values: Floats, shape: Shape, moderates: bool, images: float = 0.0, se
     row, than = np.transpose(shape.claims)
     differences = values[:, row] - values[:, than]  # (N, C, seeds)
     seeds = values.shape[2]
-    study = residuals(values[:, shape.table]) if moderates else None
+    study = residuals(values[:, shape.table]).of_difference(2) if moderates else None
     variance, freedom = moderated(differences.var(axis=2, ddof=1), seeds, study)
     errors = errors_of(variance / seeds, freedom, images**2, 0.0)
     mean = differences.mean(axis=2) + seen

@@ -15,8 +15,10 @@ from workbench.evaluation.bootstrap import Resampled
 from workbench.evaluation.intervals import seeds_needed
 from workbench.evaluation.metrics import Metric
 from workbench.evaluation.verdicts import Verdict
-from workbench.experiments.claims import ALPHA, LEARNT, ClaimResult, judge_study, resampled_run, statements
+from workbench.experiments.claims import ALPHA, ClaimResult, judge_study, statements
 from workbench.experiments.claims import judge_claims as judged_in
+from workbench.experiments.readings import resampled_run
+from workbench.experiments.spread import LEARNT
 from workbench.models.job import Protocol
 from workbench.models.zoo import nano
 from workbench.study import Better, Row, Study, StudyProtocol
