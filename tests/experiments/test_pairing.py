@@ -60,3 +60,21 @@ def test_seeds_of_a_trunk_are_averaged() -> None:
     found = pairing_of(Contrast(("b",), ("a",)), results(2, ("x", "y"))).pairs
     assert block_differences(found, "AP") == pytest.approx([0.1, 0.1])
     assert block_differences(found[:1] + found[2:], "AP") == pytest.approx([0.1, 0.1])
+
+
+def test_runs_are_alike_only_if_what_they_began_with_is() -> None:
+    plain = Result("k", {}, [], {"precision": "float32"}, Path())
+    begun = Result("k", {}, [], {"precision": "float32", "start_arithmetic": "bf16, numerics 1"}, Path())
+    assert arithmetic(begun) == "float32, numerics 1, begun in bf16, numerics 1"
+    pairing = pairing_of(AB, [(one, begun if (one.row, one.seed) == ("b", 1) else plain) for one, _ in results()])
+    assert [pair.seed for pair in pairing.pairs] == [0]
+    both = pairing_of(AB, [(one, begun if one.seed == 1 else plain) for one, _ in results()])
+    assert [pair.seed for pair in both.pairs] == [0, 1], "each pair is alike in itself"
+
+
+def test_four_runs_stand_two_on_each_side() -> None:
+    contrast = Contrast(("a", "A/A"), ("b", "shifted"))
+    found = pairing_of(contrast, results(1)).pairs
+    assert [len(side) for side in (found[0].ahead, found[0].behind, found[0].runs)] == [2, 2, 4]
+    # rows a, b, A/A, shifted have 0.0, 0.1, 0.2, 0.3
+    assert block_differences(found, "AP") == pytest.approx([0.0 + 0.2 - 0.1 - 0.3])
