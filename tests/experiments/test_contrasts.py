@@ -7,14 +7,10 @@ import pytest
 
 from tests.experiments.made_up import STUDY, judged, protocol, results_of
 from workbench.core.errors import Refused
-from workbench.evaluation.bootstrap import Resampled
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments.audit import compared
 from workbench.experiments.claims import judge_claims
-from workbench.experiments.comparison import difference
-from workbench.experiments.pairing import pairing_of
 from workbench.study import Better, Contrast
-from workbench.training.record import Result
 
 MORE = Better("I", "a beats b by more than c beats d", "a", "b", more_than=("c", "d"))
 ALONE = replace(MORE, metric="AR")
@@ -70,29 +66,6 @@ def test_four_runs_vary_by_twice_as_much_as_two() -> None:
         own = np.var(one.interval.differences, ddof=1)
         assert one.interval.error**2 == pytest.approx((2 * runs * square + 2 * own) / 4 / 3)
         assert one.interval.freedom == 4
-
-
-def test_images_are_drawn_for_all_four_together() -> None:
-    """What an image does to both sides alike is in no interval."""
-    rng = np.random.default_rng(0)
-    shared, own = rng.normal(0, 0.1, 400), {row: rng.normal(0, 0.001, 400) for row in "abcd"}
-
-    def read(result: Result, metric: str) -> Resampled:
-        row = result.key.partition(" ")[0]
-        drawn = shared * {"a": 2, "b": 1, "c": 2, "d": 1}[row] + own[row]
-        return Resampled(image_ids=np.arange(4), observed=0.0, drawn=drawn)
-
-    results = [
-        (one, replace(run, key=f"{one.row} {one.seed}"))
-        for one, run in results_of(noisy, protocol())
-        if one.row in MORE.rows
-    ]
-    pairs = pairing_of(MORE.contrast, results).pairs
-    found = difference("mOKS", pairs, read)
-    alone = difference("mOKS", pairing_of(Contrast(("a",), ("b",)), results).pairs, read)
-    assert found.by_images is not None and alone.by_images is not None
-    expected = np.std(own["a"] - own["b"] - own["c"] + own["d"], ddof=1)
-    assert found.by_images.error == pytest.approx(expected) and alone.by_images.error > 0.09
 
 
 def test_all_four_runs_must_be_there_computed_alike_and_be_four_jobs() -> None:

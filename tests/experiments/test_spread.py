@@ -5,7 +5,7 @@ import pytest
 
 from tests.experiments.made_up import STUDY, alike, protocol, results_of
 from workbench.evaluation.moderation import residual_of
-from workbench.experiments.spread import Table
+from workbench.experiments.spread import RunTable
 from workbench.study import Better
 
 NOISE = np.random.default_rng(1).normal(0, 0.01, (6, 4))
@@ -19,13 +19,13 @@ def noisy(row: str, seed: int, trunk: str) -> float:
 def test_of_two_arithmetics_that_are_as_many_only_one_is_in_the_table() -> None:
     """Seeds 0 and 1 were computed in one way, seeds 2 and 3 in another: together would tell what ways differ by."""
     results = results_of(noisy, protocol(4), lambda row, seed: {"precision": "bf16" if seed > 1 else "float32"})
-    found = Table(ROWS, results, alike).residual(CLAIM)
+    found = RunTable(ROWS, results, alike).residual(CLAIM)
     first = residual_of(NOISE[:4, :2])
     assert found.freedom == first.freedom == 3 and found.variance == pytest.approx(2 * first.variance)
 
 
 def test_it_is_of_the_difference_of_the_claim() -> None:
-    table = Table(ROWS, results_of(noisy, protocol(4)), alike)
+    table = RunTable(ROWS, results_of(noisy, protocol(4)), alike)
     pair, more = table.residual(CLAIM), table.residual(Better("I", "", "a", "b", "AR", more_than=("c", "d")))
     assert more == (2 * pair.variance, pair.freedom) and pair.freedom == 9
 
@@ -33,6 +33,6 @@ def test_it_is_of_the_difference_of_the_claim() -> None:
 def test_it_is_of_the_trunks_that_count() -> None:
     trunks = ("joint", "joint-2", "joint-3", "regression")
     results = results_of(lambda row, _, trunk: noisy(row, trunks.index(trunk), ""), protocol(1, trunks))
-    found = Table(ROWS, results, alike).residual(CLAIM, trunks[:3])
+    found = RunTable(ROWS, results, alike).residual(CLAIM, trunks[:3])
     assert found.freedom == 6 and found.variance == pytest.approx(2 * residual_of(NOISE[:4, :3]).variance)
-    assert STUDY.rows[0].label == "a" and Table(ROWS, [], alike).residual(CLAIM).freedom == 0
+    assert STUDY.rows[0].label == "a" and RunTable(ROWS, [], alike).residual(CLAIM).freedom == 0

@@ -30,7 +30,7 @@ from workbench.experiments.comparison import difference, difference_per_trunk
 from workbench.experiments.forecast import over_seeds, over_trunks
 from workbench.experiments.pairing import Pair, Pairing, Results, differences, pairing_of
 from workbench.experiments.readings import Read, is_known, resampled_run
-from workbench.experiments.spread import Table
+from workbench.experiments.spread import RunTable
 from workbench.experiments.teachers import Trunks, taught, trunks_of
 from workbench.study import MINUS, Better, Cheaper, Contrast, Study, StudyProtocol
 
@@ -99,7 +99,7 @@ def judge_claims(
     """
     every = claims if among is None else among
     deciding = [one for one in every if not _barred(one, protocol)]
-    table = Table(frozenset(row for one in deciding for row in one.rows), results, read)
+    table = RunTable(frozenset(row for one in deciding for row in one.rows), results, read)
     beside = _judged_beside(claims, every, protocol, table, level)
     return [
         replace(one, beside=tuple(beside[other] for other in _beside(claim)))
@@ -113,7 +113,7 @@ def _beside(claim: Better) -> list[Better]:
 
 
 def _judged_beside(
-    claims: Sequence[Better], every: Sequence[Better], protocol: StudyProtocol, table: Table, level: float
+    claims: Sequence[Better], every: Sequence[Better], protocol: StudyProtocol, table: RunTable, level: float
 ) -> dict[Better, ClaimResult]:
     """The second family, corrected for all that is or ever was in it. None where these claims have no part in it."""
     if not any(map(_beside, claims)):
@@ -143,7 +143,7 @@ def statements(claims: Sequence[Better], verdicts: Sequence[str]) -> list[Statem
     return found
 
 
-def _family(claims: Sequence[Better], protocol: StudyProtocol, table: Table, level: float) -> list[ClaimResult]:
+def _family(claims: Sequence[Better], protocol: StudyProtocol, table: RunTable, level: float) -> list[ClaimResult]:
     """The claims, corrected for each other."""
     found = [_uncorrected(claim, protocol, table) for claim in claims]
     family = [i for i, one in enumerate(found) if one.p is not None]
@@ -171,14 +171,14 @@ def _barred(claim: Better, protocol: StudyProtocol) -> str:
     return ""
 
 
-def _uncorrected(claim: Better, protocol: StudyProtocol, table: Table) -> ClaimResult:
+def _uncorrected(claim: Better, protocol: StudyProtocol, table: RunTable) -> ClaimResult:
     """By its own numbers and the spread of the study."""
     pairing = pairing_of(claim.contrast, table.results)
     judged = _of_pairs(claim, protocol, pairing, table)
     return replace(judged, reason=judged.reason + pairing.left_out)
 
 
-def _of_pairs(claim: Better, protocol: StudyProtocol, pairing: Pairing, table: Table) -> ClaimResult:
+def _of_pairs(claim: Better, protocol: StudyProtocol, pairing: Pairing, table: RunTable) -> ClaimResult:
     found = pairing.pairs
     if not found and pairing.one_job:
         two = "" if claim.more_than is None else "two of "
@@ -201,7 +201,7 @@ def _rows(claim: Better) -> str:
     return " and ".join(MINUS.join(map(repr, side)) for side in sides)
 
 
-def _of_trunks(claim: Better, protocol: StudyProtocol, found: Sequence[Pair], table: Table) -> ClaimResult:
+def _of_trunks(claim: Better, protocol: StudyProtocol, found: Sequence[Pair], table: RunTable) -> ClaimResult:
     """Over the trunks that count, if these are all there; each one and the others beside it."""
     trunks = trunks_of(claim, protocol)
     per_trunk = difference_per_trunk(claim.metric, found, table.read)

@@ -22,7 +22,7 @@ LEARNT = 0.01  # mean AP below which a row has never learnt
 
 
 @dataclass(frozen=True)
-class Table:
+class RunTable:
     """The runs of a study as rows by seeds (or trunks), from which its residual is taken once per end point.
 
     Fields:
