@@ -1,6 +1,6 @@
 """What does each loss earn? RTMO (arXiv 2312.07526): MLE against KLD, boxes moved or not, and each loss taken out.
 
-Run:   nox -s study -- ablate_loss                        (from scratch, under-trained, under 45 minutes on 2 cores)
+Run:   nox -s study -- ablate_loss                        (from scratch, under-trained, about 45 minutes on 2 cores)
        nox -s study -- ablate_loss --protocol laptop      (hours)
 
 Both losses have a gradient through the predicted box. It costs KLD 0.85 AP on young networks that share all else, MLE

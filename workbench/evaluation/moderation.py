@@ -25,8 +25,11 @@ class Residual(NamedTuple):
     variance: Any  # numbers, or arrays over many studies
     freedom: Any
 
-    def of_difference(self, runs: int) -> Residual:
-        """What a difference varies by in which so many runs count, each once: 2, or 4 of a difference of two."""
+    def of_difference(self, runs: Any) -> Residual:
+        """What a difference varies by in which so many runs count, each once: 2, or 4 of a difference of two.
+
+        A number, or an array over many claims.
+        """
         return Residual(runs * self.variance, self.freedom)
 
 
