@@ -5,18 +5,50 @@ from dataclasses import replace
 import pytest
 
 from tests.report.made_up import STUDY, text, with_study
+from workbench.evaluation.intervals import Interval
+from workbench.evaluation.verdicts import Verdict
+from workbench.experiments.claims import ClaimResult
 from workbench.report import page, tables
+from workbench.report.figures import Hover, forest_figure
 from workbench.report.names import named, row_name
-from workbench.report.record import Record
-from workbench.study import Better
+from workbench.report.record import Record, claims_frame, pairs_frame
+from workbench.study import Better, Row
 
 
 @pytest.mark.parametrize(
     ("label", "name"),
-    [("- cell position", "without cell position"), ("+ MLE (RTMO)", "with MLE (RTMO)"), ("A/A", "A/A"), ("-5", "-5")],
+    [
+        ("- cell position", "without cell position"),
+        ("+ MLE (RTMO)", "with MLE (RTMO)"),
+        ("A/A", "A/A"),
+        ("-5", "-5"),
+        ("(MLE (RTMO))", "(MLE (RTMO))"),
+        ("(- MLE − + KLD (ours))", "(without MLE − with KLD (ours))"),
+    ],
 )
 def test_signs_are_read_as_words(label: str, name: str) -> None:
     assert row_name(label) == name
+
+
+def test_a_difference_of_differences_is_shown_as_one(record: Record) -> None:
+    """Tables and figures have its two differences where a pair has its two rows, by the names of these."""
+    rows = (*STUDY.rows, Row("- base", {"coords.padding": 1.7}), Row("- more", {"coords.padding": 1.9}))
+    claim = Better("I", "it pays more", "more", "base", more_than=("- more", "- base"))
+    study = replace(STUDY, rows=rows, claims=(claim,))
+    interval = Interval(mean=0.02, low=0.01, high=0.03, differences=(0.02, 0.02))
+    judged = [ClaimResult(claim, Verdict.HOLDS, "because", interval, p=0.01, adjusted=0.01)]
+    frames = {"claims": claims_frame([claim], judged), "pairs": pairs_frame([claim], judged)}
+    found = named(replace(with_study(record, study), **frames))
+    (line,) = tables.verdicts_frame(found).to_dict("records")
+    assert (line["verdict"], line["reason"], line["effect"]) == ("holds", "because", "+2.0 AP (+1.0 to +3.0)")
+    (drawn,) = tables.forest_frame(found).to_dict("records")
+    assert (drawn["row"], drawn["than"]) == ("(more − base)", "(without more − without base)")
+    hover = Hover()
+    forest_figure(tables.forest_frame(found), "title", hover)
+    assert any("(more − base) − (without more − without base): +2.00 AP" in text for text in hover.texts.values())
+    other = replace(study, claims=(replace(claim, more_than=("- base", "- more")),))
+    (line,) = tables.verdicts_frame(named(replace(with_study(record, other), **frames))).to_dict("records")
+    assert line["verdict"] == "open" and "does not compare '(more − base)' with" in line["reason"]
 
 
 def test_every_part_of_a_record_has_the_names(record: Record) -> None:

@@ -173,7 +173,7 @@ class MlflowRecord:
 
     def _claims(self, row: str) -> str:
         """The claims that a row takes part in."""
-        claims = [c.id for c in (*self._study.claims, *self._study.costs) if row in (c.row, c.than)]
+        claims = [c.id for c in (*self._study.claims, *self._study.costs) if row in c.rows]
         return ", ".join(claims) or "none"
 
     def _numbers(

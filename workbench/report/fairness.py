@@ -21,12 +21,12 @@ def audit_frame(record: Record) -> Frame:
 
 
 def claim_flags(record: Record) -> dict[str, list[str]]:
-    """By claim what is flagged: between its two rows, and of either one alone."""
+    """By claim what is flagged: between its rows, two by two, and of each one alone."""
     lines = _lines(audit_frame(record), "flag")
     found: dict[str, list[str]] = {}
     for claim in record.study.claims:
-        pair = [line["value"] for line in lines if (line["row"], line["than"]) == (claim.row, claim.than)]
-        alone = [_of_row(line) for line in lines if not line["than"] and line["row"] in (claim.row, claim.than)]
+        pair = [line["value"] for line in lines if (line["row"], line["than"]) in claim.pairs]
+        alone = [_of_row(line) for line in lines if not line["than"] and line["row"] in claim.rows]
         if pair or alone:
             found[claim.id] = [*pair, *alone]
     return found

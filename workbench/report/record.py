@@ -33,10 +33,10 @@ from workbench.evaluation.intervals import Interval
 from workbench.evaluation.metrics import with_intervals
 from workbench.experiments import protocols, sequential, tracking
 from workbench.experiments.claims import ClaimResult, judge_claims, judge_study, statements
-from workbench.experiments.claims import resampled_run as resampled
 from workbench.experiments.pairing import Results
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.profiling import REPORT_DATA
+from workbench.experiments.readings import resampled_run as resampled
 from workbench.report.diagnosis import points_frame
 from workbench.report.frames import Frame
 from workbench.report.freshness import PARTS
@@ -305,7 +305,8 @@ def claims_frame(claims: Sequence[Better], judged: Sequence[ClaimResult]) -> Fra
     ]
     lines: list[dict[str, Any]] = []
     for claim, j in zip(claims, judged, strict=True):
-        line = {"claim": claim.id, "text": claim.text, "row": claim.row, "than": claim.than}
+        row, than = claim.sides
+        line = {"claim": claim.id, "text": claim.text, "row": row, "than": than}
         line |= {"metric": claim.metric, "margin": claim.margin, "verdict": str(j.verdict), "reason": j.reason}
         line |= _numbers(j)
         for one, metric in zip(j.beside, claim.judged_beside, strict=False):
@@ -343,7 +344,8 @@ def pairs_frame(claims: Sequence[Better], judged: Sequence[ClaimResult], named: 
     """One line per comparison and scope: all runs together ("") or one trunk. Not `named`: no claims of the study."""
     lines: list[dict[str, Any]] = []
     for claim, result in zip(claims, judged, strict=True):
-        about = {"claim": claim.id if named else "", "row": claim.row, "than": claim.than, "metric": claim.metric}
+        row, than = claim.sides
+        about = {"claim": claim.id if named else "", "row": row, "than": than, "metric": claim.metric}
         about |= {"margin": claim.margin, "verdict": str(result.verdict) if named else ""}
         scopes = {"": result.interval, **(result.per_trunk or {})}
         lines += [{**about, "trunk": trunk, **_ends(i)} for trunk, i in scopes.items() if i is not None]

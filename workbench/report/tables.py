@@ -197,11 +197,12 @@ def verdicts_frame(record: Record) -> Frame:
     lines = []
     for claim in record.study.claims:
         found = known.get(claim.id, {})
-        compares = all(found.get(name) == getattr(claim, name) for name in ("row", "than", "metric"))
+        row, than = claim.sides
+        compares = (found.get("row"), found.get("than"), found.get("metric")) == (row, than, claim.metric)
         if not found:
             verdict, reason = "open", "the record does not speak of it"
         elif not compares:
-            verdict, reason = "open", f"not judged: the record does not compare {claim.row!r} with {claim.than!r}"
+            verdict, reason = "open", f"not judged: the record does not compare {row!r} with {than!r}"
         elif not math.isclose(found.get("margin", math.nan), claim.margin):
             verdict, reason = "open", f"not judged: the record does not know the margin {claim.margin:g}"
         else:
@@ -277,11 +278,11 @@ def profile_verdicts(profile: TimingStudy) -> Frame:
 
 
 def forest_frame(record: Record) -> Frame:
-    """The comparisons of two rows that are both in the study, claims first; empty where none is recorded."""
+    """The comparisons of what the study still compares, claims first; empty where none is recorded."""
     if record.pairs.empty:
         return record.pairs
-    rows = {row.label for row in record.study.rows}
-    found = record.pairs[record.pairs["row"].isin(rows) & record.pairs["than"].isin(rows)].copy()
+    sides = {row.label for row in record.study.rows}.union(*(claim.sides for claim in record.study.claims))
+    found = record.pairs[record.pairs["row"].isin(sides) & record.pairs["than"].isin(sides)].copy()
     found[["claim", "verdict"]] = found[["claim", "verdict"]].fillna("")
     # as on the whole page: a claim that was recorded otherwise is open there, whatever it was then
     state = verdicts_frame(record).set_index("claim")["verdict"].to_dict()
