@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from tests.report.made_up import STUDY, text, with_study
-from workbench.report import page, tables
+from workbench.report import page
 from workbench.report.names import named, row_name
 from workbench.report.record import Record
+from workbench.report.rows import labels, missing
+from workbench.report.verdict_frames import verdicts_frame
 from workbench.study import Better
 
 
@@ -29,8 +31,8 @@ def test_every_part_of_a_record_has_the_names(record: Record) -> None:
     }
     jobs = tuple(replace(one, row="+ more") if one.row == "more" else one for one in record.jobs)
     found = named(replace(with_study(record, study), jobs=jobs, **frames))
-    assert tables.labels(found) == ["base", "with more", "A/A"] and not tables.missing(found)
-    assert tables.verdicts_frame(found)["verdict"].tolist() == ["holds"], "the claim is still about these rows"
+    assert labels(found) == ["base", "with more", "A/A"] and not missing(found)
+    assert verdicts_frame(found)["verdict"].tolist() == ["holds"], "the claim is still about these rows"
     for piece in (page.head, page.ablation, page.table, page.verdicts):
         assert "+ more" not in text(piece(found))
     assert [one.job.key for one in found.jobs] == [one.job.key for one in jobs], "jobs are the same"

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from workbench.study import PlannedJob
-from workbench.training.record import Result
+from workbench.training.record import FIRST_NUMERICS, Result
 
 Results = Sequence[tuple[PlannedJob, Result]]
 
@@ -56,7 +56,9 @@ def _pairs(count: int) -> str:
 
 def arithmetic(result: Result) -> str:
     """How a run was computed: its precision, and the version of what training computes."""
-    return f"{result.tags.get('precision', 'unknown precision')}, numerics {result.tags.get('numerics', '1')}"
+    return (
+        f"{result.tags.get('precision', 'unknown precision')}, numerics {result.tags.get('numerics', FIRST_NUMERICS)}"
+    )
 
 
 def pairing_of(row: str, than: str, results: Results) -> Pairing:

@@ -25,6 +25,7 @@ from workbench.core.files import write_whole
 # What training computes, raised where a job gives other numbers than before: then it is trained again, and not compared
 # with what was. 2: batch norm on a CPU is exact.
 NUMERICS = "2"
+FIRST_NUMERICS = "1"  # of records that do not say
 FLAT = 0.005  # AP over the last quarter of training below which a curve counts as flat
 
 
@@ -60,7 +61,7 @@ def job_folder(home: Path, key: str) -> Path:
 def is_complete(folder: Path) -> bool:
     """Whether a job has been trained, evaluated and recorded, by code that computes what this does."""
     path = folder / "result.json"
-    return path.exists() and json.loads(path.read_text()).get("tags", {}).get("numerics", "1") == NUMERICS
+    return path.exists() and json.loads(path.read_text()).get("tags", {}).get("numerics", FIRST_NUMERICS) == NUMERICS
 
 
 def read_result(folder: Path) -> Result:
