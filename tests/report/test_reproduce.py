@@ -6,7 +6,7 @@ from tests.report.made_up import text
 from workbench.experiments.plan import SequentialSettings
 from workbench.report import page
 from workbench.report.record import Record
-from workbench.report.reproduce import report_command, study_command
+from workbench.report.reproduce import page_command, study_command
 
 
 def test_the_commands_of_a_page_say_all_that_was_changed(record: Record) -> None:
@@ -28,4 +28,4 @@ def test_seeds_that_were_added_are_added_again(record: Record) -> None:
         again = until(settings)
         assert again.until == settings
         assert study_command(again).endswith(f"--protocol small --seeds {settings.seeds} --until decided{more}")
-        assert report_command(again) == "nox -s report -- padding --protocol small"
+        assert page_command(again) == "nox -s report -- padding --protocol small"

@@ -38,7 +38,7 @@ def test_a_claim_recorded_with_another_margin_is_not_taken_over(record: Record) 
         other = replace(STUDY, claims=(replace(STUDY.claims[0], margin=margin),))
         (line,) = verdicts_frame(with_study(record, other)).to_dict("records")
         assert line["verdict"] == verdict
-    assert "margin 0.02" in line["reason"]
+    assert "another margin; 0.02" in line["reason"]
 
 
 @pytest.mark.parametrize("field", ["row", "than", "metric", "times"])

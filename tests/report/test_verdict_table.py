@@ -63,29 +63,33 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_line_for_each_claim_and_protocol(records: Path) -> None:
-    short, laptop, cost = (f"[my_study, {p}](reports/rendered/my_study_short.md)" for p in ("short", "laptop", "cost"))
+    """A claim is said once, however often it was judged; of a statement the parts are left to the page."""
+    short, laptop, cost = (f"[{p}](reports/rendered/my_study_short.md)" for p in ("short", "laptop", "cost"))
     lines = verdict_table().splitlines()
-    away = "not judged: the record does not compare 'b' with 'a' in AP under it"
     assert lines[2:-2] == [
         rf"|C1|d \| d|*holds*|{cost}|0.500 times (0.400 to 0.600)|",
-        f"|C2|a, and b|*holds*|{short}|+12.3 AP (-5.0 to +20.0)|",
-        f"|C2|a, and b|*fails*†|{laptop}|+12.3 AP (-5.0 to +20.0)|",
+        f"|C2|a, and b|*holds*|{short}|+12.3 (-5.0 to +20.0)|",
+        f"|||*fails*†|{laptop}|+12.3 (-5.0 to +20.0)|",
         f"|C10|e|*holds*|{cost}|counted 0.9 times|",
         f"|B1|c|*open*|{short}|-0.010 root of area (-0.020 to +0.005)|",
-        f"|B1|c|*open*†|{laptop}|-0.010 root of area (-0.020 to +0.005)|",
+        f"|||*open*†|{laptop}|-0.010 root of area (-0.020 to +0.005)|",
         f"|B2|turned|*open*|{short}|holds only if all of its 1 parts do: 1 is open|",
-        f"|B2, x|turned|*open*|{short}|{away}|",
-        f"|B2|turned|*open*†|{laptop}|holds only if all of its 1 parts do: 1 is open|",
-        f"|B2, x|turned|*open*†|{laptop}|{away}|",
+        f"|||*open*†|{laptop}|holds only if all of its 1 parts do: 1 is open|",
     ]
-    assert lines[-2:] == ["", f"† {EARLIER}"]
+    assert lines[-2:] == ["", f"† {EARLIER.partition('. ')[0]}."]
 
 
-def test_a_superseded_statement_is_marked_with_its_parts(records: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table, "superseded", lambda record: "why" if record.protocol.name == "short" else "")
+def test_a_superseded_statement_is_marked(records: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "superseded", lambda record: "Why. More." if record.protocol.name == "short" else "")
     monkeypatch.setattr(table, "STATEMENT", "B2")
     marked = [line.split("|")[1] for line in verdict_table().splitlines() if "*‡|" in line]
-    assert marked == ["B2", "B2, x"] and verdict_table().endswith("\n\n‡ why")
+    assert marked == ["B2"] and verdict_table().endswith("\n\n‡ Why.")
+
+
+def test_a_claim_that_was_recorded_otherwise_says_so(records: Path) -> None:
+    found = {(one.protocol, one.line["claim"]): one for one in recorded_claims()}
+    assert found["short", "B2, x"].effect == "not judged: recorded of other rows"
+    assert found["short", "C2"].line["text"] == "a, and b", "today's words"
 
 
 @pytest.fixture
@@ -133,7 +137,7 @@ def test_a_command_renews_a_file(records: Path, capsys: pytest.CaptureFixture[st
     assert text.startswith("# A\n<!-- verdicts -->\n\n|claim|text|") and text.endswith(
         "\n\n<!-- /verdicts -->\nafter\n"
     )
-    assert text.count("\n|C2|") == 2 and "\nold\n" not in text
+    assert text.count("\n|C2|") == 1 and "\nold\n" not in text
     assert renew([str(records / "none.md")]) == 2
     assert "none.md" in capsys.readouterr().err
 

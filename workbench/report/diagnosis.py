@@ -28,7 +28,7 @@ from workbench.core.skeletons import Skeleton
 from workbench.experiments.claims import Results
 from workbench.report.frames import Frame
 from workbench.report.networks import detections_of, most_rows
-from workbench.report.truth import Annotation, area_of, persons_by_image
+from workbench.report.truth import PersonLabel, area_of, persons_by_image
 from workbench.tensors import Detections, Floats, Ints
 from workbench.training.source import validation
 
@@ -71,7 +71,7 @@ def points_frame(results: Results, home: Path, data: Path | None = None) -> Fram
     return pd.DataFrame(lines, columns=POINT_COLUMNS)
 
 
-def _persons(anns: Sequence[Annotation]) -> ImagePersons:
+def _persons(anns: Sequence[PersonLabel]) -> ImagePersons:
     points = np.array([ann["keypoints"] for ann in anns], np.float64).reshape(len(anns), -1, 3)
     return ImagePersons(points[..., :2], points[..., 2] > 0, np.array([area_of(ann) for ann in anns]))
 

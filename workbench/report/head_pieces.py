@@ -12,7 +12,7 @@ from workbench.report.frames import Frame
 from workbench.report.freshness import MLFLOW
 from workbench.report.pieces import LeftOut, Text, left_out, paragraphs, sentence, table_text
 from workbench.report.record import Record
-from workbench.report.reproduce import report_command, study_command
+from workbench.report.reproduce import page_command, study_command
 from workbench.report.rows import by_spot, missing, repeated, stale
 from workbench.report.superseded import superseded
 from workbench.report.verdict_frames import EARLIER, TIMING, TRAINING, earlier, verdicts_frame
@@ -139,7 +139,7 @@ def audit(record: Record) -> Text | LeftOut:
 def reproduce(record: Record) -> Text:
     """How to get this page once more."""
     return Text(
-        f"Run again: `{study_command(record)}`, then `{report_command(record)}`. "
+        f"Run again: `{study_command(record)}`, then `{page_command(record)}`. "
         f"Every number of this page: `{REPORT_DATA / record.stem}*.csv` and, of costs, "
         f"`{REPORT_DATA / record.study.name}_cost*.csv`."
     )

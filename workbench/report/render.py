@@ -29,7 +29,7 @@ from workbench.report.glossary import glossary
 from workbench.report.persons import persons_frame
 from workbench.report.pieces import LEFT_OUT, RENDERED
 from workbench.report.record import load_record, write_record
-from workbench.report.reproduce import report_command
+from workbench.report.reproduce import page_command
 from workbench.study import TimingStudy
 
 NOTEBOOKS = Path("reports")
@@ -68,7 +68,7 @@ def write_report(run: StudyRun) -> list[Path]:
         paths = []
     values = {"STUDY": run.study.name, "PROTOCOL": run.protocol.name, "HOME": str(run.home)}
     values |= {"DATA": run.data and str(run.data), "FINGERPRINT": run.fingerprint, "CHANGES": dict(run.changes)}
-    sources = made_of("ablation", run.study.name, run.stem, report_command(load_record(run)))
+    sources = made_of("ablation", run.study.name, run.stem, page_command(load_record(run)))
     paths += render_notebook(sources, run.stem, values)
     if (run.home / "mlflow.db").exists():
         MlflowRecord(run).attach([path for path in paths if path.suffix == ".png"])

@@ -15,7 +15,7 @@ def study_command(record: Record) -> str:
     return _command("study", record, [f"--seeds {until.seeds}", "--until decided", *budget])
 
 
-def report_command(record: Record) -> str:
+def page_command(record: Record) -> str:
     """The command that writes the page. Seeds that were added until decided are found by themselves."""
     return _command("report", record, _seeds(record) if record.until is None else [])
 

@@ -16,7 +16,7 @@ from workbench.evaluation.metrics import with_intervals
 from workbench.evaluation.records import MatchRecords
 from workbench.experiments.claims import Results
 from workbench.report.frames import Frame
-from workbench.report.truth import Annotation, area_of, persons_by_image
+from workbench.report.truth import PersonLabel, area_of, persons_by_image
 from workbench.training.source import validation
 
 CROWDING = (0.0, 0.2, 0.8)  # upper ends of all bins but the last: none at all, then about as CrowdPose cuts
@@ -71,7 +71,7 @@ def images_frame(truth: Mapping[str, Any]) -> Frame:
     )
 
 
-def _crowding(persons: Sequence[Annotation]) -> float:
+def _crowding(persons: Sequence[PersonLabel]) -> float:
     boxes = np.array([ann["bbox"] for ann in persons], np.float32)
     boxes[:, 2:] += boxes[:, :2]
     points = np.array([ann["keypoints"] for ann in persons], np.float32).reshape(len(persons), -1, 3)

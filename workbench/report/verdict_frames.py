@@ -75,9 +75,11 @@ def _trained(claim: Better, found: Mapping[str, Any] | None) -> dict[str, str]:
 def _recorded_otherwise(claim: Better, found: Mapping[str, Any]) -> str:
     """Why what was recorded under a claim's name says nothing of it; "" where it does."""
     if any(found.get(name) != getattr(claim, name) for name in ("row", "than", "metric")):
-        return f"not judged: the record does not compare {claim.row!r} with {claim.than!r} in {claim.metric} under it"
+        return (
+            f"not judged: recorded of other rows; {claim.row!r} is not compared with {claim.than!r} in {claim.metric}"
+        )
     if not math.isclose(found.get("margin", math.nan), claim.margin):
-        return f"not judged: the record does not know the margin {claim.margin:g}"
+        return f"not judged: recorded with another margin; {claim.margin:g} is not known"
     return ""
 
 

@@ -20,14 +20,14 @@ from workbench.experiments.plan import StudyRun
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.protocols import PROTOCOLS
 from workbench.report.head_pieces import MARK
-from workbench.report.pieces import RENDERED
+from workbench.report.pieces import RENDERED, sentence
 from workbench.report.record import load_record, read_csv
 from workbench.report.superseded import STATEMENT, superseded
 from workbench.report.verdict_frames import EARLIER, earlier, timed_verdicts, trained_verdicts
 from workbench.study import Study, TimingStudy, find_study, known_studies
 
 BEGIN, END = "<!-- verdicts -->", "<!-- /verdicts -->"
-HEADER = "|claim|text|verdict|study, protocol|difference, or times|\n|---|---|---|---|---|"
+HEADER = "|claim|text|verdict|protocol|difference, or times|\n|---|---|---|---|---|"
 SUPERSEDED = "‡"
 COST = "cost"  # the protocol of what is timed
 
@@ -56,8 +56,8 @@ class RecordedClaim:
 
     @property
     def effect(self) -> str:
-        """The difference or the ratio with its interval; where there is none, the begin of the reason."""
-        return self.line.get("effect") or self.line["reason"].partition(";")[0]
+        """The difference or the ratio with its interval, of AP without its name; else how the reason begins."""
+        return self.line.get("effect", "").replace(" AP ", " ") or self.line["reason"].partition(";")[0]
 
     @property
     def verdict(self) -> str:
@@ -94,18 +94,25 @@ def _trained(run: StudyRun) -> Iterator[RecordedClaim]:
 
 
 def verdict_table() -> str:
-    """The table as Markdown: one line per claim and protocol, with a link to the page that shows it."""
-    claims = recorded_claims()
-    notes = [f"{MARK} {EARLIER}"] * any(claim.earlier for claim in claims)
-    notes += [f"{SUPERSEDED} {why}" for why in sorted({claim.superseded for claim in claims} - {""})]
-    return "\n\n".join(["\n".join([HEADER, *map(_line, claims)]), *notes])
+    """The table as Markdown: one line per claim and protocol, with a link to the page that shows it.
+
+    Of a statement the page has the parts. Of each note stands the first sentence; the page has the others.
+    """
+    claims = [claim for claim in recorded_claims() if not claim.line.get("part_of")]
+    told = [claim.line["claim"] + claim.line["text"] for claim in claims]
+    lines = [_line(claim, said == above) for claim, said, above in zip(claims, told, ["", *told], strict=False)]
+    notes = {MARK: EARLIER} if any(claim.earlier for claim in claims) else {}
+    notes |= {SUPERSEDED: claim.superseded for claim in claims if claim.superseded}
+    short = [f"{mark} {sentence(note.partition('. ')[0])}" for mark, note in notes.items()]
+    return "\n\n".join(["\n".join([HEADER, *lines]), *short])
 
 
-def _line(claim: RecordedClaim) -> str:
-    where = f"{claim.study}, {claim.protocol}"
-    if (page := _page(claim)) is not None:
-        where = f"[{where}]({page})"
-    cells = claim.line["claim"], claim.line["text"], claim.verdict, where, claim.effect
+def _line(claim: RecordedClaim, again: bool) -> str:
+    """A line; one that tells of the same claim `again` does not say it once more."""
+    page = _page(claim)
+    where = claim.protocol if page is None else f"[{claim.protocol}]({page})"
+    what = ("", "") if again else (claim.line["claim"], claim.line["text"])
+    cells = *what, claim.verdict, where, claim.effect
     return f"|{'|'.join(cell.replace('|', chr(92) + '|') for cell in cells)}|"
 
 
