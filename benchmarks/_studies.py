@@ -9,6 +9,9 @@ Kinds of studies differ in what is left:
     collapse   3 of 100 runs lose 10 AP; they do so in every row
     floor      one row, which two claims touch, never learns: no variance, and no part in the table
 
+The study of four rows has an interaction among its claims: that one row beats another by more than a third beats the
+fourth. The others are pairs of rows.
+
 Two rules judge each study: the one of the workbench, and Student's test of each claim alone, which it has replaced.
 Both combine with the images as the workbench does. In use seeds go only to rows of open claims; here all rows get them.
 """
@@ -25,14 +28,22 @@ from workbench.evaluation.intervals import errors_of, factor, holm, p_of
 from workbench.evaluation.moderation import Residual, moderated
 from workbench.experiments.claims import ALPHA
 from workbench.experiments.sequential import LEVELS
+from workbench.study import Contrast
 from workbench.tensors import Floats
 
 Kind = Literal["equal", "3x", "9x", "heavy", "collapse", "floor"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 RULES = {"rule": True, "Student, the rule before": False}
-ROWS, SEEDS, LOOKED = (3, 5, 7, 13), (2, 3, 4, 8), (3, 5, 8)
+ROWS, SEEDS, LOOKED = (3, 4, 5, 7, 13), (2, 3, 4, 8), (3, 5, 8)
 GAINS = (2.0, 3.0, 5.0)  # AP of a true claim
 IMAGES = (0.35, 1.0)  # AP: standard error of a difference over images; the first is that of the records
+
+
+INTERACTION = Contrast(("a", "d"), ("b", "c"))  # a beats b by more than c beats d
+
+
+def _number(row: str) -> int:
+    return ord(row) - ord("a")
 
 
 @dataclass(frozen=True)
@@ -43,17 +54,27 @@ class Shape:
     kind: Kind = "equal"
 
     @property
-    def claims(self) -> list[tuple[int, int]]:
-        """Row and than of each. Row 0 is the odd one, where there is one."""
-        pairs = [(0, 1), (2, 0), (3, 4), (2, 3), (5, 6), (7, 8), (9, 10)]
-        chosen = {3: (0, 1), 5: (0, 1, 2, 3), 7: (0, 1, 2, 4), 13: (0, 1, 2, 4, 5, 6)}
-        return [pairs[i] for i in chosen[self.rows]]
+    def claims(self) -> list[Contrast]:
+        """Of rows by their letters. Row a is the odd one, where there is one."""
+        pairs = ("ab", "ca", "de", "cd", "fg", "hi", "jk")
+        chosen = {3: (0, 1), 4: (0, 3), 5: (0, 1, 2, 3), 7: (0, 1, 2, 4), 13: (0, 1, 2, 4, 5, 6)}
+        found = [Contrast((pairs[i][0],), (pairs[i][1],)) for i in chosen[self.rows]]
+        return [*found, INTERACTION] if self.rows == 4 else found
+
+    @property
+    def signs(self) -> Floats:
+        """(C, rows): 1 where a row counts for a claim, -1 where it counts against it."""
+        found = np.zeros((len(self.claims), self.rows))
+        for claim, (ahead, behind) in zip(found, self.claims, strict=True):
+            claim[[_number(row) for row in ahead]] = 1
+            claim[[_number(row) for row in behind]] = -1
+        return found
 
     @property
     def table(self) -> list[int]:
         """The rows behind the residual: those which claims compare, without one at the floor."""
-        compared = {row for pair in self.claims for row in pair}
-        return sorted(compared - {0} if self.kind == "floor" else compared)
+        compared = np.flatnonzero(self.signs.any(0)).tolist()
+        return [row for row in compared if row or self.kind != "floor"]
 
 
 @dataclass(frozen=True)
@@ -86,10 +107,9 @@ def judge(values: Floats, shape: Shape, moderates: bool, images: float = 0.0, se
     Args:
         images: standard error of a difference over images; seen: what these images make of each difference, (N, C).
     """
-    row, than = np.transpose(shape.claims)
-    differences = values[:, row] - values[:, than]  # (N, C, seeds)
+    differences = np.einsum("cr,nrs->ncs", shape.signs, values)  # (N, C, seeds)
     seeds = values.shape[2]
-    study = residuals(values[:, shape.table]) if moderates else None
+    study = residuals(values[:, shape.table]).of_difference(np.abs(shape.signs).sum(1)) if moderates else None
     variance, freedom = moderated(differences.var(axis=2, ddof=1), seeds, study)
     errors = errors_of(variance / seeds, freedom, images**2, 0.0)
     mean = differences.mean(axis=2) + seen
@@ -115,15 +135,20 @@ def without_truth(shape: Shape, seeds: int, studies: int, images: float = 0.0) -
         held = np.abs(one.mean) <= one.half
         found[f"{name}: coverage of all claims"] = float(held.mean())
         found[f"{name}: coverage of the worst claim"] = float(held.mean(0).min())
+        if INTERACTION in shape.claims:
+            found[f"{name}: coverage of the interaction"] = float(held[:, shape.claims.index(INTERACTION)].mean())
         found[f"{name}: any claim decided"] = float((one.p.min(1) * len(shape.claims) < ALPHA).mean())
     return found
 
 
 def power(rows: int, seeds: int, gain: float, studies: int) -> dict[str, float]:
-    """How often the one true claim among others is decided after Holm; all rows vary alike."""
+    """How often the last claim is decided after Holm, where it is true and others are not; all rows vary alike.
+
+    Where an interaction is true, so is one of the two pairs behind it.
+    """
     shape = Shape(rows)
     values = runs(np.random.default_rng([9, rows, seeds]), studies, shape, seeds)
-    values[:, shape.claims[-1][0]] += gain
+    values[:, _number(shape.claims[-1].ahead[0])] += gain
     found = {name: judge(values, shape, moderates).p for name, moderates in RULES.items()}
     return {f"{name}: +{gain:g} AP decided": _decided_last(p) for name, p in found.items()}
 
@@ -138,7 +163,7 @@ def looks(kind: Kind, gain: float, studies: int) -> dict[str, float]:
     values = runs(np.random.default_rng([10, KINDS.index(kind)]), studies, shape, LOOKED[-1])
     true = [2, 3] if gain else []
     for claim in true:
-        values[:, shape.claims[claim][0]] += gain
+        values[:, _number(shape.claims[claim].ahead[0])] += gain
     found: dict[str, float] = {}
     for name, moderates in RULES.items():
         each = [judge(values[:, :, :seeds], shape, moderates).p for seeds in LOOKED]

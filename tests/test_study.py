@@ -204,3 +204,28 @@ def test_a_row_begins_with_its_own_job_on_the_same_trunk() -> None:
 def test_what_changes_the_trunk_is_no_subject_of_a_thaw() -> None:
     with pytest.raises(Refused, match="frozen trunks"):
         find_study("ablate_neck").planned_jobs(PROTOCOLS["thaw"])  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_losses_are_compared_where_both_sides_are_set_alike() -> None:
+    """Rows say under every protocol whether boxes move; KLD's width is the one that the pair of `ablate_dcc` has."""
+    study, dcc = find_study("ablate_loss"), find_study("ablate_dcc")
+    assert isinstance(study, Study) and isinstance(dcc, Study)
+    rows = {row.label: row for row in study.rows}
+    for protocol in allowed(study):
+        made = {label: study.variant(row, protocol.scale) for label, row in rows.items()}
+        moving = {label for label, one in made.items() if one.coords.to_dict(defaults=True)["box_gradient"]}
+        assert moving == {"MLE, moves boxes (RTMO)", "KLD, 1/32 wide, moves boxes"}
+        still, moves = made["KLD, 1/32 wide"], made["KLD, 1/32 wide, moves boxes"]
+        assert still.vary({"coords.box_gradient": True}) == moves
+        assert made["MLE"].vary({"coords.box_gradient": True}) == made["MLE, moves boxes (RTMO)"]
+        assert made["- OKS"] == made["MLE"].vary({"losses.OKS": None})
+    pair, small = next(row for row in dcc.rows if row.label == "+ dynamic bin encoding"), PROTOCOLS["short"].scale
+    assert dcc.variant(pair, small) == study.variant(rows["KLD, 1/32 wide, moves boxes"], small)
+    assert [claim.id for claim in study.claims if claim.more_than] == ["boxes"]
+    assert {claim.id for claim in study.claims} >= {"C4, as published", "VariFocal", "BoxAux"}
+
+
+def test_what_a_joint_teacher_has_taught_decides_c1_alone() -> None:
+    dcc = find_study("ablate_dcc")
+    assert isinstance(dcc, Study)
+    assert {claim.id: claim.teacher for claim in dcc.claims} == {"C1": "joint", "C2": "", "C3": "", "C4": ""}

@@ -6,14 +6,14 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from workbench.core.errors import Refused
 from workbench.evaluation.metrics import claimable
 from workbench.models.catalog import filled
 from workbench.models.common_start import common_start, place_of
 from workbench.models.job import Job, Protocol, Recipe, Start
-from workbench.models.trunk import as_on_trunk, trunk_identity
+from workbench.models.trunk import as_on_trunk, stored_trunks, teacher_of, trunk_identity
 from workbench.models.variant import Variant
 
 # Dotted paths and their new values; as a function, of the base after scaling.
@@ -21,6 +21,7 @@ Changes = Mapping[str, Any] | Callable[[Variant], Mapping[str, Any]]
 _AUGMENT = "protocol.augment"
 _REACHES_FIRST = ("variant.", "protocol.data", "protocol.size")  # changes that the job shares which another begins with
 BESIDE = ("mOKS", "NME")  # end points that are judged beside AP
+MINUS = " − "  # between two rows whose difference is meant
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,19 @@ class Row:
     seed_offset: int = 0  # an A/A row is the base again with other seeds
 
 
+class Contrast(NamedTuple):
+    """Rows whose numbers count for a difference, and rows whose numbers count against it: as many of both."""
+
+    ahead: tuple[str, ...]
+    behind: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Better:
     """The claim that row `row` beats row `than` by more than `margin` of `metric`.
+
+    `more_than`: two further rows. Then it is claimed that `row` beats `than` by more than the first of them beats the
+    second, which is an interaction: a difference of two differences.
 
     `metric`: one that the evaluation measures; `evaluation/metrics.py` holds them all.
 
@@ -54,6 +65,9 @@ class Better:
     show is asked so.
 
     `from_scratch`: only whole networks trained under each row can decide it; frozen trunks leave it open.
+
+    `teacher`: where rows begin with trunks, those that it taught decide the claim alone ("joint": "joint-2" and its
+    like), and those of others are told beside it. "" asks that all teachers agree.
 
     `beside`: end points that are judged beside AP, as a family of their own. They say something else than AP does.
 
@@ -69,6 +83,34 @@ class Better:
     from_scratch: bool = False
     beside: tuple[str, ...] = BESIDE
     part_of: str = ""
+    more_than: tuple[str, str] | None = None
+    teacher: str = ""
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The rows that it compares, two by two."""
+        return ((self.row, self.than),) if self.more_than is None else ((self.row, self.than), self.more_than)
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """The same, one by one."""
+        return tuple(row for pair in self.pairs for row in pair)
+
+    @property
+    def contrast(self) -> Contrast:
+        """The difference that it speaks of."""
+        if self.more_than is None:
+            return Contrast((self.row,), (self.than,))
+        better, worse = self.more_than
+        return Contrast((self.row, worse), (self.than, better))
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """What it compares, as a table says it: two rows, or two differences of rows."""
+        if self.more_than is None:
+            return self.row, self.than
+        first, second = (f"({MINUS.join(pair)})" for pair in self.pairs)
+        return first, second
 
     @property
     def judged_beside(self) -> tuple[str, ...]:
@@ -89,6 +131,11 @@ class Cheaper:
     than: str
     metric: Literal["ms", "gflops"] = "ms"
     times: float = 1.0
+
+    @property
+    def rows(self) -> tuple[str, str]:
+        """The lines that it compares."""
+        return self.row, self.than
 
 
 @dataclass(frozen=True)
@@ -324,7 +371,7 @@ def _check(name: str, base: Variant, rows: Sequence[Row | TimedRow], claims: Seq
         if len(set(words)) < len(words):
             raise Refused(f"study {name}: {what} {words} are not unique")
     for claim in claims:
-        for label in (claim.row, claim.than):
+        for label in claim.rows:
             if label not in labels:
                 raise Refused(f"study {name}: claim {claim.id} speaks of row {label!r}; there are {labels}")
         for metric in (claim.metric, *claim.beside) if isinstance(claim, Better) else ():
@@ -333,17 +380,24 @@ def _check(name: str, base: Variant, rows: Sequence[Row | TimedRow], claims: Seq
                     f"study {name}: claim {claim.id} speaks of {metric!r}; "
                     f"training decides {', '.join(claimable())}, and what a row costs is claimed with Cheaper"
                 )
-        if isinstance(claim, Better) and claim.part_of in ids:
-            raise Refused(
-                f"study {name}: claim {claim.id} is part of {claim.part_of!r}, which is a claim itself; "
-                "name the statement otherwise"
-            )
+        if isinstance(claim, Better):
+            _check_claim(name, claim, ids)
     for row in rows:
         try:
             _changed(base, row.changes, None)
             _augmented(Job(variant=base, protocol=Protocol(augment="rtmo")), base, row, None)
         except KeyError as error:
             raise Refused(f"study {name}, row {row.label!r}: {error.args[0]}") from None
+
+
+def _check_claim(name: str, claim: Better, ids: Sequence[str]) -> None:
+    said = f"study {name}: claim {claim.id}"
+    if len(set(claim.rows)) < len(claim.rows):
+        raise Refused(f"{said} compares {' with '.join(claim.sides)}; give each row once")
+    if claim.part_of in ids:
+        raise Refused(f"{said} is part of {claim.part_of!r}, which is a claim itself; name the statement otherwise")
+    if claim.teacher and claim.teacher not in (teachers := sorted({teacher_of(trunk) for trunk in stored_trunks()})):
+        raise Refused(f"{said} asks for trunks taught by {claim.teacher!r}; there are trunks of {teachers}")
 
 
 def find_study(name: str) -> Study | TimingStudy:

@@ -17,6 +17,7 @@ from workbench.evaluation.bootstrap import (
     paired_bootstrap,
     resample,
     resampled_metric,
+    summed,
 )
 from workbench.evaluation.coco_ap import evaluate_coco
 from workbench.evaluation.intervals import t_interval
@@ -133,3 +134,14 @@ def test_unpaired_input_is_refused() -> None:
         resampled_metric(two, np.ones((1, 2)), "AR")
     with pytest.raises(Refused, match="needs two"):
         t_interval([0.1])
+
+
+def test_a_sum_of_models_is_drawn_image_by_image() -> None:
+    """Both show the same draws, so what an image does to them adds up."""
+    rng = np.random.default_rng(6)
+    values = rng.normal(size=(2, 40))
+    one, other = (resample(averages(v), "mOKS", 300) for v in values)
+    both, expected = summed([one, other]), resample(averages(values.sum(0)), "mOKS", 300)
+    assert both.observed == pytest.approx(expected.observed) and both.drawn == pytest.approx(expected.drawn)
+    with pytest.raises(Refused, match="the records are of different images"):
+        summed([one, resample(averages(values[0, :30]), "mOKS", 300)])

@@ -10,7 +10,7 @@ from workbench.evaluation.moderation import STUDY_WEIGHT, Residual, moderated, r
 
 def test_two_rows_alone_are_students_test() -> None:
     values = np.random.default_rng(0).normal(size=(2, 4))
-    found = t_interval(values[0] - values[1], study=residual_of(values))
+    found = t_interval(values[0] - values[1], study=residual_of(values).of_difference(2))
     expected = ttest(values[0] - values[1])
     assert pvalue(found) == pytest.approx(expected.pvalue)
     assert found.low == pytest.approx(expected.confidence_interval().low)
@@ -33,7 +33,7 @@ def test_missing_runs_take_their_degrees_of_freedom() -> None:
 
 
 def test_the_own_spread_keeps_its_weight() -> None:
-    variance, freedom = moderated(3.0, 4, Residual(0.5, 20))
+    variance, freedom = moderated(3.0, 4, Residual(0.5, 20).of_difference(2))
     assert (
         variance == pytest.approx((STUDY_WEIGHT * 1.0 + 3 * 3.0) / (STUDY_WEIGHT + 3)) and freedom == STUDY_WEIGHT + 3
     )
@@ -53,7 +53,7 @@ def test_it_covers_and_decides_nothing_false(seeds: int, noisy: float) -> None:
         values = rng.normal(size=(7, seeds)) + rng.normal(size=seeds)
         values[5] = noisy * rng.normal(size=seeds)
         study = residual_of(values)
-        found = [t_interval(values[i] - values[j], study=study) for i, j in claims]
+        found = [t_interval(values[i] - values[j], study=study.of_difference(2)) for i, j in claims]
         hits += sum(one.low <= 0 <= one.high for one in found)
         wrong += min(map(pvalue, found)) * len(claims) < 0.05
         alone = t_interval(values[5] - values[0], study=None)

@@ -12,7 +12,7 @@ from tests.evaluation.scenes import street
 from workbench.core.skeletons import COCO
 from workbench.evaluation.bootstrap import metric_from_records
 from workbench.evaluation.coco_ap import evaluate_coco
-from workbench.evaluation.verdicts import Verdict, block_verdict, interval_verdict
+from workbench.evaluation.verdicts import Verdict, block_verdict, interval_verdict, teacher_verdict
 
 
 def test_average_precision_difference_is_seen() -> None:
@@ -84,3 +84,23 @@ def test_one_seed_per_trunk_does_not_tell_trunks_from_seeds() -> None:
     assert (decision.verdict, decision.reason) == (Verdict.OPEN, "the signs differ: a +5.00, b -1.00 AP")
     apart = block_verdict({"a": single, "b": gap(0.01, 0.001, 0.01)}, overall, margin=0.02)
     assert apart.reason == "not all better or worse than +2.00: a +5.00, b +1.00 AP"
+
+
+def test_verdict_over_trunks_of_one_teacher() -> None:
+    overall = gap(0.017, 0.008, 0.016, 0.017, 0.018)
+    alone = teacher_verdict("jointly", overall, {})
+    assert alone.verdict is Verdict.HOLDS and alone.reason.startswith("taught jointly: difference +1.70 AP")
+    agreed = teacher_verdict("jointly", overall, {"by regression": 0.002})
+    assert agreed == (Verdict.HOLDS, f"{alone.reason}; taught by regression +0.20 AP")
+    apart = {"by regression": -0.009, "by heatmap": 0.07}
+    assert teacher_verdict("jointly", overall, apart) == (
+        Verdict.OPEN,
+        "depends on who taught the trunk: jointly +1.70 (+0.90 to +2.50), by regression -0.90, by heatmap +7.00 AP",
+    )
+    told = teacher_verdict("jointly", overall, apart, agree=False)
+    assert told == (Verdict.HOLDS, f"{alone.reason}; taught by regression -0.90, by heatmap +7.00 AP")
+    assert teacher_verdict("jointly", overall, {"by regression": 0.002}, margin=0.005).verdict is Verdict.OPEN
+    assert teacher_verdict("jointly", overall, {"by regression": -0.009}, margin=-0.01).verdict is Verdict.HOLDS
+    less = gap(-0.017, 0.008, -0.016, -0.017, -0.018)  # of an error less is better
+    assert teacher_verdict("jointly", less, {"by regression": -0.001}, metric="NME").verdict is Verdict.HOLDS
+    assert teacher_verdict("jointly", less, {"by regression": 0.001}, metric="NME").verdict is Verdict.OPEN

@@ -15,8 +15,9 @@ from workbench.evaluation.bootstrap import Resampled
 from workbench.evaluation.intervals import seeds_needed
 from workbench.evaluation.metrics import Metric
 from workbench.evaluation.verdicts import Verdict
-from workbench.experiments.claims import ALPHA, LEARNT, ClaimResult, judge_study, resampled_run, statements
+from workbench.experiments.claims import ALPHA, ClaimResult, judge_study, statements
 from workbench.experiments.claims import judge_claims as judged_in
+from workbench.experiments.spread import LEARNT
 from workbench.models.job import Protocol
 from workbench.models.zoo import nano
 from workbench.study import Better, Row, Study, StudyProtocol
@@ -242,11 +243,6 @@ def test_a_forecast_asks_what_decides_whatever_comes_of_the_others() -> None:
 def test_what_was_not_measured_is_open() -> None:
     (missing,) = measured([(-1.5, -1.5, -1.5)])  # -1: no person counts
     assert missing.verdict is Verdict.OPEN and "AR is not recorded of every run" in missing.reason
-
-
-def test_missing_match_records_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="is missing: AP is compared image by image"):
-        resampled_run(Result("k", {}, [], {}, tmp_path), "AP")
 
 
 def test_a_metric_that_is_added_to_the_table_can_be_claimed(judged: Callable[..., ClaimResult], added: Metric) -> None:

@@ -100,8 +100,10 @@ APART = {"ablate_levels", "ablate_neck", "compare_backbones"}  # their rows have
 @pytest.mark.slow
 @pytest.mark.parametrize("name", APART)
 def test_rows_without_a_network_in_common_can_not_begin_with_one(name: str) -> None:
+    study = find_study(name)
+    assert isinstance(study, Study)
     with pytest.raises(Refused, match=rf"study {name}, protocol fork: a row changes .*all rows begin with one network"):
-        StudyRun(find_study(name), protocols.PROTOCOLS["fork"], Path())
+        StudyRun(study, protocols.PROTOCOLS["fork"], Path())
 
 
 @pytest.mark.slow

@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from workbench.core.errors import Refused
+from workbench.evaluation.bootstrap import Resampled
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments.claims import ALPHA
 from workbench.experiments.plan import SequentialSettings, StudyRun, UntilDecided
@@ -246,3 +248,33 @@ def test_the_first_round_has_the_seeds_of_the_study_and_at_least_three() -> None
         assert settings_of(run) == SequentialSettings(seeds, 99)
         assert len(needed_jobs(run)) == seeds * len(STUDY.rows)
     assert settings_of(run_of(asked, seeds=3)) is None
+
+
+def test_an_interaction_gets_seeds_on_all_four_rows() -> None:
+    rows_of_four = tuple(Row(label, {"coords.padding": 1.5 + i / 10}) for i, label in enumerate("abcde"))
+    claims = (Better("I", "", "a", "b", "AR", more_than=("c", "d")), Better("K", "", "e", "b", "AR"))
+    study = Study(name="s", question="", source="", base=nano(), rows=rows_of_four, claims=claims)
+
+    def value(cell: PlannedJob) -> float | None:
+        noise = 0.018 * (-1) ** cell.seed * (cell.row == "a") + 0.001 * cell.seed * (cell.row == "e")
+        return 0.5 + noise + 3.0 * (cell.row == "e") + 0.02 * (cell.row == "a") if cell.seed < 3 else None
+
+    assert rows(follow(value, study=study, budget=1000)) == {"a": 5, "b": 5, "c": 5, "d": 5, "e": 3}
+
+
+def test_end_points_beside_are_corrected_for_those_of_decided_claims_too() -> None:
+    """Both claims have one end point beside AP, which is told at every look; only the second is still open there."""
+    study = replace(STUDY, claims=tuple(replace(claim, metric="AP", beside=("mOKS",)) for claim in STUDY.claims))
+
+    def read(result: Result, metric: str) -> Resampled:
+        return Resampled(image_ids=np.arange(4), observed=result.metrics["AR"], drawn=np.full(8, result.metrics["AR"]))
+
+    settings = SequentialSettings(3, 1000)
+    whole = follow_looks(run_of(protocol(), study), settings, find=found(noisy), read=read)
+    assert whole.claims[0].reason.startswith("look 1: ") and whole.claims[1].reason.startswith("look 3: ")
+    (beside,) = whole.claims[1].beside
+    assert beside.p is not None and "corrected for 2 claims" in beside.reason
+    assert whole.claims[1].adjusted == whole.claims[1].p, "of AP it is the only one that is not yet decided"
+    (first,) = whole.claims[0].beside
+    assert first.p is not None and first.p < beside.p
+    assert beside.adjusted == beside.p, "Holm: the clear one takes the larger factor"

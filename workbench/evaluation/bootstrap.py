@@ -69,6 +69,17 @@ def resample(records: MatchRecords, metric: str = "AP", resamples: int = 2_000, 
     return Resampled(image_ids=records.image_ids, observed=float(values[0]), drawn=values[1:])
 
 
+def summed(runs: Sequence[Resampled]) -> Resampled:
+    """The sum of at least one model's numbers, on the same images and draws: a side of a difference of differences.
+
+    Raises:
+        Refused: models that saw different images.
+    """
+    ids = _same_images(runs)
+    observed = sum(run.observed for run in runs)
+    return Resampled(image_ids=ids, observed=observed, drawn=np.sum([run.drawn for run in runs], axis=0))
+
+
 def paired_bootstrap(
     a: Sequence[Resampled], b: Sequence[Resampled], level: float = 0.95, study: Residual | None = None
 ) -> Interval:
@@ -77,7 +88,7 @@ def paired_bootstrap(
     Args:
         a, b: one model per seed (or trunk), in the same order; every one on the same images and draws.
         level: of the interval.
-        study: what runs of the whole study vary by; None leaves the pairs to themselves.
+        study: what such a difference varies by in the whole study; None leaves the pairs to themselves.
 
     Raises:
         Refused: unpaired input, or models that saw different images.
@@ -98,7 +109,7 @@ def blocked_bootstrap(
 
     Args:
         blocks: the trunk of each pair.
-        study: what runs, averaged over the seeds of a trunk, vary by; the other arguments as `paired_bootstrap`.
+        study: as `paired_bootstrap`, of runs averaged over the seeds of a trunk; the other arguments are the same.
     """
     if len(blocks) != len(a):
         raise Refused(f"{len(blocks)} block names for {len(a)} pairs: give one per pair")
@@ -114,9 +125,13 @@ def _differences(a: Sequence[Resampled], b: Sequence[Resampled]) -> tuple[Floats
     """b - a of every pair: (n,) on all images, (R, n) on resampled ones; nan where the metric is undefined."""
     if not a or len(a) != len(b):
         raise Refused(f"{len(a)} and {len(b)} records: a paired comparison needs as many of both, at least one")
-    ids = a[0].image_ids
-    for model in (*a, *b):
-        if not np.array_equal(model.image_ids, ids):
-            raise Refused("the records are of different images: evaluate both on the same set")
+    _same_images((*a, *b))
     observed = np.asarray([y.observed - x.observed for x, y in zip(a, b, strict=True)])
     return observed, np.stack([y.drawn - x.drawn for x, y in zip(a, b, strict=True)], axis=1)
+
+
+def _same_images(models: Sequence[Resampled]) -> NDArray[np.int64]:
+    ids = models[0].image_ids
+    if not all(np.array_equal(model.image_ids, ids) for model in models):
+        raise Refused("the records are of different images: evaluate both on the same set")
+    return ids

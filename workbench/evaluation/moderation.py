@@ -22,8 +22,15 @@ STUDY_WEIGHT = 2.0  # degrees of freedom of a claim's own spread that the spread
 class Residual(NamedTuple):
     """What is left of the runs of a study when rows and seeds are taken out: how much one run varies by chance."""
 
-    variance: Any  # of a run; numbers, or arrays over many studies
+    variance: Any  # numbers, or arrays over many studies
     freedom: Any
+
+    def of_difference(self, runs: Any) -> Residual:
+        """What a difference varies by in which so many runs count, each once: 2, or 4 of a difference of two.
+
+        A number, or an array over many claims.
+        """
+        return Residual(runs * self.variance, self.freedom)
 
 
 def residual_of(values: Floats) -> Residual:
@@ -43,10 +50,11 @@ def moderated(own: Any, count: Any, study: Residual | None) -> tuple[Any, Any]:
 
     Args:
         own: variance of the claim's `count` differences; numbers, or arrays over many claims.
-        study: that of the study's runs; None, or one without freedom, leaves the claim to itself: Student's test.
+        study: that of such a difference, as the runs of the study tell; None, or one without freedom, leaves the claim
+            to itself: Student's test.
     """
     if study is None or np.max(study.freedom) < 1:
         return own, count - 1
     weight = STUDY_WEIGHT + count - 1
-    variance = (STUDY_WEIGHT * 2 * study.variance + (count - 1) * own) / weight  # a difference is that of two runs
+    variance = (STUDY_WEIGHT * study.variance + (count - 1) * own) / weight
     return variance, np.maximum(count - 1, np.minimum(weight, study.freedom))

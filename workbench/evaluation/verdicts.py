@@ -24,7 +24,7 @@ class Verdict(StrEnum):
     OPEN = "open"
 
 
-_PARTS = {Verdict.HOLDS: "hold", Verdict.FAILS: "fail", Verdict.OPEN: "open"}
+_PARTS = {Verdict.HOLDS: ("holds", "hold"), Verdict.FAILS: ("fails", "fail"), Verdict.OPEN: ("is open", "are open")}
 
 
 class Decision(NamedTuple):
@@ -109,10 +109,40 @@ def block_verdict(
     return interval_verdict(overall, margin, metric, unit="trunk")
 
 
+def teacher_verdict(
+    teacher: str,
+    overall: Interval,
+    others: Mapping[str, float],
+    margin: float = 0.0,
+    metric: str = "AP",
+    agree: bool = True,
+) -> Decision:
+    """The verdict over the trunks of one teacher, given only where those of the others lie on the same side.
+
+    Args:
+        teacher: who taught the trunks of `overall`, as it reads after "taught": "jointly", "by regression".
+        others: mean difference on the trunks of each other teacher, by such words.
+        margin, metric: as `interval_verdict`.
+        agree: False where the claim is of that teacher alone: the others are told and do not count.
+    """
+    told = ", ".join(f"{who} {_said(mean, metric)}" for who, mean in others.items())
+    if agree and teachers_differ(overall, others, margin, metric):
+        mine = f"{teacher} {_said(overall.mean, metric)} ({_ends(overall, metric)})"
+        return Decision(Verdict.OPEN, f"depends on who taught the trunk: {mine}, {told} {metric}")
+    verdict, reason = interval_verdict(overall, margin, metric, unit="trunk")
+    return Decision(verdict, f"taught {teacher}: {reason}" + f"; taught {told} {metric}" * bool(told))
+
+
+def teachers_differ(overall: Interval, others: Mapping[str, float], margin: float = 0.0, metric: str = "AP") -> bool:
+    """Whether a difference on trunks of other teachers lies on another side of the margin than `overall` does."""
+    mine = _side(overall.mean, margin, metric)
+    return any(_side(mean, margin, metric) != mine for mean in others.values())
+
+
 def verdict_of_all(parts: Sequence[Verdict]) -> Decision:
     """Of a statement that holds only if every part does; one that fails is enough for it to fail."""
     count = Counter(parts)
-    said = ", ".join(f"{count[state]} {word}" for state, word in _PARTS.items() if count[state])
+    said = ", ".join(f"{n} {one if n == 1 else more}" for state, (one, more) in _PARTS.items() if (n := count[state]))
     reason = f"holds only if all of its {len(parts)} parts do: {said}"
     if count[Verdict.FAILS]:
         return Decision(Verdict.FAILS, reason)

@@ -80,7 +80,7 @@ def _one_thread() -> Iterator[None]:
 def compared(study: Study) -> list[tuple[str, str]]:
     """Each row with those that claims compare it with; where there are none, with the first row."""
     rows = [row.label for row in study.rows if not row.seed_offset]
-    pairs = [(claim.row, claim.than) for claim in study.claims if {claim.row, claim.than} <= set(rows)]
+    pairs = [pair for claim in study.claims for pair in claim.pairs if set(pair) <= set(rows)]
     claimed = {row for row, _ in pairs}
     pairs += [(row, rows[0]) for row in rows[1:] if row not in claimed]
     return sorted(dict.fromkeys(pairs), key=lambda pair: rows.index(pair[0]))

@@ -21,7 +21,7 @@ from workbench.experiments.job_queue import JobState, QueueEntry
 from workbench.experiments.pairing import Results, block_differences, pairing_of
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.sequential import Replay, SequentialState
-from workbench.study import Better, PlannedJob
+from workbench.study import Better, Contrast, PlannedJob
 from workbench.training.record import FLAT, Progress, last_gain
 
 PLAIN_EVERY = 15.0  # seconds between two lines where no display can be drawn
@@ -166,7 +166,7 @@ def print_table(run: StudyRun, results: Results) -> None:
     first = run.study.rows[0].label
     for row in run.study.rows:
         mine = {(one.seed, one.trunk): result.metrics for one, result in results if one.row == row.label}
-        than_first = block_differences(pairing_of(row.label, first, results).pairs, "AP")
+        than_first = block_differences(pairing_of(Contrast((row.label,), (first,)), results).pairs, "AP")
         out.add_row(
             Text(row.label),
             str(len(mine)),
@@ -279,7 +279,7 @@ def print_replay(found: Replay) -> None:
     out = Table("claim", "all seeds, one look", "until decided", "runs of its rows", header_style="dim")
     for whole, shorter in zip(found.claims, found.shorter.claims, strict=True):
         claim = whole.claim
-        used = f"{runs[claim.row]} and {runs[claim.than]}"
+        used = " and ".join(str(runs[row]) for row in claim.rows)
         out.add_row(Text(f"{claim.id} {claim.text}"), _verdict(whole.verdict), _verdict(shorter.verdict), used)
     console().print(out)
     pairs = [(a.verdict, b.verdict) for a, b in zip(found.claims, found.shorter.claims, strict=True)]

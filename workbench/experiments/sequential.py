@@ -1,13 +1,14 @@
 """Sequential testing: seeds are added until a claim is decided, and only to its rows.
 
 All rows run with the first seeds, at least three: two decide next to nothing at a part of the level. Then the claims
-are judged: that is a look. Those that are open, and that more seeds can decide, get them on both of their rows, and
+are judged: that is a look. Those that are open, and that more seeds can decide, get them on all of their rows, and
 when these have run comes the next look. A claim that has been decided stays so.
 
 Whoever judges chance numbers again and again, and stops at the first verdict that pleases, is wrong far more often than
 one time in twenty. So there are three looks, each at a part of the level, small at first: by Bonferroni's inequality
 all of them together are wrong no more often than one look at the whole level. Within a look Holm's correction goes over
-all claims that are not yet decided: as long as none was decided wrongly, every claim without truth is among them.
+all claims that are not yet decided: as long as none was decided wrongly, every claim without truth is among them. The
+end points beside them are told again at every look, so there it goes over those of all claims.
 
 Which jobs are needed follows from the results and the settings alone, so only the settings are stored (see `StudyRun`):
 those of the first command. Other ones would begin a new course of looks at numbers that have been seen.
@@ -22,9 +23,10 @@ from typing import cast
 
 from workbench.core.errors import Refused
 from workbench.evaluation.verdicts import Verdict
-from workbench.experiments.claims import ClaimResult, Read, judge_claims, resampled_run
+from workbench.experiments.claims import ClaimResult, judge_claims
 from workbench.experiments.pairing import Results
 from workbench.experiments.plan import SequentialSettings, StudyRun, UntilDecided
+from workbench.experiments.readings import Read, resampled_run
 from workbench.study import Better, PlannedJob
 from workbench.training.record import Result
 
@@ -157,7 +159,7 @@ def _next(
     new = [job for job in wish if (job.row, job.seed, job.trunk) not in have]
     rows: set[str] = set()
     for one in helped:
-        wider = rows | {one.claim.row, one.claim.than}
+        wider = rows.union(one.claim.rows)
         if _different([*planned, *(job for job in new if job.row in wider)]) <= budget:
             rows = wider
     more = [job for job in new if job.row in rows]

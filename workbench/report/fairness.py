@@ -22,12 +22,12 @@ def audit_frame(record: Record) -> Frame:
 
 
 def claim_flags(record: Record) -> dict[str, list[str]]:
-    """By claim what is flagged, between its two rows and of either one alone: what it means for the claim, and why."""
+    """By claim what is flagged, between its rows, two by two, and of each alone: what it means for the claim, and why."""
     lines = _lines(audit_frame(record), "flag")
     found: dict[str, list[str]] = {}
     for claim in record.study.claims:
-        pair = [line for line in lines if (line["row"], line["than"]) == (claim.row, claim.than)]
-        alone = [line for line in lines if not line["than"] and line["row"] in (claim.row, claim.than)]
+        pair = [line for line in lines if (line["row"], line["than"]) in claim.pairs]
+        alone = [line for line in lines if not line["than"] and line["row"] in claim.rows]
         if pair or alone:
             found[claim.id] = [*map(_of_two, pair), *_of_each(alone, claim)]
     return found
@@ -38,9 +38,10 @@ def _of_two(line: Mapping[str, str]) -> str:
 
 
 def _of_each(lines: Sequence[Mapping[str, str]], claim: Better) -> Iterator[str]:
-    """What holds one row back makes the effect look smaller or larger; of what holds back both nobody knows."""
+    """What holds rows back makes the effect look smaller or larger, by the side on which they stand."""
     rows = {line["row"] for line in lines}
-    looks = "smaller or larger" if len(rows) == 2 else "smaller" if claim.row in rows else "larger"
+    sides = {"smaller": claim.contrast.ahead, "larger": claim.contrast.behind}
+    looks = " or ".join(word for word, side in sides.items() if rows & set(side))
     if lines:
         why = "; ".join(f"in {line['row']!r} the {line['value']}" for line in lines)
         yield f"The effect may look {looks} than it is, because {why}."

@@ -61,8 +61,7 @@ def arithmetic(precision: str, numerics: str = NUMERICS, start: str = "") -> str
     Args:
         start: the same of the job that it began with, "" where there is none.
     """
-    own = f"{precision}, numerics {numerics}"
-    return own if start in ("", own) else f"{own}, begun with {start}"
+    return f"{precision}, numerics {numerics}" + f", begun in {start}" * bool(start)
 
 
 def arithmetic_of(tags: Mapping[str, str]) -> str:
