@@ -22,7 +22,7 @@ def audit_frame(record: Record) -> Frame:
 
 
 def claim_flags(record: Record) -> dict[str, list[str]]:
-    """By claim what is flagged, between its rows, two by two, and of each alone: what it means for the claim, and why."""
+    """By claim what is flagged, between its rows, two by two, and of each alone: what that means for it, and why."""
     lines = _lines(audit_frame(record), "flag")
     found: dict[str, list[str]] = {}
     for claim in record.study.claims:
