@@ -1,6 +1,7 @@
 """Is the dynamic coordinate classifier worth it? RTMO (arXiv 2312.07526), ablation of the coordinate stage.
 
-Run:   nox -s study -- ablate_dcc                                   (frozen trunks, embedded data, minutes on a CPU)
+Run:   nox -s study -- ablate_dcc                                   (a finish of mature networks, minutes on a CPU)
+       nox -s study -- ablate_dcc --protocol fork                   (the same of young ones)
        nox -s study -- ablate_dcc --protocol laptop                 (from scratch, hours on a CPU, resumable)
        nox -s study -- ablate_dcc --protocol paper --data /data/coco
 """
@@ -29,6 +30,7 @@ STUDY = Study(
         Row("+ MLE (RTMO)"),
         Row("A/A", seed_offset=100),
     ),
+    default="thaw",
     claims=(
         # RTMO trains regression and the DCC together: that is what taught the trunks on which its DCC is to be better.
         Better(

@@ -1,7 +1,7 @@
 """What does each loss earn? RTMO (arXiv 2312.07526): MLE against KLD, boxes moved or not, and each loss taken out.
 
-Run:   nox -s study -- ablate_loss                        (from scratch, under-trained, about 45 minutes on 2 cores)
-       nox -s study -- ablate_loss --protocol laptop      (hours)
+Run:   nox -s study -- ablate_loss                        (a finish of young networks, half an hour on 2 cores)
+       nox -s study -- ablate_loss --protocol laptop      (from scratch, hours)
 
 Both losses have a gradient through the predicted box. It costs KLD 0.85 AP on young networks that share all else, MLE
 0.15, and on mature ones 0.7 and 0.0. So every row says whether its loss moves boxes. C4 is judged where none does, the
@@ -53,6 +53,6 @@ STUDY = Study(
         Better("boxes", "moving boxes costs KLD more than MLE", KLD_STILL, KLD_MOVES, more_than=(MLE, MLE_MOVES)),
         *(Better(loss, f"{loss} is worth having", MLE, f"- {loss}") for loss in TAKEN_OUT),
     ),
-    default="short",
+    default="fork",
     whole="losses of scores and boxes reach nothing that is trained there, and MLE against KLD depends on the trunk",
 )

@@ -45,7 +45,7 @@ FOREIGN = {
     "fvcore": "workbench.inference.cost",
     "pycocotools": "workbench.evaluation.reference",
     "pandas": "workbench.report",
-    "matplotlib": "workbench.report.figures",
+    "matplotlib": "workbench.report.drawing",
     "nbformat": "workbench.report.render",
     "nbclient": "workbench.report.render",
     "nbconvert": "workbench.report.render",

@@ -5,9 +5,9 @@ from workbench.core.augmentation import AUGMENTATIONS, Augmentation, Fit, Flip, 
 from workbench.experiments.protocols import NANO_RECIPE, RTMO_S
 from workbench.experiments.protocols import PROTOCOLS as SETTINGS
 from workbench.experiments.protocols import protocol_named as setting
-from workbench.experiments.trunks import REGRESSION, trunk_jobs
+from workbench.experiments.trunks import trunk_jobs
 from workbench.models.schedule import CROWDPOSE_SCHEDULE
-from workbench.models.zoo import NANO, NETWORKS, nano, rtmo
+from workbench.models.zoo import NANO, NETWORKS, REGRESSION, nano, rtmo
 from workbench.models.zoo import network_named as named
 
 __all__ = [

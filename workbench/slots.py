@@ -8,6 +8,7 @@ through `Levels` and the records of `tensors.py`. Bad values are refused with `R
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -106,7 +107,14 @@ class Head(Spec, ABC):
 
 
 class CoordinateStage(nn.Module):
-    """Pose vectors of few cells to key points."""
+    """Pose vectors of few cells to key points.
+
+    `apart` are the modules whose gradients reach nothing else: they are clipped alone.
+    """
+
+    @property
+    def apart(self) -> Sequence[nn.Module]:
+        return ()
 
     def forward(self, cells: Cells) -> Coordinates:
         """Everything the losses may ask for. P may be 0 or 1."""

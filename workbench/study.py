@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 from workbench.core.errors import Refused
 from workbench.evaluation.metrics import claimable
 from workbench.models.catalog import filled
+from workbench.models.common_start import common_start, place_of
 from workbench.models.job import Job, Protocol, Recipe, Start
 from workbench.models.trunk import as_on_trunk, stored_trunks, teacher_of, trunk_identity
 from workbench.models.variant import Variant
@@ -18,6 +19,7 @@ from workbench.models.variant import Variant
 # Dotted paths and their new values; as a function, of the base after scaling.
 Changes = Mapping[str, Any] | Callable[[Variant], Mapping[str, Any]]
 _AUGMENT = "protocol.augment"
+_REACHES_FIRST = ("variant.", "protocol.data", "protocol.size")  # changes that the job shares which another begins with
 BESIDE = ("mOKS", "NME")  # end points that are judged beside AP
 MINUS = " − "  # between two rows whose difference is meant
 
@@ -143,6 +145,9 @@ class StudyProtocol:
     Fields:
         trunks: names of frozen trunks: every row is run on each.
         first: each job begins with the weights of its row's job under this protocol; None begins anew.
+        together: of a `first`, that it is one job for all rows: their coordinate stages learn beside each other, and
+            the rows go on from where it stops.
+        taught: what taught the network that rows begin with, where they begin with one: the word of a trunk's name.
         phase: of the base, that training begins in.
         trains: where it does not, rows are measured.
     """
@@ -155,6 +160,8 @@ class StudyProtocol:
     seeds: int = 3
     trunks: tuple[str, ...] = ()
     first: StudyProtocol | None = None
+    together: bool = False
+    taught: str = ""
     phase: int = 0
     trains: bool = True
 
@@ -168,14 +175,14 @@ class StudyProtocol:
 class PlannedJob:
     """One job of a plan: a row, a seed, and the trunk that it stands on or began on ("" without one).
 
-    `first` is the job that it begins with, where it does.
+    `first` is the one that it begins with, where it does.
     """
 
     row: str
     seed: int
     trunk: str
     job: Job
-    first: Job | None = None
+    first: PlannedJob | None = None
 
     @property
     def title(self) -> str:
@@ -250,14 +257,33 @@ class Study:
     def _planned(
         self, row: Row, protocol: StudyProtocol, seed: int, trunk: str, changes: Mapping[str, Any]
     ) -> PlannedJob:
-        """The job, and the one that it begins with: that one shares what is changed of the variant."""
-        if protocol.first is None:
-            job = self._job(row, protocol, seed, trunk).vary(changes)
-            return PlannedJob(row.label, seed, trunk, job)
-        shared = {path: value for path, value in changes.items() if path.startswith("variant.")}
-        first = as_on_trunk(self._job(row, protocol.first, seed, trunk).vary(shared))
-        job = self._job(row, protocol, seed, "").vary({**changes, "start": Start(key=first.key, phase=protocol.phase)})
-        return PlannedJob(row.label, seed, trunk, job, first)
+        """The job, and the one that it begins with."""
+        first = protocol.first
+        if first is None:
+            return PlannedJob(row.label, seed, trunk, self._job(row, protocol, seed, trunk).vary(changes))
+        job = self._job(row, protocol, seed, "").vary(changes)
+        if first.together:
+            begun = self._common(protocol, first, seed, changes)
+            rows = [self._job(one, protocol, seed, "").vary(changes).variant for one in self.rows]
+            start = Start(key=begun.job.key, epoch=begun.job.protocol.stop, coords=place_of(job.variant, rows))
+        else:
+            shared = {path: value for path, value in changes.items() if path.startswith(_REACHES_FIRST)}
+            one = as_on_trunk(self._job(row, first, seed, trunk).vary(shared))
+            begun = PlannedJob(f"{row.label}, {first.name}", seed, trunk, one)
+            start = Start(key=begun.job.key, phase=protocol.phase)
+        return PlannedJob(row.label, seed, trunk, job.vary({"start": start}), begun)
+
+    def _common(
+        self, protocol: StudyProtocol, first: StudyProtocol, seed: int, changes: Mapping[str, Any]
+    ) -> PlannedJob:
+        """The one job that all rows of a seed begin with; it shares what is changed of theirs."""
+        rows = [self._job(row, protocol, seed, "").vary(changes).variant for row in self.rows]
+        job = Job(variant=self.base.vary(first.scale), recipe=first.recipe, protocol=first.protocol, seed=seed)
+        try:
+            job = job.vary({path: value for path, value in changes.items() if path != "protocol.stop"})
+            return PlannedJob(first.name, seed, "", job.vary({"variant": common_start(job.variant, rows)}))
+        except Refused as error:
+            raise Refused(f"study {self.name}, protocol {protocol.name}: {error}") from None
 
     def _job(self, row: Row, protocol: StudyProtocol, seed: int, trunk: str) -> Job:
         job = Job(
@@ -267,6 +293,12 @@ class Study:
             seed=seed + row.seed_offset,
         )
         return _augmented(job, self.base, row, protocol.scale)
+
+
+def with_starts(planned: Sequence[PlannedJob]) -> list[PlannedJob]:
+    """The jobs and, before them, those which they begin with, each of these once."""
+    starts = {one.first.job.key: one.first for one in planned if one.first is not None}
+    return [*starts.values(), *planned]
 
 
 Way = Literal["kept", "every cell", "crops"]

@@ -160,6 +160,7 @@ class Coordinates:
     x: Axis | None = None
     y: Axis | None = None
     grid: Axis | None = None  # a joint 2-D heatmap: W = h * w positions, bins (P, W, 2)
+    probes: tuple[Coordinates, ...] = ()  # of stages that learn beside this one
 
 
 @dataclass(slots=True, kw_only=True)

@@ -185,7 +185,7 @@ def test_trunks_are_trained_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_record_is_shown_at_a_port(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    calls = watch(monkeypatch, {"workbench.experiments.tracking.ui": 0})
+    calls = watch(monkeypatch, {"workbench.experiments.mlflow_pages.ui": 0})
     assert main(["ui"]) == 0 and main(["ui", "--port", "5001"]) == 0
     assert [call[1][1] for call in calls] == [5000, 5001]
     assert main(["ui", "--port", "0"]) == 2

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 import pytest
 
-from workbench.experiments import tracking
+from workbench.experiments import mlflow_pages, tracking
 from workbench.experiments.plan import StudyRun
 from workbench.models.job import Protocol
 from workbench.models.zoo import nano
@@ -136,7 +136,7 @@ def _runs(home: Path) -> tuple[str, dict[str, str]]:
 
 def test_the_experiment_shows_rows_with_ap_flops_and_latency(home: Path, port: int, page: Any) -> None:
     address = (home / "ui.log").read_text().partition(" ")[0]
-    assert address == tracking.runs_page(home, port), "the command prints the one address"
+    assert address == mlflow_pages.runs_page(home, port), "the command prints the one address"
     page.goto(address)
     page.get_by_text("all of it #0").wait_for()
     page.get_by_text("0.4321").first.wait_for()
@@ -151,7 +151,7 @@ def test_the_experiment_shows_rows_with_ap_flops_and_latency(home: Path, port: i
 
 
 def test_charts_are_grouped_by_row(home: Path, port: int, page: Any) -> None:
-    page.goto(tracking.runs_page(home, port) + "&compareRunsMode=CHART")
+    page.goto(mlflow_pages.runs_page(home, port) + "&compareRunsMode=CHART")
     page.get_by_text("Model metrics").first.wait_for()
     page.get_by_text("all of it").first.wait_for()
     _keep(page, "charts")
@@ -160,7 +160,7 @@ def test_charts_are_grouped_by_row(home: Path, port: int, page: Any) -> None:
 
 def test_a_run_says_what_it_is(home: Path, port: int, page: Any) -> None:
     experiment, runs = _runs(home)
-    page.goto(tracking.address(f"{experiment}/{runs['static #0']}", port))
+    page.goto(mlflow_pages.address(f"{experiment}/{runs['static #0']}", port))
     page.get_by_text("coords.dynamic_allocation").first.wait_for()
     _keep(page, "run-first")
     page.get_by_text("Show more").click()
@@ -172,7 +172,7 @@ def test_a_run_says_what_it_is(home: Path, port: int, page: Any) -> None:
 
 def test_the_setting_has_the_verdicts(home: Path, port: int, page: Any) -> None:
     experiment, runs = _runs(home)
-    page.goto(tracking.address(f"{experiment}/{runs['test']}", port))
+    page.goto(mlflow_pages.address(f"{experiment}/{runs['test']}", port))
     page.get_by_text("nothing was decided").wait_for()
     _keep(page, "setting")
 

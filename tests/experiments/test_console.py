@@ -84,7 +84,7 @@ def test_end_points_beside_ap_and_statements_are_said(tmp_path: Path, capsys: py
     ]
     console.print_verdicts(judged)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "S open: a beats b: holds only if all of its 2 parts do: 1 hold, 1 open"
+    assert lines[0] == "S open: a beats b: holds only if all of its 2 parts do: 1 holds, 1 is open"
     assert lines[1] == "S1 holds: a beats b: clear"
     said = "mOKS open, not measured; NME holds, -0.0250 (-0.0296 to -0.0204), corrected p 0.002"
     assert lines[2] == f"  beside AP: {said}"

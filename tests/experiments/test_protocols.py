@@ -11,7 +11,7 @@ from workbench.models.trunk import stored_trunks
 
 def test_a_protocol_is_found_by_its_name_alone() -> None:
     assert {name: protocol_named(name).name for name in PROTOCOLS} == {name: name for name in PROTOCOLS}
-    with pytest.raises(Refused, match=r"no protocol 'smok'; there are \['smoke', 'probe', 'thaw', 'short', "):
+    with pytest.raises(Refused, match=r"no protocol 'smok'; there are \['smoke', 'probe', 'thaw', 'fork', 'short', "):
         protocol_named("smok")
 
 

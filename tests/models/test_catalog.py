@@ -235,7 +235,7 @@ def test_coordinate_stages_offer_what_they_say(cls: type[Coords], p: int) -> Non
     for training in (True, False):
         out = stage.train(training)(cells)
         held = {"sigma": out.sigma, "axes": out.x and out.y, "grid": out.grid}
-        assert {name for name, value in held.items() if value is not None} == cls.offers - {"teacher"}
+        assert {name for name, value in held.items() if value is not None} == cls().offers - {"teacher", "probes"}
         assert out.keypoints.shape == (p, K, 2) and out.keypoints.isfinite().all()
     with torch.no_grad():
         decoded_only = stage.decode(cells)
@@ -246,7 +246,7 @@ def test_coordinate_stages_offer_what_they_say(cls: type[Coords], p: int) -> Non
 def test_coordinate_stages_read_the_regression_branch_only_if_they_say_so(cls: type[Coords]) -> None:
     cells = dataclasses.replace(some_cells(2), proxy=None)
     stage = cls().build(16, K).eval()
-    if cls.reads_proxy:
+    if cls().reads_proxy:
         with pytest.raises(Refused):
             stage.decode(cells)
     else:

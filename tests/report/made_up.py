@@ -11,11 +11,11 @@ from workbench.experiments import profiling
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.profiling import Measurement, Reading
 from workbench.experiments.protocols import NANO_RECIPE
-from workbench.experiments.trunks import REGRESSION
 from workbench.models.job import Protocol
 from workbench.models.variant import Variant
-from workbench.models.zoo import nano
-from workbench.report.page import Text
+from workbench.models.zoo import REGRESSION, nano
+from workbench.report import page
+from workbench.report.pieces import LeftOut, LivePicture, PagePicture, Text
 from workbench.report.record import Record
 from workbench.study import Better, Cited, Row, Study, StudyProtocol, TimingStudy
 from workbench.training.record import write_result
@@ -70,7 +70,7 @@ def complete(home: Path, study: Study, setting: StudyProtocol, found: Callable[[
 
 
 def text(piece: Any) -> str:
-    assert isinstance(piece, Text)
+    assert isinstance(piece, Text | LeftOut)
     return piece.text
 
 
@@ -88,3 +88,19 @@ def write_persons(name: str, lines: Sequence[tuple[str, int, float]]) -> None:
     readings = tuple(profiled(*line) for line in lines)
     found = Measurement(readings, CONDITIONS, twin=readings[0].ms)
     profiling.write_costs(TimingStudy(name, "?", "a test", nano(), ()), found, [])
+
+
+FIGURES = (page.forest, page.quality, page.fronts, page.curves, page.loss_curves, page.precision, page.slices)
+
+
+def still(piece: object) -> PagePicture:
+    """The picture of a piece, be it alive or not."""
+    picture = piece.picture if isinstance(piece, LivePicture) else piece
+    assert isinstance(picture, PagePicture)
+    return picture
+
+
+def cells(table: str) -> dict[str, dict[str, str]]:
+    """The cells of a Markdown table by row and column."""
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.split("\n\n")[0].splitlines()]
+    return {line[0]: dict(zip(lines[0], line, strict=True)) for line in lines[2:]}

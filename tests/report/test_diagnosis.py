@@ -8,7 +8,7 @@ import pytest
 from tests.report.made_up import TINY, TWO
 from workbench.core.skeletons import COCO
 from workbench.experiments.plan import StudyRun
-from workbench.report.diagnosis import ERROR_KINDS, ImagePersons, kinds_of, matches, persons_by_image, points_frame
+from workbench.report.diagnosis import ERROR_KINDS, ImagePersons, kinds_of, matches, points_frame
 from workbench.report.record import results_of
 from workbench.tensors import Detections
 
@@ -64,13 +64,6 @@ def test_the_best_scored_detection_takes_a_person_first(two: ImagePersons) -> No
     )
     ((person, predicted),) = matches(found, two, np.array(COCO.sigmas))
     assert person == 0 and np.allclose(predicted, near), "neither the second of a person nor one of nobody counts"
-
-
-def test_crowds_and_persons_without_key_points_are_none() -> None:
-    person = {"image_id": 1, "keypoints": [1, 2, 2] * len(COCO), "area": 9.0, "bbox": [0, 0, 3, 3]}
-    nobody = person | {"keypoints": [0, 0, 0] * len(COCO)}
-    found = persons_by_image({"annotations": [person, person | {"iscrowd": 1}, nobody, person | {"image_id": 2}]})
-    assert {image: len(persons.areas) for image, persons in found.items()} == {1: 1, 2: 1}
 
 
 @pytest.mark.slow

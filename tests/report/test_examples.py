@@ -12,7 +12,7 @@ from workbench.evaluation.records import MatchRecords
 from workbench.experiments.plan import StudyRun
 from workbench.models.decode import detect
 from workbench.report import examples, networks, page
-from workbench.report.page import PagePicture, Text
+from workbench.report.pieces import LeftOut, PagePicture
 from workbench.report.record import Record, load_record, write_record
 
 
@@ -110,4 +110,4 @@ def test_the_examples_can_be_drawn(record: Record) -> None:
 def test_a_person_that_no_row_finds_is_said_to_be_missing(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examples, "person", lambda _: None)
     piece = page.heatmaps(record)
-    assert isinstance(piece, Text) and "every row finds" in piece.text
+    assert isinstance(piece, LeftOut) and "every row finds" in piece.text

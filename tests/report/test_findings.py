@@ -8,7 +8,9 @@ import pytest
 
 from tests.report.made_up import PERSONS, STUDY, run_in, with_study, write_persons
 from workbench.experiments import console
-from workbench.report import findings, tables
+from workbench.report import findings
+from workbench.report.curves import flat, gains_frame
+from workbench.report.persons import persons_frame
 from workbench.report.record import Record, results_of
 from workbench.study import Row
 from workbench.training.record import FLAT, last_gain
@@ -19,8 +21,8 @@ def test_a_curve_that_still_rises_is_not_flat(record: Record, home: Path, capsys
     assert all((last_gain(result.curve) or 0) > FLAT for _, result in results)
     console.print_warnings(results)
     assert "9 of 9 curves still move" in capsys.readouterr().out
-    gains = tables.gains_frame(record)
-    assert len(gains) == 9 and tables.flat(gains) == 0
+    gains = gains_frame(record)
+    assert len(gains) == 9 and flat(gains) == 0
     assert findings.curves_finding(gains).startswith(
         "0 of 9 curves are flat"
     ) and "more still rises" in findings.curves_finding(gains)
@@ -36,7 +38,6 @@ def test_titles_follow_the_numbers() -> None:
             for v, c in verdict.items()
         ]
     )
-    assert findings.claims_finding(frame) == "holds: C1; fails: C2; open: C3"
     assert findings.forest_finding(frame) == "holds: C1 (+3.1 AP); fails: C2 (+3.1 AP); open: C3 (+3.1 AP)"
     assert findings.forest_finding(frame[frame["verdict"] == "open"]) == "No difference decides its claim: C3 stay open"
     bare = frame.assign(claim="", low=[-1.0, 0.01, -0.5])
@@ -74,4 +75,35 @@ def test_the_title_of_persons_speaks_of_rtmo(tmp_path: Path, monkeypatch: pytest
         ([], ""),
     ):
         write_persons("people", [*kept, *crops])
-        assert findings.persons_finding(tables.persons_frame("people")) == rtmo + said
+        assert findings.persons_finding(persons_frame("people")) == rtmo + said
+
+
+def claims(*lines: tuple[str, str, str, str]) -> pd.DataFrame:
+    """Verdicts by id, state, statement and what decides them."""
+    rows = [
+        {
+            "claim": c,
+            "text": c.lower(),
+            "verdict": v,
+            "effect": "",
+            "reason": "why; more",
+            "part_of": p,
+            "decided_by": by,
+        }
+        for c, v, p, by in lines
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_a_conclusion_counts_a_statement_once_and_tells_training_from_timing() -> None:
+    whole = [("S", "open", "", "training"), ("S1", "holds", "S", "training"), ("S2", "open", "S", "training")]
+    said = findings.concluded(claims(*whole), "2 seeds of each row")
+    assert said == "0 of 1 claims are decided, from 2 seeds of each row. **Open:** s (S), why."
+    both = findings.concluded(claims(*whole, ("K", "fails", "", "timing"), ("L", "holds", "", "timing")), "2 seeds")
+    assert "0 of 1 claims are decided, from 2 seeds. 2 of 2 claims are decided by timing and counting, from one" in both
+    assert "corrected for each other" in both and "**Holds:** l (L), why. **Fails:** k (K), why. **Open:** s" in both
+    alone = findings.concluded(claims(("K", "holds", "", "timing")))
+    assert "training" not in alone and "corrected" not in alone, "one claim is corrected for no other"
+    assert (
+        findings.concluded(claims(*whole)[:0], "2 seeds") == "The study makes no claim; its numbers come from 2 seeds."
+    )

@@ -12,8 +12,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from tests.report.made_up import ROOT
-from workbench.report import figures, freshness
-from workbench.report.freshness import imported, made_of, read_line, source_tree, stamp_of, why_old
+from workbench.report import freshness
+from workbench.report.drawing import png
+from workbench.report.freshness import imported, made_of, networks_stamp, read_line, source_tree, stamp_of, why_old
 
 BROWSER = os.environ.get("WORKBENCH_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 RENDERED = ROOT / "reports/rendered"
@@ -27,7 +28,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a notebook, a study, a record and a copy of the package, and a page made of them."""
     for folder in ("reports/data", "reports/rendered", "studies"):
         (tmp_path / folder).mkdir(parents=True)
-    shutil.copytree(freshness.PACKAGE, tmp_path / "package", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(freshness.PACKAGE, tmp_path / "package", ignore=shutil.ignore_patterns("__pycache__", "trunks"))
     cells = [{"id": "head", "cell_type": "code", "source": ["page.head(record)"]}]
     (tmp_path / "reports/ablation.ipynb").write_text(json.dumps({"cells": cells}))
     (tmp_path / "studies/one.py").write_text('"""Which?"""\nSTUDY = 1\n')
@@ -47,7 +48,14 @@ def test_a_page_as_it_would_be_made_now_is_not_old(place: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("file", ["page", "render", "figures", "findings", "record", "diagnosis"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        *(f"report/{name}" for name in ("page", "render", "figures", "findings", "record", "diagnosis", "drawing")),
+        *("evaluation/metrics", "evaluation/verdicts", "experiments/protocols", "experiments/claims"),
+        *("models/zoo", "training/record", "study"),
+    ],
+)
 def test_a_change_of_the_code_makes_it_old(place: Path, file: str) -> None:
     module = place / f"package/{file}.py"
     module.write_text(module.read_text() + "\n# a word\n")
@@ -57,8 +65,8 @@ def test_a_change_of_the_code_makes_it_old(place: Path, file: str) -> None:
     assert "older than the code that draws it" in why and "run: nox -s report -- one --protocol short" in why
 
 
-@pytest.mark.parametrize("file", ["verdict_table", "index"])
-def test_a_module_that_no_page_imports_does_not_count(place: Path, file: str) -> None:
+@pytest.mark.parametrize("file", ["report/verdict_table", "report/index", "training/loop", "experiments/console"])
+def test_a_module_that_decides_nothing_on_a_page_does_not_count(place: Path, file: str) -> None:
     (place / f"package/{file}.py").write_text("CHANGED = 1\n")
     assert why_old(place / "page.md") == ""
 
@@ -75,6 +83,15 @@ def test_a_change_of_the_record_makes_it_old(place: Path, file: str) -> None:
     path = place / f"reports/data/{file}.csv"
     path.write_text("row,AP\na,0.6\n")
     assert "older than reports/data/one_short*.csv" in why_old(place / "page.md")
+
+
+def test_the_numbers_that_mlflow_gives_do_not_count(place: Path) -> None:
+    runs = place / "reports/data/one_short.csv"
+    stamp = networks_stamp("one_short")
+    runs.write_text("row,AP,mlflow\na,0.5,1/abc\n")
+    assert why_old(place / "page.md") == "" and networks_stamp("one_short") == stamp
+    runs.write_text("row,AP,mlflow\na,0.6,1/abc\n")
+    assert "older than" in why_old(place / "page.md") and networks_stamp("one_short") != stamp
 
 
 def test_another_record_does_not_count(place: Path) -> None:
@@ -97,14 +114,15 @@ def test_docstrings_and_layout_do_not_count(tmp_path: Path) -> None:
 
 
 def test_imports_are_followed() -> None:
-    names = {path.stem for path in imported(freshness.DRAWN_BY)}
-    assert {"page", "render", "figures", "findings", "examples", "networks", "diagnosis", "names"} <= names
-    assert not names & {"verdict_table", "index"}
+    names = {str(path.relative_to(freshness.PACKAGE).with_suffix("")) for path in imported(freshness.DRAWN_BY)}
+    drawn = {"page", "render", "figures", "findings", "examples", "networks", "diagnosis", "names"}
+    assert {f"report/{name}" for name in drawn} | {"experiments/claims", "evaluation/intervals"} <= names
+    assert not names & {"report/verdict_table", "report/index", "training/run", "models/network"}
 
 
 def test_a_picture_carries_its_stamp() -> None:
-    assert stamp_of(figures.png(Figure(figsize=(1, 1)), "abc")) == "abc"
-    assert stamp_of(figures.png(Figure(figsize=(1, 1)))) == ""
+    assert stamp_of(png(Figure(figsize=(1, 1)), "abc")) == "abc"
+    assert stamp_of(png(Figure(figsize=(1, 1)))) == ""
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

@@ -8,17 +8,20 @@ from typing import Any
 
 import pytest
 
-from workbench.report import figures, tables
+from workbench.report.drawing import Hover, svg
+from workbench.report.forest_figure import forest_figure
 from workbench.report.interactive import STYLE, interactive
 from workbench.report.record import Record
+from workbench.report.rows import labels
+from workbench.report.verdict_frames import forest_frame
 
 BROWSER = os.environ.get("WORKBENCH_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def live(record: Record) -> str:
-    hover = figures.Hover()
-    figure = figures.forest_figure(tables.forest_frame(record), "title", hover)
-    return interactive(figures.svg(figure), hover, tables.labels(record), "differences")
+    hover = Hover()
+    figure = forest_figure(forest_frame(record), "title", hover)
+    return interactive(svg(figure), hover, labels(record), "differences")
 
 
 def test_it_loads_nothing_and_its_marks_are_its_own(record: Record) -> None:

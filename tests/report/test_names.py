@@ -8,10 +8,13 @@ from tests.report.made_up import STUDY, text, with_study
 from workbench.evaluation.intervals import Interval
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments.claims import ClaimResult
-from workbench.report import page, tables
-from workbench.report.figures import Hover, forest_figure
+from workbench.report import page
+from workbench.report.drawing import Hover
+from workbench.report.forest_figure import forest_figure
 from workbench.report.names import named, row_name
 from workbench.report.record import Record, claims_frame, pairs_frame
+from workbench.report.rows import labels, missing
+from workbench.report.verdict_frames import forest_frame, verdicts_frame
 from workbench.study import Better, Row
 
 
@@ -39,16 +42,16 @@ def test_a_difference_of_differences_is_shown_as_one(record: Record) -> None:
     judged = [ClaimResult(claim, Verdict.HOLDS, "because", interval, p=0.01, adjusted=0.01)]
     frames = {"claims": claims_frame([claim], judged), "pairs": pairs_frame([claim], judged)}
     found = named(replace(with_study(record, study), **frames))
-    (line,) = tables.verdicts_frame(found).to_dict("records")
+    (line,) = verdicts_frame(found).to_dict("records")
     assert (line["verdict"], line["reason"], line["effect"]) == ("holds", "because", "+2.0 AP (+1.0 to +3.0)")
-    (drawn,) = tables.forest_frame(found).to_dict("records")
+    (drawn,) = forest_frame(found).to_dict("records")
     assert (drawn["row"], drawn["than"]) == ("(more − base)", "(without more − without base)")
     hover = Hover()
-    forest_figure(tables.forest_frame(found), "title", hover)
+    forest_figure(forest_frame(found), "title", hover)
     assert any("(more − base) − (without more − without base): +2.00 AP" in text for text in hover.texts.values())
     other = replace(study, claims=(replace(claim, more_than=("- base", "- more")),))
-    (line,) = tables.verdicts_frame(named(replace(with_study(record, other), **frames))).to_dict("records")
-    assert line["verdict"] == "open" and "does not compare '(more − base)' with" in line["reason"]
+    (line,) = verdicts_frame(named(replace(with_study(record, other), **frames))).to_dict("records")
+    assert line["verdict"] == "open" and "'(more − base)' is not compared with" in line["reason"]
 
 
 def test_every_part_of_a_record_has_the_names(record: Record) -> None:
@@ -61,8 +64,8 @@ def test_every_part_of_a_record_has_the_names(record: Record) -> None:
     }
     jobs = tuple(replace(one, row="+ more") if one.row == "more" else one for one in record.jobs)
     found = named(replace(with_study(record, study), jobs=jobs, **frames))
-    assert tables.labels(found) == ["base", "with more", "A/A"] and not tables.missing(found)
-    assert tables.verdicts_frame(found)["verdict"].tolist() == ["holds"], "the claim is still about these rows"
+    assert labels(found) == ["base", "with more", "A/A"] and not missing(found)
+    assert verdicts_frame(found)["verdict"].tolist() == ["holds"], "the claim is still about these rows"
     for piece in (page.head, page.ablation, page.table, page.verdicts):
         assert "+ more" not in text(piece(found))
     assert [one.job.key for one in found.jobs] == [one.job.key for one in jobs], "jobs are the same"

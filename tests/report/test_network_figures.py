@@ -7,7 +7,8 @@ import pytest
 
 from tests.report.made_up import TINY, TWO
 from workbench.experiments.plan import StudyRun
-from workbench.report import examples, figures, network_figures
+from workbench.report import examples, network_figures
+from workbench.report.drawing import png
 from workbench.report.record import load_record, write_record
 
 
@@ -23,7 +24,7 @@ def test_heatmaps_are_drawn_where_a_row_has_them(
     person = examples.person(chosen, least=0.0)
     assert person is not None
     figure = network_figures.heatmaps_figure(person, list(person.rows), "title")
-    figures.png(figure)
+    png(figure)
     children: list[Any] = [panel for main in figure.axes for panel in main.child_axes]
     panels = {panel.get_title(loc="left"): panel for panel in children}
     assert len(panels["bins"].collections) == 2 and not panels["regression"].collections, "a curve per key point"

@@ -13,8 +13,8 @@ from tests.matched import records
 from tests.report.made_up import ROOT, SETTING, STUDY, run_in
 from workbench.core.errors import Refused
 from workbench.evaluation.metrics import METRICS, PERCENT
-from workbench.report import tables
 from workbench.report.record import base_row, load_record, results_of, rows_frame, write_record
+from workbench.report.verdict_frames import verdicts_frame
 from workbench.study import Row
 
 
@@ -31,7 +31,7 @@ def test_every_run_and_every_claim_is_in_the_files(home: Path) -> None:
     assert claims["mOKS_verdict"][0] == "holds" and claims["mOKS_mean"][0] > 0
     assert (
         claims["p"][0] < 0.05
-        and "mOKS holds, +15.0; NME open" in tables.verdicts_frame(load_record(run_in(home)))["beside"][0]
+        and "mOKS holds, +15.0; NME open" in verdicts_frame(load_record(run_in(home)))["beside"][0]
     )
     curves = pd.read_csv("reports/data/padding_small_curves.csv")
     assert len(curves) == 27

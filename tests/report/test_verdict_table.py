@@ -1,62 +1,143 @@
-"""The table of verdicts: every recorded claim once, in the words of its record."""
+"""The table of verdicts: every claim of today's studies once per record, with what was recorded of it."""
 
 import csv
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import studies
+from tests.report.made_up import ROOT
 from workbench.core.errors import Refused
+from workbench.report import verdict_table as table
+from workbench.report.verdict_frames import EARLIER
 from workbench.report.verdict_table import recorded_claims, renew, verdict_table, with_verdicts
+from workbench.study import Better, Cheaper, Study, find_study, known_studies
 
-ROOT = Path(__file__).parents[2]
-TRAINED = "claim,text,row,than,metric,margin,verdict,reason,mean,low,high\n"
-TIMED = TRAINED.replace("margin", "times")
+STUDY = """
+from workbench.models.zoo import nano
+from workbench.study import Better, Cheaper, Row, Study
+
+STUDY = Study(
+    "my_study", "?", "a test", nano(), (Row("a"), Row("b", {"coords.padding": 1.5})),
+    claims=(
+        Better("C2", "a, and b", "a", "b"),
+        Better("B1", "c", "a", "b", "NME"),
+        Better("B2, x", "turned", "b", "a", part_of="B2"),
+    ),
+    costs=(Cheaper("C1", "d | d", "a", "b"), Cheaper("C10", "e", "a", "b", "gflops")),
+    default="short",
+)
+"""
+CLAIMS = """claim,text,row,than,metric,margin,verdict,reason,mean,low,high
+C2,old words,a,b,AP,0,STATE,"why; more",0.1234,-0.05,0.2
+B1,c,a,b,NME,0,open,why,-0.01,-0.02,0.005
+"B2, x",turned,a,b,AP,0,holds,why,0.1,0.05,0.2
+"""
+COSTS = """claim,text,row,than,metric,times,verdict,reason,mean,low,high
+C1,d | d,a,b,ms,1,holds,why,0.5,0.4,0.6
+C10,e,a,b,gflops,1,holds,"counted 0.9 times; claimed",,,
+"""
+RUNS = "row,seed,trunk,job,AP,numerics\na,0,,x,0.5,{0}\nb,0,,y,0.4,{0}\n"
+VERDICTS = {"short": "holds", "laptop": "fails", "short_recipe.lr-1": "open"}
 TEXT = "# A\n<!-- verdicts -->\nold\n<!-- /verdicts -->\nafter\n"
 
 
 @pytest.fixture
-def records(tmp_path: Path) -> Path:
-    """A study under two protocols, its costs, and one of its records that was made with other settings."""
-    for folder in ("reports/data", "reports/rendered"):
+def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The one study of a folder, recorded under two protocols, its costs, and a record made with other settings."""
+    for folder in ("reports/data", "reports/rendered", "mine"):
         (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "mine/my_study.py").write_text(STUDY)
+    monkeypatch.setattr(studies, "__path__", [str(tmp_path / "mine")])
+    monkeypatch.delitem(sys.modules, "studies.my_study", raising=False)
+    monkeypatch.chdir(tmp_path)
     data = tmp_path / "reports/data"
-    trained = 'C2,"a, and b",a,b,AP,0,holds,"why; more",0.1234,-0.05,0.2\nB1,c,a,b,NME,0,open,why,-0.01,-0.02,0.005\n'
-    (data / "my_study_short_claims.csv").write_text(TRAINED + trained)
-    (data / "my_study_laptop_claims.csv").write_text(TRAINED + 'C2,"a, and b",a,b,AP,0,fails,why,-0.1,-0.2,-0.05\n')
-    timed = 'C1,d | d,a,b,ms,1,holds,why,0.5,0.4,0.6\nC10,e,a,b,gflops,1,holds,"counted 0.9 times; claimed",,,\n'
-    (data / "my_study_cost_claims.csv").write_text(TIMED + timed)
-    (data / "my_study_short_recipe.lr-1_claims.csv").write_text(TRAINED + trained)
+    for stem, numerics in (("short", 2), ("laptop", 1), ("short_recipe.lr-1", 2)):
+        (data / f"my_study_{stem}.csv").write_text(RUNS.format(numerics))
+        (data / f"my_study_{stem}_claims.csv").write_text(CLAIMS.replace("STATE", VERDICTS[stem]))
+    (data / "my_study_cost_claims.csv").write_text(COSTS)
     (tmp_path / "reports/rendered/my_study_short.md").write_text("page")
     return tmp_path
 
 
 def test_a_line_for_each_claim_and_protocol(records: Path) -> None:
-    assert verdict_table(records).splitlines()[2:] == [
-        r"|C1|d \| d|*holds*|[my_study, cost](reports/rendered/my_study_short.md)|0.500 times (0.400 to 0.600)|",
-        "|C2|a, and b|*fails*|[my_study, laptop](reports/rendered/my_study_short.md)|-10.0 (-20.0 to -5.0)|",
-        "|C2|a, and b|*holds*|[my_study, short](reports/rendered/my_study_short.md)|+12.3 (-5.0 to +20.0)|",
-        "|C10|e|*holds*|[my_study, cost](reports/rendered/my_study_short.md)|counted 0.9 times|",
-        "|B1|c|*open*|[my_study, short](reports/rendered/my_study_short.md)|-0.010 (-0.020 to +0.005)|",
+    """A claim is said once, however often it was judged; of a statement the parts are left to the page."""
+    short, laptop, cost = (f"[{p}](reports/rendered/my_study_short.md)" for p in ("short", "laptop", "cost"))
+    lines = verdict_table().splitlines()
+    assert lines[2:-2] == [
+        rf"|C1|d \| d|*holds*|{cost}|0.500 times (0.400 to 0.600)|",
+        f"|C2|a, and b|*holds*|{short}|+12.3 (-5.0 to +20.0)|",
+        f"|||*fails*†|{laptop}|+12.3 (-5.0 to +20.0)|",
+        f"|C10|e|*holds*|{cost}|counted 0.9 times|",
+        f"|B1|c|*open*|{short}|-0.010 root of area (-0.020 to +0.005)|",
+        f"|||*open*†|{laptop}|-0.010 root of area (-0.020 to +0.005)|",
+        f"|B2|turned|*open*|{short}|holds only if all of its 1 parts do: 1 is open|",
+        f"|||*open*†|{laptop}|holds only if all of its 1 parts do: 1 is open|",
     ]
+    assert lines[-2:] == ["", f"† {EARLIER.partition('. ')[0]}."]
 
 
-def test_every_committed_claim_is_in_the_table() -> None:
-    lines = verdict_table(ROOT).splitlines()[2:]
-    files = list((ROOT / "reports/data").glob("*_claims.csv"))
-    assert len(files) > 8
-    for path in files:
+def test_a_superseded_statement_is_marked(records: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "superseded", lambda record: "Why. More." if record.protocol.name == "short" else "")
+    monkeypatch.setattr(table, "STATEMENT", "B2")
+    marked = [line.split("|")[1] for line in verdict_table().splitlines() if "*‡|" in line]
+    assert marked == ["B2"] and verdict_table().endswith("\n\n‡ Why.")
+
+
+def test_a_claim_that_was_recorded_otherwise_says_so(records: Path) -> None:
+    found = {(one.protocol, one.line["claim"]): one for one in recorded_claims()}
+    assert found["short", "B2, x"].effect == "not judged: recorded of other rows"
+    assert found["short", "C2"].line["text"] == "a, and b", "today's words"
+
+
+@pytest.fixture
+def committed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("committed")
+def test_every_committed_claim_is_in_the_table_as_it_was_recorded() -> None:
+    """Read by another way: the CSV files, and the studies' own words."""
+    shown = {(one.study, one.protocol, one.line["claim"]): one.line for one in recorded_claims()}
+    counted = 0
+    for study, protocol, line in lines():
+        asked = find_study(study)
+        claims = (*asked.claims, *(asked.costs if isinstance(asked, Study) else ()))
+        for claim in (one for one in claims if one.id == line["claim"] and alike(one, line)):
+            found = shown[study, protocol, claim.id]
+            assert (found["verdict"], found["text"]) == (line["verdict"], claim.text)
+            counted += 1
+    assert counted > 25
+
+
+def lines() -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Study, protocol and line of every committed claim."""
+    for path in sorted(Path("reports/data").glob("*_claims.csv")):
+        study = next(name for name in known_studies() if path.name.startswith(f"{name}_"))
         with path.open(newline="", encoding="utf-8") as file:
-            for claim in csv.DictReader(file):
-                start = f"|{claim['claim']}|{claim['text']}|*{claim['verdict']}*|"
-                assert any(line.startswith(start) for line in lines), f"{path.name}: {start}"
-    assert len(lines) == len(recorded_claims(ROOT))
+            for line in csv.DictReader(file):
+                yield study, path.name.removeprefix(f"{study}_").removesuffix("_claims.csv"), line
+
+
+def alike(claim: Better | Cheaper, line: dict[str, str]) -> bool:
+    """Whether a recorded claim compares what today's does."""
+    bound = claim.times if isinstance(claim, Cheaper) else claim.margin
+    said = line["row"], line["than"], line["metric"], float(line.get("times") or line.get("margin") or "nan")
+    return said == (claim.row, claim.than, claim.metric, bound)
 
 
 def test_a_command_renews_a_file(records: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = records / "README.md"
     page.write_text(TEXT)
     assert renew([str(page)]) == 0
-    assert page.read_text() == f"# A\n<!-- verdicts -->\n\n{verdict_table(records)}\n\n<!-- /verdicts -->\nafter\n"
+    text = page.read_text()
+    assert text.startswith("# A\n<!-- verdicts -->\n\n|claim|text|") and text.endswith(
+        "\n\n<!-- /verdicts -->\nafter\n"
+    )
+    assert text.count("\n|C2|") == 1 and "\nold\n" not in text
     assert renew([str(records / "none.md")]) == 2
     assert "none.md" in capsys.readouterr().err
 

@@ -1,7 +1,9 @@
 """One job end to end: what it leaves behind, that it is not done twice, that it survives being killed."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import pytest
@@ -9,17 +11,19 @@ import torch
 from safetensors.torch import load_file
 
 from tests.small import small_job
+from workbench.components.losses.kld import KLD
 from workbench.core import distributed, processes
 from workbench.core.errors import Refused
 from workbench.core.spec import from_dict
 from workbench.evaluation.records import MatchRecords
 from workbench.models.catalog import spec_types
+from workbench.models.common_start import common_start
 from workbench.models.job import Start
 from workbench.models.network import Network
-from workbench.training.loop import TrainingState
+from workbench.training import loop
 from workbench.training.machine import Machine
 from workbench.training.record import Progress, job_folder, read_result, write_result
-from workbench.training.run import check_ranks, declare, run
+from workbench.training.run import STATE, check_ranks, run
 
 
 @pytest.mark.slow
@@ -54,14 +58,15 @@ def test_a_killed_job_ends_with_the_same_numbers(tmp_path: Path, monkeypatch: py
     class Killed(Exception):
         pass
 
-    save = TrainingState.save
+    train = loop.train
 
-    def save_and_die(self: TrainingState, path: Path) -> None:
-        save(self, path)
-        if self.epoch == 2:
-            raise Killed
+    def train_and_die(*given: Any) -> Iterator[loop.Tick]:
+        for tick in train(*given):
+            if tick.epoch == 2 and not tick.epoch_end:
+                raise Killed
+            yield tick
 
-    monkeypatch.setattr(TrainingState, "save", save_and_die)
+    monkeypatch.setattr("workbench.training.run.train", train_and_die)
     with pytest.raises(Killed):
         run(job, Machine(), tmp_path / "b")
     monkeypatch.undo()
@@ -130,20 +135,60 @@ def test_a_complete_job_is_read_on_any_machine(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_job_begins_with_the_weights_of_another(tmp_path: Path) -> None:
-    """Which is trained when the first asks for it, once, and goes on in a schedule of its own."""
+    """And goes on in a schedule of its own. That job is to be complete: the plan of a study sees to it."""
     first = small_job(epochs=2)
     then = small_job(epochs=1).vary({"start": Start(key=first.key, phase=1), "recipe.lr": 1e-9, "recipe.schedule": ()})
     alone = small_job(epochs=1).vary({"recipe.lr": 1e-9, "recipe.schedule": ()})
-    with pytest.raises(Refused, match=rf"no job {first.key} in .*another one begins with it"):
+    with pytest.raises(Refused, match=rf"begins with job {first.key}, which is not complete in .*run the study"):
         run(then, Machine(), tmp_path)
-    declare(first, tmp_path)
-    run(then, Machine(), tmp_path)
+    assert not list(tmp_path.iterdir())
+    run(first, Machine(), tmp_path)
+    assert run(then, Machine(), tmp_path).tags.get("start_arithmetic") == "float32, numerics 2"
     weights = [load_file(job_folder(tmp_path, job.key) / "weights.safetensors") for job in (first, then)]
     for name, _ in Network(then.variant).named_parameters():
         torch.testing.assert_close(weights[1][name], weights[0][name], rtol=0, atol=1e-6)
     run(alone, Machine(), tmp_path)
     moved = load_file(job_folder(tmp_path, alone.key) / "weights.safetensors")
     assert not torch.allclose(moved["backbone.stem.conv.conv.weight"], weights[0]["backbone.stem.conv.conv.weight"])
-    trained = (job_folder(tmp_path, first.key) / "result.json").stat().st_mtime_ns
-    run(then.vary({"seed": 1}), Machine(), tmp_path)
-    assert (job_folder(tmp_path, first.key) / "result.json").stat().st_mtime_ns == trained
+
+
+@pytest.mark.slow
+def test_a_training_that_goes_on_from_another_is_the_training_in_one(tmp_path: Path) -> None:
+    """Same batches, schedule, average and optimiser, whether stages learnt beside the first part or not."""
+    whole = small_job(epochs=3)
+    variant = common_start(
+        whole.variant, [whole.variant, whole.variant.vary({"losses.MLE": None, "losses.KLD": KLD()})]
+    )
+    for start, coords in ((whole, "coords"), (whole.vary({"variant": variant}), "coords.own")):
+        first = start.vary({"protocol.stop": 2})
+        then = whole.vary({"start": Start(key=first.key, epoch=2, coords=coords)})
+        run(first, Machine(), tmp_path)
+        assert (job_folder(tmp_path, first.key) / STATE).exists()
+        ends = [run(job, Machine(), tmp_path) for job in (whole, then)]
+        assert [line["epoch"] for line in ends[1].curve] == [3.0]
+        one, other = (load_file(end.folder / "weights.safetensors") for end in ends)
+        assert all(torch.equal(one[name], other[name]) for name in one)
+    with pytest.raises(Refused, match="ended after epoch 2, this one goes on after 1"):
+        run(whole.vary({"start": Start(key=first.key, epoch=1)}), Machine(), tmp_path)
+    with pytest.raises(Refused, match=r"kept no state to go on from: train it with protocol\.stop=1"):
+        run(whole.vary({"start": Start(key=whole.key, epoch=1)}), Machine(), tmp_path)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_other_arithmetic_is_not_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, begun = small_job(epochs=3), list[int]()
+    train = loop.train
+
+    def one_epoch(*given: Any) -> Iterator[loop.Tick]:
+        begun.append(given[1].epoch)
+        for tick in train(*given):
+            yield tick
+            if tick.epoch_end:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr("workbench.training.run.train", one_epoch)
+    for precision in ("float32", "float32", "bf16"):
+        monkeypatch.setattr(Machine, "precision", precision)
+        with pytest.raises(KeyboardInterrupt):
+            run(job, Machine(), tmp_path)
+    assert begun == [0, 1, 0]

@@ -282,7 +282,7 @@ def report_command(
 ) -> int:
     """Write a study's report from its recorded numbers. It takes --data and --set as the study was given them."""
     from workbench.report.index import write_index
-    from workbench.report.page import RENDERED
+    from workbench.report.pieces import RENDERED
     from workbench.report.render import write_profile, write_report
     from workbench.study import TimingStudy
 
@@ -323,6 +323,6 @@ def ui_command(
     ] = 5000,
 ) -> int:
     """Show the recorded runs in a browser. Only this machine can see it; Ctrl+C ends it."""
-    from workbench.experiments import tracking
+    from workbench.experiments import mlflow_pages
 
-    return tracking.ui(runs_folder(), port)
+    return mlflow_pages.ui(runs_folder(), port)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from workbench.evaluation.intervals import Interval, holm, pvalue
+from workbench.evaluation.metrics import METRICS
 from workbench.evaluation.verdicts import (
     Decision,
     Verdict,
@@ -165,6 +166,9 @@ def _barred(claim: Better, protocol: StudyProtocol) -> str:
     """Why no run under a protocol can decide a claim; empty where they can."""
     if claim.from_scratch and protocol.frozen:
         return "only networks trained whole can decide it, here the trunk was frozen"
+    if claim.teacher and protocol.taught not in ("", claim.teacher):
+        others = taught(protocol.taught)
+        return f"asked of networks taught {taught(claim.teacher)}, here rows begin with one taught {others}"
     if protocol.trunks and not (trunks := trunks_of(claim, protocol)).counted:
         others = " and ".join(map(taught, trunks.beside or {}))
         return f"asked of trunks taught {taught(claim.teacher)}, here they were taught {others}"
@@ -191,6 +195,10 @@ def _of_pairs(claim: Better, protocol: StudyProtocol, pairing: Pairing, table: R
     if protocol.trunks:
         return _of_trunks(claim, protocol, found, table)
     overall = difference(claim.metric, found, table.read, table.spread(claim))
+    if why := _barred(claim, protocol):
+        return ClaimResult(
+            claim, Verdict.OPEN, f"{why} ({METRICS[claim.metric].difference(overall.mean, more=1)})", overall
+        )
     decision = interval_verdict(overall, claim.margin, claim.metric)
     return ClaimResult(claim, *decision, overall, p=pvalue(overall, _bound(claim)))
 

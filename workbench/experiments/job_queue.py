@@ -165,17 +165,21 @@ class JobQueue:
     def _complete(self, key: str) -> bool:
         return is_complete(job_folder(self.home, key))
 
+    def _can_begin(self, one: PlannedJob) -> bool:
+        return one.first is None or self._complete(one.first.job.key)
+
     def fill(self, plan: Mapping[str, PlannedJob]) -> dict[str, QueueEntry]:
         """Marks jobs whose worker died, then queues every job that is due. `plan` has the planned jobs by key.
 
-        One process at a time, so that no job is queued twice.
+        A job that begins with another one is due when that is complete. One process at a time, so that no job is queued
+        twice.
         """
         with locked(self.home / "plan.lock"):
             trials = self.trials()
             if self._mark_dead(trials):
                 trials = self.trials()
             entries = self._entries(plan, trials)
-            due = [key for key, entry in entries.items() if _due(entry)]
+            due = [key for key, entry in entries.items() if _due(entry) and self._can_begin(plan[key])]
             for key in due:
                 self.study.enqueue_trial({}, user_attrs=_attributes(plan[key]))
             self._note_complete([plan[k] for k, e in entries.items() if e.state is JobState.COMPLETE], trials)

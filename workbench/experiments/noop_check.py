@@ -18,7 +18,7 @@ from torch import Tensor
 from workbench.core.errors import Refused
 from workbench.core.spec import Plain
 from workbench.models.criterion import losses
-from workbench.models.job import Job
+from workbench.models.job import Job, Start
 from workbench.models.network import Network, gather
 from workbench.models.trunk import freeze, probed
 from workbench.models.variant import Phase, Variant
@@ -42,7 +42,8 @@ def check_distinct(planned: Sequence[PlannedJob]) -> None:
     """
     jobs: dict[str, dict[str, Job]] = {}
     for one in planned:
-        jobs.setdefault(one.trunk, {}).setdefault(one.row, one.job.vary({"seed": 0}))
+        # begun with what another row begins with is begun the same: the start follows from the row
+        jobs.setdefault(one.trunk, {}).setdefault(one.row, one.job.vary({"seed": 0, "start": Start()}))
     for rows in jobs.values():
         if any(job.protocol.trunk for job in rows.values()):
             _check_trunk(rows)

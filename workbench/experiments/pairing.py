@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from workbench.study import Contrast, PlannedJob
-from workbench.training.record import Result
+from workbench.training.record import Result, arithmetic_of
 
 Results = Sequence[tuple[PlannedJob, Result]]
 
@@ -63,10 +63,8 @@ def _pairs(count: int) -> str:
 
 
 def arithmetic(result: Result) -> str:
-    """How a run was computed: its precision, the version of what training computes, and how what it began with was."""
-    mine = f"{result.tags.get('precision', 'unknown precision')}, numerics {result.tags.get('numerics', '1')}"
-    begun = result.tags.get("start_arithmetic", "")
-    return mine + f", begun in {begun}" * bool(begun)
+    """How a run was computed, and how what it began with was."""
+    return arithmetic_of(result.tags)
 
 
 def pairing_of(contrast: Contrast, results: Results) -> Pairing:

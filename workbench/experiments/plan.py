@@ -23,7 +23,12 @@ from workbench.study import PlannedJob, Study, StudyProtocol
 from workbench.training.record import Result, is_complete, job_folder, read_result
 
 DATA_SET = "protocol.data"
-RESERVED = {"seed": "--seeds N", "protocol.trunk": "--protocol NAME", DATA_SET: "--data FOLDER"}
+RESERVED = {
+    "seed": "--seeds N",
+    "start": "--protocol NAME",
+    "protocol.trunk": "--protocol NAME",
+    DATA_SET: "--data FOLDER",
+}
 READABLE = 80  # characters of the changes that a file's name shows; a digest of all of them follows
 
 
@@ -157,7 +162,7 @@ def _check_options(changes: Mapping[str, Any], embedded: bool) -> None:
         if path == DATA_SET and embedded and changes[path] in EMBEDDED:
             continue
         for taken, option in RESERVED.items():
-            if taken == path or taken.startswith(f"{path}."):
+            if taken == path or taken.startswith(f"{path}.") or path.startswith(f"{taken}."):
                 raise Refused(f"--set {path}={changes[path]}: {taken} has an option of its own; use {option}")
 
 

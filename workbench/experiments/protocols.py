@@ -10,7 +10,7 @@ from workbench.components.segments.cosine import Cosine
 from workbench.components.segments.warmup import Warmup
 from workbench.core.errors import Refused
 from workbench.models.job import Protocol, Recipe
-from workbench.models.zoo import NANO, rtmo
+from workbench.models.zoo import NANO, NO_PROXY, REGRESSION, rtmo
 from workbench.study import Cited, StudyProtocol
 
 # Source: published configurations; w_f and d_f are the widen and deepen factors, D the pose vector's length.
@@ -33,9 +33,18 @@ SCENES = Protocol(
 )
 
 
+# What is alike in all rows that do not change it themselves. KLD moves the boxes only where the encoding is dynamic,
+# and by more than it helps; a target that changes its source at a fraction of a short schedule comes too early for
+# rows that learn slowly; and where regression alone teaches the key points its weight stays (`reports/LOG.md`).
+_SMALL: Mapping[str, Any] = {
+    **NANO,
+    **NO_PROXY,
+    "coords.box_gradient": False,
+    "losses.OKS.weights": (30.0, 30.0, 30.0),
+}
 # Frozen features: only what reads them is trained, so only the losses that reach it are computed.
 _PROBE: Mapping[str, Any] = {
-    **NANO,
+    **_SMALL,
     "losses.VariFocal": None,
     "losses.IoU": None,
     "losses.Visibility": None,
@@ -52,21 +61,23 @@ _PROBE_RECIPE = replace(
     schedule=(Warmup(end=0.02), Cosine(start=0.02, end=0.75, period=0.73, floor=2e-4)),
 )
 
-# What is alike in all rows that do not change it themselves. KLD moves the boxes only where the encoding is dynamic,
-# and by more than it helps; a target that changes its source at a fraction of a short schedule comes too early for
-# rows that learn slowly; and where regression alone teaches the key points its weight stays (`reports/LOG.md`).
-_EQUAL: Mapping[str, Any] = {
-    "coords.box_gradient": False,
-    "phases.1.proxy": False,
-    "phases.2.proxy": False,
-    "losses.OKS.weights": (30.0, 30.0, 30.0),
-}
 _BEFORE_THAW = StudyProtocol(
     "before thaw",
     "every row trains its coordinate stage on the features of frozen trunks",
     replace(SCENES, images=16_000, first_image=1_000_000, epoch_images=6_400, epochs=6, eval_every=6),
     _PROBE_RECIPE,
-    {**_PROBE, **_EQUAL},
+    _PROBE,
+)
+# The last 40 % of `short`, begun with what the first 60 % taught: as long as that in all, and the same schedule.
+_FORK = replace(SCENES, epoch_images=1_216, epochs=20, eval_every=20, eval_images=3_000)
+_AT_FORK: Mapping[str, Any] = {"phases.1.start": 0.6}
+_BEFORE_FORK = StudyProtocol(
+    "before fork",
+    "the coordinate stages of all rows learn beside each other on a network that regression teaches",
+    replace(_FORK, stop=12),
+    NANO_RECIPE,
+    {**NANO, **REGRESSION, **_AT_FORK},
+    together=True,
 )
 
 PROTOCOLS: dict[str, StudyProtocol] = {
@@ -77,7 +88,7 @@ PROTOCOLS: dict[str, StudyProtocol] = {
             "a few steps of every row: proves that everything runs, says nothing of accuracy",
             replace(SCENES, images=96, epoch_images=96, epochs=2, batch=16, eval_images=32, score_threshold=0.001),
             NANO_RECIPE,
-            NANO,
+            _SMALL,
             seeds=1,
         ),
         StudyProtocol(
@@ -96,11 +107,20 @@ PROTOCOLS: dict[str, StudyProtocol] = {
             replace(
                 NANO_RECIPE, lr=4e-4, schedule=(Warmup(end=0.08), Cosine(start=0.08, end=1.0, period=0.92, floor=2e-5))
             ),
-            {**NANO, **_EQUAL},
+            _SMALL,
             seeds=1,
             trunks=("joint", "joint-2", "joint-3", "regression"),
             first=_BEFORE_THAW,
             phase=1,
+        ),
+        StudyProtocol(
+            "fork",
+            "every row goes on from one young network per seed that regression taught: a finish of young networks",
+            _FORK,
+            NANO_RECIPE,
+            {**_SMALL, **_AT_FORK},
+            first=_BEFORE_FORK,
+            taught="regression",
         ),
         StudyProtocol(
             "short",
@@ -108,7 +128,7 @@ PROTOCOLS: dict[str, StudyProtocol] = {
             # epochs are short so that the last phase, the last 5 %, begins with one
             replace(SCENES, epoch_images=1_216, epochs=20, eval_every=4),
             NANO_RECIPE,
-            NANO,
+            _SMALL,
             seeds=2,
         ),
         StudyProtocol(
@@ -116,7 +136,7 @@ PROTOCOLS: dict[str, StudyProtocol] = {
             "every row from scratch, 128,000 easy scenes at 96 px, nano preset",
             SCENES,
             NANO_RECIPE,
-            NANO,
+            _SMALL,
             seeds=3,
         ),
         StudyProtocol(
@@ -134,7 +154,7 @@ PROTOCOLS: dict[str, StudyProtocol] = {
             NANO_RECIPE,
             {
                 **{slot: getattr(rtmo("t"), slot) for slot in ("backbone", "neck", "head")},
-                **{path: value for path, value in NANO.items() if path.startswith(("losses", "assigner", "phases"))},
+                **{path: value for path, value in _SMALL.items() if path not in ("backbone", "neck", "head", "coords")},
             },
             seeds=2,
         ),

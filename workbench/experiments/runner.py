@@ -22,10 +22,11 @@ from workbench.experiments.noop_check import check_distinct
 from workbench.experiments.pairing import Results
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, terminable
-from workbench.study import PlannedJob
+from workbench.models.trunk import stored_trunks
+from workbench.study import PlannedJob, with_starts
 from workbench.training.machine import Machine
 from workbench.training.record import Progress, train_minutes
-from workbench.training.run import check_ranks, declare
+from workbench.training.run import check_ranks
 from workbench.training.run import run as train_job
 
 POLL = 0.3  # seconds between two reads of the queue
@@ -47,11 +48,14 @@ def run_study(run: StudyRun, *, machine: Machine, jobs: int | None = None, train
     """
     planned = sequential.needed_jobs(run)
     _check_data(run, planned)
-    for one in planned:
+    _check_trunks(run)
+    every = with_starts(planned)
+    for one in every:
         if not run.complete(one.job.key):
             check_ranks(one.job, machine.ranks)
     check_distinct(planned)
-    check_queueable(planned)
+    check_distinct([one for one in every if one.job.protocol.trunk])
+    check_queueable(every)
     if said := sequential.other_terms(run):
         console.say(said)
     if (settings := sequential.settings_of(run)) is not None:
@@ -63,7 +67,7 @@ def run_study(run: StudyRun, *, machine: Machine, jobs: int | None = None, train
             with WorkerPool(workers, jobs or _cores(machine), check) as pool:
                 planned, entries = _rounds(run, pool, record)
         except KeyboardInterrupt:
-            planned = sequential.needed_jobs(run)
+            planned = with_starts(sequential.needed_jobs(run))
             entries = _queue(run).final_entries(_keys(planned))
             console.say(f"stopped: {_tally(planned, entries)}; the same command goes on from there")
             return 130
@@ -86,7 +90,7 @@ def _rounds(
     entries: dict[str, QueueEntry] = {}
     while len(planned := sequential.needed_jobs(run)) > len(done):
         with console.Display(f"{run.study.name}, {run.protocol.name}") as screen:
-            entries |= _round(run, planned[len(done) :], pool, screen, record)
+            entries |= _round(run, with_starts(planned[len(done) :]), pool, screen, record)
         done = planned
     return done, entries
 
@@ -97,7 +101,7 @@ def retry(run: StudyRun) -> int:
     Returns:
         how many jobs that frees.
     """
-    return _queue(run).reset_failures(_keys(sequential.needed_jobs(run)))
+    return _queue(run).reset_failures(_keys(with_starts(sequential.needed_jobs(run))))
 
 
 def status(run: StudyRun) -> int:
@@ -106,7 +110,7 @@ def status(run: StudyRun) -> int:
     Returns:
         0 all complete, 1 something is missing.
     """
-    planned = sequential.needed_jobs(run)
+    planned = with_starts(sequential.needed_jobs(run))
     entries = stored_entries(run.home, run.name, _keys(planned))
     console.print_states(planned, entries)
     print(_tally(planned, entries))
@@ -132,6 +136,15 @@ def _check_data(run: StudyRun, planned: Sequence[PlannedJob]) -> None:
         raise Refused(f"this protocol wants a data set ({wanted.data or 'COCO layout'}): add --data FOLDER")
 
 
+def _check_trunks(run: StudyRun) -> None:
+    """At once, not job by job."""
+    if missing := [name for name in run.protocol.trunks if name not in stored_trunks()]:
+        raise Refused(
+            f"protocol {run.protocol.name} stands on trunks {', '.join(missing)}, which are not stored "
+            f"({', '.join(stored_trunks())} are): `workbench trunk {missing[0]}` trains one"
+        )
+
+
 def _tally(planned: Sequence[PlannedJob], entries: Mapping[str, QueueEntry]) -> str:
     return f"{_complete(planned, entries)} of {len(planned)} complete"
 
@@ -155,6 +168,7 @@ def _conclude(
     if state is not None:
         console.print_looks(state)
     _summarise(run, results, judged, record)
+    planned = with_starts(planned)
     missing = [one for one in planned if entries[one.job.key].state is not JobState.COMPLETE]
     if missing:
         console.print_states(missing, entries)
@@ -173,8 +187,7 @@ def _round(
     """Until nothing waits or runs: fills the queue, starts workers and records what has been finished."""
     queue = _queue(run)
     plan = {one.job.key: one for one in planned}  # rows may share a job
-    for first in {one.first.key: one.first for one in planned if one.first is not None}.values():
-        declare(first, run.home)
+    starts = [one.first for one in planned if one.first is not None]  # they are no rows
     said = {key: entry.ended for key, entry in queue.entries(plan).items()}
     recorded: set[str] = set()
     while True:
@@ -188,7 +201,7 @@ def _round(
             said[key] = entries[key].ended
         fresh = [key for key in plan if entries[key].state is JobState.COMPLETE and key not in recorded]
         if fresh:  # one at a time: workers and display come first
-            _record(run, [one for one in planned if one.job.key == fresh[0]], record, screen)
+            _record(run, [one for one in planned if one.job.key == fresh[0] and one not in starts], record, screen)
             recorded.add(fresh[0])
         elif any(entry.queued or entry.state is JobState.RUNNING for entry in entries.values()):
             pool.rest(POLL)
@@ -223,13 +236,14 @@ def _summarise(
 
 def _numbers(run: StudyRun, results: Results, judged: Sequence[claims.ClaimResult]) -> dict[str, float]:
     """What protocols of a study can be sorted by."""
-    images = run.protocol.protocol.epoch_images
-    minutes = [train_minutes(result.curve, images) for _, result in results]
+    jobs = {one.job.key: one for one in with_starts([one for one, _ in results])}
+    done = [(one.job, result) for one in jobs.values() if (result := run.result(one)) is not None]
+    minutes = [train_minutes(result.curve, job.protocol.epoch_images, job.start.epoch) for job, result in done]
     return {
         "runs": float(len(results)),
         "claims": float(len(judged)),
         "claims_decided": float(sum(one.verdict is not Verdict.OPEN for one in judged)),
-        "best_AP": max((result.metrics.get("AP", math.nan) for _, result in results), default=math.nan),
+        "best_AP": max(filter(math.isfinite, (result.metrics["AP"] for _, result in results)), default=math.nan),
         "train_minutes": math.fsum(m for m in minutes if math.isfinite(m)),
     }
 

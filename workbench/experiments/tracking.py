@@ -9,23 +9,21 @@ found by its identity and left as it is, so recording again does nothing.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import logging
 import math
 import os
-import subprocess
-import sys
 import time
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.files import locked
-from workbench.evaluation.metrics import METRICS, UNDEFINED, Place, metrics_at
-from workbench.training.record import train_minutes
+from workbench.evaluation.metrics import METRICS, UNDEFINED
+from workbench.experiments.mlflow_note import PICTURE, run_note
+from workbench.experiments.mlflow_view import VIEW_TAG, saved_view
+from workbench.training.record import FIRST_NUMERICS, train_minutes
 
 # read when mlflow is imported
 QUIET = {
@@ -39,12 +37,8 @@ ARTIFACTS = (
 )  # fmt: skip
 CHUNK = 1_000  # metrics in a batch: MLflow's limit
 VALUE = 500  # characters of a parameter
-VIEW = "workbench"  # the key of the saved view
-VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
-PICTURE = "predictions.png"
-CURVE_POINTS = 10  # of a curve in a description
-PORT = 5000  # of the address in the browser
-TRAINING = "workflowType=machine_learning"  # without it MLflow opens its pages of language models, "Traces 0"
+ROLE = "workbench.role"  # tag of what a run is, by the names that stores of old have
+JOB, EARLIER = "job", "job of earlier arithmetic"
 NOTE = 8_000  # characters of a description: MLflow's limit for a tag
 
 if TYPE_CHECKING:
@@ -88,6 +82,7 @@ class MlflowRecord:
         """Records a complete job once, and gives the run's id.
 
         A run of the same row, seed, trunk and job that a killed process left unfinished is thrown away and made again.
+        One of other arithmetic keeps its numbers, and is no longer one of the study's runs.
 
         Args:
             metrics: final numbers.
@@ -99,9 +94,12 @@ class MlflowRecord:
             client, experiment, parent = self._open()
             identity = self._identity(planned)
             for run in _find(client, experiment, identity):
-                if run.info.status == "FINISHED":
+                if _arithmetic(run.data.tags) != _arithmetic(tags):
+                    client.set_tag(run.info.run_id, ROLE, EARLIER)
+                elif run.info.status == "FINISHED":
                     return run.info.run_id
-                client.delete_run(run.info.run_id)
+                else:
+                    client.delete_run(run.info.run_id)
             name = f"{planned.row} #{planned.seed}" + f" {planned.trunk}" * bool(planned.trunk)
             parameters = self._parameters(planned)
             labels = {"mlflow.parentRunId": parent, **tags, "claim": self._claims(planned.row)}
@@ -109,8 +107,10 @@ class MlflowRecord:
             labels |= {**self._about(), **identity}
             run_id = client.create_run(experiment, tags=labels, run_name=name).info.run_id
             numbers = self._numbers(planned, metrics, curve, tags)
-            note = self._note(planned, parameters, numbers, curve, run_id if (folder / PICTURE).exists() else "")
-            client.set_tag(run_id, "mlflow.note.content", note)
+            pictured = run_id if (folder / PICTURE).exists() else ""
+            factors = {path: value for path, value in parameters.items() if path not in ("row", "seed", "trunk")}
+            note = run_note(planned, self._asked, factors, numbers, curve, pictured)
+            client.set_tag(run_id, "mlflow.note.content", note[:NOTE])
             _log(client, run_id, parameters, numbers, curve)
             if self._protocol.trains:
                 _log_data(client, run_id, planned.job.protocol)
@@ -147,7 +147,7 @@ class MlflowRecord:
 
     def _parent(self, client: MlflowClient, experiment: str) -> str:
         # the role keeps the name by which stores of old are found
-        identity = {"workbench.role": "setting", "protocol": self._protocol.name, "changes": self._changes}
+        identity = {ROLE: "setting", "protocol": self._protocol.name, "changes": self._changes}
         for run in _find(client, experiment, identity):
             return run.info.run_id
         about = {"mlflow.note.content": self._protocol.about, "question": self._study.question}
@@ -165,11 +165,15 @@ class MlflowRecord:
     def _identity(self, planned: PlannedJob) -> dict[str, str]:
         """By what a run is found again. The names of the tags are those that stores of old have."""
         return {
-            "workbench.role": "job",
+            ROLE: JOB,
             "workbench.cell": f"{planned.row}|{planned.seed}|{planned.trunk}",
             "protocol": self._protocol.name,
             "job": planned.job.key,
         }
+
+    @property
+    def _asked(self) -> str:
+        return f"{self._study.question} Protocol `{self._protocol.name}`: {self._protocol.about}."
 
     def _claims(self, row: str) -> str:
         """The claims that a row takes part in."""
@@ -197,31 +201,6 @@ class MlflowRecord:
         known = {k: v for k, v in known.items() if not k.startswith("latency")}
         return known | {k: v for k, v in costs.items() if math.isfinite(v)}
 
-    def _note(
-        self,
-        planned: PlannedJob,
-        parameters: Mapping[str, str],
-        numbers: Mapping[str, float],
-        curve: Sequence[Mapping[str, float]],
-        pictured: str,
-    ) -> str:
-        """The description of a run: what it differs in, its curve and its picture, then what came out of what question.
-
-        Args:
-            pictured: the run's id where it has a picture of what was found, else "".
-        """
-        where = f", on trunk {planned.trunk}" if planned.trunk else ""
-        factors = {path: value for path, value in parameters.items() if path not in ("row", "seed", "trunk")}
-        lines = [
-            f"**{planned.row}**, seed {planned.seed}{where}. What the rows differ in, and what it is here:",
-            _columns(factors),
-            _curve_text(curve),
-            f"![what was found](get-artifact?path={PICTURE}&run_uuid={pictured})" if pictured else "",
-            _columns({m: f"{numbers[m]:.4g}" for m in _shown() if m in numbers}),
-            f"{self._study.question} Protocol `{self._protocol.name}`: {self._protocol.about}.",
-        ]
-        return "\n\n".join(filter(None, lines))[:NOTE]
-
     def _parameters(self, planned: PlannedJob) -> dict[str, str]:
         """The row's name and every factor in which the rows differ."""
         values = dict(planned.job.variant.flat())
@@ -229,35 +208,10 @@ class MlflowRecord:
         return {"row": planned.row, "seed": str(planned.seed), "trunk": planned.trunk or "none", **factors}
 
 
-def _shown() -> list[str]:
-    """The metrics of the saved view and of descriptions, by name."""
-    return [m.name for m in metrics_at(Place.MLFLOW) if not m.name.startswith("latency")] + [*_TIMES]
-
-
-_TIMES = ("latency_ms_p50", "latency_ratio", "train_minutes", "train_core_minutes")
-
-
 def _is_number(name: str, value: float) -> bool:
     """Whether a metric has a value. COCO's -1 says that no person counts."""
     measured = name in METRICS and METRICS[name].measure is not None
     return math.isfinite(value) and not (measured and value == UNDEFINED)
-
-
-def _curve_text(curve: Sequence[Mapping[str, float]]) -> str:
-    """AP over epochs as a Markdown table, at most `CURVE_POINTS` of them, the last one among these."""
-    points = [line for line in curve if "AP" in line and "epoch" in line]
-    kept = points[:: -max(1, -(-len(points) // CURVE_POINTS))][::-1]
-    return (
-        _columns({"epoch": "AP, %"} | {f"{line['epoch']:g}": f"{100 * line['AP']:.1f}" for line in kept})
-        if kept
-        else ""
-    )
-
-
-def _columns(cells: Mapping[str, str]) -> str:
-    """A Markdown table of one line; "" without cells."""
-    lines = (list(cells), ["---"] * len(cells), list(cells.values()))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) if cells else ""
 
 
 def _log_data(client: MlflowClient, run_id: str, protocol: Protocol) -> None:
@@ -296,43 +250,8 @@ def _experiment(client: MlflowClient, study: Study, home: Path) -> str:
         return found.experiment_id
     place = (home / "artifacts").resolve()
     place.mkdir(parents=True, exist_ok=True)
-    tags = {"mlflow.note.content": f"{study.question}\n\n{study.source}", VIEW_TAG: _view()}
+    tags = {"mlflow.note.content": f"{study.question}\n\n{study.source}", VIEW_TAG: saved_view()}
     return client.create_experiment(study.name, artifact_location=place.as_uri(), tags=tags)
-
-
-def _view() -> str:
-    """The saved view "AP and cost", in groups of one row: MLflow's own table hides children, and every metric.
-
-    Its form is what MLflow 3.17 writes when a view is saved in the browser; the browser test opens it.
-    """
-    columns = [f"params.`{name}`" for name in ("row", "seed", "trunk")]
-    columns += [f"metrics.`{name}`" for name in _shown()]
-    state = {
-        "searchFilter": "tags.`workbench.role` = 'job'",
-        "orderByKey": "metrics.`AP`",
-        "orderByAsc": False,
-        "startTime": "ALL",
-        "lifecycleFilter": "Active",
-        "datasetsFilter": [],
-        "modelVersionFilter": "All Runs",
-        "selectedColumns": columns,
-        "columnOrder": [],
-        "columnWidths": {},
-        "runsHiddenMode": "FIRST_20_RUNS",
-        "viewMaximized": False,
-        "runListHidden": False,
-        "isAccordionReordered": False,
-        "useGroupedValuesInCharts": True,
-        "hideEmptyCharts": True,
-        "groupBy": {
-            "aggregateFunction": "average",
-            "groupByKeys": [{"mode": "param", "groupByData": "row"}, {"mode": "tag", "groupByData": "protocol"}],
-        },
-        "groupsExpanded": {},
-    }
-    packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
-    now = int(time.time() * 1000)
-    return json.dumps({"name": "AP and cost", "createdAt": now, "updatedAt": now, "state": f"deflate;{packed}"})
 
 
 def _find(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> list[Run]:
@@ -364,14 +283,8 @@ def _log(
         client.log_batch(run_id, metrics=points[start : start + CHUNK])
 
 
-def address(run: str, port: int = PORT) -> str:
-    """Where the browser shows a run, as EXPERIMENT/ID, while `workbench ui` runs."""
-    experiment, _, run_id = run.partition("/")
-    return f"http://127.0.0.1:{port}/#/experiments/{experiment}/runs/{run_id}?{TRAINING}"
-
-
 def run_ids(home: Path, study: str) -> dict[str, str]:
-    """EXPERIMENT/ID of every recorded run of a study, by row, seed, trunk and job: see `run_key`. Makes no store."""
+    """EXPERIMENT/ID of every recorded run of a study, by what names it: see `run_key`. Makes no store."""
     if not (home / "mlflow.db").exists():
         return {}
     client = open_client(home)
@@ -381,53 +294,24 @@ def run_ids(home: Path, study: str) -> dict[str, str]:
     found: dict[str, str] = {}
     page = None
     while page != "":
-        runs = client.search_runs([experiment.experiment_id], "tags.`workbench.role` = 'job'", page_token=page)
+        runs = client.search_runs([experiment.experiment_id], f"tags.`{ROLE}` = '{JOB}'", page_token=page)
         for run in runs:
             tags = run.data.tags
-            key = run_key(*(tags.get(name, "") for name in ("row", "seed", "trunk", "job")))
-            found[key] = f"{experiment.experiment_id}/{run.info.run_id}"
+            row, seed, trunk, job = (tags.get(name, "") for name in ("row", "seed", "trunk", "job"))
+            found[_key(row, seed, trunk, job, tags)] = f"{experiment.experiment_id}/{run.info.run_id}"
         page = runs.token or ""
     return found
 
 
-def run_key(row: str, seed: int | str, trunk: str, job: str) -> str:
-    """What names a run of a study."""
-    return f"{row}|{seed}|{trunk or 'none'}|{job}"
+def run_key(planned: PlannedJob, tags: Mapping[str, str]) -> str:
+    """What names a run of a study: row, seed, trunk and job, and by `tags` how it was computed."""
+    return _key(planned.row, str(planned.seed), planned.trunk or "none", planned.job.key, tags)
 
 
-def pages(home: Path, port: int) -> dict[str, str]:
-    """Of each recorded study, the one that was recorded last first: where the browser shows its runs."""
-    client = open_client(home)
-    found = client.search_experiments(filter_string="name != 'Default'")
-    query = f"{TRAINING}&viewStateShareKey={VIEW}"
-    latest = {e.name: _last_start(client, e.experiment_id) for e in found}
-    found = sorted(found, key=lambda e: latest[e.name], reverse=True)
-    return {e.name: f"http://127.0.0.1:{port}/#/experiments/{e.experiment_id}/runs?{query}" for e in found}
+def _key(row: str, seed: str, trunk: str, job: str, tags: Mapping[str, str]) -> str:
+    return "|".join((row, seed, trunk, job, *_arithmetic(tags)))
 
 
-def _last_start(client: MlflowClient, experiment: str) -> int:
-    runs = client.search_runs([experiment], order_by=["attributes.start_time DESC"], max_results=1)
-    return max((run.info.start_time for run in runs), default=0)
-
-
-def runs_page(home: Path, port: int) -> str:
-    """The one address to open: the runs of the study that was recorded last; all studies where there is none."""
-    every = f"http://127.0.0.1:{port}/#/experiments?{TRAINING}"
-    return next(iter(pages(home, port).values()), every)
-
-
-def renew_views(home: Path) -> None:
-    """Gives every study the view of today: stores of old have another one, or none."""
-    client = open_client(home)
-    for experiment in client.search_experiments(filter_string="name != 'Default'"):
-        client.set_experiment_tag(experiment.experiment_id, VIEW_TAG, _view())
-
-
-def ui(home: Path, port: int) -> int:
-    """Shows the record in a browser, on this machine only, until interrupted. Gives the server's exit code."""
-    renew_views(home)
-    print(f"{runs_page(home, port)} shows the runs; Ctrl+C ends it", flush=True)
-    # One worker and no job runner: 2 processes and 0.5 GB instead of 15 and 1.9.
-    server = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    store = f"sqlite:///{home / 'mlflow.db'}"
-    return subprocess.call([*server, "--backend-store-uri", store], env={**os.environ, **QUIET})
+def _arithmetic(tags: Mapping[str, str]) -> tuple[str, str]:
+    """Precision and numerics: runs that differ in them have other numbers under one job."""
+    return tags.get("precision", ""), tags.get("numerics", FIRST_NUMERICS)

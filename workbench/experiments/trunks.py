@@ -10,7 +10,6 @@ from typing import Any
 from safetensors.torch import load_file
 
 from workbench.components.coords.box_heatmap import BoxHeatmap
-from workbench.components.coords.regression import Regression
 from workbench.components.losses.heatmap import Heatmap
 from workbench.core.errors import Refused
 from workbench.core.files import locked_folder
@@ -18,7 +17,7 @@ from workbench.experiments.protocols import NANO_RECIPE, SCENES
 from workbench.models import trunk
 from workbench.models.job import Job
 from workbench.models.trunk import teacher_of
-from workbench.models.zoo import nano
+from workbench.models.zoo import NO_PROXY, REGRESSION, nano
 from workbench.training.machine import Machine
 from workbench.training.record import Progress, Result, job_folder
 from workbench.training.run import run
@@ -71,13 +70,6 @@ def _printer(name: str) -> Callable[[Progress], None]:
 
 
 # What a probe stands on: trunks that differ in objective and seed, 512,000 images each.
-_NO_PROXY: Mapping[str, Any] = {"phases.1.proxy": False, "phases.2.proxy": False}
-REGRESSION: Mapping[str, Any] = {
-    "coords": Regression(),
-    "losses.MLE": None,
-    "losses.OKS.weights": (30.0, 30.0, 30.0),  # nothing else teaches the key points: the weight is not lowered
-    **_NO_PROXY,
-}
 _HEATMAP: Mapping[str, Any] = {
     "coords": BoxHeatmap(),
     "losses.MLE": None,
@@ -87,7 +79,7 @@ _HEATMAP: Mapping[str, Any] = {
     "assigner.dynamic_k": "iou",
     "assigner.overlap": "iou",
     "assigner.oks_weight": 0.0,
-    **_NO_PROXY,
+    **NO_PROXY,
 }
 
 

@@ -62,6 +62,8 @@ class Protocol(Spec):
         images: distinct embedded scenes to train on (a data set on disk is used whole); first_image: the first one.
         epoch_images: images per epoch.
         trunk: `NAME@DIGEST` or `NAME` of a frozen trunk whose cached features are the input; "" trains everything.
+        stop: epochs after which training ends and its whole state is kept, for jobs that go on from there; schedule and
+            phases are those of all `epochs`. 0 trains all of them and keeps the weights.
     """
 
     data: str = "figures-easy"
@@ -79,6 +81,7 @@ class Protocol(Spec):
     score_threshold: float = 0.1
     nms_threshold: float = 0.65
     trunk: str = ""
+    stop: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -88,6 +91,11 @@ class Protocol(Spec):
     def opened(cls, name: str, value: Any) -> Any:
         """As of `Spec`: a path may lead into an augmentation that is given by its name."""
         return AUGMENTATIONS.get(value, value) if name == "augment" and isinstance(value, str) else value
+
+    @property
+    def last(self) -> int:
+        """The epoch that training ends with."""
+        return self.stop or self.epochs
 
     @property
     def scenes(self) -> str:
@@ -116,9 +124,11 @@ class Protocol(Spec):
         for name in ("epochs", "batch", "accumulate", "eval_every"):
             if getattr(self, name) < 1:
                 raise Refused(f"{name} {getattr(self, name)}: must be at least 1")
-        for name in ("images", "first_image", "epoch_images", "eval_images"):
+        for name in ("images", "first_image", "epoch_images", "eval_images", "stop"):
             if getattr(self, name) < 0:
                 raise Refused(f"{name} {getattr(self, name)}: must be 0 or more")
+        if self.stop > self.epochs:
+            raise Refused(f"stop {self.stop}: training has {self.epochs} epochs")
         if not 0 <= self.score_threshold < 1:
             raise Refused(f"score_threshold {self.score_threshold}: must be 0 or more and below 1, or nobody is found")
         if self.nms_threshold <= 0:
@@ -135,14 +145,17 @@ class Start(Spec):
 
     Fields:
         key: of the job whose weights are taken. It stands in for everything that decides them.
-        epoch: 0 takes the averaged weights alone, into a schedule of its own. More takes weights, average and optimiser
-            of that job after so many epochs, and goes on from there in its own schedule.
+        epoch: 0 takes the averaged weights alone, into a training of its own. More takes weights, average and optimiser
+            of a job with this `protocol.stop`, and goes on with the epoch after it.
         phase: of the variant, that training begins in; earlier ones are passed over.
+        coords: where the coordinate stage is in the network of that job, as the names of its parameters begin; ""
+            where it has none. Other stages of that job are left behind.
     """
 
     key: str = ""
     epoch: int = 0
     phase: int = 0
+    coords: str = "coords"
 
     def check(self) -> None:
         if self.epoch < 0 or self.phase < 0:
@@ -163,8 +176,8 @@ class Job(Spec):
     start: Start = Start()
 
     def check(self) -> None:
-        if self.start.epoch >= self.protocol.epochs:
-            raise Refused(f"start.epoch {self.start.epoch}: training ends after {self.protocol.epochs} epochs")
+        if self.start.epoch >= self.protocol.last:
+            raise Refused(f"start.epoch {self.start.epoch}: training ends after {self.protocol.last} epochs")
         if self.start.phase >= len(self.variant.phases):
             raise Refused(f"start.phase {self.start.phase}: there are {len(self.variant.phases)} phases, from 0")
         if self.start.key and self.protocol.trunk:

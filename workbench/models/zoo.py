@@ -10,6 +10,7 @@ from workbench.components.backbones.csp_darknet import CSP_SIZES, CSPDarknet
 from workbench.components.backbones.stdc import STDC
 from workbench.components.backbones.timm_backbone import TimmBackbone
 from workbench.components.coords.dcc import DCC
+from workbench.components.coords.regression import Regression
 from workbench.components.heads.rtmo_head import RTMOHead
 from workbench.components.losses.proxy_l1 import ProxyL1
 from workbench.components.necks.hybrid_encoder import HybridEncoder
@@ -97,6 +98,15 @@ NANO: Mapping[str, Any] = {
     "phases.2.start": 0.95,
 }
 
+
+# Scores and key points are then taught by the truth in all phases, whatever the coordinate stage knows by then.
+NO_PROXY: Mapping[str, Any] = {"phases.1.proxy": False, "phases.2.proxy": False}
+REGRESSION: Mapping[str, Any] = {
+    "coords": Regression(),
+    "losses.MLE": None,
+    "losses.OKS.weights": (30.0, 30.0, 30.0),  # nothing else teaches the key points: the weight is not lowered
+    **NO_PROXY,
+}
 
 NANO_SIDE = 96  # pixels
 

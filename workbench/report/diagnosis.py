@@ -20,16 +20,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
+from workbench.components.similarity import point_similarity
 from workbench.core.errors import Refused
 from workbench.core.skeletons import Skeleton
-from workbench.evaluation.coco_ap import CROWD_AREA
 from workbench.experiments.claims import Results
-from workbench.models.decode import detect
 from workbench.report.frames import Frame
-from workbench.report.networks import most_rows, network_of
+from workbench.report.networks import detections_of, most_rows
+from workbench.report.truth import PersonLabel, area_of, persons_by_image
 from workbench.tensors import Detections, Floats, Ints
-from workbench.training.source import Validation, validation
+from workbench.training.source import validation
 
 ERROR_KINDS = ("good", "jitter", "inversion", "swap", "miss")
 MATCHED, NEAR, CLOSE = 0.1, 0.5, 0.85  # of OKS; of a key point's similarity
@@ -61,42 +62,18 @@ def points_frame(results: Results, home: Path, data: Path | None = None) -> Fram
         judged = validation(job, 0, home, data)
     except Refused:
         return pd.DataFrame(columns=POINT_COLUMNS)
-    persons = persons_by_image(judged.truth)
+    persons = {image: _persons(anns) for image, anns in persons_by_image(judged.truth).items()}
+    first = range(min(IMAGES, len(judged.truth["images"])))
     lines = []
     for row, folder in folders.items():
         about = {"row": row, "seed": seed, "trunk": trunk}
-        lines += [about | line for line in _diagnosed(_predictions(folder, judged), persons, judged.skeleton)]
+        lines += [about | line for line in _diagnosed(detections_of(folder, judged, first), persons, judged.skeleton)]
     return pd.DataFrame(lines, columns=POINT_COLUMNS)
 
 
-def _predictions(folder: Path, judged: Validation) -> Iterator[Detections]:
-    """What a job's network finds on the first validation images, in their own pixels."""
-    job, network = network_of(folder)
-    rows = list(range(min(IMAGES, len(judged.truth["images"]))))
-    for batch in judged.loader(rows=rows)(0):
-        found = detect(
-            network,
-            batch.images,
-            score_threshold=job.protocol.score_threshold,
-            nms_threshold=job.protocol.nms_threshold,
-            image_ids=batch.image_ids,
-        )
-        yield from map(judged.restore, found)
-
-
-def persons_by_image(truth: Mapping[str, Any]) -> dict[int, ImagePersons]:
-    """The persons with a labelled key point of each image that has one; crowds are none."""
-    found: dict[int, list[Mapping[str, Any]]] = {}
-    for ann in truth["annotations"]:
-        if not ann.get("iscrowd") and any(ann["keypoints"][2::3]):
-            found.setdefault(ann["image_id"], []).append(ann)
-    return {image: _persons(anns) for image, anns in found.items()}
-
-
-def _persons(anns: Sequence[Mapping[str, Any]]) -> ImagePersons:
+def _persons(anns: Sequence[PersonLabel]) -> ImagePersons:
     points = np.array([ann["keypoints"] for ann in anns], np.float64).reshape(len(anns), -1, 3)
-    areas = [float(ann.get("area") or CROWD_AREA * ann["bbox"][2] * ann["bbox"][3]) for ann in anns]
-    return ImagePersons(points[..., :2], points[..., 2] > 0, np.array(areas))
+    return ImagePersons(points[..., :2], points[..., 2] > 0, np.array([area_of(ann) for ann in anns]))
 
 
 def _diagnosed(
@@ -123,10 +100,10 @@ def _diagnosed(
     ]
 
 
-def similarity(predicted: Floats, true: Floats, area: Any, sigmas: Floats) -> Floats:
-    """exp(-d² / (2 area (2 sigma)²)) of key points (..., K, 2); 1 is the same place."""
-    distance2 = ((predicted - true) ** 2).sum(-1)
-    return np.exp(-distance2 / (2 * np.asarray(area)[..., None] * (2 * sigmas) ** 2))
+def _similarity(predicted: Floats, true: Floats, persons: ImagePersons, sigmas: Floats) -> Floats:
+    """Of the key points (K, 2) of one prediction to those of each person, (P, K, 2): (P, K), 1 is the same place."""
+    values = (torch.from_numpy(np.asarray(value)) for value in (predicted, true, persons.areas, sigmas))
+    return point_similarity(*values).numpy()
 
 
 def matches(found: Detections, persons: ImagePersons, sigmas: Floats) -> list[tuple[int, Floats]]:
@@ -135,7 +112,7 @@ def matches(found: Detections, persons: ImagePersons, sigmas: Floats) -> list[tu
     taken = []
     for p in np.argsort(-found.scores, kind="stable"):
         predicted = found.keypoints[p].astype(np.float64)
-        near = similarity(predicted, persons.keypoints, persons.areas, sigmas)  # (P, K)
+        near = _similarity(predicted, persons.keypoints, persons, sigmas)  # (P, K)
         oks = (near * persons.labelled).sum(1) / persons.labelled.sum(1)
         person = int(np.where(free, oks, -1).argmax())
         if free[person] and oks[person] >= MATCHED:
@@ -147,8 +124,8 @@ def matches(found: Detections, persons: ImagePersons, sigmas: Floats) -> list[tu
 def kinds_of(predicted: Floats, persons: ImagePersons, person: int, skeleton: Skeleton) -> Ints:
     """(K,) index into `ERROR_KINDS` of each key point of a matched person. Unlabelled places can not be met."""
     sigmas, mirror = np.array(skeleton.sigmas), list(skeleton.flip)
-    same = similarity(predicted, persons.keypoints, persons.areas, sigmas) * persons.labelled  # (P, K)
-    turned = similarity(predicted, persons.keypoints[:, mirror], persons.areas, sigmas) * persons.labelled[:, mirror]
+    same = _similarity(predicted, persons.keypoints, persons, sigmas) * persons.labelled  # (P, K)
+    turned = _similarity(predicted, persons.keypoints[:, mirror], persons, sigmas) * persons.labelled[:, mirror]
     turned[:, np.array(mirror) == np.arange(len(mirror))] = 0  # a nose has no mirror image
     others = np.arange(len(persons.areas)) != person
     elsewhere = np.concatenate([same[others], turned[others], np.zeros((1, len(mirror)))]).max(0)

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from workbench.components.similarity import box_iou
 from workbench.data.draw import draw_detections, draw_sample
 from workbench.evaluation.records import MatchRecords
-from workbench.models.decode import detect, keep
+from workbench.models.decode import keep
 from workbench.models.network import gather
-from workbench.report.networks import most_rows, network_of
+from workbench.report.networks import detections_of, most_rows, network_of
 from workbench.report.record import Record
 from workbench.tensors import Array, Axis, Batch, Detections
 from workbench.training.source import Validation, validation
@@ -127,32 +127,26 @@ def find_examples(chosen: Panel, count: int = SHOWN) -> list[Example]:
 
 def image_batch(judged: Validation, images: Sequence[int]) -> Batch:
     """These images as one network input, in the given order."""
-    rows = {image["id"]: i for i, image in enumerate(judged.truth["images"])}
-    loader = replace(judged, protocol=judged.protocol.vary({"batch": len(images), "accumulate": 1})).loader(
-        rows=[rows[i] for i in images]
-    )
+    whole = judged.protocol.vary({"batch": len(images), "accumulate": 1})
+    loader = replace(judged, protocol=whole).loader(rows=_places(judged, images))
     (batch,) = loader(0)
     return batch
 
 
 def _found(folder: Path, judged: Validation, images: Sequence[int]) -> dict[int, Detections]:
-    job, network = network_of(folder)
-    batch = image_batch(judged, images)
-    found = detect(
-        network,
-        batch.images,
-        score_threshold=job.protocol.score_threshold,
-        nms_threshold=job.protocol.nms_threshold,
-        image_ids=batch.image_ids,
-    )
-    return {one.image_id: judged.restore(one) for one in found}
+    return {one.image_id: one for one in detections_of(folder, judged, _places(judged, images))}
+
+
+def _places(judged: Validation, images: Sequence[int]) -> list[int]:
+    """Where images stand among the validation images, by their numbers."""
+    rows = {image["id"]: i for i, image in enumerate(judged.truth["images"])}
+    return [rows[image] for image in images]
 
 
 def _example(
     judged: Validation, image: int, found: Mapping[str, Mapping[int, Detections]], records: Mapping[str, MatchRecords]
 ) -> Example:
-    row = next(i for i, entry in enumerate(judged.truth["images"]) if entry["id"] == image)
-    sample = judged.samples[row]
+    sample = judged.samples[_places(judged, [image])[0]]
     pictures, quality = {}, {}
     for label, detections in found.items():
         one, match = detections[image], records[label]

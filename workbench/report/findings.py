@@ -6,32 +6,48 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.evaluation.metrics import METRICS
+from workbench.report.curves import flat
 from workbench.report.frames import Frame
+from workbench.report.persons import WAYS
+from workbench.report.pieces import sentence
 from workbench.report.record import Record, base_row
-from workbench.report.tables import STATES, WAYS, best_row, flat, shared_means, uneven
+from workbench.report.rows import best_row, found_nobody, shared_means, uneven
+from workbench.report.verdict_frames import STATES, TIMING, TRAINING
 
 
-def claims_finding(verdicts: Frame) -> str:
-    """Which claims hold, fail and stay open."""
-    if verdicts.empty:
-        return "The study makes no claim."
-    by_state = {state: [str(c) for c in verdicts[verdicts["verdict"] == state]["claim"]] for state in STATES}
-    return "; ".join(f"{state}: {listed(names)}" for state, names in by_state.items() if names)
-
-
-def concluded(verdicts: Frame, seeds: str) -> str:
-    """A paragraph: what holds, what fails, what is open, and how surely.
+def concluded(verdicts: Frame, trained_on: str = "") -> str:
+    """A paragraph: what holds, what fails, what is open, and how surely. A statement counts once, its parts do not.
 
     Args:
-        verdicts: as of `verdicts_frame`. seeds: over what chance was judged, such as "2 seeds of each row".
+        verdicts: as of `verdicts_frame`. trained_on: over what chance training decided, as "2 seeds of each row".
     """
-    if verdicts.empty:
-        return f"The study makes no claim; its numbers come from {seeds}."
-    said = [_group(verdicts[verdicts["verdict"] == state], words) for state, words in _SAID.items()]
-    decided = int((verdicts["verdict"] != "open").sum())
-    known = f"{decided} of {len(verdicts)} claims {'is' if decided == 1 else 'are'} decided, from {seeds}"
-    surely = "a decided claim stands at 95 % after correction for all claims that training decides together"
-    return " ".join([f"{known}; {surely}." if decided else f"{known}.", *filter(None, said)])
+    whole = verdicts[verdicts["part_of"] == ""]
+    if whole.empty:
+        return "The study makes no claim" + f"; its numbers come from {trained_on}." * bool(trained_on)
+    over = {TRAINING: trained_on, TIMING: "one measurement, all rows in the same rounds"}
+    by = {kind: whole[whole["decided_by"] == kind] for kind in over}
+    counted = [f"{_count(mine)}, from {over[kind]}" for kind, mine in by.items() if len(mine)]
+    said = [_group(whole[whole["verdict"] == state], words) for state, words in _SAID.items()]
+    return " ".join(filter(None, [*map(sentence, counted), _surely(whole), *said]))
+
+
+def _count(claims: Frame) -> str:
+    """How many of them are decided."""
+    decided = int((claims["verdict"] != "open").sum())
+    said = f"{decided} of {len(claims)} claims {'is' if decided == 1 else 'are'} decided"
+    return said if claims["decided_by"].iloc[0] == TRAINING else f"{said} by timing and counting"
+
+
+def _surely(claims: Frame) -> str:
+    """What verdicts are worth, where there are any and several were asked for."""
+    asked = claims["decided_by"].value_counts()
+    decided = claims.loc[claims["verdict"] != "open", "decided_by"]
+    if not any(asked[kind] > 1 for kind in set(decided)):
+        return ""
+    return (
+        "Claims that are decided in the same way are corrected for each other, to a chance of 5 % that any of their "
+        "verdicts is wrong."
+    )
 
 
 _SAID = {"holds": "**Holds:**", "fails": "**Fails:**", "open": "**Open:**"}
@@ -69,22 +85,27 @@ def forest_finding(forest: Frame) -> str:
 def quality_finding(record: Record) -> str:
     """Which row has the highest AP, and whether chance explains that; which one the smallest error by the means.
 
-    A row that only repeats another is no candidate, and none is where no row has found anybody.
+    The best row is that of the check-mark table (`best_row`).
     """
     means = shared_means(record, "AP").dropna().sort_values(ascending=False)
     if means.empty:
         return "Rows have no seed in common, so none is called the best"
-    if best_row(record, "AP") is None:
+    if found_nobody(record):
         return f"No row has matched a person: AP is {METRICS['AP'].text(0.0)} everywhere"
+    error, top = best_row(record, "NME"), best_row(record, "AP")
+    parts = [_highest(record, means) if top else "Which row has the highest AP depends on the seeds that are counted"]
+    if error is not None:
+        smallest = f"smallest error by the means, {METRICS['NME'].text(shared_means(record, 'NME')[error])}"
+        parts.append(f"{'and ' if top == error else f'{error}: '}{smallest}")
+    return "; ".join(parts)
+
+
+def _highest(record: Record, means: Any) -> str:
+    """The row with the highest AP. `means`: of all candidates, highest first."""
     order = [str(label) for label in means.index]
-    top, (means_only, above) = order[0], _above(record, order)
+    means_only, above = _above(record, order)
     over = " over the seeds that all rows have" * uneven(record)
-    text = f"{top}: highest AP{means_only}{over}, {METRICS['AP'].text(means[top])} %{above}"
-    error = best_row(record, "NME")
-    if error is None:
-        return text
-    smallest = f"smallest error by the means, {METRICS['NME'].text(shared_means(record, 'NME')[error])}"
-    return f"{text}; {'and ' if top == error else f'{error}: '}{smallest}"
+    return f"{order[0]}: highest AP{means_only}{over}, {METRICS['AP'].text(means.iloc[0])} %{above}"
 
 
 def _above(record: Record, order: Sequence[str]) -> tuple[str, str]:
@@ -117,22 +138,26 @@ def cost_text(record: Record, cost: str) -> str:
     """A cost as an axis or a column names it."""
     if cost == "gflops":
         return "10⁹ multiply-adds of one image"
-    return latency_text(record.cost)
+    first = record.cost["row"].iloc[0]
+    return f"latency of one image, times that of {first} ({_timed_on(record.cost)})"
 
 
 def latency_text(timed: Frame) -> str:
     """Latency with its conditions, from the columns size, threads and machine."""
+    return f"latency of one image, ms ({_timed_on(timed)})"
+
+
+def _timed_on(timed: Frame) -> str:
     size, threads, machine = (values(timed, name) for name in ("size", "threads", "machine"))
-    return f"latency of one image, ms ({size} px, {threads} thread{'s' * (threads != '1')}, {machine})"
+    return f"{size} px, {threads} thread{'s' * (threads != '1')}, {machine}"
 
 
 def front_finding(front: Frame, cost: str) -> str:
     """Who is on the front, from cheap to good."""
     mine = front[front["front"]].sort_values("cost")
-    names = listed([str(name) for name in mine.index])
-    what = {"latency": "latency", "gflops": "FLOPs", "params": "parameters"}[cost]
+    what = {"latency": "latency", "gflops": "FLOPs"}[cost]
     if len(mine) == 1:
-        return f"{what}: {names} is by the means the cheapest and the best"
+        return f"{what}: by the means {mine.index[0]} alone is on the front"
     ends = f"from “{mine.index[0]}” to “{mine.index[-1]}”"
     return f"{what}: by the means {len(mine)} of {len(front)} rows on the front, {ends}"
 

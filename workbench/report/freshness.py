@@ -5,19 +5,23 @@ Every page carries a line that names what it was made of, with two digests:
     <!-- made of: notebook=ablation study=ablate_dcc stem=ablate_dcc_probe code=0123456789ab record=ba9876543210
          with `nox -s report -- ablate_dcc --protocol probe` -->
 
-`code` is of the notebook, of the study's file, and of the modules of this package that a page imports, without comments
-and docstrings: a word changed there draws the same page. `record` is of the CSV files. A picture of what networks see
-is kept where the networks are gone, so it has a stamp of its own, of the modules that make it and of the runs.
+`code` is of the notebook, of the study's file, and of the modules that decide what a page shows (`DECIDES`), without
+comments and docstrings: a word changed there draws the same page. They are those that judge claims and draw, not those
+that train: what training computes stands in the record. `record` is of the CSV files without the numbers that MLflow
+gives to runs, which differ from store to store. A picture of what networks see is kept where the networks are gone, so
+it has a stamp of its own, of the modules that make it and of the runs.
 """
 
 from __future__ import annotations
 
 import ast
+import csv
 import hashlib
 import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -25,9 +29,25 @@ from PIL import Image
 
 from workbench.experiments.profiling import REPORT_DATA
 
-PACKAGE = Path(__file__).parent
-DRAWN_BY = ("page", "names", "record", "render")  # what notebooks and the command import
-_OF_NETWORKS = ("examples", "networks", "network_figures")  # draw what networks see
+PACKAGE = Path(__file__).parents[1]
+DRAWN_BY = ("report.page", "report.names", "report.record", "report.render")  # what notebooks and the command import
+# Packages and modules that decide what a record and its page say; imports are followed into no other. How jobs are run
+# and trained stands in the record (`numerics`, `commit`).
+DECIDES = (
+    "report",
+    "evaluation",
+    "study",
+    "models.zoo",
+    "training.record",
+    "experiments.claims",
+    "experiments.pairing",
+    "experiments.plan",
+    "experiments.protocols",
+    "experiments.sequential",
+    "experiments.mlflow_pages",
+)
+_OF_NETWORKS = ("examples", "networks", "network_figures", "network_pieces")  # draw what networks see
+MLFLOW = "mlflow"  # the column of a run's number in the store
 PARTS = ("rows", "claims", "pairs", "slices", "curves", "precision", "points", "audit")  # of a record, beside its runs
 STAMP = "made of"  # key of a picture's stamp
 _LINE = re.compile(
@@ -83,7 +103,7 @@ def why_old(path: Path) -> str:
 
 
 def code_digest(notebook: str, study: str) -> str:
-    """Of what draws a page."""
+    """Of what decides what a page shows."""
     page = json.loads(Path("reports", f"{notebook}.ipynb").read_text("utf-8"))
     cells = [(cell.get("id"), cell["cell_type"], "".join(cell["source"])) for cell in page["cells"]]
     own = Path("studies", f"{study}.py")
@@ -92,32 +112,41 @@ def code_digest(notebook: str, study: str) -> str:
 
 
 def imported(names: Iterable[str]) -> list[Path]:
-    """The files of these modules of the package and of all modules of it that they import, in turn."""
+    """The files of these modules of the workbench and of all that they import, in turn, as far as `DECIDES` goes."""
     found: dict[str, Path] = {}
     waiting = list(names)
     while waiting:
         name = waiting.pop()
-        path = PACKAGE / f"{name}.py"
+        path = PACKAGE / f"{name.replace('.', '/')}.py"
         if name not in found and path.exists():
             found[name] = path
-            waiting += _imports(ast.parse(path.read_text("utf-8")))
+            waiting += [other for other in _imports(path.read_text("utf-8")) if _decides(other)]
     return [found[name] for name in sorted(found)]
 
 
-def _imports(tree: ast.Module) -> list[str]:
-    """The names of modules of this package that a module imports."""
+def _decides(name: str) -> bool:
+    return any(name == part or name.startswith(f"{part}.") for part in DECIDES)
+
+
+@cache
+def _imports(text: str) -> list[str]:
+    """What a source text imports of the workbench, without that name: `from workbench.a import b` gives a and a.b."""
     names: list[str] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module == "workbench.report":
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("workbench.report."):
-            names.append(str(node.module).removeprefix("workbench.report."))
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("workbench."):
+            above = str(node.module).removeprefix("workbench").removeprefix(".")
+            names += [above, *(f"{above}.{alias.name}".removeprefix(".") for alias in node.names)]
     return names
 
 
 def source_tree(path: Path) -> str:
     """A file without comments, line breaks and docstrings."""
-    tree = ast.parse(path.read_text("utf-8"))
+    return _tree(path.read_text("utf-8"))
+
+
+@cache
+def _tree(text: str) -> str:
+    tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
@@ -128,7 +157,14 @@ def record_digest(study: str, stem: str) -> str:
     """Of the CSV files that a page is made from."""
     names = [stem, *(f"{stem}_{part}" for part in PARTS), f"{study}_cost", f"{study}_cost_claims"]
     paths = [REPORT_DATA / f"{name}.csv" for name in names]
-    return _digest([f"{path.name}\n{path.read_text('utf-8')}" for path in paths if path.exists()])
+    return _digest([f"{path.name}\n{_recorded(path)}" for path in paths if path.exists()])
+
+
+def _recorded(path: Path) -> str:
+    """A CSV file without the column of MLflow's numbers."""
+    with path.open(newline="", encoding="utf-8") as file:
+        lines = csv.DictReader(file)
+        return repr([{name: value for name, value in line.items() if name != MLFLOW} for line in lines])
 
 
 def _digest(texts: Iterable[str]) -> str:
@@ -137,8 +173,8 @@ def _digest(texts: Iterable[str]) -> str:
 
 def networks_stamp(stem: str) -> str:
     """Of a picture of what networks see: what draws it, and the runs."""
-    trees = [source_tree(PACKAGE / f"{name}.py") for name in _OF_NETWORKS]
-    return _digest([*trees, (REPORT_DATA / f"{stem}.csv").read_text("utf-8")])
+    trees = [source_tree(PACKAGE / "report" / f"{name}.py") for name in _OF_NETWORKS]
+    return _digest([*trees, _recorded(REPORT_DATA / f"{stem}.csv")])
 
 
 def stamp_of(png: bytes) -> str:

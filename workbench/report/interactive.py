@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from html import escape
 
-from workbench.report.figures import Hover
+from workbench.report.drawing import Hover
 
 _SCRIPT = """
 (() => {
@@ -36,9 +36,11 @@ _SCRIPT = """
   });
 })();
 """
+_HINT = "Point at a mark for its numbers; untick a row to hide it."
 STYLE = """
 .live { position: relative; margin: 1rem 0; } .live svg { width: 100%; height: auto; }
 .live .mark { pointer-events: bounding-box; cursor: default; } .live .mark:hover { opacity: 0.6; }
+.live .hint { margin: 0; font-size: 13.5px; color: #666; }
 .live label { margin-right: 1rem; font-size: 13.5px; white-space: nowrap; }
 .live .tip { display: none; position: absolute; max-width: 320px; background: #222; color: #fff; font-size: 13px;
   padding: 4px 8px; border-radius: 3px; pointer-events: none; z-index: 2; }
@@ -65,5 +67,6 @@ def interactive(svg: str, hover: Hover, labels: Sequence[str], name: str) -> str
         if label in there
     )
     script = _SCRIPT % json.dumps(marks, ensure_ascii=False).replace("<", "\\u003c")
-    parts = [f"<div>{boxes}</div>", drawn, '<div class="tip"></div>', f"<script>{script}</script>"]
+    above = f'<p class="hint">{_HINT}</p><div>{boxes}</div>'
+    parts = [above, drawn, '<div class="tip"></div>', f"<script>{script}</script>"]
     return f'<div class="live">{"".join(parts)}</div>'

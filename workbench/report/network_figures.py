@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from workbench.evaluation.metrics import METRICS
+from workbench.report.drawing import COLOURS, FAINT, INK, WIDTH, Axes, Figure, add_title, legend_line, new_figure
 from workbench.report.examples import AxisProfile, Example, Person
-from workbench.report.figures import COLOURS, FAINT, INK, WIDTH, Axes, Figure, add_title, legend_line, new_figure
 
 # -------------------------------------------------------------------------------------------------------- examples
 

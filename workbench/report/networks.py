@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from safetensors.torch import load_file
 
 from workbench.core.spec import from_dict
 from workbench.models.catalog import spec_types
+from workbench.models.decode import detect
 from workbench.models.job import Job
 from workbench.models.network import Network
 from workbench.study import PlannedJob
+from workbench.tensors import Detections
+from workbench.training.source import Validation
 
 
 def most_rows(here: Sequence[tuple[PlannedJob, Path]]) -> tuple[int, str, dict[str, Path]] | None:
@@ -34,3 +37,17 @@ def network_of(folder: Path) -> tuple[Job, Network]:
     network = Network(job.variant)
     network.load_state_dict(load_file(folder / "weights.safetensors"))
     return job, network.eval()
+
+
+def detections_of(folder: Path, judged: Validation, rows: Sequence[int]) -> Iterator[Detections]:
+    """What the network of a complete folder finds on validation images, in their own pixels. `rows`: their places."""
+    job, network = network_of(folder)
+    for batch in judged.loader(rows=list(rows))(0):
+        found = detect(
+            network,
+            batch.images,
+            score_threshold=job.protocol.score_threshold,
+            nms_threshold=job.protocol.nms_threshold,
+            image_ids=batch.image_ids,
+        )
+        yield from map(judged.restore, found)

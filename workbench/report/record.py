@@ -2,7 +2,7 @@
 
     reports/data/STEM.csv          one line per run: row, seed, trunk, final numbers, commit, machine, threads
     reports/data/STEM_rows.csv     one line per row and metric: mean over runs and its intervals
-    reports/data/STEM_claims.csv   one line per claim: verdict, reason
+    reports/data/STEM_claims.csv   one line per claim: verdict, reason, and how seeds were added, where they were
     reports/data/STEM_pairs.csv    one line per comparison of two rows, as a whole and on each trunk: its intervals
     reports/data/STEM_slices.csv   one line per run and kind of image (size of persons, crowding): AP, mOKS, NME
     reports/data/STEM_curves.csv   one line per run and evaluation
@@ -34,12 +34,12 @@ from workbench.evaluation.metrics import with_intervals
 from workbench.experiments import protocols, sequential, tracking
 from workbench.experiments.claims import ClaimResult, judge_claims, judge_study, statements
 from workbench.experiments.pairing import Results
-from workbench.experiments.plan import StudyRun
+from workbench.experiments.plan import SequentialSettings, StudyRun
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.readings import resampled_run as resampled
 from workbench.report.diagnosis import points_frame
 from workbench.report.frames import Frame
-from workbench.report.freshness import PARTS
+from workbench.report.freshness import MLFLOW, PARTS
 from workbench.report.precision import precision_frame
 from workbench.report.slices import slices_frame
 from workbench.study import Better, PlannedJob, Row, Study, StudyProtocol
@@ -47,6 +47,7 @@ from workbench.training.record import Result
 
 TEXT_COLUMNS = (
     "commit",
+    "numerics",
     "trunk",
     "threads",
     "claim",
@@ -57,6 +58,7 @@ TEXT_COLUMNS = (
     "moment",
     "part",
 )  # columns of text
+_TERMS = ("first_seeds", "budget")  # of a study until decided, in its claims
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,14 @@ class Record:
     def seeds(self) -> int:
         """How many seeds per row are planned."""
         return 1 + max(one.seed for one in self.jobs)
+
+    @property
+    def until(self) -> SequentialSettings | None:
+        """How seeds were added; None where they were not. An older record does not know it."""
+        if not set(_TERMS) <= set(self.claims):
+            return None
+        seeds, budget = (self.claims[name].iloc[0] for name in _TERMS)
+        return SequentialSettings(int(seeds), None if pd.isna(budget) else int(budget))
 
 
 def open_record(
@@ -178,13 +188,13 @@ def write_record(run: StudyRun) -> list[Path]:
         Refused: no job is complete.
     """
     results = results_of(run)
-    judged = judged_as_run(run, results)
+    judged, settings = judged_as_run(run, results), run.read_settings()
     others = against_base(run.study)
     compared = judge_claims(others.claims, run.protocol, results, among=run.study.claims)
     frames = {
         run.stem: runs_frame(run, results),
         f"{run.stem}_rows": rows_frame(run.study, results),
-        f"{run.stem}_claims": claims_frame(run.study.claims, judged),
+        f"{run.stem}_claims": claims_frame(run.study.claims, judged, settings),
         f"{run.stem}_pairs": pd.concat(
             [pairs_frame(run.study.claims, judged), pairs_frame(others.claims, compared, named=False)]
         ),
@@ -253,8 +263,8 @@ def runs_frame(run: StudyRun, results: Results) -> Frame:
     known = tracking.run_ids(run.home, run.study.name)
     if not known:
         return pd.DataFrame(lines)
-    ids = [known.get(tracking.run_key(one.row, one.seed, one.trunk, one.job.key), "") for one, _ in results]
-    return pd.DataFrame(lines).assign(mlflow=ids)
+    ids = [known.get(tracking.run_key(one, result.tags), "") for one, result in results]
+    return pd.DataFrame(lines).assign(**{MLFLOW: ids})
 
 
 def curves_frame(results: Results) -> Frame:
@@ -293,11 +303,14 @@ def _of_row(found: Sequence[Resampled], trunks: Sequence[str]) -> Interval:
     return blocked_bootstrap(zeros, found, trunks)[1] if any(trunks) else paired_bootstrap(zeros, found)
 
 
-def claims_frame(claims: Sequence[Better], judged: Sequence[ClaimResult]) -> Frame:
+def claims_frame(
+    claims: Sequence[Better], judged: Sequence[ClaimResult], settings: SequentialSettings | None = None
+) -> Frame:
     """One line per claim: what it compares, verdict, reason, interval of the difference, corrected p.
 
     Of each end point beside it the same in columns of its own, which begin with its name. Statements that hold only if
-    several claims do come first: they compare no rows of their own.
+    several claims do come first: they compare no rows of their own. With `settings` two columns more say how seeds
+    were added.
     """
     wholes = [
         {"claim": whole.id, "text": whole.text, "verdict": str(whole.verdict), "reason": whole.reason}
@@ -313,7 +326,10 @@ def claims_frame(claims: Sequence[Better], judged: Sequence[ClaimResult]) -> Fra
             line |= {f"{metric}_verdict": str(one.verdict)}
             line |= {f"{metric}_{name}": value for name, value in _numbers(one).items()}
         lines.append(line)
-    return pd.DataFrame([*wholes, *lines])
+    frame = pd.DataFrame([*wholes, *lines])
+    if settings is None or frame.empty:
+        return frame
+    return frame.assign(**dict(zip(_TERMS, (settings.seeds, settings.budget), strict=True)))
 
 
 def _numbers(judged: ClaimResult) -> dict[str, float]:

@@ -16,7 +16,6 @@ from copy import deepcopy
 from glob import escape as escape_glob
 from html import escape
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from workbench.core.errors import Refused
@@ -24,11 +23,13 @@ from workbench.core.files import write_whole
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.tracking import MlflowRecord
-from workbench.report import interactive, tables
+from workbench.report import interactive
 from workbench.report.freshness import MadeOf, made_of
 from workbench.report.glossary import glossary
-from workbench.report.page import RENDERED
-from workbench.report.record import Record, load_record, write_record
+from workbench.report.persons import persons_frame
+from workbench.report.pieces import LEFT_OUT, RENDERED
+from workbench.report.record import load_record, write_record
+from workbench.report.reproduce import page_command
 from workbench.study import TimingStudy
 
 NOTEBOOKS = Path("reports")
@@ -51,7 +52,7 @@ b.holds { background: #0072B2; } b.fails { background: #D55E00; } b.open { backg
 
 
 def write_report(run: StudyRun) -> list[Path]:
-    """Writes the CSV files of a study where jobs of it are complete, and the pages that apply to it; gives all paths.
+    """Writes the CSV files of a study where jobs of it are complete, and its page; gives all paths.
 
     Where runs are recorded in MLflow, the pictures are added there, too.
 
@@ -65,14 +66,10 @@ def write_report(run: StudyRun) -> list[Path]:
         if not (REPORT_DATA / f"{run.stem}.csv").exists():
             raise Refused(f"{error}; there is no {REPORT_DATA / run.stem}.csv either") from None
         paths = []
-    command = " ".join(["nox -s report --", run.study.name, "--protocol", run.protocol.name, *_options(run)])
     values = {"STUDY": run.study.name, "PROTOCOL": run.protocol.name, "HOME": str(run.home)}
     values |= {"DATA": run.data and str(run.data), "FINGERPRINT": run.fingerprint, "CHANGES": dict(run.changes)}
-    sources = made_of("ablation", run.study.name, run.stem, command)
+    sources = made_of("ablation", run.study.name, run.stem, page_command(load_record(run)))
     paths += render_notebook(sources, run.stem, values)
-    if applies(load_record(run)):
-        sources = made_of("pareto", run.study.name, run.stem, command)
-        paths += render_notebook(sources, f"{run.stem}_pareto", values, beside=paths)
     if (run.home / "mlflow.db").exists():
         MlflowRecord(run).attach([path for path in paths if path.suffix == ".png"])
     return paths
@@ -85,20 +82,9 @@ def write_profile(study: TimingStudy) -> list[Path]:
         Refused: it was not run, or is not about persons; a package of the extra `report` is missing.
     """
     _needed()
-    tables.persons_frame(study.name)
+    persons_frame(study.name)  # refuses
     sources = made_of("persons", study.name, study.name, f"nox -s report -- {study.name}")
     return render_notebook(sources, study.name, {"STUDY": study.name})
-
-
-def _options(run: StudyRun) -> list[str]:
-    """What else the command was given."""
-    data = ["--data FOLDER"] if run.fingerprint else []
-    return [*data, *(f"--set {quote(f'{path}={value}')}" for path, value in run.changes.items())]
-
-
-def applies(record: Record) -> bool:
-    """Whether there is a front to speak of: at least two rows with AP that differ in FLOPs."""
-    return tables.front_frame(record, "gflops")["cost"].nunique() > 1
 
 
 def _needed() -> None:
@@ -112,21 +98,20 @@ def _needed() -> None:
         ) from None
 
 
-def render_notebook(sources: MadeOf, stem: str, values: Mapping[str, Any], beside: Sequence[Path] = ()) -> list[Path]:
+def render_notebook(sources: MadeOf, stem: str, values: Mapping[str, Any]) -> list[Path]:
     """Executes `reports/NAME.ipynb` with these parameters and writes STEM.html, STEM.md and STEM_CELL.png.
 
     Args:
         sources: what the page is made of; it names the notebook.
-        beside: files of another page: a picture that is one of them is shown from there.
 
     Raises:
         Refused: there is no such notebook, or what it calls refuses.
     """
     page = _executed(NOTEBOOKS / f"{sources.notebook}.ipynb", values)
+    gather_left_out(page)
     if words := glossary(_texts(page)):
-        page.cells.append(_markdown_cell(f"## Words\n\n{words}"))
-    there = {path.read_bytes(): path.name for path in beside if path.suffix == ".png"}
-    text, pictures = _markdown(page, stem, there)
+        page.cells.append(_markdown_cell(f"## Glossary\n\n{words}", "glossary"))
+    text, pictures = _markdown(page, stem)
     files: dict[str, bytes] = {
         f"{stem}.html": f"{_html(page)}{sources.line}\n".encode(),
         f"{stem}.md": f"{text}\n{sources.line}\n".encode(),
@@ -145,10 +130,36 @@ def _pictures_of(stem: str) -> set[str]:
     return {path.name for path in RENDERED.glob(f"{escape_glob(stem)}_*.png") if "_" not in path.stem[len(stem) + 1 :]}
 
 
-def _markdown_cell(text: str) -> Any:
+def gather_left_out(page: Any) -> None:
+    """Takes out pieces that only say that they are left out, with sections that show nothing else.
+
+    What is lacking and why then stands at the foot of the page.
+    """
+    lacking = [text for cell in page.cells for text in _left_out(cell)]
+    sections = [[cell for cell in section if not _left_out(cell)] for section in _sections(page.cells)]
+    page.cells = [cell for section in sections if any(c.cell_type == "code" for c in section) for cell in section]
+    if lacking:
+        page.cells.append(_markdown_cell("## Not shown\n\n" + "\n".join(f"- {text}" for text in lacking), "not-shown"))
+
+
+def _left_out(cell: Any) -> list[str]:
+    return [o.metadata[LEFT_OUT] for o in cell.get("outputs", ()) if LEFT_OUT in o.get("metadata", {})]
+
+
+def _sections(cells: Sequence[Any]) -> list[list[Any]]:
+    """A heading with all that stands below it; what stands before the first is one more."""
+    found: list[list[Any]] = [[]]
+    for cell in cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("#"):
+            found.append([])
+        found[-1].append(cell)
+    return found
+
+
+def _markdown_cell(text: str, name: str) -> Any:
     from nbformat.v4 import new_markdown_cell
 
-    return new_markdown_cell(text, id="words")  # the same page again has the same bytes
+    return new_markdown_cell(text, id=name)  # the same page again has the same bytes
 
 
 def _executed(path: Path, values: Mapping[str, Any]) -> Any:
@@ -222,15 +233,14 @@ def _texts(page: Any) -> list[str]:
     return said
 
 
-def _markdown(page: Any, stem: str, there: Mapping[bytes, str]) -> tuple[str, dict[str, bytes]]:
+def _markdown(page: Any, stem: str) -> tuple[str, dict[str, bytes]]:
     """The page in Markdown, and its pictures by file name: STEM_CELL.png, where CELL is the id of the cell.
 
-    Markdown runs no script: pictures stand for figures that answer the pointer. Those already `there` are not written.
+    Markdown runs no script: pictures stand for figures that answer the pointer.
     """
     from nbconvert import MarkdownExporter
 
     page = _still(page)
-
     exporter = MarkdownExporter(exclude_input=True)
     text, resources = exporter.from_notebook_node(page)
     pictures: dict[str, bytes] = {}
@@ -238,9 +248,8 @@ def _markdown(page: Any, stem: str, there: Mapping[bytes, str]) -> tuple[str, di
         cell = page.cells[int(old.removeprefix("output_").split("_")[0])]
         name = f"{stem}_{cell.id}.png"
         alt = next(o.metadata["image/png"]["alt"] for o in cell.outputs if "image/png" in o.get("data", {}))
-        text = text.replace(f"![png]({old})", f"![{alt}](./{there.get(content, name)})")
-        if content not in there:
-            pictures[name] = content
+        text = text.replace(f"![png]({old})", f"![{alt}](./{name})")
+        pictures[name] = content
     return re.sub(r"\n\s*\n", "\n\n", text).strip() + "\n", pictures
 
 

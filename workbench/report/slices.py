@@ -12,11 +12,11 @@ import pandas as pd
 from workbench.core.errors import Refused
 from workbench.data.crowding import crowd_index
 from workbench.evaluation.bootstrap import resampled_metric
-from workbench.evaluation.coco_ap import CROWD_AREA
 from workbench.evaluation.metrics import with_intervals
 from workbench.evaluation.records import MatchRecords
 from workbench.experiments.claims import Results
 from workbench.report.frames import Frame
+from workbench.report.truth import PersonLabel, area_of, persons_by_image
 from workbench.training.source import validation
 
 CROWDING = (0.0, 0.2, 0.8)  # upper ends of all bins but the last: none at all, then about as CrowdPose cuts
@@ -56,15 +56,12 @@ def images_frame(truth: Mapping[str, Any]) -> Frame:
     The crowd index (arXiv 1812.00324) is the data set's own where it has one, else worked out from boxes and points:
     the mean over persons of others' key points in the person's box by own ones, at most 1.
     """
-    persons: dict[int, list[Mapping[str, Any]]] = {}
-    for ann in truth["annotations"]:
-        if not ann.get("iscrowd") and any(ann["keypoints"][2::3]):
-            persons.setdefault(ann["image_id"], []).append(ann)
+    persons = persons_by_image(truth)
     return pd.DataFrame(
         [
             {
                 "image": image["id"],
-                "size": float(np.median([_area(ann) ** 0.5 for ann in persons[image["id"]]])),
+                "size": float(np.median([area_of(ann) ** 0.5 for ann in persons[image["id"]]])),
                 "crowding": float(image.get("crowdIndex", _crowding(persons[image["id"]]))),
             }
             for image in truth["images"]
@@ -74,11 +71,7 @@ def images_frame(truth: Mapping[str, Any]) -> Frame:
     )
 
 
-def _area(ann: Mapping[str, Any]) -> float:
-    return float(ann.get("area") or CROWD_AREA * ann["bbox"][2] * ann["bbox"][3])
-
-
-def _crowding(persons: Sequence[Mapping[str, Any]]) -> float:
+def _crowding(persons: Sequence[PersonLabel]) -> float:
     boxes = np.array([ann["bbox"] for ann in persons], np.float32)
     boxes[:, 2:] += boxes[:, :2]
     points = np.array([ann["keypoints"] for ann in persons], np.float32).reshape(len(persons), -1, 3)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 
 from workbench.core.distributed import average_gradients
-from workbench.core.files import write_whole
 from workbench.models.criterion import losses
 from workbench.models.job import Job, phase_at
 from workbench.models.network import Network
 from workbench.models.schedule import learning_rate
 from workbench.tensors import Batch, Dense
 from workbench.training.machine import CPU, Machine
-from workbench.training.optim import MovingAverage, parameter_groups
+from workbench.training.optim import MovingAverage, clip_gradients, parameter_groups
 
 
 class TrainingState:
@@ -37,33 +34,34 @@ class TrainingState:
         """The network that is evaluated and kept."""
         return cast(Network, self.ema.network)
 
-    def save(self, path: Path) -> None:
-        """Written whole or not at all."""
-        data = {
+    def saved(self) -> dict[str, Any]:
+        """Everything, as plain data; what the optimiser knows stands under the names of the parameters."""
+        known = self.optim.state
+        return {
             "model": self.model.state_dict(),
             "ema": self.ema.network.state_dict(),
             "ema_steps": self.ema.steps,
-            "optim": self.optim.state_dict(),
+            "optim": {name: known[p] for name, p in self.model.named_parameters() if p in known},
             "epoch": self.epoch,
             "random": torch.get_rng_state(),
         }
-        with write_whole(path) as part:
-            torch.save(data, part)
+
+    def load(self, data: Mapping[str, Any]) -> None:
+        """Takes over what `saved` gave; training goes on as if it had not been interrupted."""
+        self.model.load_state_dict(data["model"])
+        self.ema.network.load_state_dict(data["ema"])
+        self.ema.steps = data["ema_steps"]
+        names = {id(p): name for name, p in self.model.named_parameters()}
+        order = [names[id(p)] for group in self.optim.param_groups for p in group["params"]]
+        known = {i: data["optim"][name] for i, name in enumerate(order) if name in data["optim"]}
+        self.optim.load_state_dict({"state": known, "param_groups": self.optim.state_dict()["param_groups"]})
+        self.epoch = data["epoch"]
+        torch.set_rng_state(data["random"])
 
     def begin_with(self, weights: Mapping[str, Tensor]) -> None:
         """Takes the weights of another network of the same variant; all else begins anew."""
         self.model.load_state_dict(weights)
         self.ema.network.load_state_dict(weights)
-
-    def load(self, path: Path) -> None:
-        """Takes over what `save` wrote; training goes on as if it had not been interrupted."""
-        data = torch.load(path, map_location="cpu", weights_only=True)
-        self.model.load_state_dict(data["model"])
-        self.ema.network.load_state_dict(data["ema"])
-        self.ema.steps = data["ema_steps"]
-        self.optim.load_state_dict(data["optim"])
-        self.epoch = data["epoch"]
-        torch.set_rng_state(data["random"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +96,7 @@ def train(
     """
     model, total, accumulate = state.model.train(), job.protocol.epochs * steps, job.protocol.accumulate
     forward = forward_of(model, job, machine)
-    for epoch in range(state.epoch, job.protocol.epochs):
+    for epoch in range(state.epoch, job.protocol.last):
         phase = phase_at(job, epoch / job.protocol.epochs)
         for i, batch in enumerate(data(epoch), start=1):
             step = epoch * steps + i - 1
@@ -112,7 +110,7 @@ def train(
             (torch.stack(list(terms.values())).sum() / accumulate).backward()
             if i % accumulate == 0 or i == steps:  # what is left at the end of an epoch is in no checkpoint
                 average_gradients(model)
-                clip_grad_norm_(model.parameters(), job.recipe.clip, error_if_nonfinite=True)
+                clip_gradients(model, job.recipe)
                 state.optim.step()
                 state.optim.zero_grad(set_to_none=True)
                 state.ema.update(model)

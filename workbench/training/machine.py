@@ -29,6 +29,10 @@ class Machine:
     resident: float = 0.0
     compiler: str = ""
 
+    @property
+    def precision(self) -> str:
+        return "bf16" if self.bf16 else "float32"
+
     def autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(torch.device(self.device).type, torch.bfloat16) if self.bf16 else nullcontext()
 

@@ -7,6 +7,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
 
 from workbench.models.job import Recipe
 from workbench.models.network import Network
@@ -28,6 +29,18 @@ def parameter_groups(network: Network, recipe: Recipe) -> list[dict[str, object]
             plain = id(p) in norms or name.rpartition(".")[2] == "bias"
             groups.setdefault((base, 0.0 if plain else recipe.weight_decay), []).append(p)
     return [{"params": ps, "lr": base, "base": base, "weight_decay": wd} for (base, wd), ps in groups.items()]
+
+
+def clip_gradients(network: Network, recipe: Recipe) -> None:
+    """Scales all gradients together to the recipe's largest norm, those of modules that learn apart each alone.
+
+    Raises:
+        RuntimeError: a gradient is not finite.
+    """
+    apart = [list(module.parameters()) for module in network.coords.apart]
+    own = {id(p) for parameters in apart for p in parameters}
+    for parameters in ([p for p in network.parameters() if id(p) not in own], *apart):
+        clip_grad_norm_(parameters, recipe.clip, error_if_nonfinite=True)
 
 
 def ema_momentum(recipe: Recipe, step: int) -> float:

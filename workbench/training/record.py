@@ -3,6 +3,7 @@
 HOME/jobs/KEY/
     job.json             the whole job
     checkpoint.pt        the state after the last complete epoch; gone when the job is complete
+    state.pt             the same at the end, of a job that others go on from (`protocol.stop`)
     curve.csv            one line per evaluation: epoch, metrics, mean losses, images per second
     records.npz          per-image match records of the last evaluation
     predictions.png      validation images with the persons found
@@ -17,6 +18,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import ge, le
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from workbench.core.files import write_whole
 # What training computes, raised where a job gives other numbers than before: then it is trained again, and not compared
 # with what was. 2: batch norm on a CPU is exact.
 NUMERICS = "2"
+FIRST_NUMERICS = "1"  # of records that do not say
 FLAT = 0.005  # AP over the last quarter of training below which a curve counts as flat
 
 
@@ -52,6 +55,21 @@ class Result:
     folder: Path
 
 
+def arithmetic(precision: str, numerics: str = NUMERICS, start: str = "") -> str:
+    """How a job was computed, in words: runs that differ in it are not compared.
+
+    Args:
+        start: the same of the job that it began with, "" where there is none.
+    """
+    return f"{precision}, numerics {numerics}" + f", begun in {start}" * bool(start)
+
+
+def arithmetic_of(tags: Mapping[str, str]) -> str:
+    """The same, from the tags of a result."""
+    precision = tags.get("precision", "unknown precision")
+    return arithmetic(precision, tags.get("numerics", FIRST_NUMERICS), tags.get("start_arithmetic", ""))
+
+
 def job_folder(home: Path, key: str) -> Path:
     """Where the record of a job lies."""
     return home / "jobs" / key
@@ -60,7 +78,16 @@ def job_folder(home: Path, key: str) -> Path:
 def is_complete(folder: Path) -> bool:
     """Whether a job has been trained, evaluated and recorded, by code that computes what this does."""
     path = folder / "result.json"
-    return path.exists() and json.loads(path.read_text()).get("tags", {}).get("numerics", "1") == NUMERICS
+    try:
+        return _numerics(path, path.stat().st_mtime_ns) == NUMERICS
+    except FileNotFoundError:
+        return False
+
+
+@lru_cache(maxsize=100_000)
+def _numerics(path: Path, _: int) -> str:
+    """Of a result; read once while the file stays as it is, because whoever waits for jobs asks again and again."""
+    return json.loads(path.read_text()).get("tags", {}).get("numerics", FIRST_NUMERICS)
 
 
 def read_result(folder: Path) -> Result:
@@ -93,14 +120,17 @@ def write_curve(folder: Path, curve: Sequence[Mapping[str, float]]) -> None:
         part.write_text("\n".join(text) + "\n")
 
 
-def train_minutes(curve: Sequence[Mapping[str, float]], epoch_images: int) -> float:
+def train_minutes(curve: Sequence[Mapping[str, float]], epoch_images: int, begun: float = 0.0) -> float:
     """Minutes of training by one run, without its evaluations: the images of each stretch of its curve by their speed.
 
     nan where the curve or the size of an epoch is not known.
+
+    Args:
+        begun: the epoch that training went on from.
     """
     if not curve or not epoch_images or not all(line.get("train_images_per_s") for line in curve):
         return math.nan
-    ends = [0.0, *(line["epoch"] for line in curve)]
+    ends = [begun, *(line["epoch"] for line in curve)]
     seconds = (
         (end - start) * epoch_images / line["train_images_per_s"]
         for start, end, line in zip(ends, ends[1:], curve, strict=False)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import cv2
 import torch
@@ -15,14 +15,12 @@ from safetensors.torch import load_file, save
 
 from workbench.core import distributed
 from workbench.core.errors import Refused
-from workbench.core.files import locked_folder, write_whole
+from workbench.core.files import write_whole
 from workbench.core.provenance import machine_name, result_tags
-from workbench.core.spec import from_dict
 from workbench.data.draw import predictions
 from workbench.evaluation.coco_ap import Evaluation
 from workbench.inference.cost import cost_metrics
 from workbench.inference.latency import latency_metrics
-from workbench.models.catalog import spec_types
 from workbench.models.job import Job
 from workbench.tensors import Detections
 from workbench.training.loop import Tick, TrainingState, train
@@ -30,6 +28,8 @@ from workbench.training.machine import Machine
 from workbench.training.record import (
     Progress,
     Result,
+    arithmetic,
+    arithmetic_of,
     is_complete,
     job_folder,
     read_curve,
@@ -39,6 +39,8 @@ from workbench.training.record import (
 )
 from workbench.training.source import Source, open_source
 from workbench.training.validate import evaluate_network
+
+CHECKPOINT, STATE = "checkpoint.pt", "state.pt"
 
 
 def silent(_: Progress) -> None:
@@ -58,14 +60,15 @@ def run(
         tell: is called about once a second.
 
     Raises:
-        Refused: the data set does not fit the job, or the machine's processes can not share its batch.
+        Refused: the data set does not fit the job, the machine's processes can not share its batch, or the job that
+            this one begins with is not complete.
     """
     folder = job_folder(home, job.key)
     if not is_complete(folder):
-        if job.start.key:
-            run_start(job, machine, home, data, tell)
         check_ranks(job, machine.ranks)
-        declare(job, home)
+        check_start(job, home)
+        with write_whole(folder / "job.json") as part:
+            part.write_text(json.dumps(job.to_dict(defaults=True), indent=1))
         if machine.ranks > 1:
             open_source(job, 0, home, data)  # what is wrong with it is said once, here
             distributed.start(machine.ranks, train_and_record, job, machine, home, data, tell)
@@ -74,37 +77,22 @@ def run(
     return read_result(folder)
 
 
-def declare(job: Job, home: Path) -> None:
-    """Writes what a job is into its folder, so that others can begin with it: `run` trains it when the first does."""
-    with write_whole(job_folder(home, job.key) / "job.json") as part:
-        part.write_text(json.dumps(job.to_dict(defaults=True), indent=1))
-
-
-def run_start(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> None:
-    """Trains the job that `job` begins with, where it is not complete. Of several that begin with it one trains it.
+def check_start(job: Job, home: Path) -> None:
+    """Refuses a job before the one that it begins with is complete.
 
     Raises:
-        Refused: nobody has declared that job in this home.
+        Refused: that job is not there, or kept no state to go on from.
     """
+    if not job.start.key:
+        return
     folder = job_folder(home, job.start.key)
-    with locked_folder(folder):
-        if not is_complete(folder):
-            run(declared(folder), machine, home, data, tell)
-
-
-def declared(folder: Path) -> Job:
-    """The job of a folder.
-
-    Raises:
-        Refused: there is none.
-    """
-    path = folder / "job.json"
-    if not path.exists():
+    if not is_complete(folder):
         raise Refused(
-            f"no job {folder.name} in {folder.parent}: another one begins with it; run the study that plans both, or "
-            "copy its folder there"
+            f"job {job.key} begins with job {folder.name}, which is not complete in {folder.parent}: run the study "
+            "that plans both, or copy its folder there"
         )
-    return cast(Job, from_dict(json.loads(path.read_text("utf-8")), spec_types()))
+    if job.start.epoch and not (folder / STATE).exists():
+        raise Refused(f"job {folder.name} kept no state to go on from: train it with protocol.stop={job.start.epoch}")
 
 
 def check_ranks(job: Job, ranks: int) -> None:
@@ -129,11 +117,10 @@ def train_and_record(
     """Trains; the first of several ranks also evaluates and writes."""
     source = open_source(job, machine.workers, home, data, machine.device, machine.resident)
     folder = job_folder(home, job.key)
-    state, checkpoint = TrainingState(job, machine, source.network), folder / "checkpoint.pt"
-    if checkpoint.exists():
-        state.load(checkpoint)
-    elif job.start.key:
-        state.begin_with(load_file(job_folder(home, job.start.key) / "weights.safetensors"))
+    state = TrainingState(job, machine, source.network)
+    how = arithmetic(machine.precision, start=_start_arithmetic(job, home))
+    if not _resume(state, folder / CHECKPOINT, how) and job.start.key:
+        begin(state, job, home)
     curve = [line for line in read_curve(folder) if line["epoch"] <= state.epoch]
     meter = _Meter(job, curve, tell)
     evaluated = None
@@ -141,30 +128,69 @@ def train_and_record(
         meter.add(tick)
         if tick.epoch_end and distributed.rank() == 0:
             speed = meter.speed()
-            if tick.epoch % job.protocol.eval_every == 0 or tick.epoch == job.protocol.epochs:
+            if tick.epoch % job.protocol.eval_every == 0 or tick.epoch == job.protocol.last:
                 evaluated = evaluate_network(job, state.averaged, source, machine)
                 curve.append(meter.line(tick, speed, dict(evaluated[0])))
                 write_curve(folder, curve)
-            state.save(checkpoint)
+            with write_whole(folder / CHECKPOINT) as part:
+                torch.save(state.saved() | {"arithmetic": how}, part)
         if tick.epoch_end:
             distributed.wait()  # a rank that went on alone would be a checkpoint ahead
             meter.start_epoch()
     if distributed.rank() == 0:
         # without an evaluation it was killed between the last epoch and the record
         evaluated = evaluated or evaluate_network(job, state.averaged, source, machine)
-        _write_record(job, machine, folder, source, state, curve, evaluated)
+        _write_record(job, machine, home, source, state, curve, evaluated)
+
+
+def _resume(state: TrainingState, checkpoint: Path, how: str) -> bool:
+    """Goes on from a checkpoint that was computed as this run computes; whether there was one."""
+    if not checkpoint.exists():
+        return False
+    data = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    if data.get("arithmetic") != how:
+        return False  # what is half one thing and half another is neither
+    state.load(data)
+    return True
+
+
+def begin(state: TrainingState, job: Job, home: Path) -> None:
+    """Takes over from the complete job that `job` begins with: its average alone, or its whole state."""
+    folder, start = job_folder(home, job.start.key), job.start
+    if not start.epoch:
+        state.begin_with(_renamed(load_file(folder / "weights.safetensors"), start.coords))
+        return
+    data = torch.load(folder / STATE, map_location="cpu", weights_only=True)
+    if data["epoch"] != start.epoch:
+        raise Refused(f"job {folder.name} ended after epoch {data['epoch']}, this one goes on after {start.epoch}")
+    random = torch.get_rng_state()  # of this job: rows of one start differ in nothing else
+    state.load(data | {part: _renamed(data[part], start.coords) for part in ("model", "ema", "optim")})
+    torch.set_rng_state(random)
+
+
+def _renamed(named: Mapping[str, Any], coords: str) -> dict[str, Any]:
+    """What is known of a network by parameter, with the stage at `coords` in place of all its stages."""
+    kept = {name: value for name, value in named.items() if not name.startswith("coords.")}
+    stage = {name: value for name, value in named.items() if coords and name.startswith(f"{coords}.")}
+    return kept | {f"coords.{name.removeprefix(f'{coords}.')}": value for name, value in stage.items()}
+
+
+def _start_arithmetic(job: Job, home: Path) -> str:
+    """How the job was computed that this one begins with; "" without one."""
+    return arithmetic_of(read_result(job_folder(home, job.start.key)).tags) if job.start.key else ""
 
 
 def _write_record(
     job: Job,
     machine: Machine,
-    folder: Path,
+    home: Path,
     source: Source,
     state: TrainingState,
     curve: list[dict[str, float]],
     evaluated: tuple[Evaluation, list[Detections]],
 ) -> None:
     """The files of a complete job, `result.json` last."""
+    folder = job_folder(home, job.key)
     evaluation, found = evaluated
     evaluation.records.save(folder / "records.npz")
     by_image = {one.image_id: one for one in found}
@@ -175,10 +201,14 @@ def _write_record(
         part.write_bytes(save({k: v.contiguous() for k, v in state.averaged.state_dict().items()}))
     costs = {**cost_metrics(job), **latency_metrics(job)}
     metrics = {**curve[-1], **dict(evaluation), **costs, "unreadable_images": float(len(source.unreadable))}
-    precision = "bf16" if machine.bf16 else "float32"
-    tags = result_tags(machine_name(machine.device), torch.get_num_threads(), precision, machine.ranks)
+    tags = result_tags(machine_name(machine.device), torch.get_num_threads(), machine.precision, machine.ranks)
+    if begun := _start_arithmetic(job, home):
+        tags |= {"start_arithmetic": begun}
+    if job.protocol.stop:
+        with write_whole(folder / STATE) as part:
+            torch.save(state.saved(), part)
     write_result(folder, job.key, metrics, tags)
-    (folder / "checkpoint.pt").unlink(missing_ok=True)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 @dataclass
@@ -212,12 +242,15 @@ class _Meter:
         return {name: float(total) / self.steps for name, total in self.sums.items()}
 
     def _progress(self, tick: Tick) -> Progress:
-        epochs = self.job.protocol.epochs
-        done = tick.epoch + (not tick.epoch_end) * (tick.progress * epochs - tick.epoch)
-        total = self.images / max(done - int(tick.progress * epochs - 1e-9), 1e-9) * (epochs - done)
+        protocol = self.job.protocol
+        epochs, begun = protocol.last, self.job.start.epoch
+        done = tick.epoch + (not tick.epoch_end) * (tick.progress * protocol.epochs - tick.epoch)
+        total = self.images / max(done - int(tick.progress * protocol.epochs - 1e-9), 1e-9) * (epochs - done)
         last = {k: v for k, v in self.curve[-1].items() if not k.startswith("loss")} if self.curve else {}
         speed = self.speed()
-        return Progress(tick.epoch, epochs, tick.progress, speed, total / speed, self._means(), last)
+        return Progress(
+            tick.epoch, epochs, (done - begun) / (epochs - begun), speed, total / speed, self._means(), last
+        )
 
     def line(self, tick: Tick, speed: float, metrics: Mapping[str, float]) -> dict[str, float]:
         """One line of the curve. `speed` was read before the evaluation, which is not part of it."""
