@@ -1,5 +1,6 @@
 """The README: short, and as old as the records."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,17 @@ def test_its_verdicts_are_the_recorded_ones() -> None:
 def test_every_published_claim_is_there() -> None:
     assert {claim.line["claim"][:2] for claim in recorded_claims()} >= {f"C{i}" for i in range(1, 9)}
     assert all(f"\n|C{i}" in TEXT for i in range(1, 9))
+
+
+def test_its_verdicts_are_those_of_the_pages_that_it_links() -> None:
+    """Read from both as they are committed: neither is made anew."""
+    told = 0
+    claim = ""
+    for line in TEXT.partition("<!-- verdicts -->")[2].partition("<!-- /verdicts -->")[0].splitlines():
+        if found := re.match(r"\|([^|]*)\|[^|]*\|\*(\w+)\*[†‡]*\|\[\w+\]\((\S+)\)\|", line):
+            claim = found[1] or claim
+            page = (ROOT / found[3]).read_text("utf-8")
+            shown = re.search(rf'^\| {re.escape(claim)} \| [^|]* \| <b class="(\w+)">', page, re.MULTILINE)
+            assert shown is not None and shown[1] == found[2], f"{claim}: {found[3]}"
+            told += 1
+    assert told > 25

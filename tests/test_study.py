@@ -220,7 +220,7 @@ def test_losses_are_compared_where_both_sides_are_set_alike() -> None:
         assert made["MLE"].vary({"coords.box_gradient": True}) == made["MLE, moves boxes (RTMO)"]
         assert made["- OKS"] == made["MLE"].vary({"losses.OKS": None})
     pair, small = next(row for row in dcc.rows if row.label == "+ dynamic bin encoding"), PROTOCOLS["short"].scale
-    assert dcc.variant(pair, small) == study.variant(rows["KLD, 1/32 wide, moves boxes"], small)
+    assert dcc.variant(pair, small).losses == study.variant(rows["KLD, 1/32 wide"], small).losses
     assert [claim.id for claim in study.claims if claim.more_than] == ["boxes"]
     assert {claim.id for claim in study.claims} >= {"C4, as published", "VariFocal", "BoxAux"}
 

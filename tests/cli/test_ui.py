@@ -51,7 +51,7 @@ STUDY = Study(
     base=nano(),
     rows=(Row("all of it"), Row("static", {"coords.dynamic_allocation": False})),
 )
-SETTING = StudyProtocol("test", "two rows made up for a picture", Protocol(size=(96, 96), epoch_images=600), seeds=1)
+PROTOCOL = StudyProtocol("test", "two rows made up for a picture", Protocol(size=(96, 96), epoch_images=600), seeds=1)
 METRICS = {
     "all of it": {"AP": 0.4321, "gflops": 0.0515, "latency_ms_p50": 12.25, "mOKS": 0.66},
     "static": {"AP": 0.2345, "gflops": 0.0464, "latency_ms_p50": 11.75, "mOKS": 0.55},
@@ -60,21 +60,21 @@ METRICS = {
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two recorded runs with a picture, and the setting's page."""
+    """Two recorded runs with a picture, and the protocol's page."""
     home = tmp_path_factory.mktemp("home")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of MLflow's own imports
-        book = tracking.MlflowRecord(StudyRun(STUDY, SETTING, home))
+        book = tracking.MlflowRecord(StudyRun(STUDY, PROTOCOL, home))
         picture = np.zeros((60, 80, 3), np.uint8)
         picture[:, :40] = (0, 200, 255)
-        for cell in STUDY.planned_jobs(SETTING):
-            folder = home / "jobs" / cell.job.key
+        for one in STUDY.planned_jobs(PROTOCOL):
+            folder = home / "jobs" / one.job.key
             folder.mkdir(parents=True)
             cv2.imwrite(str(folder / "predictions.png"), picture)
             curve = [
-                {"epoch": float(e), "AP": METRICS[cell.row]["AP"] * e / 2, "train_images_per_s": 50.0} for e in (1, 2)
+                {"epoch": float(e), "AP": METRICS[one.row]["AP"] * e / 2, "train_images_per_s": 50.0} for e in (1, 2)
             ]
-            book.record(cell, METRICS[cell.row], curve, {"commit": "abc"}, folder)
+            book.record(one, METRICS[one.row], curve, {"commit": "abc"}, folder)
         book.summarise("**C1 open**: nothing was decided", {"claims_decided": 0.0})
     return home
 
@@ -170,11 +170,11 @@ def test_a_run_says_what_it_is(home: Path, port: int, page: Any) -> None:
     assert "static, seed 0" in text and "two rows made up for a picture" in text and "0.2345" in text
 
 
-def test_the_setting_has_the_verdicts(home: Path, port: int, page: Any) -> None:
+def test_the_page_of_the_protocol_has_the_verdicts(home: Path, port: int, page: Any) -> None:
     experiment, runs = _runs(home)
     page.goto(mlflow_pages.address(f"{experiment}/{runs['test']}", port))
     page.get_by_text("nothing was decided").wait_for()
-    _keep(page, "setting")
+    _keep(page, "protocol")
 
 
 def test_two_runs_are_compared(home: Path, port: int, page: Any) -> None:

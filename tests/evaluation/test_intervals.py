@@ -21,7 +21,7 @@ from workbench.evaluation.intervals import (
     seeds_needed,
     t_interval,
 )
-from workbench.evaluation.moderation import STUDY_WEIGHT, Residual
+from workbench.evaluation.moderation import STUDY_WEIGHT, StudySpread
 from workbench.evaluation.verdicts import Verdict, interval_verdict
 
 
@@ -91,8 +91,8 @@ def test_pvalue_and_interval_agree(level: float) -> None:
     assert len(widest) > 1
 
 
-@pytest.mark.parametrize("study", [None, Residual(0.0009, 10)])
-def test_what_it_takes_decides_in_four_cases_of_five(study: Residual | None) -> None:
+@pytest.mark.parametrize("study", [None, StudySpread(0.0018, 10)])
+def test_what_it_takes_decides_in_four_cases_of_five(study: StudySpread | None) -> None:
     """With so many seeds of the seen mean and spread; with one less in fewer."""
     interval = t_interval([0.02, 0.10, 0.03], study=study)
     needed = seeds_needed(interval)
@@ -113,7 +113,7 @@ def test_what_it_takes_decides_in_four_cases_of_five(study: Residual | None) -> 
 
 def test_a_spread_that_is_moderated_decides_with_fewer_seeds() -> None:
     values = [0.02, 0.10, 0.03]
-    own, study = t_interval(values), t_interval(values, study=Residual(np.var(values, ddof=1) / 2, 10))
+    own, study = t_interval(values), t_interval(values, study=StudySpread(np.var(values, ddof=1), 10))
     assert study.mean == own.mean and study.error == pytest.approx(own.error) and study.width < own.width
     assert study.freedom == STUDY_WEIGHT + 2 and (seeds_needed(study) or MOST) < (seeds_needed(own) or 0)
 

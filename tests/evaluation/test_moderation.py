@@ -5,7 +5,7 @@ import pytest
 
 from tests.evaluation.resamples import ttest
 from workbench.evaluation.intervals import pvalue, t_interval
-from workbench.evaluation.moderation import STUDY_WEIGHT, Residual, moderated, residual_of
+from workbench.evaluation.moderation import STUDY_WEIGHT, Residual, StudySpread, moderated, residual_of
 
 
 def test_two_rows_alone_are_students_test() -> None:
@@ -37,9 +37,9 @@ def test_the_own_spread_keeps_its_weight() -> None:
     assert (
         variance == pytest.approx((STUDY_WEIGHT * 1.0 + 3 * 3.0) / (STUDY_WEIGHT + 3)) and freedom == STUDY_WEIGHT + 3
     )
-    assert moderated(3.0, 4, Residual(0.5, 4))[1] == 4  # a small table lends no more than it has
-    assert moderated(3.0, 4, Residual(0.5, 1))[1] == 3  # nor less than the claim has itself: its rows are outside
-    for nothing in (None, Residual(0.0, 0)):
+    assert moderated(3.0, 4, StudySpread(0.5, 4))[1] == 4  # a small table lends no more than it has
+    assert moderated(3.0, 4, StudySpread(0.5, 1))[1] == 3  # nor less than the claim has itself: its rows are outside
+    for nothing in (None, StudySpread(0.0, 0)):
         assert moderated(3.0, 4, nothing) == (3.0, 3)
 
 

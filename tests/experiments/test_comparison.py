@@ -7,7 +7,7 @@ import pytest
 
 from tests.experiments.made_up import alike, protocol, results_of
 from workbench.evaluation.bootstrap import Resampled
-from workbench.evaluation.moderation import Residual
+from workbench.evaluation.moderation import StudySpread
 from workbench.experiments.comparison import difference, difference_per_trunk
 from workbench.experiments.pairing import pairing_of
 from workbench.study import Contrast
@@ -23,7 +23,7 @@ def noisy(row: str, seed: int, trunk: str) -> float:
 
 def test_a_number_of_a_run_and_one_of_images_that_agree_have_one_interval() -> None:
     pairs = pairing_of(FOUR, results_of(noisy, protocol())).pairs
-    study = Residual(1e-4, 6)
+    study = StudySpread(1e-4, 6)
     plain, resampled = (difference(metric, pairs, alike, study) for metric in ("AR", "mOKS"))
     assert (plain.low, plain.high) == pytest.approx((resampled.low, resampled.high))
     assert plain.differences == pytest.approx(tuple(NOISE[0] + NOISE[3] - NOISE[1] - NOISE[2]))

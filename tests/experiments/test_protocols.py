@@ -23,8 +23,8 @@ def test_a_protocol_says_how_many_images_each_row_sees(name: str) -> None:
     assert asked.epochs * asked.epoch_images // 1000 == int(said.replace(",", ""))
 
 
-def test_a_probe_stands_on_trunks_that_are_stored() -> None:
-    assert set(PROTOCOLS["probe"].trunks) <= set(stored_trunks())
+def test_protocols_stand_on_trunks_that_are_stored() -> None:
+    assert {trunk for protocol in PROTOCOLS.values() for trunk in protocol.trunks} == set(stored_trunks())
 
 
 def test_published_networks_are_measured_at_published_size() -> None:

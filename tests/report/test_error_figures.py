@@ -19,9 +19,7 @@ def test_precision_has_a_panel_for_each_threshold_and_ends_where_recall_does() -
     frame = pd.DataFrame(lines, columns=["row", "threshold", "recall", "precision"])
     axes = precision_figure(frame, ["a"], "title").axes
     assert [axis.get_title() for axis in axes] == ["OKS 0.50", "OKS 0.75"]
-    assert np.asarray(axes[0].lines[0].get_xdata()).tolist() == [0.0, 40.0], (
-        "no precision beyond the recall that is reached"
-    )
+    assert np.asarray(axes[0].lines[0].get_xdata()).tolist() == [0.0, 40.0], "recall ends where precision does"
 
 
 def test_each_key_point_has_a_mark_of_each_row() -> None:

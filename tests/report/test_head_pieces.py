@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from tests.report.made_up import SETTING, STUDY, text, with_study
+from tests.report.made_up import SETTING, STUDY, still, text, with_study
 from workbench.models.zoo import nano
 from workbench.report import head_pieces, page
 from workbench.report.record import Record
@@ -32,9 +32,13 @@ def test_verdicts_of_earlier_numerics_are_marked_wherever_they_stand(record: Rec
     old = replace(record, runs=record.runs.drop(columns="numerics"))
     for page_of, marked in ((record, False), (old, True), (older(record, FIRST_NUMERICS), True)):
         head, shown = text(page.head(page_of)), text(page.verdicts(page_of))
-        assert head.split("\n\n")[1].startswith("Of an earlier version, see below: 1 of 1") == marked
+        assert (
+            head.split("\n\n")[1].startswith("What training decides is of an earlier version, see below. 1 of 1")
+            == marked
+        )
         assert ("9 of 9 recorded runs are of earlier numerics" in head) == (EARLIER in head) == marked
-        assert ("holds</b> †" in shown) == (EARLIER in shown) == marked
+        assert ("holds</b>\u00a0†" in shown) == ("† Of an earlier version" in shown) == marked
+        assert ("By an earlier rule: " in still(page.forest(page_of)).title) == marked
 
 
 def older(record: Record, numerics: str) -> Record:

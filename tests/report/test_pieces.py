@@ -8,7 +8,7 @@ from workbench.report.pieces import LEFT_OUT, Text, left_out, number, paragraphs
 def test_what_is_left_out_says_so_to_who_makes_the_page() -> None:
     data, about = left_out("Curves", "the record holds none")._repr_mimebundle_()
     assert data == {"text/markdown": "*Curves left out: the record holds none.*"}
-    assert about[LEFT_OUT] == "Curves left out: the record holds none."
+    assert about[LEFT_OUT] == "Curves: the record holds none."
 
 
 def test_texts_are_joined_where_there_are_any() -> None:

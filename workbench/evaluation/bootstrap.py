@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from workbench.core.errors import Refused
 from workbench.evaluation.intervals import Interval, interval_of_draws
 from workbench.evaluation.metrics import METRICS, UNDEFINED
-from workbench.evaluation.moderation import Residual
+from workbench.evaluation.moderation import StudySpread
 from workbench.evaluation.records import MatchRecords
 from workbench.tensors import Floats
 
@@ -81,7 +81,7 @@ def summed(runs: Sequence[Resampled]) -> Resampled:
 
 
 def paired_bootstrap(
-    a: Sequence[Resampled], b: Sequence[Resampled], level: float = 0.95, study: Residual | None = None
+    a: Sequence[Resampled], b: Sequence[Resampled], level: float = 0.95, study: StudySpread | None = None
 ) -> Interval:
     """The difference b - a, pair by pair, over images and seeds.
 
@@ -101,7 +101,7 @@ def blocked_bootstrap(
     b: Sequence[Resampled],
     blocks: Sequence[str],
     level: float = 0.95,
-    study: Residual | None = None,
+    study: StudySpread | None = None,
 ) -> tuple[dict[str, Interval], Interval]:
     """The difference b - a in every block (trunk) over its seeds, and overall over blocks.
 

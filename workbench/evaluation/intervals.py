@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import nctdtr, ndtr, stdtr, stdtrit
 
 from workbench.core.errors import Refused
-from workbench.evaluation.moderation import Residual, moderated
+from workbench.evaluation.moderation import StudySpread, moderated
 from workbench.tensors import Floats
 
 CHANCE = 0.8  # with which what is forecast decides
@@ -57,7 +57,9 @@ class Interval:
         return tuple(i for i in (self.by_images, self.by_seeds, self.by_both) if i is not None) or (self,)
 
 
-def t_interval(differences: Sequence[float] | Floats, level: float = 0.95, study: Residual | None = None) -> Interval:
+def t_interval(
+    differences: Sequence[float] | Floats, level: float = 0.95, study: StudySpread | None = None
+) -> Interval:
     """The interval of the mean of at least two independent differences: Student's where no `study` moderates it."""
     values = np.asarray(differences, np.float64)
     if len(values) < 2:
@@ -224,7 +226,7 @@ def errors_of(seeds: Any, freedom: Any, shared: Any, own: Any) -> tuple[tuple[An
     return ((shared + own) ** 0.5, np.inf), (seeds**0.5, freedom), (both**0.5, of_both)
 
 
-def interval_of_draws(observed: Floats, drawn: Floats, level: float, study: Residual | None = None) -> Interval:
+def interval_of_draws(observed: Floats, drawn: Floats, level: float, study: StudySpread | None = None) -> Interval:
     """From the differences (n,) and their draws (R, n), in which all seeds see the same images.
 
     The variance over draws of the mean is the part that the seeds share and a part of each one's own divided by n; the

@@ -19,18 +19,22 @@ from workbench.tensors import Floats
 STUDY_WEIGHT = 2.0  # degrees of freedom of a claim's own spread that the spread of its study counts for
 
 
+class StudySpread(NamedTuple):
+    """What a difference varies by from seed to seed, as the runs of its whole study tell."""
+
+    variance: Any  # numbers, or arrays over many studies or claims
+    freedom: Any
+
+
 class Residual(NamedTuple):
     """What is left of the runs of a study when rows and seeds are taken out: how much one run varies by chance."""
 
-    variance: Any  # numbers, or arrays over many studies
+    variance: Any  # as above
     freedom: Any
 
-    def of_difference(self, runs: Any) -> Residual:
-        """What a difference varies by in which so many runs count, each once: 2, or 4 of a difference of two.
-
-        A number, or an array over many claims.
-        """
-        return Residual(runs * self.variance, self.freedom)
+    def of_difference(self, runs: Any) -> StudySpread:
+        """That of a difference in which so many runs count, each once: 2, or 4 of a difference of two differences."""
+        return StudySpread(runs * self.variance, self.freedom)
 
 
 def residual_of(values: Floats) -> Residual:
@@ -45,13 +49,12 @@ def residual_of(values: Floats) -> Residual:
     return Residual(float(np.square(found - design @ fit).sum()) / max(freedom, 1), freedom)
 
 
-def moderated(own: Any, count: Any, study: Residual | None) -> tuple[Any, Any]:
+def moderated(own: Any, count: Any, study: StudySpread | None) -> tuple[Any, Any]:
     """Variance of one difference, and its degrees of freedom.
 
     Args:
         own: variance of the claim's `count` differences; numbers, or arrays over many claims.
-        study: that of such a difference, as the runs of the study tell; None, or one without freedom, leaves the claim
-            to itself: Student's test.
+        study: that of such a difference; None, or one without freedom, leaves the claim to itself: Student's test.
     """
     if study is None or np.max(study.freedom) < 1:
         return own, count - 1

@@ -194,7 +194,7 @@ def _of_pairs(claim: Better, protocol: StudyProtocol, pairing: Pairing, table: R
         return _unmeasured(claim, protocol, f"{claim.metric} is not recorded of every run")
     if protocol.trunks:
         return _of_trunks(claim, protocol, found, table)
-    overall = difference(claim.metric, found, table.read, table.residual(claim))
+    overall = difference(claim.metric, found, table.read, table.spread(claim))
     if why := _barred(claim, protocol):
         return ClaimResult(
             claim, Verdict.OPEN, f"{why} ({METRICS[claim.metric].difference(overall.mean, more=1)})", overall
@@ -214,7 +214,7 @@ def _of_trunks(claim: Better, protocol: StudyProtocol, found: Sequence[Pair], ta
     trunks = trunks_of(claim, protocol)
     per_trunk = difference_per_trunk(claim.metric, found, table.read)
     counted = [pair for pair in found if pair.trunk in trunks.counted]
-    study = table.residual(claim, trunks.counted) if counted else None
+    study = table.spread(claim, trunks.counted) if counted else None
     overall = difference(claim.metric, counted, table.read, study, by_trunk=True) if counted else None
     if why := _barred(claim, protocol):
         numbers = by_trunk(per_trunk, claim.metric)

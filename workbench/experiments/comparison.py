@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from workbench.evaluation.bootstrap import blocked_bootstrap, paired_bootstrap, summed
 from workbench.evaluation.intervals import Interval, t_interval
 from workbench.evaluation.metrics import METRICS
-from workbench.evaluation.moderation import Residual
+from workbench.evaluation.moderation import StudySpread
 from workbench.experiments.pairing import Pair, block_differences, differences
 from workbench.experiments.readings import Read
 
 
 def difference(
-    metric: str, found: Sequence[Pair], read: Read, study: Residual | None = None, by_trunk: bool = False
+    metric: str, found: Sequence[Pair], read: Read, study: StudySpread | None = None, by_trunk: bool = False
 ) -> Interval:
     """The mean difference of the pairs and where it lies.
 
@@ -38,7 +38,7 @@ def difference_per_trunk(metric: str, found: Sequence[Pair], read: Read) -> dict
     return {name: difference(metric, [pair for pair in found if pair.trunk == name], read) for name in trunks}
 
 
-def _over(values: Sequence[float], study: Residual | None) -> Interval:
+def _over(values: Sequence[float], study: StudySpread | None) -> Interval:
     """A number that images can not be drawn for has an interval over seeds only."""
     if len(values) > 1:
         return t_interval(values, study=study)

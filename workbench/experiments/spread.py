@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from workbench.evaluation.moderation import Residual, residual_of
+from workbench.evaluation.moderation import Residual, StudySpread, residual_of
 from workbench.experiments.pairing import Results, arithmetic
 from workbench.experiments.readings import Read, value_of
 from workbench.study import Better
@@ -34,7 +34,7 @@ class RunTable:
     read: Read
     _known: dict[tuple[str, frozenset[str], tuple[str, ...]], Residual] = field(default_factory=dict)
 
-    def residual(self, claim: Better, trunks: tuple[str, ...] = ()) -> Residual:
+    def spread(self, claim: Better, trunks: tuple[str, ...] = ()) -> StudySpread:
         """What the difference of a claim varies by, as the runs of the study tell.
 
         Rows that no claim decides join for their own alone.

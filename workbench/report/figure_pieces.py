@@ -11,7 +11,7 @@ from workbench.report.interactive import interactive
 from workbench.report.pieces import NOT_RECORDED, LivePicture, Piece, left_out, picture
 from workbench.report.record import Record
 from workbench.report.rows import labels
-from workbench.report.verdict_frames import forest_frame
+from workbench.report.verdict_frames import earlier, forest_frame
 
 
 def forest(record: Record) -> Piece:
@@ -19,7 +19,7 @@ def forest(record: Record) -> Piece:
     frame = forest_frame(record)
     if frame.empty:
         return left_out("Differences", NOT_RECORDED)
-    title, hover = findings.forest_finding(frame), Hover()
+    title, hover = f"{'By an earlier rule: ' * bool(earlier(record))}{findings.forest_finding(frame)}", Hover()
     figure = forest_figure(frame, title, hover)
     return LivePicture(picture(figure, title), interactive(svg(figure), hover, labels(record), "differences"))
 

@@ -51,6 +51,7 @@ def quality_figure(runs: Frame, rows: Frame, labels: Sequence[str], title: str) 
                 axis.plot([low, high], [y, y], color=look[label].colour, **INTERVAL_LINES[""])
                 arrows(axis, y, (low, high), (left, right), look[label].colour)
         axis.set_xlim(left, right)
+        axis.locator_params(axis="x", nbins=5)
         axis.set_xlabel(textwrap.fill(metric.label, 28))
         axis.grid(axis="x", alpha=0.25)
     axes[0].set_yticks(range(len(labels)), labels)
@@ -144,10 +145,9 @@ def curves_figure(bands: Frame, labels: Sequence[str], title: str) -> Figure:
         axis.grid(alpha=0.25)
         axis.set_xlim(left=0)
     figure.axes[0].set_ylabel("AP on the validation images, %")
-    handles = [
-        *row_handles(labels, look, line=True),
-        legend_patch(color="#888888", alpha=0.25, label="lowest to highest seed"),
-    ]
+    handles = row_handles(labels, look, line=True)
+    if (bands["count"] > 1).any():
+        handles.append(legend_patch(color="#888888", alpha=0.25, label="lowest to highest seed"))
     figure.legend(handles=handles, loc="outside right center", frameon=False, fontsize=9)
     add_title(figure, title)
     return figure

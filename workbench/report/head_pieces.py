@@ -29,7 +29,7 @@ def head(record: Record) -> Text:
 def conclusion(record: Record) -> str:
     """What holds, fails and is open, and how surely."""
     said = findings.concluded(verdicts_frame(record), _judged_on(record))
-    return f"Of an earlier version, see below: {said}" if earlier(record) else said
+    return f"What training decides is of an earlier version, see below. {said}" if earlier(record) else said
 
 
 def _judged_on(record: Record) -> str:
@@ -75,7 +75,7 @@ def _warnings(record: Record) -> str:
     if old := earlier(record):
         found.append(f"{_of_runs(old, record)} of earlier numerics. {EARLIER}")
     if why := superseded(record):
-        found.append(why)
+        found.append(sentence(why.partition(". ")[0]))
     lost = record.runs["unreadable_images"].max() if "unreadable_images" in record.runs else 0
     if lost > 0:
         found.append(f"{lost:.0f} images could not be read and are missing in what was trained and judged.")
@@ -90,14 +90,15 @@ def verdicts(record: Record) -> Text:
     """The claims with verdict and reason, and what the audit has flagged of their rows."""
     old = bool(earlier(record))
     shown = verdict_lines(verdicts_frame(record), fairness.claim_flags(record), old)
-    return paragraphs(shown.text, f"{MARK} {EARLIER}" if old and MARK in shown.text else "", superseded(record))
+    marked = f"{MARK} Of an earlier version, see “Read with care”." if MARK in shown.text else ""
+    return paragraphs(shown.text, marked, superseded(record))
 
 
 def verdict_lines(frame: Frame, flags: Mapping[str, Sequence[str]] | None = None, old: bool = False) -> Text:
     """A table of verdicts. `old`: what training has decided was decided by an earlier rule."""
     if frame.empty:
         return Text("The study makes no claim.")
-    marks = [f" {MARK}" if old and by == TRAINING else "" for by in frame["decided_by"]]
+    marks = [f"\u00a0{MARK}" if old and by == TRAINING else "" for by in frame["decided_by"]]
     columns: dict[str, list[str]] = {
         "id": list(frame["claim"]),
         "claim": list(frame["text"]),
@@ -138,8 +139,8 @@ def audit(record: Record) -> Text | LeftOut:
 
 def reproduce(record: Record) -> Text:
     """How to get this page once more."""
+    costs = f" and, of costs, `{REPORT_DATA / record.study.name}_cost*.csv`" if len(record.cost) else ""
     return Text(
         f"Run again: `{study_command(record)}`, then `{page_command(record)}`. "
-        f"Every number of this page: `{REPORT_DATA / record.stem}*.csv` and, of costs, "
-        f"`{REPORT_DATA / record.study.name}_cost*.csv`."
+        f"Every number of this page: `{REPORT_DATA / record.stem}*.csv`{costs}."
     )

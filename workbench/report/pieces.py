@@ -27,14 +27,19 @@ class Text:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """The sentence in place of a piece that the record has no numbers for."""
+    """What stands in place of a piece that the record has no numbers for."""
 
-    text: str
+    what: str
+    why: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.what} left out: {self.why}."
 
     def _repr_mimebundle_(
         self, include: object = None, exclude: object = None
     ) -> tuple[dict[str, str], dict[str, Any]]:
-        return {"text/markdown": f"*{self.text}*"}, {LEFT_OUT: self.text}
+        return {"text/markdown": f"*{self.text}*"}, {LEFT_OUT: f"{self.what}: {self.why}."}
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ def picture(figure: Figure, title: str, stamp: str = "") -> PagePicture:
 
 def left_out(what: str, why: str) -> LeftOut:
     """That something is not shown, and why."""
-    return LeftOut(f"{what} left out: {why}.")
+    return LeftOut(what, why)
 
 
 def paragraphs(*parts: str) -> Text:

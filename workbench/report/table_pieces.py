@@ -13,7 +13,7 @@ from workbench.report.components import components_frame
 from workbench.report.findings import values
 from workbench.report.frames import Frame
 from workbench.report.freshness import MLFLOW
-from workbench.report.pieces import LeftOut, Text, left_out, number, paragraphs, sentence, table_text
+from workbench.report.pieces import LeftOut, Text, left_out, number, paragraphs, table_text
 from workbench.report.record import Record
 from workbench.report.rows import cost_frame, labels, uneven
 from workbench.training.record import FLAT
@@ -30,7 +30,7 @@ def ablation(record: Record) -> Text:
     heads = ["row", *names, *_HEADS]
     kept = [i for i, _ in enumerate(heads) if i == 0 or any(line[i] for line in lines)]
     table = table_text([heads[i] for i in kept], [[line[i] for i in kept] for line in lines])
-    return paragraphs(table, _read_as(record, things.attrs["with"], names))
+    return paragraphs(table, _read_as(record, things.attrs["with"], names, frame["sd"].notna().any()))
 
 
 _HEADS = ["seeds", "AP, %", "to the row above", "to the first", "params, M", "GFLOPs", "latency, times the first"]
@@ -50,14 +50,14 @@ def _numbers(line: Any, unequal: bool) -> list[str]:
 _ENDS = (("ratio", 2), ("minutes", 1))  # columns and digits
 
 
-def _read_as(record: Record, together: Mapping[str, Sequence[str]], names: Sequence[str]) -> str:
-    """What the columns of the check-mark table mean."""
+def _read_as(record: Record, together: Mapping[str, Sequence[str]], names: Sequence[str], several: bool) -> str:
+    """What the columns of the check-mark table mean. `several`: a row has more than one seed."""
     trunk = " of one trunk" if (record.runs["trunk"] != "").any() else ""
+    spread = f" ± the standard deviation over seeds{trunk}" if several else ""
     said = (
-        f"AP is the mean over runs ± the standard deviation over seeds{trunk}. The best mean is bold, if it is the "
-        "best over the seeds that all rows have, too; none is where that is 0.0, and a row that repeats another is no "
-        "candidate. Differences are "
-        "taken over the seeds that both rows have, and tell nothing of chance: the claims do. "
+        f"AP is the mean over runs{spread}. The best mean is bold, if it is the best over the seeds that all rows "
+        "have, too; none is where that is 0.0, and a row that repeats another is no candidate. Differences are taken "
+        "over the seeds that both rows have, and tell nothing of chance: the claims do. "
     )
     for name, others in together.items():
         if name in names:
@@ -73,11 +73,11 @@ def _size(record: Record) -> str:
     return f"{height} x {width}"
 
 
-def published(record: Record) -> Text:
+def published(record: Record) -> Text | LeftOut:
     """What others have published for these rows."""
     frame = tables.published_frame(record)
     if frame.empty:
-        return Text(f"No published number of these rows is at hand. {sentence(record.study.source)}")
+        return left_out("Published numbers", "none of these rows is at hand")
     lines = [[str(c["row"]), f"{c['value']:g}", str(c["source"])] for c in frame.to_dict("records")]
     note = (
         "Trained and judged on other data, at another size, for far longer: not to be compared with what is measured "
@@ -158,7 +158,7 @@ def costs(record: Record) -> Text | LeftOut:
         "10th to 90th percentile",
         "times the first row, 95 % interval",
     ]
-    return paragraphs(table_text(heads, lines), conditions(frame))
+    return paragraphs(table_text(heads, lines), f"{conditions(frame)} GFLOPs are 10⁹ multiply-adds of one image.")
 
 
 def conditions(frame: Frame) -> str:
@@ -170,7 +170,7 @@ def conditions(frame: Frame) -> str:
     if "slack" in frame:  # not in older files
         said.append(f"the same network timed twice differs by up to {100 * frame['slack'].max():.1f} %")
     said.append(f"commit {values(frame, 'commit')}")
-    return f"Timed side by side at published size: {', '.join(said)}. GFLOPs are 10⁹ multiply-adds of one image."
+    return f"Timed side by side at published size: {', '.join(said)}."
 
 
 def front_table(record: Record, cost: str) -> Text | LeftOut:
@@ -183,7 +183,7 @@ def front_table(record: Record, cost: str) -> Text | LeftOut:
     lines = [
         [
             str(c["row"]),
-            number(c["cost"], 3),
+            f"{c['cost']:.4g}",
             METRICS["AP"].text(c["AP"]),
             "yes" if c["front"] else "",
             c["dominators"][0] if c["dominators"] else "",

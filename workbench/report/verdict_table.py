@@ -101,10 +101,9 @@ def verdict_table() -> str:
     claims = [claim for claim in recorded_claims() if not claim.line.get("part_of")]
     told = [claim.line["claim"] + claim.line["text"] for claim in claims]
     lines = [_line(claim, said == above) for claim, said, above in zip(claims, told, ["", *told], strict=False)]
-    notes = {MARK: EARLIER} if any(claim.earlier for claim in claims) else {}
-    if old := next((claim.superseded for claim in claims if claim.superseded), ""):
-        notes[SUPERSEDED] = old
-    short = [f"{mark} {sentence(note.partition('. ')[0])}" for mark, note in notes.items()]
+    reasons = sorted({claim.superseded for claim in claims} - {""})
+    notes = [(MARK, EARLIER)] * any(claim.earlier for claim in claims) + [(SUPERSEDED, why) for why in reasons]
+    short = [f"{mark} {sentence(note.partition('. ')[0])}" for mark, note in notes]
     return "\n\n".join(["\n".join([HEADER, *lines]), *short])
 
 
