@@ -15,8 +15,8 @@ from workbench.models.catalog import spec_types
 from workbench.models.job import Job
 from workbench.models.schedule import CROWDPOSE_SCHEDULE
 from workbench.models.trunk import trunk_identity
-from workbench.report import tables
 from workbench.report.record import open_record
+from workbench.report.rows import stale
 from workbench.study import Study, TimingStudy
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -77,4 +77,4 @@ def test_the_committed_records_are_found() -> None:
 def test_committed_records_are_current(study: str, protocol: str) -> None:
     record = open_record(study, protocol)
     assert len(record.runs) > 0
-    assert tables.stale(record) == 0
+    assert stale(record) == 0

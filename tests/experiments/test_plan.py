@@ -185,7 +185,7 @@ def test_names_of_files_stay_short() -> None:
     longest = max(known_studies(), key=len)
     for changes in CHANGES:
         stem = run_of(changes, replace(STUDY, name=longest)).stem
-        assert len(f"{stem}_pareto_fronts-and-more.png".encode()) < 200
+        assert len(f"{stem}_fronts-and-more.png".encode()) < 200
 
 
 def test_without_changes_names_are_study_and_protocol() -> None:

@@ -13,6 +13,7 @@ from tests.matched import records
 from tests.report.made_up import ROOT, SETTING, STUDY, run_in
 from workbench.core.errors import Refused
 from workbench.evaluation.metrics import METRICS, PERCENT
+from workbench.experiments.plan import SequentialSettings
 from workbench.report.record import base_row, load_record, results_of, rows_frame, write_record
 from workbench.report.verdict_frames import verdicts_frame
 from workbench.study import Row
@@ -35,6 +36,16 @@ def test_every_run_and_every_claim_is_in_the_files(home: Path) -> None:
     )
     curves = pd.read_csv("reports/data/padding_small_curves.csv")
     assert len(curves) == 27
+
+
+@pytest.mark.slow
+def test_the_file_of_claims_knows_how_seeds_were_added(home: Path) -> None:
+    write_record(run_in(home))
+    assert load_record(run_in(home)).until is None
+    for settings in (SequentialSettings(3, 9), SequentialSettings(3)):
+        run_in(home).write_settings(settings)
+        write_record(run_in(home))
+        assert load_record(run_in(home / "elsewhere")).until == settings, "it follows from the files alone"
 
 
 @pytest.mark.slow

@@ -19,7 +19,9 @@ def forest(record: Record) -> Piece:
     frame = forest_frame(record)
     if frame.empty:
         return left_out("Differences", NOT_RECORDED)
-    title, hover = f"{'By an earlier rule: ' * bool(earlier(record))}{findings.forest_finding(frame)}", Hover()
+    title, hover = findings.forest_finding(frame), Hover()
+    if earlier(record):
+        title = f"By an earlier rule: {title[:1].lower()}{title[1:]}"
     figure = forest_figure(frame, title, hover)
     return LivePicture(picture(figure, title), interactive(svg(figure), hover, labels(record), "differences"))
 
