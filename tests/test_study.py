@@ -193,11 +193,11 @@ def test_a_row_begins_with_its_own_job_on_the_same_trunk() -> None:
     jobs = study.planned_jobs(thaw, 1, {"protocol.epochs": 2, "variant.coords.gau": False})
     assert len({one.job.key for one in jobs}) == 3 * len(thaw.trunks) == len(jobs)
     for one in jobs:
-        assert one.first is not None and one.job.start.key == one.first.key and one.job.start.phase == thaw.phase
-        assert one.first.protocol.trunk.startswith(one.trunk) and not one.job.protocol.trunk
-        assert (one.job.protocol.epochs, one.first.protocol.epochs) == (2, thaw.first.protocol.epochs)
-        assert not any(job.variant.coords.gau for job in (one.job, one.first))  # pyright: ignore[reportAttributeAccessIssue]
-    base, boxes, wider = (one.first.key for one in jobs[:3] if one.first)
+        assert one.first is not None and one.job.start.key == one.first.job.key and one.job.start.phase == thaw.phase
+        assert one.first.job.protocol.trunk.startswith(one.trunk) and not one.job.protocol.trunk
+        assert (one.job.protocol.epochs, one.first.job.protocol.epochs) == (2, thaw.first.protocol.epochs)
+        assert not any(job.variant.coords.gau for job in (one.job, one.first.job))  # pyright: ignore[reportAttributeAccessIssue]
+    base, boxes, wider = (one.first.job.key for one in jobs[:3] if one.first)
     assert base == boxes != wider
 
 

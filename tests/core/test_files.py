@@ -26,7 +26,6 @@ from workbench.models.job import Protocol
 from workbench.models.network import Network
 from workbench.models.variant import Variant
 from workbench.study import Row, Study, StudyProtocol, TimedRow, TimingStudy
-from workbench.training.loop import TrainingState
 from workbench.training.machine import Machine
 from workbench.training.run import run
 
@@ -215,7 +214,7 @@ def _run(home: Path) -> StudyRun:
 
 SAVERS: dict[str, Callable[[Path], object]] = {
     "match records": _records,
-    "training state": lambda home: TrainingState(small_job(), Machine()).save(home / "checkpoint.pt"),
+    "job that others go on from": lambda home: run(small_job(epochs=2, stop=1), Machine(), home),
     "trunk": lambda home: trunk.store_trunk("tiny", small_job(), Network(small_variant(), 0).state_dict(), {}),
     "features": lambda home: trunk.features(Network(small_variant(), 0), _batches, 0, home / "f.safetensors"),
     "sequential settings": lambda home: _run(home).write_settings(SequentialSettings(2)),

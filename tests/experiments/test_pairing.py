@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from workbench.experiments.pairing import Results, arithmetic, block_differences, pairing_of
+from workbench.experiments.pairing import Results, block_differences, pairing_of
 from workbench.models.job import Protocol
 from workbench.models.zoo import nano
 from workbench.study import Contrast, Row, Study, StudyProtocol
-from workbench.training.record import Result
+from workbench.training.record import Result, arithmetic_of
 
 ROWS = (Row("a"), Row("b", {"coords.padding": 1.5}), Row("A/A", seed_offset=100), Row("shifted", seed_offset=1))
 STUDY = Study(name="s", question="", source="", base=nano(), rows=ROWS)
@@ -49,7 +49,7 @@ def test_each_job_counts_once_whatever_row_or_seed_it_stands_for() -> None:
 
 def test_runs_are_alike_in_precision_and_numerics() -> None:
     plain = Result("k", {}, [], {"precision": "float32"}, Path())
-    assert arithmetic(plain) == "float32, numerics 1"
+    assert arithmetic_of(plain.tags) == "float32, numerics 1"
     newer = Result("k", {}, [], {"precision": "float32", "numerics": "2"}, Path())
     pairing = pairing_of(AB, [(one, newer if (one.row, one.seed) == ("b", 1) else plain) for one, _ in results()])
     assert [pair.seed for pair in pairing.pairs] == [0]
@@ -65,7 +65,7 @@ def test_seeds_of_a_trunk_are_averaged() -> None:
 def test_runs_are_alike_only_if_what_they_began_with_is() -> None:
     plain = Result("k", {}, [], {"precision": "float32"}, Path())
     begun = Result("k", {}, [], {"precision": "float32", "start_arithmetic": "bf16, numerics 1"}, Path())
-    assert arithmetic(begun) == "float32, numerics 1, begun in bf16, numerics 1"
+    assert arithmetic_of(begun.tags) == "float32, numerics 1, begun in bf16, numerics 1"
     pairing = pairing_of(AB, [(one, begun if (one.row, one.seed) == ("b", 1) else plain) for one, _ in results()])
     assert [pair.seed for pair in pairing.pairs] == [0]
     both = pairing_of(AB, [(one, begun if one.seed == 1 else plain) for one, _ in results()])

@@ -62,11 +62,6 @@ def _pairs(count: int) -> str:
     return "pair" if count == 1 else "pairs"
 
 
-def arithmetic(result: Result) -> str:
-    """How a run was computed, and how what it began with was."""
-    return arithmetic_of(result.tags)
-
-
 def pairing_of(contrast: Contrast, results: Results) -> Pairing:
     """The pairs of a contrast: same seed, same trunk, computed alike, each job once.
 
@@ -83,7 +78,7 @@ def pairing_of(contrast: Contrast, results: Results) -> Pairing:
         runs = [one for one in there if one is not None]
         if len(runs) < len(there):
             continue
-        keys, ways = {key for key, _ in runs}, dict.fromkeys(arithmetic(run) for _, run in runs)
+        keys, ways = {key for key, _ in runs}, dict.fromkeys(arithmetic_of(run.tags) for _, run in runs)
         if len(keys) < len(runs):
             left["one job"] += 1
         elif keys & counted:

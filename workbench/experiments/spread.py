@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from workbench.evaluation.moderation import Residual, StudySpread, residual_of
-from workbench.experiments.pairing import Results, arithmetic
+from workbench.experiments.pairing import Results
 from workbench.experiments.readings import Read, value_of
 from workbench.study import Better
 from workbench.tensors import Floats
+from workbench.training.record import arithmetic_of
 
 LEARNT = 0.01  # mean AP below which a row has never learnt
 
@@ -62,8 +63,8 @@ class RunTable:
         """Each job of these rows once, those computed as most are, without rows at the floor."""
         there = [(one, result) for one, result in self.results if one.row in rows and one.trunk in (trunks or ("",))]
         mine = {one.job.key: (one, result) for one, result in there}.values()
-        usual = Counter(arithmetic(result) for _, result in mine).most_common(1)
-        alike = [(one, result) for one, result in mine if arithmetic(result) == usual[0][0]]
+        usual = Counter(arithmetic_of(result.tags) for _, result in mine).most_common(1)
+        alike = [(one, result) for one, result in mine if arithmetic_of(result.tags) == usual[0][0]]
         by_row: dict[str, list[float]] = defaultdict(list)
         for one, result in alike:
             by_row[one.row].append(result.metrics.get("AP", math.inf))
