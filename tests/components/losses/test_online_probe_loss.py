@@ -29,7 +29,7 @@ def test_it_is_the_sum_of_what_each_stage_is_taught_by() -> None:
     whole = OnlineProbeLoss(probes=(0, 2, 2), losses=losses)(matched)
     alone = [OnlineProbeLoss(probes=(i,), losses=(loss,))(matched) for i, loss in zip((0, 2, 2), losses, strict=True)]
     torch.testing.assert_close(whole, torch.stack(alone).sum())
-    assert float(whole) != 0 and matched.coords.x is not None
+    assert whole.item() != 0 and matched.coords.x is not None
 
     probe = matched.coords.probes[0]
     matched.coords = replace(matched.coords, keypoints=probe.keypoints, x=probe.x, y=probe.y, sigma=probe.sigma)
