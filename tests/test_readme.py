@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench.report.verdict_table import recorded_claims, verdict_table, with_verdicts
+from workbench.report.marked import with_part
+from workbench.report.verdict_table import recorded_claims, verdict_table
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text("utf-8")
@@ -23,7 +24,7 @@ def test_it_is_short() -> None:
 
 @pytest.mark.slow
 def test_its_verdicts_are_the_recorded_ones() -> None:
-    assert with_verdicts(TEXT, verdict_table()) == TEXT, "the records have changed: run nox -s docs"
+    assert with_part(TEXT, "verdicts", verdict_table()) == TEXT, "the records have changed: run nox -s docs"
 
 
 @pytest.mark.slow

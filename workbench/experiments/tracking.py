@@ -195,7 +195,8 @@ class MlflowRecord:
         known = {k: v for k, v in metrics.items() if _is_number(k, v)}
         if not self._protocol.trains:
             return known
-        minutes = train_minutes(curve, planned.job.protocol.epoch_images)
+        job = planned.job
+        minutes = train_minutes(curve, job.protocol.epoch_images, job.start.epoch)
         cores = float(tags.get("threads") or 1) * float(tags.get("ranks") or 1)
         costs = {"train_minutes": minutes, "train_core_minutes": minutes * cores}
         known = {k: v for k, v in known.items() if not k.startswith("latency")}

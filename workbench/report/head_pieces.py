@@ -14,7 +14,6 @@ from workbench.report.pieces import LeftOut, Text, left_out, paragraphs, sentenc
 from workbench.report.record import Record
 from workbench.report.reproduce import page_command, study_command
 from workbench.report.rows import by_spot, missing, repeated, stale
-from workbench.report.superseded import superseded
 from workbench.report.verdict_frames import EARLIER, TIMING, TRAINING, earlier, verdicts_frame
 from workbench.study import BESIDE
 
@@ -74,8 +73,6 @@ def _warnings(record: Record) -> str:
         found.append(f"{_of_runs(old, record)} of an earlier version of the study or its protocol.")
     if old := earlier(record):
         found.append(f"{_of_runs(old, record)} of earlier numerics. {EARLIER}")
-    if why := superseded(record):
-        found.append(sentence(why.partition(". ")[0]))
     lost = record.runs["unreadable_images"].max() if "unreadable_images" in record.runs else 0
     if lost > 0:
         found.append(f"{lost:.0f} images could not be read and are missing in what was trained and judged.")
@@ -91,7 +88,7 @@ def verdicts(record: Record) -> Text:
     old = bool(earlier(record))
     shown = verdict_lines(verdicts_frame(record), fairness.claim_flags(record), old)
     marked = f"{MARK} Of an earlier version, see “Read with care”." if MARK in shown.text else ""
-    return paragraphs(shown.text, marked, superseded(record))
+    return paragraphs(shown.text, marked)
 
 
 def verdict_lines(frame: Frame, flags: Mapping[str, Sequence[str]] | None = None, old: bool = False) -> Text:

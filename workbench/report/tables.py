@@ -51,10 +51,11 @@ def _spread(runs: Frame) -> float:
 
 
 def minutes_frame(record: Record) -> Frame:
-    """Minutes of training by run."""
-    images = record.protocol.protocol.epoch_images
+    """Minutes of training by run, without those of what it begins with."""
+    images, first = record.protocol.protocol.epoch_images, record.protocol.first
+    begun = first.protocol.stop if first else 0
     lines = [
-        {"row": row, "seed": seed, "trunk": trunk, "minutes": train_minutes(run.to_dict("records"), images)}
+        {"row": row, "seed": seed, "trunk": trunk, "minutes": train_minutes(run.to_dict("records"), images, begun)}
         for (row, seed, trunk), run in _by_run(record.curves)
     ]
     return pd.DataFrame(lines, columns=["row", "seed", "trunk", "minutes"])

@@ -10,25 +10,21 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.core.errors import Refused
-from workbench.core.files import write_whole
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.protocols import PROTOCOLS
 from workbench.report.head_pieces import MARK
+from workbench.report.marked import renew
 from workbench.report.pieces import RENDERED, sentence
 from workbench.report.record import load_record, read_csv
-from workbench.report.superseded import STATEMENT, superseded
 from workbench.report.verdict_frames import EARLIER, earlier, timed_verdicts, trained_verdicts
 from workbench.study import Study, TimingStudy, find_study, known_studies
 
-BEGIN, END = "<!-- verdicts -->", "<!-- /verdicts -->"
 HEADER = "|claim|text|verdict|protocol|difference, or times|\n|---|---|---|---|---|"
-SUPERSEDED = "‡"
 COST = "cost"  # the protocol of what is timed
 
 
@@ -39,14 +35,12 @@ class RecordedClaim:
     Fields:
         line: as of `trained_verdicts` and `timed_verdicts`.
         earlier: it is by an earlier rule, and a job that is trained today would give other numbers.
-        superseded: why it is no verdict any more; "" where it is one.
     """
 
     study: str
     protocol: str
     line: Mapping[str, str]
     earlier: bool = False
-    superseded: str = ""
 
     @property
     def order(self) -> tuple[bool, str, int]:
@@ -61,8 +55,8 @@ class RecordedClaim:
 
     @property
     def verdict(self) -> str:
-        """With its marks."""
-        return f"*{self.line['verdict']}*" + MARK * self.earlier + SUPERSEDED * bool(self.superseded)
+        """With its mark."""
+        return f"*{self.line['verdict']}*" + MARK * self.earlier
 
 
 def recorded_claims() -> list[RecordedClaim]:
@@ -87,24 +81,20 @@ def _of_study(study: Study | TimingStudy) -> Iterator[RecordedClaim]:
 
 def _trained(run: StudyRun) -> Iterator[RecordedClaim]:
     record = load_record(run)
-    old, why = bool(earlier(record)), superseded(record)
-    for line in trained_verdicts(record):
-        gone = why if STATEMENT in (line["claim"], line.get("part_of")) else ""
-        yield RecordedClaim(run.study.name, run.protocol.name, line, old, gone)
+    old = bool(earlier(record))
+    yield from (RecordedClaim(run.study.name, run.protocol.name, line, old) for line in trained_verdicts(record))
 
 
 def verdict_table() -> str:
     """The table as Markdown: one line per claim and protocol, with a link to the page that shows it.
 
-    Of a statement the page has the parts. Of each note stands the first sentence; the page has the others.
+    Of a statement the page has the parts, of a note all but the first sentence.
     """
     claims = [claim for claim in recorded_claims() if not claim.line.get("part_of")]
     told = [claim.line["claim"] + claim.line["text"] for claim in claims]
     lines = [_line(claim, said == above) for claim, said, above in zip(claims, told, ["", *told], strict=False)]
-    reasons = sorted({claim.superseded for claim in claims} - {""})
-    notes = [(MARK, EARLIER)] * any(claim.earlier for claim in claims) + [(SUPERSEDED, why) for why in reasons]
-    short = [f"{mark} {sentence(note.partition('. ')[0])}" for mark, note in notes]
-    return "\n\n".join(["\n".join([HEADER, *lines]), *short])
+    note = [f"{MARK} {sentence(EARLIER.partition('. ')[0])}"] * any(claim.earlier for claim in claims)
+    return "\n\n".join(["\n".join([HEADER, *lines]), *note])
 
 
 def _line(claim: RecordedClaim, again: bool) -> str:
@@ -123,32 +113,5 @@ def _page(claim: RecordedClaim) -> Path | None:
     return next((RENDERED / name for name in names if (RENDERED / name).exists()), None)
 
 
-def with_verdicts(text: str, table: str) -> str:
-    """A Markdown text with the table between its two marks.
-
-    Raises:
-        Refused: the text does not hold both marks once, in their order.
-    """
-    before, begin, rest = text.partition(BEGIN + "\n")
-    _, end, after = rest.partition(END)
-    if not (begin and end) or text.count(BEGIN) > 1 or text.count(END) > 1:
-        raise Refused(f"no place for the verdicts: expected one line {BEGIN} and one line {END} below it")
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{after}"
-
-
-def renew(words: Sequence[str]) -> int:
-    """Renews the table in each named file, from the records of the current folder. Gives the exit code."""
-    try:
-        for word in words:
-            file = Path(word)
-            text = with_verdicts(file.read_text("utf-8"), verdict_table())
-            with write_whole(file) as part:
-                part.write_text(text, "utf-8")
-    except (Refused, OSError) as error:
-        print(f"verdict_table: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(renew(sys.argv[1:]))
+    sys.exit(renew("verdicts", verdict_table, sys.argv[1:]))

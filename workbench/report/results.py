@@ -1,0 +1,56 @@
+"""What each study found, as Markdown from its records: the conclusion, and what each row reached.
+
+    python -m workbench.report.results FILE.md    renews it in each file between <!-- studies --> and <!-- /studies -->
+
+Run from the root of the checkout.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from workbench.evaluation.metrics import METRICS
+from workbench.experiments.plan import StudyRun
+from workbench.experiments.profiling import REPORT_DATA
+from workbench.experiments.protocols import PROTOCOLS
+from workbench.report.head_pieces import conclusion
+from workbench.report.marked import renew
+from workbench.report.pieces import RENDERED
+from workbench.report.record import Record, load_record
+from workbench.report.rows import labels
+from workbench.study import Study, find_study, known_studies
+
+SHOWN = ("AP", "mOKS", "NME")
+
+
+def results() -> str:
+    """One section per study that training has answered, one part of it per protocol."""
+    found = [f"### `{name}`\n\n" + "\n\n".join(parts) for name in known_studies() if (parts := list(_parts(name)))]
+    return "\n\n".join(found)
+
+
+def _parts(name: str) -> Iterator[str]:
+    if isinstance(study := find_study(name), Study):
+        for protocol in PROTOCOLS.values():
+            if protocol.trains and (REPORT_DATA / f"{name}_{protocol.name}.csv").exists():
+                yield _part(load_record(StudyRun(study, protocol, Path("runs"))))
+
+
+def _part(record: Record) -> str:
+    """The conclusion of a record and a table of its rows; units are those of the pages."""
+    page, means = RENDERED / f"{record.stem}.md", record.runs.groupby("row")[list(SHOWN)].mean()
+    head = f"| `{record.protocol.name}` | runs | {' | '.join(SHOWN)} |\n|---|---|{'---|' * len(SHOWN)}"
+    lines = [
+        f"| {row} | {(record.runs['row'] == row).sum()} | "
+        + " | ".join(METRICS[metric].text(means.loc[row, metric]) for metric in SHOWN)
+        + " |"
+        for row in labels(record)
+    ]
+    said = f"[Under `{record.protocol.name}`](../{page}): {conclusion(record)}"
+    return f"{said}\n\n" + "\n".join([head, *lines])
+
+
+if __name__ == "__main__":
+    sys.exit(renew("studies", results, sys.argv[1:]))
