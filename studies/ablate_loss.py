@@ -3,14 +3,16 @@
 Run:   nox -s study -- ablate_loss                        (a finish of young networks, half an hour on 2 cores)
        nox -s study -- ablate_loss --protocol laptop      (from scratch, hours)
 
-Both losses have a gradient through the predicted box. It costs KLD 0.85 AP on young networks that share all else, MLE
-0.15, and on mature ones 0.7 and 0.0. So every row says whether its loss moves boxes. C4 is judged where none does, the
-better setting of both sides; the published one moves them, and that this costs KLD more is a claim of its own. KLD has
-its width and its weight looked for as well: C4 holds only if MLE beats all four, which take the place of one claim. A
-width is a share of what the bins reach over, so the same next to a person under every protocol. MLE weighs 1 in the
-first phase and 5 later; so does KLD, but for one row. VariFocal alone teaches the scores, MLE alone the coordinate
-stage: rows without them show the floor. BoxAux acts in the last phase only, in which no epoch of `laptop`, `proxy` and
-`smoke` begins: there the row without it trains as "MLE" does.
+Both losses have a gradient through the predicted box. In a trial it cost KLD 0.85 AP on young networks that shared all
+else, MLE 0.15, and on mature ones 0.7 and 0.0. So every row says whether its loss moves boxes. C4 is judged where none
+does, the better setting of both sides; the published one moves them, and that this costs KLD more is a claim of its
+own. KLD has its width and its weight looked for as well: C4 holds only if MLE beats all four, which take the place of
+one claim. A width is a share of what the bins reach over, so the same next to a person under every protocol. MLE weighs
+1 in the first phase and 5 later; so does KLD, but for one row. VariFocal alone teaches the scores, MLE alone the
+coordinate stage: from scratch rows without them show the floor. In a first run under `fork` (seeds 0 to 2) the other
+four losses were within 0.3 AP of nothing, and KLD within 0.4 of MLE, which no number of seeds would show to be more
+than 0: they are asked for a margin of 1 AP, by seeds that came after. BoxAux acts in the last phase only, in which no
+epoch of `laptop`, `proxy` and `smoke` begins: there the row without it trains as "MLE" does.
 """
 
 from collections.abc import Mapping
@@ -22,7 +24,7 @@ from workbench.components.losses.kld import KLD
 from workbench.presets import RTMO_S, rtmo
 from workbench.study import Better, Row, Study, Variant
 
-TAKEN_OUT = ("VariFocal", "IoU", "Visibility", "OKS", "MLE", "BoxAux")
+WORTH, SMALL = ("VariFocal", "MLE"), ("IoU", "Visibility", "OKS", "BoxAux")
 STILL, MOVES = ({"coords.box_gradient": moves} for moves in (False, True))
 MLE, MLE_MOVES, KLD_STILL, KLD_MOVES = "MLE", "MLE, moves boxes (RTMO)", "KLD, 1/32 wide", "KLD, 1/32 wide, moves boxes"
 
@@ -45,13 +47,15 @@ STUDY = Study(
     rows=(
         *(Row(MLE_MOVES, MOVES, RTMO_S), Row(MLE, STILL), Row(KLD_MOVES, partial(kld, 32, 5.0, MOVES))),
         *(Row(label, changes) for label, changes in KLDS.items()),
-        *(Row(f"- {loss}", {f"losses.{loss}": None, **STILL}) for loss in TAKEN_OUT),
+        *(Row(f"- {loss}", {f"losses.{loss}": None, **STILL}) for loss in (*WORTH, *SMALL)),
     ),
     claims=(
         *(Better(f"C4, {label[5:]}", "MLE beats KLD, no box moved", MLE, label, part_of="C4") for label in KLDS),
+        Better("C4 margin", "KLD loses less than 1 AP to MLE, no box moved", KLD_STILL, MLE, margin=-0.01),
         Better("C4, as published", "MLE beats KLD, both moving boxes", MLE_MOVES, KLD_MOVES),
         Better("boxes", "moving boxes costs KLD more than MLE", KLD_STILL, KLD_MOVES, more_than=(MLE, MLE_MOVES)),
-        *(Better(loss, f"{loss} is worth having", MLE, f"- {loss}") for loss in TAKEN_OUT),
+        *(Better(loss, f"{loss} is worth having", MLE, f"- {loss}") for loss in WORTH),
+        *(Better(loss, f"without {loss} less than 1 AP is lost", f"- {loss}", MLE, margin=-0.01) for loss in SMALL),
     ),
     default="fork",
     whole="losses of scores and boxes reach nothing that is trained there, and MLE against KLD depends on the trunk",

@@ -231,7 +231,11 @@ class Study:
         return (self.seeds if protocol.name == self.default else 0) or protocol.seeds
 
     def planned_jobs(
-        self, protocol: StudyProtocol, seeds: int | None = None, changes: Mapping[str, Any] | None = None
+        self,
+        protocol: StudyProtocol,
+        seeds: int | None = None,
+        changes: Mapping[str, Any] | None = None,
+        first_seed: int = 0,
     ) -> list[PlannedJob]:
         """Every job of the study under a protocol, seeds outermost so that an early stop leaves whole rounds.
 
@@ -249,7 +253,7 @@ class Study:
         made = filled(changes or {})
         return [
             self._planned(row, protocol, seed, trunk, made)
-            for seed in range(seeds or self.seeds_under(protocol))
+            for seed in range(first_seed, first_seed + (seeds or self.seeds_under(protocol)))
             for trunk in protocol.trunks or ("",)
             for row in self.rows
         ]

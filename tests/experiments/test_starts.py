@@ -126,6 +126,14 @@ def test_changes_reach_what_rows_begin_with() -> None:
         assert "2.0" in str([value for path, value in job.flat() if path.endswith("padding")])
 
 
+def test_another_first_seed_is_another_plan_of_other_jobs(tmp_path: Path) -> None:
+    plain, other = (StudyRun(STUDY, BEGUN[0], tmp_path, first_seed=seed) for seed in (0, 2))
+    keys = [{one.job.key for one in with_starts(run.jobs())} for run in (plain, other)]
+    assert len(keys[0]) == len(keys[1]) and not keys[0] & keys[1]
+    assert {one.seed for one in other.jobs(3)} == {2, 3, 4}
+    assert plain.name == "fake/begun" != other.name and "first_seed-2" in other.stem
+
+
 @pytest.mark.parametrize("path", ["start", "start.key", "start.epoch"])
 def test_what_jobs_begin_with_is_no_change_of_all_of_them(path: str, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="start has an option of its own; use --protocol NAME"):

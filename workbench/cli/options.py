@@ -211,6 +211,10 @@ DataFolder = Annotated[
 Seeds = Annotated[
     int | None, typer.Option("--seeds", metavar="N", parser=COUNT, help="Seeds per row (default: the protocol's)")
 ]
+FirstSeed = Annotated[
+    int,
+    typer.Option("--first-seed", metavar="N", parser=whole_number(0), help="Of each row: others repeat the study anew"),
+]
 Sets = Annotated[
     list[Change] | None,
     typer.Option(

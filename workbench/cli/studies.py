@@ -13,6 +13,7 @@ from workbench.cli.options import (
     Change,
     Command,
     DataFolder,
+    FirstSeed,
     ProtocolName,
     Seeds,
     Sets,
@@ -112,6 +113,7 @@ def run_command(
     protocol: ProtocolName = None,
     data: DataFolder = None,
     seeds: Seeds = None,
+    first_seed: FirstSeed = 0,
     jobs: Jobs = None,
     until: Until = None,
     budget: Budget = None,
@@ -131,7 +133,7 @@ def run_command(
     asked, under = _found(name, protocol)
     if not isinstance(asked, Study) or not under.trains:
         return profiling.run_timing(_timing(ctx, asked, under), again)
-    run = _planned(asked, under, data, sets, seeds, _decided(until, budget))
+    run = _planned(asked, under, data, sets, seeds, first_seed, _decided(until, budget))
     if again:
         print(f"{runner.retry(run)} jobs are tried again")
     code = runner.run_study(run, jobs=jobs, machine=this_machine())
@@ -148,6 +150,7 @@ def status_command(
     protocol: ProtocolName = None,
     data: DataFolder = None,
     seeds: Seeds = None,
+    first_seed: FirstSeed = 0,
     until: Until = None,
     budget: Budget = None,
     sets: Sets = None,
@@ -160,7 +163,7 @@ def status_command(
     asked, under = _found(name, protocol)
     if not isinstance(asked, Study) or not under.trains:
         return profiling.print_measured(_timing(ctx, asked, under, reads=True))
-    return runner.status(_planned(asked, under, data, sets, seeds, _decided(until, budget), reads=True))
+    return runner.status(_planned(asked, under, data, sets, seeds, first_seed, _decided(until, budget), reads=True))
 
 
 @study_verbs.command("replay", cls=Command, epilog="Example: workbench study replay ablate_dcc --protocol laptop")
@@ -169,6 +172,7 @@ def replay_command(
     protocol: ProtocolName = None,
     data: DataFolder = None,
     seeds: Seeds = None,
+    first_seed: FirstSeed = 0,
     sets: Sets = None,
 ) -> int:
     """Show what --until decided would have saved of a finished study."""
@@ -178,7 +182,7 @@ def replay_command(
     asked, under = _found(name, protocol)
     if not isinstance(asked, Study) or not under.trains:
         raise Refused(f"study replay {name}: nothing is trained under {under.name}, so no seeds could be saved")
-    return runner.replay(_planned(asked, under, data, sets, seeds, reads=True))
+    return runner.replay(_planned(asked, under, data, sets, seeds, first_seed, reads=True))
 
 
 @study_verbs.command("audit", cls=Command, epilog="Example: workbench study audit ablate_dcc --protocol short")
@@ -208,7 +212,7 @@ def audit_command(
             f"study audit {name}: nothing is trained under {under.name}, so there is nothing to audit; "
             "use a study and a protocol that train"
         )
-    run = _planned(asked, under, data, sets, None)
+    run = _planned(asked, under, data, sets, None, 0)
     lines = audit.audit_study(run, steps)
     audit_table.print_audit(lines)
     print(audit_table.write_audit(run, lines))
@@ -248,13 +252,15 @@ def _planned(
     data: Path | None,
     sets: list[Change] | None,
     seeds: int | None,
+    first_seed: int,
     until: UntilDecided | None = None,
     reads: bool = False,
 ) -> StudyRun:
     """The run of a study where jobs are trained; `reads`: the command only looks at it, and makes no folder."""
     from workbench.experiments.plan import StudyRun
 
-    return StudyRun(asked, under, runs_folder(not reads), data=data, changes=changes_of(sets), seeds=seeds, until=until)
+    home, changes = runs_folder(not reads), changes_of(sets)
+    return StudyRun(asked, under, home, data=data, changes=changes, seeds=seeds, first_seed=first_seed, until=until)
 
 
 def _check_budget(until: str | None, budget: int | None) -> None:
@@ -278,6 +284,7 @@ def report_command(
     protocol: ProtocolName = None,
     data: DataFolder = None,
     seeds: Seeds = None,
+    first_seed: FirstSeed = 0,
     sets: Sets = None,
 ) -> int:
     """Write a study's report from its recorded numbers. It takes --data and --set as the study was given them."""
@@ -296,7 +303,7 @@ def report_command(
             f"train; use --protocol {asked.default}"
         )
     else:
-        paths = write_report(_planned(asked, under, data, sets, seeds))
+        paths = write_report(_planned(asked, under, data, sets, seeds, first_seed))
     for path in [*paths, write_index(RENDERED)]:
         print(path)
     return 0

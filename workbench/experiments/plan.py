@@ -58,6 +58,7 @@ class StudyRun:
             is not at hand, which is enough to read a record.
         changes: of every job, by dotted path, components by name.
         seeds: per row, until decided of the first round; None is the study's own.
+        first_seed: of each row. Others repeat a study with all that chance decides.
         until: when to stop adding seeds; None adds none.
 
     Raises:
@@ -73,6 +74,7 @@ class StudyRun:
     fingerprint: str = ""
     changes: Mapping[str, Any] = field(default_factory=dict)
     seeds: int | None = None
+    first_seed: int = 0
     until: UntilDecided | None = None
     _planned: dict[int, list[PlannedJob]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -107,14 +109,18 @@ class StudyRun:
     @cached_property
     def stem(self) -> str:
         """How the files of its report begin: shorter than 120 characters, the names of study and protocol aside."""
-        said = "_".join(f"{path}={value}" for path, value in sorted(self.job_changes.items()))
+        said = "_".join(f"{path}={value}" for path, value in self._terms)
         readable = re.sub(r"[^\w.]+", "-", said, flags=re.ASCII)[:READABLE]
         return "_".join([self.study.name, self.protocol.name, *([readable] if said else []), *self._digest()])
 
     def _digest(self) -> list[str]:
-        """Of all changes, in whatever order they are given; empty without any."""
-        changes = sorted(self.job_changes.items())
-        return [hashlib.sha256(repr(changes).encode()).hexdigest()[:8]] if changes else []
+        """Of all that is unlike the plain plan, in whatever order it is given; empty without any."""
+        return [hashlib.sha256(repr(self._terms).encode()).hexdigest()[:8]] if self._terms else []
+
+    @property
+    def _terms(self) -> list[tuple[str, Any]]:
+        """The changes, and where seeds begin if not at 0."""
+        return sorted({**self.job_changes, **({"first_seed": self.first_seed} if self.first_seed else {})}.items())
 
     def jobs(self, seeds: int | None = None) -> list[PlannedJob]:
         """Every job with so many seeds per row; None: as many as were asked for."""
@@ -125,7 +131,7 @@ class StudyRun:
 
     def _plan(self, seeds: int, changes: Mapping[str, Any], blamed: str) -> list[PlannedJob]:
         try:
-            return self.study.planned_jobs(self.protocol, seeds, changes)
+            return self.study.planned_jobs(self.protocol, seeds, changes, self.first_seed)
         except KeyError as error:
             raise Refused(f"{blamed} {error.args[0]}") from None
 

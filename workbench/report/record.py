@@ -105,7 +105,7 @@ class Record:
     @property
     def seeds(self) -> int:
         """How many seeds per row are planned."""
-        return 1 + max(one.seed for one in self.jobs)
+        return 1 + max(one.seed for one in self.jobs) - self.run.first_seed
 
     @property
     def until(self) -> SequentialSettings | None:
@@ -163,10 +163,11 @@ def recorded_plan(run: StudyRun, runs: Frame) -> list[PlannedJob]:
     Of seeds that the study does not have itself only the recorded jobs count: not every row needs to have them.
     """
     first = {row.label: row.seed_offset for row in run.study.rows}
-    seeds = [seed - first[row] for row, seed in zip(runs["row"], runs["seed"], strict=True) if row in first]
+    begun = run.first_seed
+    seeds = [seed - first[row] - begun for row, seed in zip(runs["row"], runs["seed"], strict=True) if row in first]
     own = run.study.seeds_under(run.protocol)
-    there = set(runs["job"])
-    return [one for one in run.jobs(1 + max(seeds, default=own - 1)) if one.seed < own or one.job.key in there]
+    there, planned = set(runs["job"]), run.jobs(1 + max(seeds, default=own - 1))
+    return [one for one in planned if one.seed < begun + own or one.job.key in there]
 
 
 def read_csv(name: str) -> Frame:
@@ -220,7 +221,7 @@ def recorded_jobs(run: StudyRun) -> list[PlannedJob]:
     some = run.read_settings() is not None
     while more:
         count += 1
-        asked = [one for one in run.jobs(count) if one.seed == count - 1]
+        asked = [one for one in run.jobs(count) if one.seed == run.first_seed + count - 1]
         last = [one for one in asked if run.complete(one.job.key)]
         more = bool(last) and (some or len(last) == len(asked))
         planned = [*planned, *last] if more else planned

@@ -23,7 +23,9 @@ def page_command(record: Record) -> str:
 def _command(session: str, record: Record, seeds: list[str]) -> str:
     data = ["--data FOLDER"] if record.run.fingerprint else []
     changes = [f"--set {quote(f'{path}={value}')}" for path, value in record.run.changes.items()]
-    words = ["nox", "-s", session, "--", record.study.name, "--protocol", record.protocol.name, *seeds, *data, *changes]
+    first = [f"--first-seed {record.run.first_seed}"] * bool(record.run.first_seed)
+    named = ["nox", "-s", session, "--", record.study.name, "--protocol", record.protocol.name]
+    words = [*named, *seeds, *first, *data, *changes]
     return " ".join(words)
 
 
