@@ -54,6 +54,12 @@ def test_a_difference_of_differences_is_shown_as_one(record: Record) -> None:
     assert line["verdict"] == "open" and "'(more − base)' is not compared with" in line["reason"]
 
 
+def test_a_statement_has_no_rows_to_name(record: Record) -> None:
+    """As a file has it: its cells are empty."""
+    claims = record.claims.assign(row=float("nan"), than=float("nan"))
+    assert named(replace(record, claims=claims)).claims["row"].isna().all()
+
+
 def test_every_part_of_a_record_has_the_names(record: Record) -> None:
     """`more` is called "+ more" everywhere, as a study would."""
     rows = tuple(replace(row, label="+ more") if row.label == "more" else row for row in STUDY.rows)

@@ -33,7 +33,7 @@ def named(record: Record) -> Record:
 
 def _renamed(frame: Frame) -> Frame:
     there = [column for column in ("row", "than") if column in frame]
-    return frame.assign(**{column: frame[column].map(row_name) for column in there})
+    return frame.assign(**{column: frame[column].map(row_name, na_action="ignore") for column in there})
 
 
 def _study(study: Study) -> Study:
