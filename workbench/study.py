@@ -150,6 +150,7 @@ class StudyProtocol:
         taught: what taught the network that rows begin with, where they begin with one: the word of a trunk's name.
         phase: of the base, that training begins in.
         trains: where it does not, rows are measured.
+        answers: in a sentence which question its verdicts answer, and which they do not.
     """
 
     name: str
@@ -164,6 +165,7 @@ class StudyProtocol:
     taught: str = ""
     phase: int = 0
     trains: bool = True
+    answers: str = ""
 
     @property
     def frozen(self) -> bool:

@@ -23,6 +23,11 @@ def test_a_protocol_says_how_many_images_each_row_sees(name: str) -> None:
     assert asked.epochs * asked.epoch_images // 1000 == int(said.replace(",", ""))
 
 
+def test_every_protocol_says_what_it_answers_and_what_not() -> None:
+    for protocol in (one for one in PROTOCOLS.values() if one.trains):
+        assert re.fullmatch(r"It says [^.]+, (not|nothing|and with one seed nothing) [^.]+\.", protocol.answers)
+
+
 def test_protocols_stand_on_trunks_that_are_stored() -> None:
     assert {trunk for protocol in PROTOCOLS.values() for trunk in protocol.trunks} == set(stored_trunks())
 

@@ -47,3 +47,9 @@ def test_rows_that_are_one_network_differ_in_nothing(laptop: StudyProtocol) -> N
 )
 def test_a_path_is_the_head_of_a_column(path: str, name: str) -> None:
     assert thing_name(path) == name
+
+
+def test_what_a_job_begins_with_is_no_thing_of_its_row() -> None:
+    """Its key differs in every row: it follows from what the row says itself."""
+    study = Study("s", "?", "", nano(), (Row("a"), Row("b", {"coords.padding": 1.5})))
+    assert list(components_frame(study.planned_jobs(protocol_named("fork"), 1))) == ["padding"]

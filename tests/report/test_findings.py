@@ -40,6 +40,8 @@ def test_titles_follow_the_numbers() -> None:
     )
     assert findings.forest_finding(frame) == "holds: C1 (+3.1 AP); fails: C2 (+3.1 AP); open: C3 (+3.1 AP)"
     assert findings.forest_finding(frame[frame["verdict"] == "open"]) == "No difference decides its claim: C3 stay open"
+    many = pd.concat([frame, frame.assign(verdict="holds"), frame.iloc[:1]])
+    assert findings.forest_finding(many) == "Of 7 claims 5 hold, 1 fails and 1 is open", "too many for a title"
     bare = frame.assign(claim="", low=[-1.0, 0.01, -0.5])
     assert findings.forest_finding(bare) == "1 of 3 intervals of rows − b leave out 0, not corrected"
     means = pd.DataFrame({"few": [0.5, 0.6], "many": [0.4, 0.55]}, index=["a", "b"])

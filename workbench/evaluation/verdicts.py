@@ -24,7 +24,7 @@ class Verdict(StrEnum):
     OPEN = "open"
 
 
-_PARTS = {Verdict.HOLDS: ("holds", "hold"), Verdict.FAILS: ("fails", "fail"), Verdict.OPEN: ("is open", "are open")}
+VERBS = {Verdict.HOLDS: ("holds", "hold"), Verdict.FAILS: ("fails", "fail"), Verdict.OPEN: ("is open", "are open")}
 
 
 class Decision(NamedTuple):
@@ -142,7 +142,7 @@ def teachers_differ(overall: Interval, others: Mapping[str, float], margin: floa
 def verdict_of_all(parts: Sequence[Verdict]) -> Decision:
     """Of a statement that holds only if every part does; one that fails is enough for it to fail."""
     count = Counter(parts)
-    said = ", ".join(f"{n} {one if n == 1 else more}" for state, (one, more) in _PARTS.items() if (n := count[state]))
+    said = ", ".join(f"{n} {one if n == 1 else more}" for state, (one, more) in VERBS.items() if (n := count[state]))
     reason = f"holds only if all of its {len(parts)} parts do: {said}"
     if count[Verdict.FAILS]:
         return Decision(Verdict.FAILS, reason)

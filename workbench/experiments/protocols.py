@@ -90,6 +90,7 @@ PROTOCOLS: dict[str, StudyProtocol] = {
             NANO_RECIPE,
             _SMALL,
             seeds=1,
+            answers="It says that everything runs, nothing of accuracy.",
         ),
         StudyProtocol(
             "probe",
@@ -99,6 +100,7 @@ PROTOCOLS: dict[str, StudyProtocol] = {
             _PROBE,
             seeds=1,  # other seeds of a probe differ by a tenth of what other trunks do
             trunks=("regression", "joint", "heatmap"),
+            answers="It says what reads a given trunk better, not what trains a trunk better.",
         ),
         StudyProtocol(
             "thaw",
@@ -112,6 +114,7 @@ PROTOCOLS: dict[str, StudyProtocol] = {
             trunks=("joint", "joint-2", "joint-3", "regression"),
             first=_BEFORE_THAW,
             phase=1,
+            answers="It says which finish of a mature network is better, not which network is when trained for 600 epochs.",
         ),
         StudyProtocol(
             "fork",
@@ -121,6 +124,7 @@ PROTOCOLS: dict[str, StudyProtocol] = {
             {**_SMALL, **_AT_FORK},
             first=_BEFORE_FORK,
             taught="regression",
+            answers="It says which finish of a young network is better, not which network is when trained for 600 epochs.",
         ),
         StudyProtocol(
             "short",
@@ -130,6 +134,7 @@ PROTOCOLS: dict[str, StudyProtocol] = {
             NANO_RECIPE,
             _SMALL,
             seeds=2,
+            answers="It says what is ahead after 24,000 scenes, not what is when training has ended.",
         ),
         StudyProtocol(
             "laptop",
@@ -138,6 +143,7 @@ PROTOCOLS: dict[str, StudyProtocol] = {
             NANO_RECIPE,
             _SMALL,
             seeds=3,
+            answers="It says what is ahead after 128,000 scenes, not what is after 600 epochs of COCO.",
         ),
         StudyProtocol(
             "proxy",
@@ -157,12 +163,14 @@ PROTOCOLS: dict[str, StudyProtocol] = {
                 **{path: value for path, value in _SMALL.items() if path not in ("backbone", "neck", "head", "coords")},
             },
             seeds=2,
+            answers="It says what is ahead after 512,000 scenes, not what is after 600 epochs of COCO.",
         ),
         StudyProtocol(
             "paper",
             "the published recipe unchanged: 600 epochs of COCO at 640 px, batch 256 over the GPUs at hand",
             Protocol(data="coco", sides=(480, 800), augment="rtmo"),
             seeds=1,
+            answers="It says what the published recipe gives, and with one seed nothing of chance.",
         ),
         StudyProtocol(
             "cost",

@@ -16,7 +16,7 @@ from workbench.study import PlannedJob
 
 CHECK = "✓"
 _ABSENT = object()
-_NEVER = ("seed", "protocol.trunk")  # differ between runs of a row
+_NEVER = ("seed", "protocol.trunk", "start")  # differ between runs of a row, or follow from what it says itself
 Values = Mapping[str, Any]  # by dotted path
 
 
@@ -45,7 +45,7 @@ def _rows(jobs: Sequence[PlannedJob]) -> dict[str, Values]:
     """Everything that is set, by row."""
     rows: dict[str, Values] = {}
     for one in jobs:
-        rows.setdefault(one.row, {path: v for path, v in one.job.flat() if path not in _NEVER})
+        rows.setdefault(one.row, {path: v for path, v in one.job.flat() if not path.startswith(_NEVER)})
     return {row: {path.removeprefix("variant."): v for path, v in values.items()} for row, values in rows.items()}
 
 

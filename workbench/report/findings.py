@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.evaluation.metrics import METRICS
+from workbench.evaluation.verdicts import VERBS, Verdict
 from workbench.report.curves import flat
 from workbench.report.frames import Frame
 from workbench.report.persons import WAYS
@@ -13,6 +14,8 @@ from workbench.report.pieces import sentence
 from workbench.report.record import Record, base_row
 from workbench.report.rows import best_row, found_nobody, shared_means, uneven
 from workbench.report.verdict_frames import STATES, TIMING, TRAINING
+
+NAMED = 6  # claims at most that a title names one by one
 
 
 def concluded(verdicts: Frame, trained_on: str = "") -> str:
@@ -74,6 +77,10 @@ def forest_finding(forest: Frame) -> str:
         return f"{len(clear)} of {len(others)} intervals of rows − {base} leave out 0, not corrected"
     if (claims["verdict"] == "open").all():
         return f"No difference decides its claim: {listed([str(c) for c in claims['claim']])} stay open"
+    if len(claims) > NAMED:
+        counts = {state: int((claims["verdict"] == state).sum()) for state in STATES}
+        told = [f"{count} {VERBS[Verdict(state)][count > 1]}" for state, count in counts.items() if count]
+        return f"Of {len(claims)} claims {listed(told)}"
     each = {
         state: [f"{c['claim']} ({signed(c['mean'], c['metric'])})" for _, c in mine.iterrows()]
         for state in STATES

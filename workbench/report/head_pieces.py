@@ -45,7 +45,7 @@ def about(record: Record) -> str:
     runs, protocol = record.runs, record.protocol
     done = f"{len(runs) - stale(record)} of {len(record.jobs)} runs are recorded"
     what = (
-        f"{sentence(record.study.source)} Protocol `{protocol.name}`: {protocol.about}. {done}; "
+        f"{sentence(record.study.source)} Protocol `{protocol.name}`: {protocol.about}. {protocol.answers} {done}; "
         f"seeds {values(runs, 'seed')}; "
         f"{values(runs, 'machine')}; threads {values(runs, 'threads')}; {values(runs, 'precision')}."
     )
