@@ -114,7 +114,7 @@ PROTOCOLS: dict[str, StudyProtocol] = {
             trunks=("joint", "joint-2", "joint-3", "regression"),
             first=_BEFORE_THAW,
             phase=1,
-            answers="It says which finish of a mature network is better, not which network is when trained for 600 epochs.",
+            answers="It says which finish of a mature network is better, not which network is after 600 epochs.",
         ),
         StudyProtocol(
             "fork",
@@ -124,7 +124,7 @@ PROTOCOLS: dict[str, StudyProtocol] = {
             {**_SMALL, **_AT_FORK},
             first=_BEFORE_FORK,
             taught="regression",
-            answers="It says which finish of a young network is better, not which network is when trained for 600 epochs.",
+            answers="It says which finish of a young network is better, not which network is after 600 epochs.",
         ),
         StudyProtocol(
             "short",
