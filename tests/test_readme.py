@@ -44,4 +44,4 @@ def test_its_verdicts_are_those_of_the_pages_that_it_links() -> None:
             shown = re.search(rf'^\| {re.escape(claim)} \| [^|]* \| <b class="(\w+)">', page, re.MULTILINE)
             assert shown is not None and shown[1] == found[2], f"{claim}: {found[3]}"
             told += 1
-    assert told > 25
+    assert told > 8

@@ -5,14 +5,13 @@ from pathlib import Path
 import pytest
 
 from tests.report.made_up import ROOT
-from workbench.report import results as module
 from workbench.report.marked import with_part
 from workbench.report.record import Record
-from workbench.report.results import results
+from workbench.report.results import results, section
 
 
 def test_a_part_says_the_conclusion_and_each_row(record: Record) -> None:
-    text = module._part(record)
+    text = section(record)
     assert text.startswith(f"[Under `{record.protocol.name}`](../reports/rendered/{record.stem}.md): ")
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     assert lines[0].endswith("| runs | AP | mOKS | NME |") and len(lines) == 1 + record.runs["row"].nunique()

@@ -35,10 +35,10 @@ def _parts(name: str) -> Iterator[str]:
     if isinstance(study := find_study(name), Study):
         for protocol in PROTOCOLS.values():
             if protocol.trains and (REPORT_DATA / f"{name}_{protocol.name}.csv").exists():
-                yield _part(load_record(StudyRun(study, protocol, Path("runs"))))
+                yield section(load_record(StudyRun(study, protocol, Path("runs"))))
 
 
-def _part(record: Record) -> str:
+def section(record: Record) -> str:
     """The conclusion of a record and a table of its rows; units are those of the pages."""
     page, means = RENDERED / f"{record.stem}.md", record.runs.groupby("row")[list(SHOWN)].mean()
     head = f"| `{record.protocol.name}` | runs | {' | '.join(SHOWN)} |\n|---|---|{'---|' * len(SHOWN)}"
