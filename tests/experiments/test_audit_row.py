@@ -23,7 +23,7 @@ from workbench.experiments.audit_row import (
     Teacher,
     Training,
     audited_row,
-    teacher_of,
+    judged_teacher,
     training_of,
 )
 from workbench.experiments.plan import StudyRun
@@ -170,7 +170,7 @@ def test_the_teacher_of_a_complete_job_is_judged_at_the_switch(tmp_path: Path, m
 def test_a_teacher_is_judged_when_it_begins_to_teach(
     teaches: int | None, seen: tuple[str, ...], judged: str | None
 ) -> None:
-    found = teacher_of(Training(5, teaches, 160), {name: shares(len(name), 0.5) for name in seen})
+    found = judged_teacher(Training(5, teaches, 160), {name: shares(len(name), 0.5) for name in seen})
     assert (found and found.judged.split(",")[0]) == judged
     if found and found.judged in seen:
         assert (found.stage_oks, found.branch_oks) == (len(found.judged), 0.5)

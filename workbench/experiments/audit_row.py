@@ -147,7 +147,9 @@ def audited_row(run: StudyRun, planned: PlannedJob, batches: Sequence[Batch], st
         seen[AT_THE_SWITCH] = _shares(state.model, batches, [first])[first]
     if finished:
         seen[AT_THE_END] = own[first]
-    return RowAudit(planned.row, job, training.steps, finished, switches, facts, start, own, teacher_of(training, seen))
+    return RowAudit(
+        planned.row, job, training.steps, finished, switches, facts, start, own, judged_teacher(training, seen)
+    )
 
 
 def training_of(job: Job, epoch_steps: int, steps: int) -> Training:
@@ -161,7 +163,7 @@ def training_of(job: Job, epoch_steps: int, steps: int) -> Training:
     return Training(steps, teachers[0], teachers[0] * (job.protocol.batch // job.protocol.accumulate))
 
 
-def teacher_of(training: Training, seen: Mapping[str, GradientShares]) -> Teacher | None:
+def judged_teacher(training: Training, seen: Mapping[str, GradientShares]) -> Teacher | None:
     """What a coordinate stage and its pupil know when it becomes the teacher, else at the end of training.
 
     Args:

@@ -22,7 +22,7 @@ from workbench.report.record import Record, load_record
 from workbench.report.rows import labels
 from workbench.study import Study, find_study, known_studies
 
-SHOWN = ("AP", "mOKS", "NME")
+_SHOWN = ("AP", "mOKS", "NME")
 
 
 def results() -> str:
@@ -40,11 +40,11 @@ def _parts(name: str) -> Iterator[str]:
 
 def section(record: Record) -> str:
     """The conclusion of a record and a table of its rows; units are those of the pages."""
-    page, means = RENDERED / f"{record.stem}.md", record.runs.groupby("row")[list(SHOWN)].mean()
-    head = f"| `{record.protocol.name}` | runs | {' | '.join(SHOWN)} |\n|---|---|{'---|' * len(SHOWN)}"
+    page, means = RENDERED / f"{record.stem}.md", record.runs.groupby("row")[list(_SHOWN)].mean()
+    head = f"| `{record.protocol.name}` | runs | {' | '.join(_SHOWN)} |\n|---|---|{'---|' * len(_SHOWN)}"
     lines = [
         f"| {row} | {(record.runs['row'] == row).sum()} | "
-        + " | ".join(METRICS[metric].text(means.loc[row, metric]) for metric in SHOWN)
+        + " | ".join(METRICS[metric].text(means.loc[row, metric]) for metric in _SHOWN)
         + " |"
         for row in labels(record)
     ]
