@@ -7,12 +7,11 @@ Both losses have a gradient through the predicted box. In a trial it cost KLD 0.
 else, MLE 0.15, and on mature ones 0.7 and 0.0. So every row says whether its loss moves boxes. C4 is judged where none
 does, the better setting of both sides; the published one moves them, and that this costs KLD more is a claim of its
 own. KLD has its width and its weight looked for as well: C4 holds only if MLE beats all four, which take the place of
-one claim. A width is a share of what the bins reach over, so the same next to a person under every protocol. MLE weighs
-1 in the first phase and 5 later; so does KLD, but for one row. VariFocal alone teaches the scores, MLE alone the
-coordinate stage: from scratch rows without them show the floor. In a first run under `fork` (seeds 0 to 2) the other
-four losses were within 0.3 AP of nothing, and KLD within 0.4 of MLE, which no number of seeds would show to be more
-than 0: they are asked for a margin of 1 AP, by seeds that came after. BoxAux acts in the last phase only, in which no
-epoch of `laptop`, `proxy` and `smoke` begins: there the row without it trains as "MLE" does.
+one claim. A width is a share of what the bins reach over, so the same next to a person under every protocol. VariFocal
+alone teaches the scores, MLE alone the coordinate stage: from scratch rows without them show the floor. In a first run
+under `fork` (seeds 0 to 2) the other four losses were within 0.3 AP of nothing, and KLD within 0.4 of MLE, which no
+number of seeds would show to be more than 0: since then they are asked for a margin of 1 AP. BoxAux acts in the last
+phase only (under `laptop`, `proxy` and `smoke` never).
 """
 
 from collections.abc import Mapping
