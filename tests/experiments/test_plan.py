@@ -94,7 +94,7 @@ def test_rows_may_share_jobs_where_the_study_declares_them_equal() -> None:
         assert len(jobs) == 9 and len({one.job.key for one in jobs}) == 4
 
 
-APART = {"ablate_levels", "ablate_neck", "compare_backbones"}  # their rows have no network in common
+APART = ("ablate_levels", "ablate_neck", "compare_backbones")  # their rows have no network in common
 
 
 @pytest.mark.slow
