@@ -3,14 +3,14 @@
 Run:   nox -s study -- ablate_loss                        (a finish of young networks, half an hour on 2 cores)
        nox -s study -- ablate_loss --protocol laptop      (from scratch, hours)
 
-Both losses have a gradient through the predicted box. In a trial it cost KLD 0.85 AP on young networks that shared all
-else, MLE 0.15, and on mature ones 0.7 and 0.0. So every row says whether its loss moves boxes. C4 is judged where none
-does, the better setting of both sides; that moving them, as published, costs KLD more is a claim of its own. KLD has
-its width and its weight looked for as well: C4 holds only if MLE beats all four, which take the place of one claim. A
-width is a share of what the bins reach over, so the same next to a person under every protocol. VariFocal alone teaches
-the scores, MLE alone the coordinate stage: from scratch rows without them show the floor. In a first run under `fork`
-(seeds 0 to 2) the other four losses were within 0.3 AP of nothing, and KLD within 0.4 of MLE, which no number of seeds
-would show to be more than 0: since then they are asked for a margin of 1 AP.
+Both losses have a gradient through the predicted box. Under `fork` it makes 76 % of what moves the boxes with KLD and
+20 % with MLE (audit). So every row says whether its loss moves boxes. C4 is judged where none does, the better setting
+of both sides; that moving them, as published, costs KLD more is a claim of its own. KLD has its width and its weight
+looked for as well: C4 holds only if MLE beats all four, which take the place of one claim. A width is a share of what
+the bins reach over, so the same next to a person under every protocol. VariFocal alone teaches the scores, MLE alone
+the coordinate stage: from scratch rows without them show the floor. In a first run under `fork` (seeds 0 to 2) the
+other four losses were within 0.3 AP of nothing, and KLD within 0.4 of MLE, which no number of seeds would show to be
+more than 0: since then they are asked for a margin of 1 AP.
 """
 
 from collections.abc import Mapping
