@@ -1,6 +1,6 @@
 """How many bins, reaching how far? RTMO (arXiv 2312.07526) has 192 x 256 over 1.25 times the box.
 
-Run:   nox -s study -- ablate_bins                        (a finish of mature networks, under 45 minutes on 2 cores)
+Run:   nox -s study -- ablate_bins                        (frozen trunks, under 45 minutes on 2 cores)
        nox -s study -- ablate_bins --protocol laptop      (from scratch, hours)
 
 Bins are the published numbers under every protocol, the small network included. They divide the person's own box, so

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from workbench.core.errors import Refused
 from workbench.evaluation.metrics import claimable
 from workbench.models.catalog import filled
-from workbench.models.common_start import common_start, place_of
+from workbench.models.common_start import common_start, places_of
 from workbench.models.job import Job, Protocol, Recipe, Start
 from workbench.models.trunk import as_on_trunk, stored_trunks, teacher_of, trunk_identity
 from workbench.models.variant import Variant
@@ -64,7 +64,8 @@ class Better:
     `margin`: below 0 it is claimed that the row is not worse by more than that. An effect that no number of seeds would
     show is asked so.
 
-    `from_scratch`: only whole networks trained under each row can decide it; frozen trunks leave it open.
+    `from_scratch`: only networks that are trained whole under each row can decide it, from their first weights on or
+    from others' on; a trunk that stays frozen leaves it open.
 
     `teacher`: where rows begin with trunks, those that it taught decide the claim alone ("joint": "joint-2" and its
     like), and those of others are told beside it. "" asks that all teachers agree.
@@ -167,6 +168,10 @@ class StudyProtocol:
     trains: bool = True
     answers: str = ""
 
+    def __post_init__(self) -> None:
+        if self.first is not None and self.first.together and not self.taught:
+            raise Refused(f"protocol {self.name}: its rows begin with one network; say in `taught` what taught it")
+
     @property
     def frozen(self) -> bool:
         """Whether the trunk of every network stays as it was stored."""
@@ -249,13 +254,19 @@ class Study:
         """
         if protocol.trunks and self.whole:
             raise Refused(
-                f"study {self.name}: protocol {protocol.name} trains on frozen trunks, and {self.whole}; "
+                f"study {self.name}: protocol {protocol.name} {'begins' if protocol.first else 'trains'} on frozen "
+                f"trunks, and {self.whole}; "
                 f"use --protocol {self.default} or another one that trains whole networks"
             )
         made = filled(changes or {})
+        every = range(first_seed, first_seed + (seeds or self.seeds_under(protocol)))
+        return [one for seed in every for one in self._of_seed(protocol, seed, made)]
+
+    def _of_seed(self, protocol: StudyProtocol, seed: int, changes: Mapping[str, Any]) -> list[PlannedJob]:
+        if protocol.first is not None and protocol.first.together:
+            return self._together(protocol, protocol.first, seed, changes)
         return [
-            self._planned(row, protocol, seed, trunk, made)
-            for seed in range(first_seed, first_seed + (seeds or self.seeds_under(protocol)))
+            self._planned(row, protocol, seed, trunk, changes)
             for trunk in protocol.trunks or ("",)
             for row in self.rows
         ]
@@ -263,33 +274,37 @@ class Study:
     def _planned(
         self, row: Row, protocol: StudyProtocol, seed: int, trunk: str, changes: Mapping[str, Any]
     ) -> PlannedJob:
-        """The job, and the one that it begins with."""
+        """The job, and that of the same row which it begins with."""
         first = protocol.first
         if first is None:
             return PlannedJob(row.label, seed, trunk, self._job(row, protocol, seed, trunk).vary(changes))
-        job = self._job(row, protocol, seed, "").vary(changes)
-        if first.together:
-            begun = self._common(protocol, first, seed, changes)
-            rows = [self._job(one, protocol, seed, "").vary(changes).variant for one in self.rows]
-            start = Start(key=begun.job.key, epoch=begun.job.protocol.stop, coords=place_of(job.variant, rows))
-        else:
-            shared = {path: value for path, value in changes.items() if path.startswith(_REACHES_FIRST)}
-            one = as_on_trunk(self._job(row, first, seed, trunk).vary(shared))
-            begun = PlannedJob(f"{row.label}, {first.name}", seed, trunk, one)
-            start = Start(key=begun.job.key, phase=protocol.phase)
-        return PlannedJob(row.label, seed, trunk, job.vary({"start": start}), begun)
+        shared = {path: value for path, value in changes.items() if path.startswith(_REACHES_FIRST)}
+        one = as_on_trunk(self._job(row, first, seed, trunk).vary(shared))
+        start = Start(key=one.key, phase=protocol.phase)
+        job = self._job(row, protocol, seed, "").vary({**changes, "start": start})
+        return PlannedJob(row.label, seed, trunk, job, PlannedJob(f"{row.label}, {first.name}", seed, trunk, one))
 
-    def _common(
+    def _together(
         self, protocol: StudyProtocol, first: StudyProtocol, seed: int, changes: Mapping[str, Any]
-    ) -> PlannedJob:
-        """The one job that all rows of a seed begin with; it shares what is changed of theirs."""
-        rows = [self._job(row, protocol, seed, "").vary(changes).variant for row in self.rows]
-        job = Job(variant=self.base.vary(first.scale), recipe=first.recipe, protocol=first.protocol, seed=seed)
+    ) -> list[PlannedJob]:
+        """The jobs of all rows, and the one that they begin with; it shares what is changed of theirs."""
+        jobs = [self._job(row, protocol, seed, "").vary(changes) for row in self.rows]
+        variants = [job.variant for job in jobs]
+        common = Job(variant=self.base.vary(first.scale), recipe=first.recipe, protocol=first.protocol, seed=seed)
         try:
-            job = job.vary({path: value for path, value in changes.items() if path != "protocol.stop"})
-            return PlannedJob(first.name, seed, "", job.vary({"variant": common_start(job.variant, rows)}))
+            common = common.vary({path: value for path, value in changes.items() if path != "protocol.stop"})
+            common = common.vary({"variant": common_start(common.variant, variants)})
         except Refused as error:
-            raise Refused(f"study {self.name}, protocol {protocol.name}: {error}") from None
+            raise Refused(
+                f"study {self.name}: under {protocol.name} all rows begin with {first.protocol.stop} epochs of one "
+                f"network, and {error}"
+            ) from None
+        begun, key, stop = PlannedJob(first.name, seed, "", common), common.key, first.protocol.stop
+        starts = [Start(key=key, epoch=stop, coords=place) for place in places_of(variants)]
+        return [
+            PlannedJob(row.label, seed, "", job.vary({"start": start}), begun)
+            for row, job, start in zip(self.rows, jobs, starts, strict=True)
+        ]
 
     def _job(self, row: Row, protocol: StudyProtocol, seed: int, trunk: str) -> Job:
         job = Job(

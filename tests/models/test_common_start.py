@@ -8,7 +8,7 @@ from workbench.components.losses.mle import MLE
 from workbench.components.losses.online_probe_loss import OnlineProbeLoss
 from workbench.components.necks.pafpn import PAFPN
 from workbench.core.errors import Refused
-from workbench.models.common_start import common_start, place_of
+from workbench.models.common_start import common_start, places_of
 from workbench.models.zoo import REGRESSION, nano
 
 BASE = nano()
@@ -28,7 +28,7 @@ ROWS = [
 def test_stages_that_learn_the_same_beside_the_network_are_one() -> None:
     """Where the gradient of a stage goes and what losses weigh later makes no difference there."""
     places = ["", *["coords.probes.0"] * 2, *["coords.probes.1"] * 2, *["coords.probes.0"] * 2, "coords.probes.2"]
-    assert [place_of(row, ROWS) for row in ROWS] == places
+    assert places_of(ROWS) == places
     made = common_start(TEACHER, ROWS)
     assert isinstance(made.coords, OnlineProbes) and made.coords.own == TEACHER.coords
     assert made.coords.probes == (BASE.coords, BASE.coords, BASE.coords.vary({"dynamic_encoding": False}))
@@ -38,5 +38,5 @@ def test_stages_that_learn_the_same_beside_the_network_are_one() -> None:
 
 
 def test_a_row_with_another_network_is_turned_away() -> None:
-    with pytest.raises(Refused, match="a row changes neck, and all rows begin with one network"):
+    with pytest.raises(Refused, match=r"^a row changes neck$"):
         common_start(TEACHER, [BASE, BASE.vary({"neck": PAFPN()})])

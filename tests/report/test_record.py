@@ -15,6 +15,7 @@ from workbench.core.errors import Refused
 from workbench.evaluation.metrics import METRICS, PERCENT
 from workbench.experiments.plan import SequentialSettings
 from workbench.report.record import base_row, load_record, results_of, rows_frame, write_record
+from workbench.report.reproduce import page_command
 from workbench.report.verdict_frames import verdicts_frame
 from workbench.study import Row
 
@@ -87,14 +88,23 @@ def test_rows_are_compared_with_the_published_one_or_the_unchanged_one() -> None
         assert base_row(replace(STUDY, rows=rows, claims=())).label == base
 
 
-def test_further_seeds_count_where_every_row_has_them_and_no_number_is_given(home: Path) -> None:
-    """One of them alone may belong to another study."""
+def test_further_seeds_are_counted_only_if_they_are_asked_for(home: Path) -> None:
+    """A repeat with another first seed has them in the same home, and is another plan."""
     known, further = ([c for c in STUDY.planned_jobs(SETTING, 4) if c.seed == seed] for seed in (0, 3))
-    for number, (old, new) in enumerate(zip(known, further, strict=True), 1):
+    for old, new in zip(known, further, strict=True):
         shutil.copytree(home / "jobs" / old.job.key, home / "jobs" / new.job.key)
-        seeds = [cell.seed for cell, _ in results_of(run_in(home))]
-        assert seeds.count(3) == (3 if number == 3 else 0) and len(seeds) == 9 + seeds.count(3)
+    assert {one.seed for one, _ in results_of(run_in(home))} == {0, 1, 2}
+    assert {one.seed for one, _ in results_of(run_in(home, seeds=4))} == {0, 1, 2, 3}
     assert len(results_of(run_in(home, seeds=2))) == 6
+
+
+def test_a_repeat_is_a_record_of_its_own(home: Path) -> None:
+    """Of the seeds from the first one on, with the command that makes it again."""
+    run = replace(run_in(home, seeds=2), first_seed=1)
+    write_record(run)
+    record = load_record(replace(run, seeds=None))
+    assert {one.seed for one in record.jobs} == {1, 2} == set(record.runs["seed"]) - {101, 102} and record.seeds == 2
+    assert record.stem != run_in(home).stem and "--first-seed 1" in page_command(record)
 
 
 def test_a_study_that_was_not_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -316,7 +316,7 @@ def trunk_command(
         typer.Argument(metavar="NAME", help="Of {trunks} (default: all)", autocompletion=completing("trunks")),
     ] = None,
 ) -> int:
-    """Train the frozen trunks of the probe protocol. Hours on a CPU each; one that was cut off goes on."""
+    """Train the stored trunks. Hours on a CPU each; one that was cut off goes on."""
     from workbench.experiments.trunks import train_trunks
     from workbench.training.machine import this_machine
 

@@ -82,7 +82,7 @@ class StudyRun:
         _check_options(self.changes, embedded=self.data is None and not self.fingerprint)
         if self.data is not None and self.protocol.trunks:
             raise Refused(
-                f"--data {self.data}: protocol {self.protocol.name} stands on frozen trunks of the embedded scenes; "
+                f"--data {self.data}: protocol {self.protocol.name} stands on trunks of the embedded scenes; "
                 "add a protocol that trains from scratch, such as --protocol smoke or laptop"
             )
         if self.data is not None and not self.fingerprint:
@@ -109,16 +109,16 @@ class StudyRun:
     @cached_property
     def stem(self) -> str:
         """How the files of its report begin: shorter than 120 characters, the names of study and protocol aside."""
-        said = "_".join(f"{path}={value}" for path, value in self._terms)
+        said = "_".join(f"{path}={value}" for path, value in self.terms)
         readable = re.sub(r"[^\w.]+", "-", said, flags=re.ASCII)[:READABLE]
         return "_".join([self.study.name, self.protocol.name, *([readable] if said else []), *self._digest()])
 
     def _digest(self) -> list[str]:
         """Of all that is unlike the plain plan, in whatever order it is given; empty without any."""
-        return [hashlib.sha256(repr(self._terms).encode()).hexdigest()[:8]] if self._terms else []
+        return [hashlib.sha256(repr(self.terms).encode()).hexdigest()[:8]] if self.terms else []
 
     @property
-    def _terms(self) -> list[tuple[str, Any]]:
+    def terms(self) -> list[tuple[str, Any]]:
         """The changes, and where seeds begin if not at 0."""
         return sorted({**self.job_changes, **({"first_seed": self.first_seed} if self.first_seed else {})}.items())
 

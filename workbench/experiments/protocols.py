@@ -34,8 +34,8 @@ SCENES = Protocol(
 
 
 # What is alike in all rows that do not change it themselves. KLD moves the boxes only where the encoding is dynamic; a
-# stage that takes over as target at a fraction of a short schedule still knows less than its pupil; and where regression
-# alone teaches the key points its weight stays (`reports/LOG.md`, 2026-11-26).
+# stage that takes over as target at a fraction of a short schedule still knows less than its pupil; and where
+# regression alone teaches the key points its weight stays (`reports/LOG.md`, 2026-11-26).
 _SMALL: Mapping[str, Any] = {
     **NANO,
     **NO_PROXY,

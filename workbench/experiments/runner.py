@@ -54,7 +54,7 @@ def run_study(run: StudyRun, *, machine: Machine, jobs: int | None = None, train
         if not run.complete(one.job.key):
             check_ranks(one.job, machine.ranks)
     check_distinct(planned)
-    check_distinct([one for one in every if one.job.protocol.trunk])
+    check_distinct([one for one in every[: len(every) - len(planned)] if one.job.protocol.trunk])
     check_queueable(every)
     if said := sequential.other_terms(run):
         console.say(said)
@@ -187,7 +187,7 @@ def _round(
     """Until nothing waits or runs: fills the queue, starts workers and records what has been finished."""
     queue = _queue(run)
     plan = {one.job.key: one for one in planned}  # rows may share a job
-    starts = [one.first for one in planned if one.first is not None]  # they are no rows
+    starts = {one.job.start.key for one in planned}  # they are no rows
     said = {key: entry.ended for key, entry in queue.entries(plan).items()}
     recorded: set[str] = set()
     while True:
@@ -201,7 +201,7 @@ def _round(
             said[key] = entries[key].ended
         fresh = [key for key in plan if entries[key].state is JobState.COMPLETE and key not in recorded]
         if fresh:  # one at a time: workers and display come first
-            _record(run, [one for one in planned if one.job.key == fresh[0] and one not in starts], record, screen)
+            _record(run, [one for one in planned if one.job.key == fresh[0] and fresh[0] not in starts], record, screen)
             recorded.add(fresh[0])
         elif any(entry.queued or entry.state is JobState.RUNNING for entry in entries.values()):
             pool.rest(POLL)

@@ -27,7 +27,7 @@ from workbench.experiments.claims import ClaimResult, judge_claims
 from workbench.experiments.pairing import Results
 from workbench.experiments.plan import SequentialSettings, StudyRun, UntilDecided
 from workbench.experiments.readings import Read, resampled_run
-from workbench.study import Better, PlannedJob
+from workbench.study import Better, PlannedJob, with_starts
 from workbench.training.record import Result
 
 LEVELS = (0.010, 0.018, 0.022)  # of the looks; together `claims.ALPHA`
@@ -169,8 +169,8 @@ def _next(
 
 
 def _different(planned: Sequence[PlannedJob]) -> int:
-    """How many different ones: rows may share a job."""
-    return len({one.job.key for one in planned})
+    """How many different ones, those included which they begin with: rows may share a job."""
+    return len({one.job.key for one in with_starts(planned)})
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from workbench.core.files import locked
 from workbench.evaluation.metrics import METRICS, UNDEFINED
 from workbench.experiments.mlflow_note import PICTURE, run_note
 from workbench.experiments.mlflow_view import VIEW_TAG, saved_view
-from workbench.training.record import FIRST_NUMERICS, train_minutes
+from workbench.training.record import arithmetic_of, train_minutes
 
 # read when mlflow is imported
 QUIET = {
@@ -67,7 +67,7 @@ class MlflowRecord:
 
     def __init__(self, run: StudyRun) -> None:
         self._home, self._study, self._protocol = run.home, run.study, run.protocol
-        self._changes = ", ".join(f"{path}={value}" for path, value in sorted(run.job_changes.items())) or "none"
+        self._changes = ", ".join(f"{path}={value}" for path, value in run.terms) or "none"
         self._factors = varying(run.study, run.protocol)
         self._opened: tuple[MlflowClient, str, str] | None = None
 
@@ -94,7 +94,7 @@ class MlflowRecord:
             client, experiment, parent = self._open()
             identity = self._identity(planned)
             for run in _find(client, experiment, identity):
-                if _arithmetic(run.data.tags) != _arithmetic(tags):
+                if arithmetic_of(run.data.tags) != arithmetic_of(tags):
                     client.set_tag(run.info.run_id, ROLE, EARLIER)
                 elif run.info.status == "FINISHED":
                     return run.info.run_id
@@ -310,9 +310,4 @@ def run_key(planned: PlannedJob, tags: Mapping[str, str]) -> str:
 
 
 def _key(row: str, seed: str, trunk: str, job: str, tags: Mapping[str, str]) -> str:
-    return "|".join((row, seed, trunk, job, *_arithmetic(tags)))
-
-
-def _arithmetic(tags: Mapping[str, str]) -> tuple[str, str]:
-    """Precision and numerics: runs that differ in them have other numbers under one job."""
-    return tags.get("precision", ""), tags.get("numerics", FIRST_NUMERICS)
+    return "|".join((row, seed, trunk, job, arithmetic_of(tags)))

@@ -69,7 +69,7 @@ def _printer(name: str) -> Callable[[Progress], None]:
     return tell
 
 
-# What a probe stands on: trunks that differ in objective and seed, 512,000 images each.
+# What `probe` and `thaw` stand on: trunks that differ in objective and seed, 512,000 images each.
 _HEATMAP: Mapping[str, Any] = {
     "coords": BoxHeatmap(),
     "losses.MLE": None,

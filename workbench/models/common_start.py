@@ -32,7 +32,7 @@ def common_start(teacher: Variant, rows: Sequence[Variant]) -> Variant:
     """
     for row in rows:
         if odd := [slot for slot in _SHARED if getattr(row, slot) != getattr(teacher, slot)]:
-            raise Refused(f"a row changes {', '.join(odd)}, and all rows begin with one network")
+            raise Refused(f"a row changes {', '.join(odd)}")
     probes = _probes(rows)
     taught = [(i, loss) for i, (_, losses) in enumerate(probes) for loss in losses]
     loss = OnlineProbeLoss(
@@ -42,10 +42,11 @@ def common_start(teacher: Variant, rows: Sequence[Variant]) -> Variant:
     return teacher.vary({"coords": coords, "losses.OnlineProbeLoss": loss})
 
 
-def place_of(row: Variant, rows: Sequence[Variant]) -> str:
-    """Where the stage of a row is in the network of `common_start`, as the names of its parameters begin."""
-    probe = _probe(row, rows)
-    return "" if probe is None else f"coords.probes.{_probes(rows).index(probe)}"
+def places_of(rows: Sequence[Variant]) -> list[str]:
+    """Where the stage of each row is in the network of `common_start`, as the names of its parameters begin."""
+    mine = [_probe(row, rows) for row in rows]
+    number = {probe: i for i, probe in enumerate(dict.fromkeys(probe for probe in mine if probe is not None))}
+    return ["" if probe is None else f"coords.probes.{number[probe]}" for probe in mine]
 
 
 def _probes(rows: Sequence[Variant]) -> list[Probe]:

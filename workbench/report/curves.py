@@ -20,7 +20,7 @@ def bands_frame(record: Record) -> Frame:
     """AP by row, trunk and epoch: mean, lowest and highest of the seeds; `images` seen, in thousands, where known."""
     grouped = record.curves.groupby(["trunk", "row", "epoch"], sort=False)["AP"]
     bands = grouped.agg(["mean", "min", "max", "count"]).reset_index()
-    bands["images"] = bands["epoch"] * record.protocol.protocol.epoch_images / 1000
+    bands["images"] = bands["epoch"] * record.jobs[0].job.protocol.epoch_images / 1000
     return bands
 
 

@@ -40,10 +40,15 @@ DECIDES = (
     "models.zoo",
     "training.record",
     "experiments.claims",
+    "experiments.comparison",
+    "experiments.forecast",
     "experiments.pairing",
     "experiments.plan",
     "experiments.protocols",
+    "experiments.readings",
     "experiments.sequential",
+    "experiments.spread",
+    "experiments.teachers",
     "experiments.mlflow_pages",
 )
 _OF_NETWORKS = ("examples", "networks", "network_figures", "network_pieces")  # draw what networks see

@@ -53,6 +53,7 @@ TEXT_COLUMNS = (
     "claim",
     "slice",
     "than",
+    "teacher",
     "value",
     "other",
     "moment",
@@ -123,11 +124,12 @@ def open_record(
     data: Path | str | None = None,
     fingerprint: str = "",
     changes: Mapping[str, Any] | None = None,
+    first_seed: int = 0,
 ) -> Record:
     """Reads the record of `studies/STUDY.py` under a protocol from its CSV files.
 
     Args:
-        home: where jobs lie. data, fingerprint, changes: what else the study was given, as in `StudyRun`.
+        home: where jobs lie. data, fingerprint, changes, first_seed: what else the study was given, as in `StudyRun`.
 
     Raises:
         Refused: no such study or protocol, or no record of it.
@@ -136,10 +138,8 @@ def open_record(
     if not isinstance(asked, Study):
         raise Refused(f"study {study} trains nothing: reports/persons.ipynb shows it")
     folder = Path(data) if data else None
-    protocol_of_study = protocols.protocol_named(protocol)
-    return load_record(
-        StudyRun(asked, protocol_of_study, Path(home), data=folder, fingerprint=fingerprint, changes=changes or {})
-    )
+    given = {"data": folder, "fingerprint": fingerprint, "changes": changes or {}, "first_seed": first_seed}
+    return load_record(StudyRun(asked, protocols.protocol_named(protocol), Path(home), **given))
 
 
 def load_record(run: StudyRun) -> Record:
@@ -177,7 +177,7 @@ def read_csv(name: str) -> Frame:
         return pd.DataFrame()
     words: Any = dict.fromkeys(TEXT_COLUMNS, str)  # also where a column is empty
     try:
-        return pd.read_csv(path, dtype=words).fillna({"trunk": "", "threads": ""})
+        return pd.read_csv(path, dtype=words).fillna({"trunk": "", "threads": "", "teacher": ""})
     except pd.errors.EmptyDataError:  # a study without claims, say
         return pd.DataFrame()
 
@@ -212,19 +212,17 @@ def write_record(run: StudyRun) -> list[Path]:
 
 
 def recorded_jobs(run: StudyRun) -> list[PlannedJob]:
-    """The planned jobs; where no number of seeds was given, also the complete ones of any further seed.
+    """The planned jobs; of a study until decided also the complete ones of the seeds that were added.
 
-    A further seed counts where every row has it, unless the study was run until decided: single jobs of it may be
-    complete because another study has them, too, and would give one row more runs than it is compared with.
+    Of any other study further seeds may be there that are not its own: a repeat with another first seed has them.
     """
-    planned, count, more = run.jobs(), run.seed_count, run.seeds is None
-    some = run.read_settings() is not None
+    planned, count, more = run.jobs(), run.seed_count, run.seeds is None and run.read_settings() is not None
     while more:
         count += 1
         asked = [one for one in run.jobs(count) if one.seed == run.first_seed + count - 1]
         last = [one for one in asked if run.complete(one.job.key)]
-        more = bool(last) and (some or len(last) == len(asked))
-        planned = [*planned, *last] if more else planned
+        more = bool(last)
+        planned = [*planned, *last]
     return planned
 
 
@@ -321,7 +319,13 @@ def claims_frame(
     for claim, j in zip(claims, judged, strict=True):
         row, than = claim.sides
         line = {"claim": claim.id, "text": claim.text, "row": row, "than": than}
-        line |= {"metric": claim.metric, "margin": claim.margin, "verdict": str(j.verdict), "reason": j.reason}
+        line |= {
+            "teacher": claim.teacher,
+            "metric": claim.metric,
+            "margin": claim.margin,
+            "verdict": str(j.verdict),
+            "reason": j.reason,
+        }
         line |= _numbers(j)
         for one, metric in zip(j.beside, claim.judged_beside, strict=False):
             line |= {f"{metric}_verdict": str(one.verdict)}

@@ -68,6 +68,7 @@ def write_report(run: StudyRun) -> list[Path]:
         paths = []
     values = {"STUDY": run.study.name, "PROTOCOL": run.protocol.name, "HOME": str(run.home)}
     values |= {"DATA": run.data and str(run.data), "FINGERPRINT": run.fingerprint, "CHANGES": dict(run.changes)}
+    values |= {"FIRST_SEED": run.first_seed}
     sources = made_of("ablation", run.study.name, run.stem, page_command(load_record(run)))
     paths += render_notebook(sources, run.stem, values)
     if (run.home / "mlflow.db").exists():

@@ -65,7 +65,7 @@ def _read_as(record: Record, together: Mapping[str, Sequence[str]], names: Seque
     said += f"GFLOPs are 10⁹ multiply-adds of one image with ten persons at {_size(record)} px. "
     if len(record.cost):
         said += "Latency is that of the published size, timed side by side (see below). "
-    return said + "Minutes are those of training one run, without its evaluations."
+    return said + "Minutes are those of training one run, without its evaluations and what it begins with."
 
 
 def _size(record: Record) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from workbench.evaluation.metrics import Place, metrics_at
+from workbench.models.job import Job
 from workbench.report.diagnosis import ERROR_KINDS
 from workbench.report.frames import Frame
 from workbench.report.record import Record
@@ -52,13 +53,18 @@ def _spread(runs: Frame) -> float:
 
 def minutes_frame(record: Record) -> Frame:
     """Minutes of training by run, without those of what it begins with."""
-    images, first = record.protocol.protocol.epoch_images, record.protocol.first
-    begun = first.protocol.stop if first else 0
+    jobs = {one.job.key: one.job for one in record.jobs}
     lines = [
-        {"row": row, "seed": seed, "trunk": trunk, "minutes": train_minutes(run.to_dict("records"), images, begun)}
+        {"row": row, "seed": seed, "trunk": trunk, "minutes": _minutes(run.to_dict("records"), jobs)}
         for (row, seed, trunk), run in _by_run(record.curves)
     ]
     return pd.DataFrame(lines, columns=["row", "seed", "trunk", "minutes"])
+
+
+def _minutes(curve: Sequence[Mapping[str, Any]], jobs: Mapping[str, Job]) -> float:
+    """nan for a job that the study would not run any more."""
+    job = jobs.get(curve[0]["job"])
+    return math.nan if job is None else train_minutes(curve, job.protocol.epoch_images, job.start.epoch)
 
 
 def _by_run(curves: Frame) -> Any:

@@ -77,6 +77,8 @@ def _recorded_otherwise(claim: Better, found: Mapping[str, Any]) -> str:
     row, than = claim.sides
     if (found.get("row"), found.get("than"), found.get("metric")) != (row, than, claim.metric):
         return f"not judged: recorded of other rows; {row!r} is not compared with {than!r} in {claim.metric}"
+    if (found.get("teacher") or "") != claim.teacher:
+        return "not judged: recorded of trunks of another teacher"
     if not math.isclose(found.get("margin", math.nan), claim.margin):
         return f"not judged: recorded with another margin; {claim.margin:g} is not known"
     return ""

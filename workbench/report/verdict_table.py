@@ -22,9 +22,10 @@ from workbench.report.marked import renew
 from workbench.report.pieces import RENDERED, sentence
 from workbench.report.record import load_record, read_csv
 from workbench.report.verdict_frames import EARLIER, earlier, timed_verdicts, trained_verdicts
-from workbench.study import Study, TimingStudy, find_study, known_studies
+from workbench.study import Better, Study, TimingStudy, find_study, known_studies
 
 HEADER = "|claim|text|verdict|protocol|difference, or times|\n|---|---|---|---|---|"
+NOT_RUN = "no record under today's numerics"
 COST = "cost"  # the protocol of what is timed
 
 
@@ -60,7 +61,8 @@ class RecordedClaim:
 
 
 def recorded_claims() -> list[RecordedClaim]:
-    """Every claim of today's studies under each protocol that it is recorded under, published claims first.
+    """Every claim of today's studies under each protocol that it is recorded under, published claims first. One of a
+    study without a record is open.
 
     Records of a study that was run with `--set` or `--data` are left out: they answer another question.
     """
@@ -70,13 +72,19 @@ def recorded_claims() -> list[RecordedClaim]:
 
 def _of_study(study: Study | TimingStudy) -> Iterator[RecordedClaim]:
     if isinstance(study, Study):
-        for protocol in PROTOCOLS.values():
-            if protocol.trains and (REPORT_DATA / f"{study.name}_{protocol.name}.csv").exists():
-                yield from _trained(StudyRun(study, protocol, Path("runs")))
+        there = [p for p in PROTOCOLS.values() if p.trains and (REPORT_DATA / f"{study.name}_{p.name}.csv").exists()]
+        for protocol in there:
+            yield from _trained(StudyRun(study, protocol, Path("runs")))
+        if not there:
+            yield from (RecordedClaim(study.name, study.default, _not_run(claim)) for claim in study.claims)
     costs = study.costs if isinstance(study, Study) else study.claims
     recorded = read_csv(f"{study.name}_cost_claims")
     if len(recorded):
         yield from (RecordedClaim(study.name, COST, line) for line in timed_verdicts(costs, recorded))
+
+
+def _not_run(claim: Better) -> dict[str, str]:
+    return {"claim": claim.id, "text": claim.text, "part_of": claim.part_of, "verdict": "open", "reason": NOT_RUN}
 
 
 def _trained(run: StudyRun) -> Iterator[RecordedClaim]:

@@ -25,7 +25,7 @@ from pathlib import Path
 from workbench.core.files import write_whole
 
 # What training computes, raised where a job gives other numbers than before: then it is trained again, and not compared
-# with what was. 2: batch norm on a CPU is exact.
+# with what was. 2: batch norm on a CPU is exact in float32.
 NUMERICS = "2"
 FIRST_NUMERICS = "1"  # of records that do not say
 FLAT = 0.005  # AP over the last quarter of training below which a curve counts as flat

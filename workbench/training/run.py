@@ -117,7 +117,8 @@ def train_and_record(
     """Trains; the first of several ranks also evaluates and writes."""
     source = open_source(job, machine.workers, home, data, machine.device, machine.resident)
     folder = job_folder(home, job.key)
-    how = arithmetic(machine.precision, start=_start_arithmetic(job, home))
+    begun = _start_arithmetic(job, home)
+    how = arithmetic(machine.precision, start=begun)
     state = initial_state(job, machine, source, home)
     _resume(state, folder / CHECKPOINT, how)
     curve = [line for line in read_curve(folder) if line["epoch"] <= state.epoch]
@@ -139,7 +140,7 @@ def train_and_record(
     if distributed.rank() == 0:
         # without an evaluation it was killed between the last epoch and the record
         evaluated = evaluated or evaluate_network(job, state.averaged, source, machine)
-        _write_record(job, machine, home, source, state, curve, evaluated)
+        _write_record(job, machine, home, source, state, curve, evaluated, begun)
 
 
 def _resume(state: TrainingState, checkpoint: Path, how: str) -> None:
@@ -164,8 +165,9 @@ def _write_record(
     state: TrainingState,
     curve: list[dict[str, float]],
     evaluated: tuple[Evaluation, list[Detections]],
+    begun: str,
 ) -> None:
-    """The files of a complete job, `result.json` last."""
+    """The files of a complete job, `result.json` last. `begun`: how what it began with was computed."""
     folder = job_folder(home, job.key)
     evaluation, found = evaluated
     evaluation.records.save(folder / "records.npz")
@@ -178,7 +180,7 @@ def _write_record(
     costs = {**cost_metrics(job), **latency_metrics(job)}
     metrics = {**curve[-1], **dict(evaluation), **costs, "unreadable_images": float(len(source.unreadable))}
     tags = result_tags(machine_name(machine.device), torch.get_num_threads(), machine.precision, machine.ranks)
-    if begun := _start_arithmetic(job, home):
+    if begun:
         tags |= {"start_arithmetic": begun}
     if job.protocol.stop:
         with write_whole(folder / STATE) as part:
