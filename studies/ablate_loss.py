@@ -3,14 +3,10 @@
 Run:   nox -s study -- ablate_loss                        (a finish of young networks, half an hour on 2 cores)
        nox -s study -- ablate_loss --protocol laptop      (from scratch, hours)
 
-Both losses have a gradient through the predicted box. Under `fork` it makes 76 % of what moves the boxes with KLD and
-20 % with MLE (audit). So every row says whether its loss moves boxes. C4 is judged where none does; that moving them,
-as published, costs KLD more is a claim of its own. KLD has its width and its weight looked for as well: C4 holds only
-if MLE beats all four, which take the place of one claim. A width is a share of what the bins reach over, so the same
-next to a person under every protocol. VariFocal alone teaches the scores, MLE alone the coordinate stage: from scratch
-rows without them show the floor. In a first run under `fork` (seeds 0 to 2) the other four losses were within 0.3 AP of
-nothing, and KLD within 0.4 of MLE, which no number of seeds would show to be more than 0: since then they are asked for
-a margin of 1 AP.
+Both losses have a gradient through the predicted box: under `fork` 76 % of what moves the boxes with KLD, 20 % with MLE
+(audit). So every row says whether its loss moves boxes. C4 is judged where none does; that moving them costs KLD more
+is a claim of its own. C4 holds only if MLE beats KLD at four settings, in the place of one claim. In a
+first run under `fork` (seeds 0 to 2) four losses were within 0.3 AP of nothing: since then asked for a margin of 1 AP.
 """
 
 from collections.abc import Mapping

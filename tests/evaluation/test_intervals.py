@@ -38,13 +38,13 @@ def test_hochberg_by_hand() -> None:
 
 
 def test_parts_of_a_statement_take_one_place() -> None:
-    assert holm([0.04, 0.03, 0.02], ["all"] * 3) == pytest.approx([0.04, 0.04, 0.04])
+    assert holm([0.04, 0.03, 0.02], ["all"] * 3, ["all"]) == pytest.approx([0.04, 0.04, 0.04])
     # beside another claim they take the second of two places, or the first
-    assert holm([0.04, 0.03, 0.001], ["all", "all", "one"]) == pytest.approx([0.04, 0.04, 0.002])
-    assert holm([0.02, 0.01, 0.3], ["all", "all", "one"]) == pytest.approx([0.04, 0.04, 0.3])
+    assert holm([0.04, 0.03, 0.001], ["all", "all", "one"], ["all"]) == pytest.approx([0.04, 0.04, 0.002])
+    assert holm([0.02, 0.01, 0.3], ["all", "all", "one"], ["all"]) == pytest.approx([0.04, 0.04, 0.3])
     # a part that passes does so with what is left of the place, though another one does not
-    assert holm([0.5, 0.001, 0.001], ["all", "all", "one"]) == pytest.approx([0.5, 0.002, 0.002])
-    assert holm([0.5, 0.6, 0.001], ["all", "one", "all"]) == pytest.approx([1, 1, 0.004])
+    assert holm([0.5, 0.001, 0.001], ["all", "all", "one"], ["all"]) == pytest.approx([0.5, 0.002, 0.002])
+    assert holm([0.5, 0.6, 0.001], ["all", "one", "all"], ["all"]) == pytest.approx([1, 1, 0.004])
 
 
 def test_holm_with_places_is_holm_where_each_claim_has_its_own() -> None:
@@ -61,8 +61,24 @@ def test_no_false_part_is_decided_more_often_than_the_level() -> None:
     for _ in range(2_000):
         z = np.append((rng.normal(size=4) + rng.normal()) / 2**0.5, rng.normal())
         p = 2 * (1 - ndtr(np.abs(z)))
-        wrong += holm(p, [*["all"] * 4, "one"]).min() < 0.05
+        wrong += holm(p, [*["all"] * 4, "one"], ["all"]).min() < 0.05
     assert 0.02 < wrong / 2_000 < 0.05 + 0.01
+
+
+def test_bounds_of_one_number_take_one_place() -> None:
+    assert holm([0.2, 0.03, 0.01], ["d", "d", "one"]) == pytest.approx([0.2, 0.03, 0.02])
+    assert holm([0.2, 0.01, 0.03], ["d", "d", "one"]) == pytest.approx([0.2, 0.02, 0.06])
+
+
+def test_no_false_bound_is_decided_more_often_than_the_level() -> None:
+    """A difference at one of its two bounds, and another claim without truth beside it."""
+    rng = np.random.default_rng(2)
+    for truth in (0.0, -1.0):
+        z = rng.normal(size=(2_000, 2)) * [0.3, 1] + [truth, 0]
+        gaps = np.stack([z[:, 0] / 0.3, (z[:, 0] + 1) / 0.3, z[:, 1]], axis=1)
+        adjusted = np.stack([holm(p, ["d", "d", "one"]) for p in 2 * (1 - ndtr(np.abs(gaps)))])
+        false = adjusted[:, [0 if truth == 0 else 1, 2]]
+        assert 0.02 < np.mean(false.min(axis=1) < 0.05) < 0.05 + 0.01
 
 
 def test_pvalue_is_of_the_bound() -> None:

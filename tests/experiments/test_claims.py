@@ -422,6 +422,14 @@ def test_no_worse_by_a_point_holds_where_nothing_else_could() -> None:
         assert of_rows(values, [replace(AB, margin=margin), CD])[0].verdict is state
 
 
+def test_claims_on_one_difference_take_one_place() -> None:
+    bound = replace(AB, id="bound", row=AB.than, than=AB.row, margin=-0.01)
+    better, margin, other = of_rows(0.5 + NOISE / 10, [AB, bound, CD])
+    assert better.verdict is Verdict.OPEN and margin.verdict is Verdict.HOLDS
+    assert margin.p is not None and margin.adjusted is not None and margin.adjusted <= 2 * margin.p
+    assert "corrected for 2 claims, 2 on one difference as one" in margin.reason and "as one" not in other.reason
+
+
 def test_parts_of_a_statement_need_no_correction_among_themselves() -> None:
     parts = [STRONG, (0.010, 0.017, 0.004), (0.011, 0.016, 0.004)]
     apart, together = measured(parts), measured(parts, part_of="all")

@@ -23,7 +23,7 @@ from workbench.training.record import Progress, Result
 pytestmark = FAKED
 TOGETHER = replace(SETTING, name="before", protocol=replace(SETTING.protocol, stop=1), together=True)
 EACH = replace(SETTING, name="before")
-BEGUN = [replace(SETTING, name="begun", first=first) for first in (TOGETHER, EACH)]
+BEGUN = [replace(SETTING, name="begun", first=first, taught="all") for first in (TOGETHER, EACH)]
 AGAIN = Study("fake", "Is it sure?", "none", STUDY.base, (*STUDY.rows, Row("A/A", seed_offset=100)))
 
 

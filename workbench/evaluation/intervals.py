@@ -10,7 +10,7 @@ flip.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -98,20 +98,25 @@ def hochberg(pvalues: Sequence[float] | Floats) -> Floats:
     return adjusted
 
 
-def holm(pvalues: Sequence[float] | Floats, places: Sequence[str] = ()) -> Floats:
+def holm(
+    pvalues: Sequence[float] | Floats, places: Sequence[str] = (), statements: Collection[str] = ()
+) -> Floats:
     """Holm's adjusted p-values, in the given order: compare each with the level of the whole family.
 
     Args:
-        places: of each; claims of the same one are parts of a statement, which needs all of them and so takes one place
-            among the others. Within it Hochberg's correction counts: none, if all parts pass. () is one place each.
+        places: of each; () is one place each. Claims of the same one are bounds of one number: its interval leaves none
+            out wrongly unless it misses the number, so they need no correction among themselves.
+        statements: places whose claims are parts of a statement instead, which needs all of them. Within these
+            Hochberg's correction counts: none, if all parts pass.
     """
     p = np.asarray(pvalues, np.float64)
     names = list(places) or [str(i) for i in range(len(p))]
-    members = [[i for i, name in enumerate(names) if name == place] for place in dict.fromkeys(names)]
-    members.sort(key=lambda mine: p[mine].max())  # a place is done with when its largest p is
+    members = {place: [i for i, name in enumerate(names) if name == place] for place in names}
+    order = sorted(members, key=lambda place: p[members[place]].max())  # a place is done with when its largest p is
     adjusted, before = np.empty_like(p), 0.0
-    for left, mine in zip(range(len(members), 0, -1), members, strict=True):
-        within = hochberg(p[mine])
+    for left, place in zip(range(len(members), 0, -1), order, strict=True):
+        mine = members[place]
+        within = hochberg(p[mine]) if place in statements else p[mine]
         # a part needs either the step that its place has reached, or the share that every place has from the start
         adjusted[mine] = np.minimum(np.maximum(left * within, before), len(members) * within)
         before = max(before, left * p[mine].max())

@@ -150,16 +150,20 @@ def _family(claims: Sequence[Better], protocol: StudyProtocol, table: RunTable, 
     family = [i for i, one in enumerate(found) if one.p is not None]
     values = [cast(float, found[i].p) for i in family]
     hypotheses = [_hypothesis(claims[i]) for i in family]
+    statements = {_hypothesis(claims[i]) for i in family if claims[i].part_of}
     share = 1 - level / max(1, len(set(hypotheses)))  # of forecasts: Holm's smaller factors come after other verdicts
-    for i, adjusted in zip(family, holm(values, hypotheses), strict=True):
+    for i, adjusted in zip(family, holm(values, hypotheses, statements), strict=True):
         corrected = _corrected(replace(found[i], adjusted=float(adjusted)), claims[i], hypotheses, level)
         found[i] = _with_forecast(corrected, claims[i], protocol, share)
     return found
 
 
 def _hypothesis(claim: Better) -> str:
-    """Parts of a statement take one place among the claims."""
-    return f"{claim.metric}, all of {claim.part_of}" if claim.part_of else f"{claim.metric}, {claim.id}"
+    """The place among the claims: parts of a statement take one, and so do bounds of one difference."""
+    if claim.part_of:
+        return f"{claim.metric}, all of {claim.part_of}"
+    ahead, behind = claim.contrast
+    return f"{claim.metric}, {min((ahead, behind), (behind, ahead))}"
 
 
 def _barred(claim: Better, protocol: StudyProtocol) -> str:
@@ -244,9 +248,11 @@ def _corrected(one: ClaimResult, claim: Better, hypotheses: Sequence[str], level
     assert one.p is not None and one.adjusted is not None
     if one.p == 1:
         return one
-    family, parts = len(set(hypotheses)), hypotheses.count(_hypothesis(claim))
-    counted = [f"{family} claims"] * (family > 1) + [f"{parts} parts of {claim.part_of}"] * (parts > 1)
-    both = f"p {p_text(one.p)}" + f", corrected for {' and '.join(counted)} {p_text(one.adjusted)}" * bool(counted)
+    family, mine = len(set(hypotheses)), hypotheses.count(_hypothesis(claim))
+    counted = [f"{family} claims"] * (family > 1)
+    if mine > 1:
+        counted.append(f"{mine} parts of {claim.part_of}" if claim.part_of else f"{mine} on one difference as one")
+    both = f"p {p_text(one.p)}" + f", corrected for {', '.join(counted)} {p_text(one.adjusted)}" * bool(counted)
     if one.verdict is Verdict.OPEN or one.adjusted < level:
         return _with_reason(one, both + f", of {level:g} at this look" * (level != ALPHA))
     alone = f"alone it {one.verdict}, corrected it does not: {both}, not below {level:g}"
