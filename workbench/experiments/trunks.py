@@ -84,8 +84,8 @@ _HEATMAP: Mapping[str, Any] = {
 
 
 _TAUGHT: Mapping[str, Mapping[str, Any]] = {"regression": REGRESSION, "joint": {}, "heatmap": _HEATMAP}
-# Of the teacher that all rows of a study share there are three: what chance makes of a trunk shows only among them.
-_SEEDS = {"regression": 0, "joint": 1, "heatmap": 2, "joint-2": 3, "joint-3": 4}
+# Of the teacher that all rows of a study share there are four: what chance makes of a trunk shows only among them.
+_SEEDS = {"regression": 0, "joint": 1, "heatmap": 2, "joint-2": 3, "joint-3": 4, "joint-4": 5}
 
 
 def trunk_jobs() -> dict[str, Job]:
