@@ -38,6 +38,9 @@ C1,d | d,a,b,ms,1,holds,why,0.5,0.4,0.6
 C10,e,a,b,gflops,1,holds,"counted 0.9 times; claimed",,,
 """
 RUNS = "row,seed,trunk,job,AP,numerics\na,0,,x,0.5,{0}\nb,0,,y,0.4,{0}\n"
+AUDIT = """row,kind,name,value,than,other,moment,part
+a,flag,trunk,five times,b,,start,trunk
+"""
 VERDICTS = {"short": "holds", "laptop": "fails", "short_recipe.lr-1": "open"}
 TEXT = "# A\n<!-- verdicts -->\nold\n<!-- /verdicts -->\nafter\n"
 
@@ -56,6 +59,7 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (data / f"my_study_{stem}.csv").write_text(RUNS.format(numerics))
         (data / f"my_study_{stem}_claims.csv").write_text(CLAIMS.replace("STATE", VERDICTS[stem]))
     (data / "my_study_cost_claims.csv").write_text(COSTS)
+    (data / "my_study_short_audit.csv").write_text(AUDIT)
     (tmp_path / "reports/rendered/my_study_short.md").write_text("page")
     return tmp_path
 
@@ -65,16 +69,19 @@ def test_a_line_for_each_claim_and_protocol(records: Path) -> None:
     short, laptop, cost = (f"[{p}](reports/rendered/my_study_short.md)" for p in ("short", "laptop", "cost"))
     lines = verdict_table().splitlines()
     assert lines[2:-2] == [
-        rf"|C1|d \| d|*holds*|{cost}|0.500 times (0.400 to 0.600)|",
-        f"|C2|a, and b|*holds*|{short}|+12.3 (-5.0 to +20.0)|",
-        f"|||*fails*†|{laptop}|+12.3 (-5.0 to +20.0)|",
-        f"|C10|e|*holds*|{cost}|counted 0.9 times|",
-        f"|B1|c|*open*|{short}|-0.010 root of area (-0.020 to +0.005)|",
-        f"|||*open*†|{laptop}|-0.010 root of area (-0.020 to +0.005)|",
-        f"|B2|turned|*open*|{short}|holds only if all of its 1 parts do: 1 is open|",
-        f"|||*open*†|{laptop}|holds only if all of its 1 parts do: 1 is open|",
+        rf"|C1|d \| d|*holds*|{cost}|0.500 times (0.400 to 0.600)|||",
+        f"|C2|a, and b|*holds*|{short}|+12.3 (-5.0 to +20.0)|2 runs, 1 seed, 0 min|1|",
+        f"|||*fails*†|{laptop}|+12.3 (-5.0 to +20.0)|2 runs, 1 seed, 0 min|not audited|",
+        f"|C10|e|*holds*|{cost}|counted 0.9 times|||",
     ]
     assert lines[-2:] == ["", f"† {EARLIER.partition('. ')[0]}."]
+    short, laptop = (one.replace("(", "(../") for one in (short, laptop))
+    assert verdict_table(published=False, root="../").splitlines()[2:-2] == [
+        f"|B1|c|*open*|{short}|-0.010 root of area (-0.020 to +0.005)|2 runs, 1 seed, 0 min|1|",
+        f"|||*open*†|{laptop}|-0.010 root of area (-0.020 to +0.005)|2 runs, 1 seed, 0 min|not audited|",
+        f"|B2|turned|*open*|{short}|holds only if all of its 1 parts do: 1 is open|2 runs, 1 seed, 0 min|0|",
+        f"|||*open*†|{laptop}|holds only if all of its 1 parts do: 1 is open|2 runs, 1 seed, 0 min|not audited|",
+    ]
 
 
 def test_a_claim_that_was_recorded_otherwise_says_so(records: Path) -> None:

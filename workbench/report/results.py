@@ -20,15 +20,17 @@ from workbench.report.marked import renew
 from workbench.report.pieces import RENDERED
 from workbench.report.record import Record, load_record
 from workbench.report.rows import labels
+from workbench.report.verdict_table import verdict_table
 from workbench.study import Study, find_study, known_studies
 
 _SHOWN = ("AP", "mOKS", "NME")
 
 
 def results() -> str:
-    """One section per study that training has answered, one part of it per protocol."""
+    """One section per study that training has answered, one part of it per protocol, and what studies ask alone."""
     found = [f"### `{name}`\n\n" + "\n\n".join(parts) for name in known_studies() if (parts := list(_parts(name)))]
-    return "\n\n".join(found)
+    alone = "### Claims that are not the paper's\n\n" + verdict_table(published=False, root="../")
+    return "\n\n".join([*found, alone])
 
 
 def _parts(name: str) -> Iterator[str]:

@@ -2,30 +2,34 @@
 
     python -m workbench.report.verdict_table README.md
 
-writes the table anew between the lines `<!-- verdicts -->` and `<!-- /verdicts -->` of that file, from the studies and
-the records of the current folder.
+writes that of the published claims anew between the lines `<!-- verdicts -->` and `<!-- /verdicts -->` of that file,
+from the studies and the records of the current folder. A line says what a verdict comes from: runs and their minutes of
+training on one core, and what the audit of the study flags beside it.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.protocols import PROTOCOLS
+from workbench.report.fairness import audit_frame, claim_flags
 from workbench.report.head_pieces import MARK
 from workbench.report.marked import renew
 from workbench.report.pieces import RENDERED, sentence
-from workbench.report.record import load_record, read_csv
+from workbench.report.record import Record, load_record, read_csv
+from workbench.report.tables import minutes_frame
 from workbench.report.verdict_frames import EARLIER, earlier, timed_verdicts, trained_verdicts
 from workbench.study import Better, Study, TimingStudy, find_study, known_studies
 
-HEADER = "|claim|text|verdict|protocol|difference, or times|\n|---|---|---|---|---|"
+HEADER = "|claim|text|verdict|protocol|difference, or times|from|flagged|\n|---|---|---|---|---|---|---|"
 NOT_RUN = "no record under today's numerics"
+NOT_AUDITED = "not audited"
 COST = "cost"  # the protocol of what is timed
 
 
@@ -36,12 +40,21 @@ class RecordedClaim:
     Fields:
         line: as of `trained_verdicts` and `timed_verdicts`.
         earlier: it is by an earlier rule, and a job that is trained today would give other numbers.
+        runs: what it comes from; "" where nothing was trained.
+        flagged: how many flags the audit has for it; "" where nothing was trained.
     """
 
     study: str
     protocol: str
     line: Mapping[str, str]
     earlier: bool = False
+    runs: str = ""
+    flagged: str = ""
+
+    @property
+    def published(self) -> bool:
+        """Whether it is a claim of the paper (C1, C2, ...), not one of the study alone."""
+        return not self.order[0]
 
     @property
     def order(self) -> tuple[bool, str, int]:
@@ -89,28 +102,45 @@ def _not_run(claim: Better) -> dict[str, str]:
 
 def _trained(run: StudyRun) -> Iterator[RecordedClaim]:
     record = load_record(run)
-    old = bool(earlier(record))
-    yield from (RecordedClaim(run.study.name, run.protocol.name, line, old) for line in trained_verdicts(record))
+    old, flags = bool(earlier(record)), claim_flags(record)
+    for line in trained_verdicts(record):
+        claims = [one for one in run.study.claims if line["claim"] in (one.id, one.part_of)]
+        flagged = str(sum(len(flags.get(one.id, ())) for one in claims)) if len(audit_frame(record)) else NOT_AUDITED
+        yield RecordedClaim(run.study.name, run.protocol.name, line, old, _runs(record, claims), flagged)
 
 
-def verdict_table() -> str:
+def _runs(record: Record, claims: Sequence[Better]) -> str:
+    """What claims compare: runs, what they are repeated over, and minutes of training without what they begin with."""
+    rows, minutes = {row for claim in claims for row in claim.rows}, minutes_frame(record)
+    runs = record.runs[record.runs["row"].isin(rows)]
+    name = "trunk" if record.protocol.trunks else "seed"
+    spent = minutes.loc[minutes["row"].isin(rows), "minutes"].sum()
+    count = runs[name].nunique()
+    return f"{len(runs)} runs, {count} {name}{'s' * (count != 1)}, {spent:.0f} min" if len(runs) else ""
+
+
+def verdict_table(published: bool = True, root: str = "") -> str:
     """The table as Markdown: one line per claim and protocol, with a link to the page that shows it.
 
     Of a statement the page has the parts, of a note all but the first sentence.
+
+    Args:
+        published: of the paper's claims; else of those that studies ask alone.
+        root: the way from the file to the checkout, for links.
     """
-    claims = [claim for claim in recorded_claims() if not claim.line.get("part_of")]
+    claims = [one for one in recorded_claims() if not one.line.get("part_of") and one.published == published]
     told = [claim.line["claim"] + claim.line["text"] for claim in claims]
-    lines = [_line(claim, said == above) for claim, said, above in zip(claims, told, ["", *told], strict=False)]
+    lines = [_line(claim, said == above, root) for claim, said, above in zip(claims, told, ["", *told], strict=False)]
     note = [f"{MARK} {sentence(EARLIER.partition('. ')[0])}"] * any(claim.earlier for claim in claims)
     return "\n\n".join(["\n".join([HEADER, *lines]), *note])
 
 
-def _line(claim: RecordedClaim, again: bool) -> str:
+def _line(claim: RecordedClaim, again: bool, root: str) -> str:
     """A line; one that tells of the same claim `again` does not say it once more."""
     page = _page(claim)
-    where = claim.protocol if page is None else f"[{claim.protocol}]({page})"
+    where = claim.protocol if page is None else f"[{claim.protocol}]({root}{page})"
     what = ("", "") if again else (claim.line["claim"], claim.line["text"])
-    cells = *what, claim.verdict, where, claim.effect
+    cells = *what, claim.verdict, where, claim.effect, claim.runs, claim.flagged
     return f"|{'|'.join(cell.replace('|', chr(92) + '|') for cell in cells)}|"
 
 
