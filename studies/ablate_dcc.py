@@ -30,7 +30,6 @@ STUDY = Study(
         Row("- cell position", STATIC),
         Row(SINES, KLD_FOR_MLE),
         Row(MLE),
-        Row("A/A", seed_offset=100),
     ),
     default="thaw",
     claims=(

@@ -64,7 +64,7 @@ _PROBE_RECIPE = replace(
 _BEFORE_THAW = StudyProtocol(
     "before thaw",
     "every row trains its coordinate stage on the features of frozen trunks",
-    replace(SCENES, images=16_000, first_image=1_000_000, epoch_images=6_400, epochs=6, eval_every=6),
+    replace(SCENES, images=16_000, first_image=1_000_000, epoch_images=6_400, epochs=4, eval_every=4),
     _PROBE_RECIPE,
     _PROBE,
 )
@@ -105,13 +105,13 @@ PROTOCOLS: dict[str, StudyProtocol] = {
         StudyProtocol(
             "thaw",
             "every row trains its coordinate stage on frozen trunks, then whole: a finish of mature networks",
-            replace(SCENES, epoch_images=1_216, epochs=8, eval_every=8),
+            replace(SCENES, epoch_images=1_216, epochs=6, eval_every=6),
             replace(
                 NANO_RECIPE, lr=4e-4, schedule=(Warmup(end=0.08), Cosine(start=0.08, end=1.0, period=0.92, floor=2e-5))
             ),
             _SMALL,
             seeds=1,
-            trunks=("joint", "joint-2", "joint-3", "regression"),
+            trunks=("joint", "joint-2", "joint-3", "joint-4", "regression"),
             first=_BEFORE_THAW,
             phase=1,
             answers="It says which finish of a mature network is better, not which network is after 600 epochs.",

@@ -16,6 +16,11 @@ from workbench.report.verdict_frames import forest_frame
 from workbench.training.record import FLAT, last_gain
 
 
+def has_curves(record: Record) -> bool:
+    """Whether any run was evaluated more than once: a single reading is no curve."""
+    return bool((record.curves.groupby(["row", "trunk", "seed"]).size() > 1).any())
+
+
 def bands_frame(record: Record) -> Frame:
     """AP by row, trunk and epoch: mean, lowest and highest of the seeds; `images` seen, in thousands, where known."""
     grouped = record.curves.groupby(["trunk", "row", "epoch"], sort=False)["AP"]

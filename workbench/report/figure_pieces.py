@@ -13,6 +13,8 @@ from workbench.report.record import Record
 from workbench.report.rows import labels
 from workbench.report.verdict_frames import earlier, forest_frame
 
+ONE_READING = "each run was evaluated once, at its end"
+
 
 def forest(record: Record) -> Piece:
     """Differences with intervals."""
@@ -54,6 +56,8 @@ def curves(record: Record) -> Piece:
     """AP over training."""
     if record.curves.empty:
         return left_out("Curves", "the record holds none")
+    if not training.has_curves(record):
+        return left_out("Curves", ONE_READING)
     title = findings.curves_finding(training.gains_frame(record))
     return picture(figures.curves_figure(training.bands_frame(record), labels(record), title), title)
 
@@ -61,8 +65,8 @@ def curves(record: Record) -> Piece:
 def loss_curves(record: Record) -> Piece:
     """Training losses over epochs."""
     frame = training.losses_frame(record)
-    if frame.empty:
-        return left_out("Losses", "the record holds none")
+    if frame.empty or not training.has_curves(record):
+        return left_out("Losses", "the record holds none" if frame.empty else ONE_READING)
     title = findings.losses_finding(frame)
     return picture(figures.losses_figure(frame, labels(record), title), title)
 
