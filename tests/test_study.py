@@ -212,6 +212,17 @@ def test_a_row_begins_with_its_own_job_on_the_same_trunk() -> None:
     assert base == boxes != wider
 
 
+def test_rows_begin_at_the_same_share_of_a_longer_training() -> None:
+    study = Study("mine", "?", "here", nano(), (Row("base"), Row("wider", {"coords.padding": 2.0})))
+    for epochs, stop in ((2, 1), (40, 24)):
+        for one in study.planned_jobs(PROTOCOLS["fork"], 1, {"protocol.epochs": epochs}):
+            assert one.first is not None
+            assert one.job.start.epoch == one.first.job.protocol.stop == one.first.job.protocol.last == stop
+            assert one.job.protocol.epochs == one.first.job.protocol.epochs == epochs
+    with pytest.raises(Refused, match="60 % of the epochs, and of 1 epochs that leaves no whole ones; give more"):
+        study.planned_jobs(PROTOCOLS["fork"], 1, {"protocol.epochs": 1})
+
+
 def test_what_changes_the_trunk_is_no_subject_of_a_thaw() -> None:
     with pytest.raises(Refused, match="frozen trunks"):
         find_study("ablate_neck").planned_jobs(PROTOCOLS["thaw"])  # pyright: ignore[reportAttributeAccessIssue]

@@ -173,6 +173,11 @@ class StudyProtocol:
             raise Refused(f"protocol {self.name}: its rows begin with one network; say in `taught` what taught it")
 
     @property
+    def begun_share(self) -> float:
+        """The share of its epochs after which others go on from it."""
+        return self.protocol.stop / self.protocol.epochs
+
+    @property
     def frozen(self) -> bool:
         """Whether the trunk of every network stays as it was stored."""
         return bool(self.trunks) and self.first is None
@@ -291,15 +296,18 @@ class Study:
         jobs = [self._job(row, protocol, seed, "").vary(changes) for row in self.rows]
         variants = [job.variant for job in jobs]
         common = Job(variant=self.base.vary(first.scale), recipe=first.recipe, protocol=first.protocol, seed=seed)
+        share, stop = first.begun_share, round(first.begun_share * jobs[0].protocol.epochs)
         try:
-            common = common.vary({path: value for path, value in changes.items() if path != "protocol.stop"})
+            if not 0 < stop < jobs[0].protocol.epochs:
+                raise Refused(f"of {jobs[0].protocol.epochs} epochs that leaves no whole ones; give more")
+            common = common.vary({**changes, "protocol.stop": stop})
             common = common.vary({"variant": common_start(common.variant, variants)})
         except Refused as error:
             raise Refused(
-                f"study {self.name}: under {protocol.name} all rows begin with {first.protocol.stop} epochs of one "
-                f"network, and {error}"
+                f"study {self.name}: under {protocol.name} all rows begin with one network, trained for {100 * share:.0f} % of "
+                f"the epochs, and {error}"
             ) from None
-        begun, key, stop = PlannedJob(first.name, seed, "", common), common.key, first.protocol.stop
+        begun, key = PlannedJob(first.name, seed, "", common), common.key
         starts = [Start(key=key, epoch=stop, coords=place) for place in places_of(variants)]
         return [
             PlannedJob(row.label, seed, "", job.vary({"start": start}), begun)

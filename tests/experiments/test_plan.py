@@ -103,7 +103,8 @@ def test_rows_without_a_network_in_common_can_not_begin_with_one(name: str) -> N
     study = find_study(name)
     assert isinstance(study, Study)
     with pytest.raises(
-        Refused, match=rf"study {name}: under fork all rows begin with 12 epochs of one network, and a row changes "
+        Refused,
+        match=rf"study {name}: under fork all rows begin with one network, trained for 60 % of the epochs, and a row changes ",
     ):
         StudyRun(study, protocols.PROTOCOLS["fork"], Path())
 
