@@ -304,8 +304,8 @@ class Study:
             common = common.vary({"variant": common_start(common.variant, variants)})
         except Refused as error:
             raise Refused(
-                f"study {self.name}: under {protocol.name} all rows begin with one network, trained for {100 * share:.0f} % of "
-                f"the epochs, and {error}"
+                f"study {self.name}: under {protocol.name} all rows begin with one network, trained for "
+                f"{100 * share:.0f} % of the epochs, and {error}"
             ) from None
         begun, key = PlannedJob(first.name, seed, "", common), common.key
         starts = [Start(key=key, epoch=stop, coords=place) for place in places_of(variants)]
