@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from workbench.core import provenance
-from workbench.core.provenance import DISTRIBUTION, commit, machine_name, result_tags
+from workbench.core.provenance import DISTRIBUTION, commit, has_bf16, machine_name, result_tags
 
 VERSION = metadata.version(DISTRIBUTION)
 git_only = pytest.mark.skipif(shutil.which("git") is None, reason="no git")
@@ -98,5 +98,6 @@ def test_a_result_says_where_it_comes_from() -> None:
     tags = result_tags(machine_name(), 2, "bf16", ranks=4)
     assert list(tags) == ["commit", "machine", "threads", "precision", "ranks", "torch", "finished"]
     assert (tags["threads"], tags["precision"], tags["ranks"]) == ("2", "bf16", "4")
-    assert "core" in tags["machine"] and tags["commit"] == commit() and tags["torch"] == torch.__version__
+    assert "cores, " + torch.backends.cpu.get_cpu_capability() in tags["machine"]
+    assert tags["machine"].endswith("bf16") == has_bf16() and tags["commit"] == commit() and tags["torch"] == torch.__version__
     assert tags.keys() - result_tags("m", 1, "float32").keys() == {"ranks"}

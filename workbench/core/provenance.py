@@ -40,7 +40,10 @@ def _git(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def machine_name(device: str = "cpu") -> str:
-    """The processor or the accelerator, as it calls itself."""
+    """The processor, as it calls itself, with its vector units, or the accelerator.
+
+    Two processors of one name may have other units, and differ by half in time for it.
+    """
     if device != "cpu":
         return torch.cuda.get_device_name(device)
     try:
@@ -48,7 +51,13 @@ def machine_name(device: str = "cpu") -> str:
         names = {line.partition(":")[2].strip() for line in lines if line.startswith("model name")}
     except OSError:
         names = set()
-    return f"{', '.join(sorted(names)) or platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+    units = torch.backends.cpu.get_cpu_capability() + " and bf16" * has_bf16()
+    return f"{', '.join(sorted(names)) or platform.processor() or platform.machine()}, {os.cpu_count()} cores, {units}"
+
+
+def has_bf16() -> bool:
+    """Whether this CPU multiplies bf16; one that does not takes several times as long with it as with float32."""
+    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
 
 
 def result_tags(machine: str, threads: int, precision: str, ranks: int = 0) -> dict[str, str]:

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from workbench.core.provenance import has_bf16
+
 RESIDENT = 0.5  # of a GPU's free memory: the other half holds a step
 
 
@@ -50,4 +52,4 @@ def this_machine() -> Machine:
         workers = max(min((os.cpu_count() or 1) // ranks - 1, 12), 0)
         bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
         return Machine("cuda", bf16, workers, ranks, resident=RESIDENT)
-    return Machine("cpu", torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+    return Machine("cpu", has_bf16())
