@@ -99,5 +99,9 @@ def test_a_result_says_where_it_comes_from() -> None:
     assert list(tags) == ["commit", "machine", "threads", "precision", "ranks", "torch", "finished"]
     assert (tags["threads"], tags["precision"], tags["ranks"]) == ("2", "bf16", "4")
     assert "cores, " + torch.backends.cpu.get_cpu_capability() in tags["machine"]
-    assert tags["machine"].endswith("bf16") == has_bf16() and tags["commit"] == commit() and tags["torch"] == torch.__version__
+    assert (
+        tags["machine"].endswith("bf16") == has_bf16()
+        and tags["commit"] == commit()
+        and tags["torch"] == torch.__version__
+    )
     assert tags.keys() - result_tags("m", 1, "float32").keys() == {"ranks"}

@@ -30,7 +30,7 @@ STUDY = Study(
 """
 CLAIMS = """claim,text,row,than,metric,margin,verdict,reason,mean,low,high
 C2,old words,a,b,AP,0,STATE,"why; more",0.1234,-0.05,0.2
-B1,c,a,b,NME,0,open,why,-0.01,-0.02,0.005
+B1,c,a,b,NME,0,open,why; would take about 7 seeds for 4 chances in 5,-0.01,-0.02,0.005
 "B2, x",turned,a,b,AP,0,holds,why,0.1,0.05,0.2
 """
 COSTS = """claim,text,row,than,metric,times,verdict,reason,mean,low,high
@@ -77,8 +77,8 @@ def test_a_line_for_each_claim_and_protocol(records: Path) -> None:
     assert lines[-2:] == ["", f"† {EARLIER.partition('. ')[0]}."]
     short, laptop = (one.replace("(", "(../") for one in (short, laptop))
     assert verdict_table(published=False, root="../").splitlines()[2:-2] == [
-        f"|B1|c|*open*|{short}|-0.010 root of area (-0.020 to +0.005)|2 runs, 1 seed, 0 min|1|",
-        f"|||*open*†|{laptop}|-0.010 root of area (-0.020 to +0.005)|2 runs, 1 seed, 0 min|not audited|",
+        f"|B1|c|*open*|{short}|-0.010 root of area (-0.020 to +0.005); about 7 seeds would tell|2 runs, 1 seed, 0 min|1|",
+        f"|||*open*†|{laptop}|-0.010 root of area (-0.020 to +0.005); about 7 seeds would tell|2 runs, 1 seed, 0 min|not audited|",
         f"|B2|turned|*open*|{short}|holds only if all of its 1 parts do: 1 is open|2 runs, 1 seed, 0 min|0|",
         f"|||*open*†|{laptop}|holds only if all of its 1 parts do: 1 is open|2 runs, 1 seed, 0 min|not audited|",
     ]

@@ -64,8 +64,13 @@ class RecordedClaim:
 
     @property
     def effect(self) -> str:
-        """The difference or the ratio with its interval, of AP without its name; else how the reason begins."""
-        return self.line.get("effect", "").replace(" AP ", " ") or self.line["reason"].partition(";")[0]
+        """The difference or the ratio with its interval, of AP without its name; else how the reason begins.
+
+        Of an open claim also what would settle it, where the record has a forecast.
+        """
+        said = self.line.get("effect", "").replace(" AP ", " ") or self.line["reason"].partition(";")[0]
+        more = re.search(r"would take (about \d+ \w+)", self.line["reason"]) if self.line["verdict"] == "open" else None
+        return f"{said}; {more[1]} would tell" if more else said
 
     @property
     def verdict(self) -> str:
