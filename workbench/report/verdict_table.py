@@ -30,6 +30,7 @@ from workbench.study import Better, Study, TimingStudy, find_study, known_studie
 HEADER = "|claim|text|verdict|protocol|difference, or times|from|flagged|\n|---|---|---|---|---|---|---|"
 NOT_RUN = "no record under today's numerics"
 NOT_AUDITED = "not audited"
+SETTLES = re.compile(r"would take ((?:about|more than) [\d.]+ (?:times the )?\w+)")
 COST = "cost"  # the protocol of what is timed
 
 
@@ -69,7 +70,7 @@ class RecordedClaim:
         Of an open claim also what would settle it, where the record has a forecast.
         """
         said = self.line.get("effect", "").replace(" AP ", " ") or self.line["reason"].partition(";")[0]
-        more = re.search(r"would take (about \d+ \w+)", self.line["reason"]) if self.line["verdict"] == "open" else None
+        more = SETTLES.search(self.line["reason"]) if self.line["verdict"] == "open" else None
         return f"{said}; {more[1]} would tell" if more else said
 
     @property
