@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 
-from tests.small import small_job, small_variant
+from tests.small import small_variant
 from workbench.core.errors import Refused
 from workbench.inference import latency
 from workbench.inference.latency import TimingTask
 from workbench.inference.timing import measure
-from workbench.models import zoo
 from workbench.models.network import Network
 
 
@@ -49,13 +46,3 @@ def test_what_can_not_be_timed_is_refused() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(Refused, match="no GPU"):
             TimingTask(device="cuda")
-
-
-@pytest.mark.slow
-def test_a_job_has_its_latency(quiet: None) -> None:
-    job = small_job(size=(32, 32))  # it has fewer cells than persons
-    got = latency.latency_metrics(job)
-    assert list(got) == ["latency_ms_p50", "latency_ms_p90", "latency_ratio"]
-    assert 0 < got["latency_ms_p50"] <= got["latency_ms_p90"] and got["latency_ratio"] > 0
-    same = replace(job, variant=zoo.nano())
-    assert 0.5 < latency.latency_metrics(same)["latency_ratio"] < 2

@@ -189,8 +189,8 @@ class MlflowRecord:
     ) -> dict[str, float]:
         """What is worth keeping of a run's numbers, and what it took to train.
 
-        The latency taken at the end of a training run is left out: other jobs ran beside it. The one that counts is
-        timed side by side, under the protocol `cost`.
+        Runs of earlier versions have a latency that was taken while other jobs ran; it is left out. The one that counts
+        is timed side by side, under the protocol `cost`.
         """
         known = {k: v for k, v in metrics.items() if _is_number(k, v)}
         if not self._protocol.trains:

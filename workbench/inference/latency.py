@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from workbench.components.blocks import fused
 from workbench.core.errors import Refused
 from workbench.inference import cost
-from workbench.inference.timing import Call, Patience, measure
-from workbench.models import zoo
+from workbench.inference.timing import Call
 from workbench.models.decode import detect
-from workbench.models.job import Job
 from workbench.models.network import Network
 from workbench.models.variant import Variant
 from workbench.slots import DenseHead, Outputs, Towers
@@ -121,23 +117,3 @@ class _Planted(DenseHead):
         cells = torch.ones_like(cell).sum()  # a tensor, as exporters want it
         score = 20.0 * (cell * self.persons % cells < self.persons) - 10.0
         return replace(outputs, cls=outputs.cls * 0 + score[:, None], box=outputs.box * 0)
-
-
-def latency_metrics(job: Job) -> dict[str, float]:
-    """What a job's record says of time, in about two seconds at laptop sizes.
-
-    latency_ms_p50 and _p90: the deployed path on one CPU thread, `PERSONS` persons, as busy as the machine is.
-    latency_ratio: to the `nano` preset at the same size, in the same rounds; it compares better than milliseconds do.
-    """
-    size = job.protocol.size
-    networks = {
-        name: with_batch_statistics(v, TimingTask(size)) for name, v in {"own": job.variant, "nano": zoo.nano()}.items()
-    }
-    task = TimingTask(size, min(cost.PERSONS, *(_cells(network, size) for network in networks.values())))
-    calls = {name: as_call(cast(Network, fused(with_persons(n, task))), task) for name, n in networks.items()}
-    found = measure(calls, "nano", patience=Patience(seconds=1.0, most=50), anyway=True)
-    return {
-        "latency_ms_p50": found.milliseconds("own").value,
-        "latency_ms_p90": found.milliseconds("own", 0.9).value,
-        "latency_ratio": found.ratio("own").value,
-    }

@@ -19,7 +19,6 @@ from workbench.core.provenance import machine_name, result_tags
 from workbench.data.draw import predictions
 from workbench.evaluation.coco_ap import Evaluation
 from workbench.inference.cost import cost_metrics
-from workbench.inference.latency import latency_metrics
 from workbench.models.job import Job
 from workbench.tensors import Detections
 from workbench.training.loop import Tick, TrainingState, train
@@ -177,8 +176,8 @@ def _write_record(
         part.write_bytes(cv2.imencode(".png", predictions(shown, [by_image[p.image_id] for p in shown]))[1].tobytes())
     with write_whole(folder / "weights.safetensors") as part:
         part.write_bytes(save({k: v.contiguous() for k, v in state.averaged.state_dict().items()}))
-    costs = {**cost_metrics(job), **latency_metrics(job)}
-    metrics = {**curve[-1], **dict(evaluation), **costs, "unreadable_images": float(len(source.unreadable))}
+    unreadable = {"unreadable_images": float(len(source.unreadable))}
+    metrics = {**curve[-1], **dict(evaluation), **cost_metrics(job), **unreadable}
     tags = result_tags(machine_name(machine.device), torch.get_num_threads(), machine.precision, machine.ranks)
     if begun:
         tags |= {"start_arithmetic": begun}
