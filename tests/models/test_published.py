@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+import pathlib
+import sys
+from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from tests.models.tiny import tiny
 from tests.recorded import TINY
 from tests.served import served
 from workbench.core.errors import Refused
 from workbench.models.network import Network
-from workbench.models.published import SIGMAS, load_published, published_name, published_state
+from workbench.models.published import CONSTANTS, SIGMAS, load_published, published_name, published_state
 from workbench.models.zoo import rtmo
 
 
@@ -60,6 +66,89 @@ def test_mmpose_pth(tmp_path: Path, prefix: str) -> None:
 def test_an_average_with_its_counter(tmp_path: Path) -> None:
     torch.save({"state_dict": {"steps": torch.tensor(7)} | wrapped(stored(), "module.")}, tmp_path / "a.pth")
     assert same(loaded(tmp_path / "a.pth"), stored())
+
+
+def half(state: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    return {name: value.to(dtype) if value.is_floating_point() else value for name, value in state.items()}
+
+
+def without_counters(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if not name.endswith("num_batches_tracked")}
+
+
+WRITTEN: dict[str, Callable[[dict[str, Tensor]], Any]] = {
+    "mmengine, data set's colours": lambda state: {
+        "meta": {"dataset_meta": {"colors": np.zeros((17, 3), np.uint8), "names": np.array(["a"], object)}},
+        "state_dict": state,
+    },
+    "mmengine, in training": lambda state: {
+        "meta": {},
+        "state_dict": state,
+        "optimizer": {"state": {0: {"step": torch.tensor(1.0)}}},
+        "message_hub": {"log_scalars": {"train/loss": Foreign()}, "runtime_info": argparse.Namespace(epoch=3)},
+        "ema_state_dict": {"steps": torch.tensor(5), **wrapped(half(state, torch.float32), "module.")},
+    },
+    "compiled": lambda state: {"state_dict": wrapped(state, "_orig_mod.")},
+    "compiled, parallel": lambda state: {"state_dict": wrapped(state, "module._orig_mod.")},
+    "compiled in part": lambda state: {
+        "state_dict": {name.replace("backbone.", "backbone._orig_mod.", 1): value for name, value in state.items()}
+    },
+    "Lightning": lambda state: {
+        "state_dict": {**wrapped(state, "net.model."), "val_map.total": torch.tensor(0.0)},
+        "hyper_parameters": argparse.Namespace(lr=1e-3),
+        "callbacks": {"best": pathlib.PurePosixPath("a")},
+    },
+    "model_state_dict": lambda state: {"epoch": 3, "model_state_dict": state},
+    "an average alone": lambda state: {"ema_state_dict": {"steps": torch.tensor(5), **wrapped(state, "module.")}},
+    "parameters": lambda state: OrderedDict(
+        (name, nn.Parameter(value) if value.is_floating_point() else value) for name, value in state.items()
+    ),
+    "without counters": lambda state: {"state_dict": without_counters(state)},
+}
+
+
+class Foreign:
+    """A class of another program: where its file is read, there is no such module."""
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["zip", "before torch 1.6"])
+@pytest.mark.parametrize("form", WRITTEN)
+def test_what_other_programs_write_is_read(
+    tmp_path: Path, form: str, old: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = ModuleType("mmengine_like")
+    monkeypatch.setattr(Foreign, "__module__", foreign.__name__)
+    foreign.Foreign = Foreign  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.setitem(sys.modules, foreign.__name__, foreign)
+    state = {name: value + 1 if name.endswith("num_batches_tracked") else value for name, value in stored().items()}
+    torch.save(WRITTEN[form](state), tmp_path / "a.pth", _use_new_zipfile_serialization=not old)
+    monkeypatch.delitem(sys.modules, foreign.__name__)
+    found = loaded(tmp_path / "a.pth")
+    assert same(without_counters(found), without_counters(state))
+    assert form == "without counters" or same(found, state)
+    assert foreign.__name__ not in sys.modules
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_read_and_constants_keep_their_digits(tmp_path: Path, dtype: torch.dtype) -> None:
+    torch.save({"state_dict": half(stored(), dtype)}, tmp_path / "a.pth")
+    found = loaded(tmp_path / "a.pth")
+    constants = [name for name in found if name.rpartition(".")[2] in CONSTANTS]
+    assert constants and all(torch.equal(found[name], stored()[name]) for name in constants)
+    rest = {name: value for name, value in stored().items() if name not in (*constants, SIGMAS)}
+    assert all(torch.equal(found[name], half(rest, dtype)[name].to(value.dtype)) for name, value in rest.items())
+
+
+def test_a_program_is_no_checkpoint(tmp_path: Path) -> None:
+    torch.jit.script(nn.Linear(1, 1)).save(str(tmp_path / "a.pt"))  # pyright: ignore
+    with pytest.raises(Refused, match="a TorchScript program; save its state_dict"):
+        loaded(tmp_path / "a.pt")
+
+
+def test_what_has_no_tensors_says_what_it_has(tmp_path: Path) -> None:
+    torch.save({"model": Harmful(), "epoch": 3}, tmp_path / "a.pt")
+    with pytest.raises(Refused, match="holds no named tensors; it has model, epoch; pass a state dict"):
+        loaded(tmp_path / "a.pt")
 
 
 def test_safetensors_and_npz(tmp_path: Path) -> None:
@@ -156,9 +245,8 @@ class Harmful:
 
 
 def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    torch.save({"state_dict": stored(), "meta": Harmful()}, tmp_path / "a.pth")
-    with pytest.raises(Refused, match="not a checkpoint that can be read safely"):
-        loaded(tmp_path / "a.pth")
+    torch.save({"meta": Harmful(), "state_dict": stored()}, tmp_path / "a.pth")
+    assert same(loaded(tmp_path / "a.pth"), stored())
     assert "harm" not in capsys.readouterr().out
 
 

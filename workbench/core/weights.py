@@ -16,21 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from workbench.core.checkpoint import read_checkpoint
 from workbench.core.errors import Refused, one_line
 from workbench.core.files import make_once
 
 Weights = dict[str, Tensor]
-# Released checkpoints carry numpy arrays next to their weights; these four build arrays and nothing else.
-_RECONSTRUCT, _SCALAR = np._core.multiarray._reconstruct, np._core.multiarray.scalar  # pyright: ignore
-_NUMPY: list[Any] = [
-    np.ndarray,
-    np.dtype,
-    _RECONSTRUCT,
-    (_RECONSTRUCT, "numpy.core.multiarray._reconstruct"),  # as numpy 1 wrote it
-    _SCALAR,
-    (_SCALAR, "numpy.core.multiarray.scalar"),
-    *(type(np.dtype(name)) for name in ("float32", "float64", "int32", "int64", "bool")),
-]
+# Where programs put the weights in what they save. An average stands first where it is the one to use.
+_PLACES = ("state_dict", "model_state_dict", "model", "ema_state_dict", "ema", "net", "network", "weights")
 
 
 def load_into(module: nn.Module, data: Any, source: str, prefix: str = "") -> None:
@@ -63,17 +55,17 @@ def as_tensors(data: Any, source: str) -> Weights:
     Raises:
         Refused: there are none.
     """
-    for outer in ("state_dict", "model"):
-        if isinstance(data, Mapping) and isinstance(data.get(outer), Mapping):
-            data = data[outer]
+    while isinstance(data, Mapping) and (inner := [data[k] for k in _PLACES if isinstance(data.get(k), Mapping)]):
+        data = inner[0]
     found = {k: v for k, v in data.items() if isinstance(v, Tensor)} if isinstance(data, Mapping) else {}
     if not found:
-        raise Refused(f"{source}: holds no named tensors; pass a state dict")
+        there = f"; it has {', '.join(map(str, list(data)[:8]))}" if isinstance(data, Mapping) and data else ""
+        raise Refused(f"{source}: holds no named tensors{there}; pass a state dict")
     return found
 
 
 def read_weights(source: str, option: str = "use_pretrained", sha256: str = "") -> Any:
-    """A checkpoint: .npz, .safetensors, or whatever torch.load reads with weights_only.
+    """A checkpoint: .npz, .safetensors, or a file of torch.save, see `core.checkpoint`.
 
     Args:
         source: a path or an address, see `fetched`; sha256: as there.
@@ -93,8 +85,7 @@ def read_weights(source: str, option: str = "use_pretrained", sha256: str = "") 
             from safetensors.torch import load_file
 
             return load_file(path)
-        with torch.serialization.safe_globals(_NUMPY):
-            return torch.load(path, map_location="cpu", weights_only=True)
+        return read_checkpoint(path)
     except Exception as error:  # readers raise whatever they met; to the user it is one thing
         raise Refused(f"{option}={source!r}: not a checkpoint that can be read safely ({one_line(error)})") from error
 

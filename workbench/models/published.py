@@ -7,6 +7,7 @@ that is no part of ours, the constants of OKS in the loss; it is compared with t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -21,6 +22,9 @@ from workbench.models.zoo import rtmo
 CONSTANTS = ("dim_t", "x_bins", "y_bins")  # last words of the buffers that training does not change
 PREFIXES = (("head.head_module.", "head."), ("head.dcc.", "coords."))  # published, ours; all other names are equal
 SIGMAS = "head.loss_oks.sigmas"
+ANCHOR = "backbone.stem.conv.conv.weight"  # in every released model: what stands before it, stands before all
+COUNTER = "num_batches_tracked"  # of a batch norm; some programs leave it out, and nothing is computed from it
+_WRAPPERS = ("module", "_orig_mod", "ema_model")
 PRESETS = tuple((size, keypoints) for keypoints in RELEASED_SKELETONS for size in "tsml")
 
 
@@ -74,12 +78,19 @@ def _read(source: str | Path, sha256: str = "") -> Weights:
 
 
 def _without_wrapper(state: Weights) -> Weights:
-    """The names without what a parallel or averaging wrapper puts before all of them; its counter of steps goes."""
-    for wrapper in ("ema_model.", "module.", "model."):
-        bare = [name for name, value in state.items() if not name.startswith(wrapper)]
-        if len(bare) < len(state) and all(name == "steps" for name in bare):
-            state = {name.removeprefix(wrapper): value for name, value in state.items() if name not in bare}
-    return state
+    """The names without what wrappers put before them: parallel, compiled, averaging ones, a whole training program.
+
+    What such a program keeps beside the network, buffers of its metrics or a counter of steps, goes.
+    """
+    bare = {".".join(word for word in name.split(".") if word not in _WRAPPERS): value for name, value in state.items()}
+    if len(bare) < len(state):  # two parts of one program
+        return state
+    heads = {name.removesuffix(ANCHOR) for name in bare if name.endswith(ANCHOR)}
+    if len(heads) != 1:
+        return bare
+    (head,) = heads
+    kept = {name.removeprefix(head): value for name, value in bare.items() if name.startswith(head)}
+    return {name: value for name, value in kept.items() if name != "steps"}
 
 
 def _matched(given: Weights, network: Network, source: str) -> Weights:
@@ -90,12 +101,19 @@ def _matched(given: Weights, network: Network, source: str) -> Weights:
     """
     wanted = {published_name(name): (name, value) for name, value in network.state_dict().items()}
     values = {name: value for name, (_, value) in wanted.items()}
-    given = _with_constants(given, values, network.variant.skeleton.sigmas)
+    given = _with_constants(_with_counters(given, values), values, network.variant.skeleton.sigmas)
     faults = list(_differences(values, given))
     if faults:
         more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
         raise Refused(f"{source}: not this network's weights: {'; '.join(faults[:3])}{more}. {_advice(given)}")
-    return {name: given[published] for published, (name, _) in wanted.items()}
+    fixed = {name for name in wanted if name.rpartition(".")[2] in CONSTANTS}  # ours have all their digits
+    return {name: value if there in fixed else given[there] for there, (name, value) in wanted.items()}
+
+
+def _with_counters(given: Weights, wanted: Mapping[str, Tensor]) -> Weights:
+    """`given`, where it has no counters of batches at all with ours."""
+    mine = {name: value for name, value in wanted.items() if name.endswith(COUNTER)}
+    return given if mine.keys() & given.keys() else {**given, **mine}
 
 
 def _with_constants(given: Weights, wanted: Mapping[str, Tensor], constants: Sequence[float]) -> Weights:
@@ -118,7 +136,11 @@ def _with_constants(given: Weights, wanted: Mapping[str, Tensor], constants: Seq
 
 
 def _equal(value: Tensor, expected: Tensor) -> bool:
-    return value.shape == expected.shape and torch.allclose(value.float().cpu(), expected.float().cpu(), rtol=1e-5)
+    """As far as the type of the stored value can tell."""
+    digits = max(1e-5, 2 * torch.finfo(value.dtype).eps) if value.is_floating_point() else 1e-5
+    if value.shape != expected.shape:
+        return False
+    return torch.allclose(value.float().cpu(), expected.float().cpu(), rtol=digits)
 
 
 def _neutral(last: str, value: Tensor) -> bool:
@@ -144,8 +166,13 @@ def _advice(given: Weights) -> str:
 
 
 def _fits(given: Weights, size: str, keypoints: int) -> bool:
+    return all(name in given and given[name].shape == shape for name, shape in _shapes(size, keypoints).items())
+
+
+@cache
+def _shapes(size: str, keypoints: int) -> dict[str, torch.Size]:
+    """Of what a preset learns, by published name."""
     with torch.device("meta"):
         network = Network(rtmo(size, keypoints))
     shapes = {published_name(name): value.shape for name, value in network.state_dict().items()}
-    constant = {name for name in shapes if name.rpartition(".")[2] in CONSTANTS}
-    return all(name in given and given[name].shape == shape for name, shape in shapes.items() if name not in constant)
+    return {name: shape for name, shape in shapes.items() if name.rpartition(".")[2] not in (*CONSTANTS, COUNTER)}
