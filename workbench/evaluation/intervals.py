@@ -98,9 +98,7 @@ def hochberg(pvalues: Sequence[float] | Floats) -> Floats:
     return adjusted
 
 
-def holm(
-    pvalues: Sequence[float] | Floats, places: Sequence[str] = (), statements: Collection[str] = ()
-) -> Floats:
+def holm(pvalues: Sequence[float] | Floats, places: Sequence[str] = (), statements: Collection[str] = ()) -> Floats:
     """Holm's adjusted p-values, in the given order: compare each with the level of the whole family.
 
     Args:
