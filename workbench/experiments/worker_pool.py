@@ -22,8 +22,10 @@ from workbench.experiments.job_queue import LIMIT, JobQueue
 from workbench.models.job import Job
 from workbench.training.machine import Machine
 from workbench.training.record import Progress, Result
+from workbench.training.rung import Paused
 
-TrainJob = Callable[[Job, Machine, Path, Path | None, Callable[[Progress], None]], Result]
+# As `training.run.run`: the last argument is the epoch after which the job pauses, 0 for none.
+TrainJob = Callable[[Job, Machine, Path, Path | None, Callable[[Progress], None], int], Result | Paused]
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class WorkerSettings:
     data: Path | None
     train: TrainJob
 
-    def train_job(self, job: Job, tell: Callable[[Progress], None]) -> Result:
-        return self.train(job, self.machine, self.home, self.data, tell)
+    def train_job(self, job: Job, tell: Callable[[Progress], None], until: int) -> Result | Paused:
+        return self.train(job, self.machine, self.home, self.data, tell, until)
 
 
 class WorkerPool:
