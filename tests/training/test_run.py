@@ -142,7 +142,7 @@ def test_a_pause_whose_training_is_lost_is_none(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(KeyboardInterrupt):
         run(job, Machine(), tmp_path)
     assert rung_of(folder) == 0
-    with pytest.raises(Refused, match="until 3: .* trains epochs 1 to 2"):
+    with pytest.raises(Refused, match=r"until 3: .* trains epochs 1 to 2"):
         run(job, Machine(), tmp_path, until=3)
 
 

@@ -21,15 +21,13 @@ from workbench.experiments.job_queue import JobQueue, JobState, QueueEntry, chec
 from workbench.experiments.noop_check import check_distinct
 from workbench.experiments.pairing import Results
 from workbench.experiments.plan import StudyRun
-from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, terminable
+from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, terminable, work_off
 from workbench.models.trunk import stored_trunks
 from workbench.study import PlannedJob, with_starts
 from workbench.training.machine import Machine
 from workbench.training.record import Progress, train_minutes
 from workbench.training.run import check_ranks
 from workbench.training.run import run as train_job
-
-POLL = 0.3  # seconds between two reads of the queue
 
 
 def run_study(run: StudyRun, *, machine: Machine, jobs: int | None = None, train: TrainJob = train_job) -> int:
@@ -190,10 +188,9 @@ def _round(
     starts = {one.job.start.key for one in planned}  # they are no rows
     said = {key: entry.ended for key, entry in queue.entries(plan).items()}
     recorded: set[str] = set()
-    while True:
-        entries = queue.fill(plan)
+
+    def look(entries: Mapping[str, QueueEntry]) -> bool:
         running = [key for key, entry in entries.items() if entry.state is JobState.RUNNING]
-        pool.start_workers(sum(entry.queued for entry in entries.values()), [entries[key].owner for key in running])
         screen.update(planned, entries, {key: _progress(run.folder(key)) for key in running})
         for key in plan:
             if entries[key].ended > said[key] and entries[key].note:
@@ -203,10 +200,9 @@ def _round(
         if fresh:  # one at a time: workers and display come first
             _record(run, [one for one in planned if one.job.key == fresh[0] and fresh[0] not in starts], record, screen)
             recorded.add(fresh[0])
-        elif any(entry.queued or entry.state is JobState.RUNNING for entry in entries.values()):
-            pool.rest(POLL)
-        else:
-            return entries
+        return bool(fresh)
+
+    return work_off(queue, plan, pool, look)
 
 
 def _record(

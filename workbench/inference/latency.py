@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from workbench.components.blocks import fused
 from workbench.core.errors import Refused
 from workbench.inference import cost
-from workbench.inference.timing import Call, Patience, measure
+from workbench.inference.timing import Call, Comparison, Patience, measure
 from workbench.models import zoo
 from workbench.models.decode import detect
 from workbench.models.job import Job
@@ -129,15 +129,24 @@ def latency_metrics(job: Job) -> dict[str, float]:
     latency_ms_p50 and _p90: the deployed path on one CPU thread, `PERSONS` persons, as busy as the machine is.
     latency_ratio: to the `nano` preset at the same size, in the same rounds; it compares better than milliseconds do.
     """
-    size = job.protocol.size
-    networks = {
-        name: with_batch_statistics(v, TimingTask(size)) for name, v in {"own": job.variant, "nano": zoo.nano()}.items()
+    found = timed_beside(job.variant, zoo.nano(), job.protocol.size, Patience(seconds=1.0, most=50))
+    return {
+        "latency_ms_p50": found.milliseconds(OWN).value,
+        "latency_ms_p90": found.milliseconds(OWN, 0.9).value,
+        "latency_ratio": found.ratio(OWN).value,
     }
+
+
+OWN, REFERENCE = "own", "reference"  # names of the calls of `timed_beside`
+
+
+def timed_beside(variant: Variant, reference: Variant, size: tuple[int, int], patience: Patience) -> Comparison:
+    """The deployed paths of two networks in the same rounds, on one CPU thread and as busy as the machine is.
+
+    Images are of `size` (height, width) with `PERSONS` persons, or as many as both networks have cells for.
+    """
+    both = {OWN: variant, REFERENCE: reference}
+    networks = {name: with_batch_statistics(one, TimingTask(size)) for name, one in both.items()}
     task = TimingTask(size, min(cost.PERSONS, *(_cells(network, size) for network in networks.values())))
     calls = {name: as_call(cast(Network, fused(with_persons(n, task))), task) for name, n in networks.items()}
-    found = measure(calls, "nano", patience=Patience(seconds=1.0, most=50), anyway=True)
-    return {
-        "latency_ms_p50": found.milliseconds("own").value,
-        "latency_ms_p90": found.milliseconds("own", 0.9).value,
-        "latency_ratio": found.ratio("own").value,
-    }
+    return measure(calls, REFERENCE, patience=patience, anyway=True)

@@ -1,0 +1,1 @@
+"""Architecture search: what candidates cost, which is trained next, and the front that is left."""
