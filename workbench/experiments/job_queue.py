@@ -429,3 +429,11 @@ def _classes(spec: Spec) -> Iterator[type[Spec]]:
 def _write_progress(folder: Path, progress: Progress) -> None:
     with write_whole(folder / "progress.json", durable=False) as part:
         part.write_text(json.dumps(asdict(progress)), "utf-8")
+
+
+def read_progress(folder: Path) -> Progress | None:
+    """What a running job last said; None: nothing yet, or it has just ended."""
+    try:
+        return Progress(**json.loads((folder / "progress.json").read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None

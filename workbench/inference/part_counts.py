@@ -1,9 +1,9 @@
 """What many networks cost: each distinct part is built and counted once.
 
-A search space multiplies its options, and its networks share their parts: of 384 there may be 6 backbones, 96 necks with
-what these are given, 2 heads and 4 coordinate stages. A part is told apart by its spec and by what its module is told of
-the parts before. All is counted on shapes alone, and a network's sum is that of `cost.parameters` and `cost.flops`, to
-the unit.
+A search space multiplies its options, and its networks share their parts: of 384 there may be 6 backbones, 96 necks
+with what these are given, 2 heads and 4 coordinate stages. A part is told apart by its spec and by what its module is
+told of the parts before. All is counted on shapes alone, and a network's sum is that of `cost.parameters` and
+`cost.flops`, to the unit.
 """
 
 from __future__ import annotations

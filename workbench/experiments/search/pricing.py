@@ -16,7 +16,7 @@ from functools import cache
 
 import numpy as np
 
-from workbench.core.errors import Refused, one_line
+from workbench.core.errors import Refused
 from workbench.experiments.noop_check import Fingerprint, fingerprint
 from workbench.inference.latency import OWN, timed_beside
 from workbench.inference.part_counts import Counted, PartCounter
@@ -106,7 +106,7 @@ def _counted(variant: Variant, limits: Mapping[str, float], counter: PartCounter
     try:
         found: Counted = counter.count(variant)
     except Refused as error:
-        return Price(impossible=one_line(error))
+        return Price(impossible=str(error))
     numbers = {"params": float(found.params), "gflops": found.gflops}
     over = (
         f"{name} {n:.4g}, at most {limits[name]:g}" for name, n in numbers.items() if n > limits.get(name, math.inf)
