@@ -86,7 +86,7 @@ def _all(changes: Iterable[Changes], base: Variant) -> Mapping[str, Any]:
 
 
 def main(options: Sequence[str] = (), candidates: Candidates = random_candidates) -> int:
-    """Returns 0 where the table was written, 1 where trainings are missing, 130 where it was interrupted.
+    """Returns 0 where the table was written, 1 where trainings are missing.
 
     Args:
         candidates: gives labels and changes of the base, again and again; what computes the same is passed over.
