@@ -85,7 +85,8 @@ class StudyProtocol:
 class PlannedJob:
     """One job of a plan: a row, a seed, and the trunk that it stands on or began on ("" without one).
 
-    `first` is the one that it begins with, where it does.
+    `first` is the one that it begins with, where it does. `until` is the epoch after which it pauses, 0 for none: it is
+    no part of the job, which goes on from there when it is planned with a later one.
     """
 
     row: str
@@ -93,6 +94,7 @@ class PlannedJob:
     trunk: str
     job: Job
     first: PlannedJob | None = None
+    until: int = 0
 
     @property
     def title(self) -> str:

@@ -85,7 +85,8 @@ def recorded_claims() -> list[RecordedClaim]:
 
     Records of a study that was run with `--set` or `--data` are left out: they answer another question.
     """
-    found = [claim for name in known_studies() for claim in _of_study(find_study(name))]
+    asked = [study for name in known_studies() if isinstance(study := find_study(name), Study | TimingStudy)]
+    found = [claim for study in asked for claim in _of_study(study)]
     return sorted(found, key=lambda claim: claim.order)
 
 
