@@ -40,7 +40,7 @@ COMPONENT = {"slots", "tensors", "core.errors", "core.skeletons", "core.spec", "
 COMPONENT |= {"components.batch_norm", "components.blocks", "components.similarity"}
 STUDY = {"study", "presets", "slots", "components"}
 FOREIGN = {
-    "optuna": "workbench.experiments.job_queue",
+    "optuna": ("workbench.experiments.job_queue", "workbench.experiments.search.optuna_study"),
     "mlflow": "workbench.experiments.tracking",
     "fvcore": "workbench.inference.cost",
     "pycocotools": "workbench.evaluation.reference",

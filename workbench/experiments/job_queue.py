@@ -105,7 +105,7 @@ class JobQueue:
         optuna.logging.set_verbosity(optuna.logging.CRITICAL)
         with locked(home / "plan.lock"):
             self.study = optuna.create_study(
-                storage=_storage(home / "optuna.db"),
+                storage=storage_of(home / "optuna.db"),
                 study_name=name,
                 direction="maximize",
                 sampler=optuna.samplers.RandomSampler(),
@@ -240,7 +240,7 @@ def stored_entries(home: Path, name: str, keys: Iterable[str]) -> dict[str, Queu
     """
     path = home / "optuna.db"
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-    if path.exists() and name in optuna.get_all_study_names(_storage(path)):
+    if path.exists() and name in optuna.get_all_study_names(storage_of(path)):
         return JobQueue(home, name).entries(keys)
     return {key: _recorded_entry(job_folder(home, key)) for key in keys}
 
@@ -265,7 +265,12 @@ def _lost_since(trials: Sequence[FrozenTrial], ended: Sequence[FrozenTrial], run
 
 def _due(entry: QueueEntry, one: PlannedJob) -> bool:
     open_ = entry.state in (JobState.PLANNED, JobState.PAUSED, JobState.FAILED, JobState.KILLED) and not entry.queued
-    return open_ and not entry.reached(one.until) and entry.failures < LIMIT and entry.killed < LIMIT
+    return open_ and not entry.reached(one.until) and not gives_up(entry)
+
+
+def gives_up(entry: QueueEntry) -> bool:
+    """Whether a job is left alone until `retry`."""
+    return entry.state is JobState.INFEASIBLE or entry.failures >= LIMIT or entry.killed >= LIMIT
 
 
 def _attributes(one: PlannedJob) -> dict[str, Any]:
@@ -280,8 +285,10 @@ def _value(result: Result) -> float:
     return ap if math.isfinite(ap) else 0.0
 
 
-def _storage(path: Path) -> optuna.storages.RDBStorage:
+def storage_of(path: Path, heartbeat: bool = True) -> optuna.storages.RDBStorage:
     """SQLite with a write-ahead log: eight writers without a lock error, 11 ms a trial.
+
+    `heartbeat`: trials are processes that say that they live.
 
     Raises:
         Refused: the folder is on a network file system, where SQLite's locks do not hold.
@@ -299,8 +306,8 @@ def _storage(path: Path) -> optuna.storages.RDBStorage:
         storage = optuna.storages.RDBStorage(
             f"sqlite:///{path}",
             engine_kwargs={"connect_args": {"timeout": 60}},
-            heartbeat_interval=HEARTBEAT,
-            grace_period=4 * HEARTBEAT,
+            heartbeat_interval=HEARTBEAT if heartbeat else None,
+            grace_period=4 * HEARTBEAT if heartbeat else None,
         )
     event.listen(storage.engine, "connect", _connected)
     event.listen(storage.engine, "begin", _begin)

@@ -67,7 +67,7 @@ def run_study(run: StudyRun, *, machine: Machine, jobs: int | None = None, train
     workers = WorkerSettings(run.home, run.name, machine, run.data, train)
     with terminable() as check:
         try:
-            with WorkerPool(workers, jobs or _cores(machine), check) as pool:
+            with WorkerPool(workers, jobs or cores(machine), check) as pool:
                 planned, entries = _rounds(run, pool, record)
         except KeyboardInterrupt:
             planned = with_starts(sequential.needed_jobs(run))
@@ -249,7 +249,8 @@ def _numbers(run: StudyRun, results: Results, judged: Sequence[claims.ClaimResul
     }
 
 
-def _cores(machine: Machine) -> int:
+def cores(machine: Machine) -> int:
+    """Worker processes where no number is asked for."""
     if machine.device.startswith("cuda"):
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
