@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -41,16 +41,21 @@ class Knowledge:
     """All of it.
 
     Fields:
-        prices: by place in the space.
+        price_all: gives `prices`; it takes seconds, which is why it is only asked where they are needed.
         trainings: every order of the log, in order.
         taken_over: results of the first seed that other studies have, by proposal.
     """
 
     run: SearchRun
-    prices: Sequence[Price]
+    price_all: Callable[[], Sequence[Price]]
     log: Log
     trainings: Sequence[Training]
     taken_over: Mapping[int, Result]
+
+    @cached_property
+    def prices(self) -> Sequence[Price]:
+        """Of all candidates, by place in the space."""
+        return self.price_all()
 
     @cached_property
     def place(self) -> dict[Candidate, int]:
@@ -135,6 +140,11 @@ class Knowledge:
     @property
     def _epoch_images(self) -> int:
         return self.run.protocol.protocol.epoch_images
+
+    @property
+    def trained_minutes(self) -> float:
+        """Minutes of all complete trainings on one core."""
+        return sum(m for one in self.trainings if math.isfinite(m := self.spent_by(one)))
 
     @cached_property
     def spent(self) -> float:

@@ -79,7 +79,9 @@ class Searcher:
         by_number = {one.number: one for one in log.proposals}
         trainings = [self._training(order, by_number[order.number], closed or {}) for order in log.orders]
         found = {one.number: self.run.result(one.key) for one in log.proposals if one.state is State.KNOWN}
-        return Knowledge(self.run, self.prices, log, trainings, {n: r for n, r in found.items() if r is not None})
+        return Knowledge(
+            self.run, lambda: self.prices, log, trainings, {n: r for n, r in found.items() if r is not None}
+        )
 
     def _training(self, order: Order, proposal: Proposal, closed: Mapping[str, bool]) -> Training:
         key = proposal.key if order.seed == 0 else self.job(proposal, order.seed).job.key

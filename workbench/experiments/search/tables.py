@@ -33,7 +33,7 @@ def print_states(known: Knowledge, entries: Mapping[str, QueueEntry]) -> None:
         if one.result is None and entry is not None and entry.note:
             screen.print(Text(f"#{one.order.number:03d}, seed {one.order.seed} ({one.key}): {entry.note}"))
     say(", ".join(f"{count} {state}" for state, count in counts.items()) or "no candidate was proposed yet")
-    say(f"{known.spent:.0f} of {known.run.budget:g} minutes of training")
+    say(f"{known.trained_minutes:.0f} of {known.run.budget:g} minutes of training on one core")
 
 
 def _seeds(proposal: Proposal, known: Knowledge) -> int:
@@ -83,4 +83,4 @@ def print_search(known: Knowledge, points: Sequence[FrontPoint]) -> None:
     console().print(table)
     if len(off) > SHOWN:
         say(f"and {len(off) - SHOWN} more that lie below the front")
-    say(f"{len(known.log.proposals)} candidates looked at, {known.spent:.0f} minutes of training on one core")
+    say(f"{len(known.log.proposals)} candidates looked at, {known.trained_minutes:.0f} minutes of training on one core")
