@@ -91,14 +91,13 @@ def _asked(table: SearchTable, trial: Any) -> tuple[tuple[str, str], ...]:
 
 def halving(table: SearchTable, seed: int, account: Account) -> Iterator[tuple[float, Recommends]]:
     """Asynchronous successive halving with several objectives: of those at the rung the better part goes on, by the
-    front that they are on; else a new one at random begins. Before a first whole training the rung recommends."""
+    front that they are on; else a new one at random begins."""
     order = iter(np.random.default_rng([1, seed]).permutation(np.flatnonzero(table.allowed)).tolist())
     paid, waiting = 0.0, list[int]()  # at the rung, promoted ones included
     while True:
         there = np.asarray(waiting, np.int64)
-        ranked = there[
-            np.lexsort((-table.told_early[there], front_ranks(table.told_early[there], _cost(table, there))))
-        ]
+        signal = table.told_early[there]
+        ranked = there[np.lexsort((-signal, front_ranks(signal, table.pool.log_cost[there])))]
         better = [one for one in ranked[: len(ranked) // ETA].tolist() if one not in account.trained]
         if better:
             account.trained.append(better[0])
@@ -110,10 +109,6 @@ def halving(table: SearchTable, seed: int, account: Account) -> Iterator[tuple[f
             waiting.append(new)
             paid += RUNG * table.price[new]
         yield paid, _best_told(table, account)
-
-
-def _cost(table: SearchTable, which: Ints) -> np.ndarray:
-    return table.pool.log_cost[which]
 
 
 def ours(rungs: bool, table: SearchTable, seed: int, account: Account) -> Iterator[tuple[float, Recommends]]:

@@ -32,6 +32,7 @@ from workbench.experiments.search.front import Z95
 MARKS = (5, 10, 20)  # trainings
 OURS = ("ours", "ours with rungs")
 Line = dict[str, object]
+ByTable = Mapping[str, Mapping[str, str]]
 
 
 def main(options: Sequence[str] = ()) -> int:
@@ -87,7 +88,7 @@ def searched(name: str, table: SearchTable, seed: int) -> Line:
         **{f"share_{mark}": f"{at.get(mark, table.share(found)):.4f}" for mark in MARKS},
         "proposals": account.proposals,
         "trained": trained_by,
-        **_held(account, trained_by),
+        **_held(account),
         "fall": f"{(table.told[found] - table.truth[found]).mean():.3f}" if len(found) else "",
         "seconds": f"{time.perf_counter() - started:.1f}",
         "commit": commit(),
@@ -95,7 +96,7 @@ def searched(name: str, table: SearchTable, seed: int) -> Line:
     }
 
 
-def _held(account: Account, trained_by: int) -> Line:
+def _held(account: Account) -> Line:
     """How many whole trainings were predicted before they began, how many came within 95 %, and by how much less."""
     mean, variance, told = np.asarray(account.predicted, float).reshape(-1, 3).T
     within = np.abs(told - mean) <= Z95 * np.sqrt(variance)
@@ -130,9 +131,8 @@ def summary(lines: Sequence[Mapping[str, str]]) -> Iterator[str]:
             )
 
 
-def _difference(
-    ours: Mapping[str, Mapping[str, str]], other: Mapping[str, Mapping[str, str]], at: list[str]
-) -> list[str]:
+def _difference(ours: ByTable, other: ByTable, at: Sequence[str]) -> list[str]:
+    """At each mark, over the tables that both have searched."""
     found = []
     for mark in MARKS:
         gains = [float(ours[table][f"share_{mark}"]) - float(other[table][f"share_{mark}"]) for table in at]
