@@ -85,7 +85,7 @@ class FrontPoint:
 
 
 def front_points(process: Process, which: Ints, seed: int = 0) -> list[FrontPoint]:
-    """Some candidates, best estimates first to last as given: estimates, and their chance in draws of all together."""
+    """Some candidates as given: what they are estimated to score, and their chance in draws of all together."""
     mean, covariance = process.joint(which)
     log_cost = process.pool.log_cost[which]
     chances, on = chance_of_front(mean, covariance, log_cost, seed), set(front_of(mean, log_cost).tolist())
