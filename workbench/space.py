@@ -119,7 +119,7 @@ class Space:
             raise Refused(f"factor {factor.name!r}: when={dict(factor.when)} never comes")
 
     def needs(self, name: str, label: str) -> dict[str, tuple[str, ...]]:
-        """What has to be chosen for an option: of each factor that matters the labels that will do; none: impossible."""
+        """What has to be chosen for an option: of each factor that matters the labels that will do."""
         found: dict[str, tuple[str, ...]] = {name: (label,)}
         for factor in reversed(self.factors):
             for other, wanted in factor.when.items() if factor.name in found else ():
@@ -320,12 +320,10 @@ def _said_of(error: Exception) -> str:
 
 def _both(one: Wanted, other: Wanted) -> dict[str, tuple[str, ...]]:
     """What serves both; where nothing does, a factor has no label."""
-    return {
-        name: tuple(
-            label for label in one.get(name, other.get(name, ())) if label in other.get(name, one.get(name, ()))
-        )
-        for name in {**one, **other}
-    }
+    found = {name: tuple(labels) for name, labels in one.items()}
+    for name, labels in other.items():
+        found[name] = tuple(label for label in found.get(name, labels) if label in labels)
+    return found
 
 
 def _together(one: Wanted, other: Wanted) -> bool:

@@ -323,7 +323,7 @@ def find_study(name: str) -> Study | TimingStudy | Search:
     module = importlib.import_module(f"studies.{name}")
     if not isinstance(found := getattr(module, "STUDY", None), Study | TimingStudy | Search):
         raise Refused(
-            f"studies/{name}.py defines no STUDY; expected STUDY = Study(...), TimingStudy(...) or Search(...)"
+            f"studies/{name}.py defines no STUDY; expected STUDY = Study(...) or TimingStudy(...), or Search(...)"
         )
     if found.name != name:
         raise Refused(f"studies/{name}.py calls itself {found.name!r}; expected name={name!r}, as the file is called")

@@ -236,9 +236,12 @@ def audit_command(
 def _found(name: str, protocol: str | None) -> tuple[Study | TimingStudy | Search, StudyProtocol]:
     """The study of that name and the protocol that is asked for."""
     from workbench.experiments.protocols import protocol_named
+    from workbench.space import Search
     from workbench.study import find_study
 
     asked = find_study(name)
+    if isinstance(asked, Search):
+        raise Refused(f"{name} is a search, which has candidates and no rows; its space is checked when it is read")
     return asked, protocol_named(protocol or asked.default)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -84,7 +85,7 @@ class FrontPoint:
 
 
 def front_points(process: Process, which: Ints, seed: int = 0) -> list[FrontPoint]:
-    """Some candidates, best estimates first to last as given: estimates, and their chance in draws of all together."""
+    """Some candidates as given: what they are estimated to score, and their chance in draws of all together."""
     mean, covariance = process.joint(which)
     log_cost = process.pool.log_cost[which]
     chances, on = chance_of_front(mean, covariance, log_cost, seed), set(front_of(mean, log_cost).tolist())
@@ -189,4 +190,4 @@ def _chosen(pairs: Mapping[str, str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    return '"' + repr("'" + text)[2:-1].replace('"', '\\"') + '"'
+    return json.dumps(text, ensure_ascii=False)

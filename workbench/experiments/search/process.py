@@ -33,7 +33,7 @@ CORRELATIONS = (0.35, 0.6, 0.85)  # of a rung's signal with what the whole train
 LEVEL = 25.0  # variance of a constant, in those of the rest: nothing is known of it
 DISTANCE = 2.0  # options, over which nearness falls to 1/e
 BELIEF = 8.0  # trainings that the width of intervals is believed for before they are compared with what came
-NEGLIGIBLE = 0.02  # settings of a smaller weight, against the best, are left out
+MOST = 5  # settings that are kept, those of most evidence
 
 
 class Pool(NamedTuple):
@@ -74,7 +74,11 @@ class _Setting:
     root: Floats  # (n, n), lower
     solved: Floats  # (n,)
     evidence: float
-    left_out: Floats  # (n,): error over its standard deviation, each predicted from the others
+
+    def left_out(self) -> Floats:
+        """(n,): the error of each over its standard deviation, as it was predicted from the others."""
+        inverse = cho_solve((self.root, True), np.eye(len(self.solved)), check_finite=False)
+        return self.solved / np.sqrt(np.diag(inverse))
 
 
 class Process:
@@ -92,11 +96,10 @@ class Process:
         self.center = float(values.mean()) if len(values) else 0.0
         noise = float(seen.noise[whole].mean()) if len(values) else 0.0
         typical = max(values.var(ddof=1) - noise, 0.25 * noise) if len(values) > 2 else spread**2
-        fitted = list(self._fitted(max(float(typical), 1e-12)))
-        best = max(one.evidence for one in fitted)
-        kept = [one for one in fitted if one.evidence > best + np.log(NEGLIGIBLE)]
-        weights = np.exp([one.evidence - best for one in kept])
-        self.settings, self.weights = kept, weights / weights.sum()
+        fitted = sorted(self._fitted(max(float(typical), 1e-12)), key=lambda one: -one.evidence)
+        self.settings = fitted[:MOST]
+        weights = np.exp([one.evidence - fitted[0].evidence for one in self.settings])
+        self.weights = weights / weights.sum()
         self.widening = self._widening(whole)
 
     def _fitted(self, typical: float) -> Iterator[_Setting]:
@@ -131,7 +134,7 @@ class Process:
 
     def _widening(self, whole: np.ndarray) -> float:
         """What variances are multiplied with: as each whole training was predicted from the others."""
-        errors = np.stack([one.left_out[whole] for one in self.settings])
+        errors = np.stack([one.left_out()[whole] for one in self.settings])
         return float((BELIEF + self.weights @ np.square(errors).sum(1)) / (BELIEF + whole.sum()))
 
     def predicted(self, which: Ints) -> tuple[Floats, Floats]:
@@ -173,7 +176,6 @@ class Process:
 
 def _solved(variances: Floats, lift: Floats, covariance: Floats, target: Floats) -> _Setting:
     root = cholesky(covariance, lower=True, check_finite=False)
-    inverse = cho_solve((root, True), np.eye(len(target)), check_finite=False)
-    solved = inverse @ target
+    solved = cho_solve((root, True), target, check_finite=False)
     evidence = -0.5 * float(target @ solved) - float(np.log(np.diag(root)).sum())
-    return _Setting(variances, lift, root, solved, evidence, solved / np.sqrt(np.diag(inverse)))
+    return _Setting(variances, lift, root, solved, evidence)

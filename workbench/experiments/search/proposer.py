@@ -16,7 +16,7 @@ from workbench.experiments.search.process import Observations, Pool, Process
 from workbench.tensors import Flags, Floats, Ints
 
 SPREAD = 8  # first proposals, which are spread over the options
-LOOKED_AT = 1_500  # candidates that are predicted where there are more, and as many near the front
+LOOKED_AT = 500  # candidates that are predicted where there are more, and as many near the front
 
 
 @dataclass(frozen=True)
