@@ -191,9 +191,12 @@ def replay_command(
 ) -> int:
     """Show what --until decided would have saved of a finished study."""
     from workbench.experiments import runner
+    from workbench.space import Search
     from workbench.study import Study
 
     asked, under = _found(name, protocol)
+    if isinstance(asked, Search):
+        raise Refused(f"study replay {name}: it is a search, whose seeds go to its front; nothing could be saved")
     if not isinstance(asked, Study) or not under.trains:
         raise Refused(f"study replay {name}: nothing is trained under {under.name}, so no seeds could be saved")
     return runner.replay(_planned(asked, under, data, sets, seeds, first_seed, reads=True))
@@ -218,9 +221,14 @@ def audit_command(
 ) -> int:
     """Show what differs between a study's rows besides what they name, and write it for the report."""
     from workbench.experiments import audit, audit_table
+    from workbench.space import Search
     from workbench.study import Study
 
     asked, under = _found(name, protocol)
+    if isinstance(asked, Search):
+        raise Refused(
+            f"study audit {name}: it is a search, which has candidates and no rows; audit the study of its front"
+        )
     if not isinstance(asked, Study) or not under.trains:
         raise Refused(
             f"study audit {name}: nothing is trained under {under.name}, so there is nothing to audit; "
@@ -236,12 +244,9 @@ def audit_command(
 def _found(name: str, protocol: str | None) -> tuple[Study | TimingStudy | Search, StudyProtocol]:
     """The study of that name and the protocol that is asked for."""
     from workbench.experiments.protocols import protocol_named
-    from workbench.space import Search
     from workbench.study import find_study
 
     asked = find_study(name)
-    if isinstance(asked, Search):
-        raise Refused(f"{name} is a search, which has candidates and no rows; its space is checked when it is read")
     return asked, protocol_named(protocol or asked.default)
 
 
@@ -313,9 +318,12 @@ def report_command(
     from workbench.report.index import write_index
     from workbench.report.pieces import RENDERED
     from workbench.report.render import write_profile, write_report
+    from workbench.space import Search
     from workbench.study import TimingStudy
 
     asked, under = _found(name, protocol)
+    if isinstance(asked, Search):
+        raise Refused(f"report {name}: searches have no page yet")
     if isinstance(asked, TimingStudy):
         refuse_options_but(ctx, (), f"report {name}: its numbers are those of its last measurement")
         paths = write_profile(asked)

@@ -30,7 +30,7 @@ def chosen(known: Knowledge) -> Proposal | None:
 
 
 def front(known: Knowledge) -> list[FrontPoint]:
-    """Every candidate that was trained, with its estimate and its chance to be on the front; `which` is its proposal."""
+    """Every candidate that was trained, with its estimate and its chance to be on the front; `which`: its proposal."""
     trained = known.trained()
     if not trained:
         return []

@@ -89,7 +89,7 @@ class SearchRun:
 
     @cached_property
     def name(self) -> str:
-        """Of the search where its log and its queue are kept. Other changes are another search; other limits are not."""
+        """Of its log and its queue. Other changes of jobs are another search; other limits are not."""
         return "/".join([self.search.name, self.protocol.name, *self._digest()])
 
     @cached_property
