@@ -20,6 +20,7 @@ from tests.experiments.fakes import FAKED
 from workbench.core.errors import Refused
 from workbench.experiments.job_queue import storage_of
 from workbench.experiments.protocols import PROTOCOLS
+from workbench.experiments.search import rounds
 from workbench.experiments.search.log import Log, LogFile, State
 from workbench.experiments.search.plan import SEEDS, SearchRun
 from workbench.experiments.search.rounds import Searcher, run_search, status
@@ -44,6 +45,18 @@ SEARCH = Search(
 )
 SHORT = PROTOCOLS["short"]
 BUDGET = 40.0  # minutes; a made-up training takes one to three
+
+
+class NoTwins:
+    """Told apart by their keys: to build and compare networks takes seconds, and has its own tests."""
+
+    def earlier(self, label: str, job: Job) -> str:
+        return ""
+
+
+@pytest.fixture(autouse=True)
+def _no_twins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "Twins", NoTwins)
 
 
 def score(job: Job) -> float:
