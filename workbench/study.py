@@ -4,45 +4,25 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from workbench.core.errors import Refused
 from workbench.evaluation.metrics import claimable
 from workbench.models.catalog import filled
 from workbench.models.common_start import common_start, places_of
-from workbench.models.job import Job, Protocol, Recipe, Start
-from workbench.models.trunk import as_on_trunk, stored_trunks, teacher_of, trunk_identity
+from workbench.models.job import Job, Protocol, Start
+from workbench.models.trunk import as_on_trunk, stored_trunks, teacher_of
 from workbench.models.variant import Variant
+from workbench.row import Changes, PlannedJob, Row, StudyProtocol, augmented, changed_variant, job_of
+from workbench.row import Cited as Cited
+from workbench.row import changes_made as changes_made
+from workbench.space import Search
 
-# Dotted paths and their new values; as a function, of the base after scaling.
-Changes = Mapping[str, Any] | Callable[[Variant], Mapping[str, Any]]
-_AUGMENT = "protocol.augment"
 _REACHES_FIRST = ("variant.", "protocol.data", "protocol.size")  # changes that the job shares which another begins with
 BESIDE = ("mOKS", "NME")  # end points that are judged beside AP
 MINUS = " − "  # between two rows whose difference is meant
-
-
-@dataclass(frozen=True)
-class Cited:
-    """A published number and where it stands."""
-
-    value: float
-    source: str
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table: a short unique label and what it changes of the base, as dotted paths.
-
-    Paths begin at the variant (`neck.channels`), or at the augmentation of training (`protocol.augment.main.Mosaic`).
-    """
-
-    label: str
-    changes: Changes = field(default_factory=dict)
-    cited: Cited | None = None
-    seed_offset: int = 0  # an A/A row is the base again with other seeds
 
 
 class Contrast(NamedTuple):
@@ -140,69 +120,6 @@ class Cheaper:
 
 
 @dataclass(frozen=True)
-class StudyProtocol:
-    """A protocol as a study uses it: how the base is scaled, the recipe, what is seen, and how often it is repeated.
-
-    Fields:
-        trunks: names of frozen trunks: every row is run on each.
-        first: each job begins with the weights of its row's job under this protocol; None begins anew.
-        together: of a `first`, that it is one job for all rows: their coordinate stages learn beside each other, and
-            the rows go on from where it stops.
-        taught: what taught the network that rows begin with, where they begin with one: the word of a trunk's name.
-        phase: of the base, that training begins in.
-        trains: where it does not, rows are measured.
-        answers: in a sentence which question its verdicts answer, and which they do not.
-    """
-
-    name: str
-    about: str
-    protocol: Protocol
-    recipe: Recipe = Recipe()
-    scale: Mapping[str, Any] = field(default_factory=dict)
-    seeds: int = 3
-    trunks: tuple[str, ...] = ()
-    first: StudyProtocol | None = None
-    together: bool = False
-    taught: str = ""
-    phase: int = 0
-    trains: bool = True
-    answers: str = ""
-
-    def __post_init__(self) -> None:
-        if self.first is not None and self.first.together and not self.taught:
-            raise Refused(f"protocol {self.name}: its rows begin with one network; say in `taught` what taught it")
-
-    @property
-    def begun_share(self) -> float:
-        """The share of its epochs after which others go on from it."""
-        return self.protocol.stop / self.protocol.epochs
-
-    @property
-    def frozen(self) -> bool:
-        """Whether the trunk of every network stays as it was stored."""
-        return bool(self.trunks) and self.first is None
-
-
-@dataclass(frozen=True)
-class PlannedJob:
-    """One job of a plan: a row, a seed, and the trunk that it stands on or began on ("" without one).
-
-    `first` is the one that it begins with, where it does.
-    """
-
-    row: str
-    seed: int
-    trunk: str
-    job: Job
-    first: PlannedJob | None = None
-
-    @property
-    def title(self) -> str:
-        """The job as people call it."""
-        return f"{self.row}, seed {self.seed}" + f", trunk {self.trunk}" * bool(self.trunk)
-
-
-@dataclass(frozen=True)
 class Study:
     """A question with its rows. Every path, every coupling and every label is checked when the file is imported.
 
@@ -231,7 +148,7 @@ class Study:
 
     def variant(self, row: Row, scale: Mapping[str, Any] | None = None) -> Variant:
         """The row's variant, its changes made on the base after scaling."""
-        return _changed(self.base, row.changes, scale)
+        return changed_variant(self.base, row.changes, scale)
 
     def profile(self) -> TimingStudy:
         """What its rows cost."""
@@ -282,18 +199,18 @@ class Study:
         """The job, and that of the same row which it begins with."""
         first = protocol.first
         if first is None:
-            return PlannedJob(row.label, seed, trunk, self._job(row, protocol, seed, trunk).vary(changes))
+            return PlannedJob(row.label, seed, trunk, job_of(self.base, row, protocol, seed, trunk).vary(changes))
         shared = {path: value for path, value in changes.items() if path.startswith(_REACHES_FIRST)}
-        one = as_on_trunk(self._job(row, first, seed, trunk).vary(shared))
+        one = as_on_trunk(job_of(self.base, row, first, seed, trunk).vary(shared))
         start = Start(key=one.key, phase=protocol.phase)
-        job = self._job(row, protocol, seed, "").vary({**changes, "start": start})
+        job = job_of(self.base, row, protocol, seed).vary({**changes, "start": start})
         return PlannedJob(row.label, seed, trunk, job, PlannedJob(f"{row.label}, {first.name}", seed, trunk, one))
 
     def _together(
         self, protocol: StudyProtocol, first: StudyProtocol, seed: int, changes: Mapping[str, Any]
     ) -> list[PlannedJob]:
         """The jobs of all rows, and the one that they begin with; it shares what is changed of theirs."""
-        jobs = [self._job(row, protocol, seed, "").vary(changes) for row in self.rows]
+        jobs = [job_of(self.base, row, protocol, seed).vary(changes) for row in self.rows]
         variants = [job.variant for job in jobs]
         common = Job(variant=self.base.vary(first.scale), recipe=first.recipe, protocol=first.protocol, seed=seed)
         share, stop = first.begun_share, round(first.begun_share * jobs[0].protocol.epochs)
@@ -313,15 +230,6 @@ class Study:
             PlannedJob(row.label, seed, "", job.vary({"start": start}), begun)
             for row, job, start in zip(self.rows, jobs, starts, strict=True)
         ]
-
-    def _job(self, row: Row, protocol: StudyProtocol, seed: int, trunk: str) -> Job:
-        job = Job(
-            variant=self.variant(row, protocol.scale),
-            recipe=protocol.recipe,
-            protocol=replace(protocol.protocol, trunk=trunk_identity(trunk)),
-            seed=seed + row.seed_offset,
-        )
-        return _augmented(job, self.base, row, protocol.scale)
 
 
 def with_starts(planned: Sequence[PlannedJob]) -> list[PlannedJob]:
@@ -364,34 +272,7 @@ class TimingStudy:
 
     def variant(self, row: TimedRow, scale: Mapping[str, Any] | None = None) -> Variant:
         """As `Study.variant`."""
-        return _changed(self.base, row.changes, scale)
-
-
-def changes_made(base: Variant, changes: Changes, scale: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
-    """The changes of a row as dotted paths and values, those that follow from the scaled base made from it."""
-    return changes(base.vary(scale or {})) if callable(changes) else changes
-
-
-def _changed(base: Variant, changes: Changes, scale: Mapping[str, Any] | None) -> Variant:
-    made = changes_made(base, changes, scale)
-    return base.vary(scale or {}).vary({path: value for path, value in made.items() if not _of_augmentation(path)})
-
-
-def _augmented(job: Job, base: Variant, row: Row | TimedRow, scale: Mapping[str, Any] | None) -> Job:
-    """The job with the row's changes of its augmentation.
-
-    Raises:
-        Refused: a path leads nowhere under the job's protocol.
-    """
-    made = changes_made(base, row.changes, scale)
-    try:
-        return job.vary({path: value for path, value in made.items() if _of_augmentation(path)})
-    except KeyError as error:
-        raise Refused(f"row {row.label!r}: {error.args[0]}; set protocol.augment before, as to 'rtmo'") from None
-
-
-def _of_augmentation(path: str) -> bool:
-    return path == _AUGMENT or path.startswith(f"{_AUGMENT}.")
+        return changed_variant(self.base, row.changes, scale)
 
 
 def _check(name: str, base: Variant, rows: Sequence[Row | TimedRow], claims: Sequence[Better | Cheaper]) -> None:
@@ -413,8 +294,8 @@ def _check(name: str, base: Variant, rows: Sequence[Row | TimedRow], claims: Seq
             _check_claim(name, claim, ids)
     for row in rows:
         try:
-            _changed(base, row.changes, None)
-            _augmented(Job(variant=base, protocol=Protocol(augment="rtmo")), base, row, None)
+            changed_variant(base, row.changes)
+            augmented(Job(variant=base, protocol=Protocol(augment="rtmo")), base, row.label, row.changes)
         except KeyError as error:
             raise Refused(f"study {name}, row {row.label!r}: {error.args[0]}") from None
 
@@ -429,8 +310,8 @@ def _check_claim(name: str, claim: Better, ids: Sequence[str]) -> None:
         raise Refused(f"{said} asks for trunks taught by {claim.teacher!r}; there are trunks of {teachers}")
 
 
-def find_study(name: str) -> Study | TimingStudy:
-    """The study in `studies/NAME.py`, a module with `STUDY`.
+def find_study(name: str) -> Study | TimingStudy | Search:
+    """The study or search in `studies/NAME.py`, a module with `STUDY`.
 
     Raises:
         Refused: there is no such study (the message lists those that there are), or its file defines none of that name.
@@ -440,8 +321,10 @@ def find_study(name: str) -> Study | TimingStudy:
             f"no study is called {name!r}; there are {known_studies()}. Run from the folder that holds studies/"
         )
     module = importlib.import_module(f"studies.{name}")
-    if not isinstance(found := getattr(module, "STUDY", None), Study | TimingStudy):
-        raise Refused(f"studies/{name}.py defines no STUDY; expected STUDY = Study(...) or TimingStudy(...)")
+    if not isinstance(found := getattr(module, "STUDY", None), Study | TimingStudy | Search):
+        raise Refused(
+            f"studies/{name}.py defines no STUDY; expected STUDY = Study(...) or TimingStudy(...), or Search(...)"
+        )
     if found.name != name:
         raise Refused(f"studies/{name}.py calls itself {found.name!r}; expected name={name!r}, as the file is called")
     return found

@@ -55,15 +55,21 @@ def finish(job: Job, home: Path, tell: Callable[[Progress], None], seconds: floa
     return read_result(folder)
 
 
-def quick(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def quick(
+    job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None], until: int
+) -> Result:
     return finish(job, home, tell)
 
 
-def slow(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def slow(
+    job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None], until: int
+) -> Result:
     return finish(job, home, tell, SLOW)
 
 
-def faulty(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def faulty(
+    job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None], until: int
+) -> Result:
     """The static row raises, the row with another padding is refused."""
     coords: Any = job.variant.coords
     if not coords.dynamic_allocation:
@@ -76,7 +82,9 @@ def faulty(job: Job, machine: Machine, home: Path, data: Path | None, tell: Call
     return finish(job, home, tell)
 
 
-def deadly(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def deadly(
+    job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None], until: int
+) -> Result:
     """The first attempt of the static row kills its own process."""
     coords: Any = job.variant.coords
     mark = home / f"killed {job.key}"

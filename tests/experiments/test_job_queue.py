@@ -93,7 +93,7 @@ def test_a_worker_needs_neither_study_nor_plan(tmp_path: Path) -> None:
     JobQueue(tmp_path, "some/plan").fill(planned)
     seen: list[Job] = []
 
-    def train(job: Job, tell: Callable[[Progress], None]) -> Result:
+    def train(job: Job, tell: Callable[[Progress], None], until: int) -> Result:
         seen.append(job)
         return finish(job, tmp_path, tell)
 

@@ -135,7 +135,9 @@ def test_rows_that_share_a_job_share_its_run(tmp_path: Path, monkeypatch: pytest
 UNTIL = replace(STUDY, claims=(*STUDY.claims, Better("F2", "more padding is better", "padding", "base", metric="AR")))
 
 
-def noisy(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def noisy(
+    job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None], until: int
+) -> Result:
     """AR of two rows that differ by more with even seeds than with odd ones: it takes five of them to tell."""
     done = finish(job, home, tell)
     better = bool(job.variant.coords.padding > 1.25)  # pyright: ignore[reportAttributeAccessIssue]
@@ -178,7 +180,9 @@ def test_until_decided_trains_only_what_is_open(tmp_path: Path, capsys: pytest.C
     )
 
 
-def near(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def near(
+    job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None], until: int
+) -> Result:
     """As `noisy`, of less spread: three seeds decide it in one look, not in the first of three."""
     done = finish(job, home, tell)
     better = bool(job.variant.coords.padding > 1.25)  # pyright: ignore[reportAttributeAccessIssue]
@@ -335,7 +339,9 @@ def test_a_protocol_that_wants_a_data_set_is_refused_without_one(tmp_path: Path)
     assert not (tmp_path / "jobs").exists()
 
 
-def vanishing(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def vanishing(
+    job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None], until: int
+) -> Result:
     """The first job takes the study's file away."""
     (home / "vanishing.py").unlink(missing_ok=True)
     return finish(job, home, tell)

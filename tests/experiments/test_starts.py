@@ -58,7 +58,9 @@ def test_what_rows_begin_with_comes_first_and_once(
     assert ("│ before" if protocol.first is TOGETHER else "│ padding, before") in capsys.readouterr().out
 
 
-def dying(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def dying(
+    job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None], until: int
+) -> Result:
     """The first attempt at each job that others begin with kills its own process."""
     mark = home / f"killed {job.key}"
     if job.protocol.stop and not mark.exists():
@@ -73,7 +75,9 @@ def test_a_worker_that_is_killed_at_it_loses_nothing(tmp_path: Path) -> None:
     in_order(tmp_path, BEGUN[0])
 
 
-def refusing(job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]) -> Result:
+def refusing(
+    job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None], until: int
+) -> Result:
     if job.protocol.stop and job.seed:
         raise Refused("the trunk is another one")
     return finish(job, home, tell)

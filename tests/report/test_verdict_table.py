@@ -11,6 +11,7 @@ import studies
 from tests.report.made_up import ROOT
 from workbench.report.verdict_frames import EARLIER
 from workbench.report.verdict_table import recorded_claims, verdict_table
+from workbench.space import Search
 from workbench.study import Better, Cheaper, Study, find_study, known_studies
 
 STUDY = """
@@ -104,6 +105,7 @@ def test_every_committed_claim_is_in_the_table_as_it_was_recorded() -> None:
     counted = 0
     for study, protocol, line in lines():
         asked = find_study(study)
+        assert not isinstance(asked, Search)
         claims = (*asked.claims, *(asked.costs if isinstance(asked, Study) else ()))
         for claim in (one for one in claims if one.id == line["claim"] and alike(one, line)):
             found = shown[study, protocol, claim.id]

@@ -24,6 +24,7 @@ from workbench.training import loop
 from workbench.training.machine import Machine
 from workbench.training.record import Progress, job_folder, read_result, write_result
 from workbench.training.run import STATE, check_ranks, run
+from workbench.training.rung import Paused, rung_of, signals_at
 
 
 @pytest.mark.slow
@@ -31,7 +32,15 @@ def test_a_job_leaves_its_whole_record(tmp_path: Path) -> None:
     job, told = small_job(epochs=2), []
     folder = job_folder(tmp_path, job.key)
     result = run(job, Machine(), tmp_path, tell=told.append)
-    names = {"job.json", "curve.csv", "records.npz", "predictions.png", "weights.safetensors", "result.json"}
+    names = {
+        "job.json",
+        "curve.csv",
+        "losses.csv",
+        "records.npz",
+        "predictions.png",
+        "weights.safetensors",
+        "result.json",
+    }
     assert {p.name for p in folder.iterdir()} == names
     assert from_dict(json.loads((folder / "job.json").read_text()), spec_types()) == job
     assert {"AP", "AP50", "AP75", "AR", "mOKS", "params", "gflops", "train_images_per_s"} <= set(result.metrics)
@@ -76,6 +85,63 @@ def test_a_killed_job_ends_with_the_same_numbers(tmp_path: Path, monkeypatch: py
     one, other = (load_file(r.folder / "weights.safetensors") for r in (whole, resumed))
     assert all(torch.equal(one[k], other[k]) for k in one)
     assert len(resumed.curve) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_paused_job_ends_as_one_in_one_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when it is killed between two rungs. What has been reached is only read; the key stays."""
+    job, home = small_job(epochs=4, eval_every=2), tmp_path / "rungs"
+    folder = job_folder(home, job.key)
+    whole = run(job, Machine(), tmp_path / "whole")
+    first = run(job, Machine(), home, until=1)
+    assert isinstance(first, Paused) and (first.key, first.epoch, first.curve) == (job.key, 1, [])
+    assert first.signals["loss_oks"] == first.signals["mean_loss_oks"] and "AP" not in first.signals
+    train = loop.train
+
+    def train_and_die(*given: Any) -> Iterator[loop.Tick]:
+        for tick in train(*given):
+            yield tick
+            if tick.epoch == 2 and not tick.epoch_end:
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("workbench.training.run.train", train_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            run(job, Machine(), home, until=3)
+    assert rung_of(folder) == 1
+    second = run(job, Machine(), home, until=3)
+    assert isinstance(second, Paused) and second.epoch == 3 and [line["epoch"] for line in second.curve] == [2.0]
+    assert run(job, Machine(), home, until=2) == second, "only read"
+    assert {"AP", "AR50", "mOKS", "loss_oks", "mean_loss_oks"} <= signals_at(folder, 2).keys()
+    end = run(job, Machine(), home)
+    assert run(job, Machine(), home, until=1) == end, "a complete job is only read"
+    timing = ("latency", "train_images")
+    one, other = ({k: v for k, v in r.metrics.items() if not k.startswith(timing)} for r in (whole, end))
+    assert one == other
+    one, other = (load_file(r.folder / "weights.safetensors") for r in (whole, end))
+    assert all(torch.equal(one[k], other[k]) for k in one)
+    assert (whole.folder / "losses.csv").read_text() == (folder / "losses.csv").read_text()
+    assert {p.name for p in folder.iterdir()} == {p.name for p in whole.folder.iterdir()}
+
+
+@pytest.mark.slow
+def test_a_pause_whose_training_is_lost_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its checkpoint, or with one of other arithmetic, a job begins anew and says so at once."""
+    job = small_job(epochs=2)
+    run(job, Machine(), tmp_path, until=1)
+    folder = job_folder(tmp_path, job.key)
+    (folder / "checkpoint.pt").unlink()
+
+    def interrupted(*_: Any) -> Iterator[loop.Tick]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("workbench.training.run.train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(job, Machine(), tmp_path)
+    assert rung_of(folder) == 0
+    with pytest.raises(Refused, match=r"until 3: .* trains epochs 1 to 2"):
+        run(job, Machine(), tmp_path, until=3)
 
 
 @pytest.mark.slow

@@ -69,6 +69,12 @@ def _file_precisions() -> Iterable[str]:
     return PRECISIONS
 
 
+def _samplers() -> Iterable[str]:
+    from workbench.experiments.search.plan import SAMPLERS
+
+    return SAMPLERS
+
+
 def _levels() -> Iterable[str]:
     from workbench.data.synthetic.scene import SCENE_LEVELS
 
@@ -91,6 +97,7 @@ LISTS: Mapping[str, Callable[[], Iterable[str]]] = {
     "devices": _devices,
     "precisions": _precisions,
     "file_precisions": _file_precisions,
+    "samplers": _samplers,
     "levels": _levels,
     "until": lambda: ("decided",),
 }

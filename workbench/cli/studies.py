@@ -26,11 +26,13 @@ from workbench.cli.options import (
     runs_folder,
     whole_number,
 )
+from workbench.cli.searches import Budget, Limits, Minutes, SamplerName, planned
 from workbench.core.errors import Refused
 
 if TYPE_CHECKING:
     from workbench.experiments.plan import StudyRun, UntilDecided
     from workbench.experiments.profiling import TimingRun
+    from workbench.space import Search
     from workbench.study import Study, StudyProtocol, TimingStudy
 
 RUN = "NAME"  # the command that a study's name stands for
@@ -62,12 +64,6 @@ Until = Annotated[
         parser=one_of("until"),
         help="Then add seeds, only to rows with an open claim",
         autocompletion=completing("until"),
-    ),
-]
-Budget = Annotated[
-    int | None,
-    typer.Option(
-        "--budget", metavar="JOBS", parser=COUNT, help="Of --until: at most so many (default: twice the first round)"
     ),
 ]
 Jobs = Annotated[
@@ -118,6 +114,8 @@ def run_command(
     until: Until = None,
     budget: Budget = None,
     sets: Sets = None,
+    limits: Limits = None,
+    sampler: SamplerName = None,
 ) -> int:
     """Runs a study, as `study NAME`, `study resume NAME` and `study retry NAME`."""
     _check_budget(until, budget)
@@ -126,11 +124,20 @@ def run_command(
     processes.prepare()  # imports while we do
     from workbench.experiments import profiling, runner
     from workbench.experiments.protocols import protocol_named
+    from workbench.space import Search
     from workbench.study import Study
     from workbench.training.machine import this_machine
 
     again = ctx.info_name == "retry"
     asked, under = _found(name, protocol)
+    if isinstance(asked, Search):
+        from workbench.experiments.search import rounds
+
+        found = planned(ctx, asked, under, data, sets, budget, limits, sampler)
+        if again:
+            print(f"{rounds.retry(found)} jobs are tried again")
+        return rounds.run_search(found, jobs=jobs, machine=this_machine())
+    _check_jobs(budget)
     if not isinstance(asked, Study) or not under.trains:
         return profiling.run_timing(_timing(ctx, asked, under), again)
     run = _planned(asked, under, data, sets, seeds, first_seed, _decided(until, budget))
@@ -154,13 +161,20 @@ def status_command(
     until: Until = None,
     budget: Budget = None,
     sets: Sets = None,
+    limits: Limits = None,
 ) -> int:
     """Show what is planned, running, complete and failed. Exit code 0: all complete, 1: something is missing."""
     _check_budget(until, budget)
     from workbench.experiments import profiling, runner
+    from workbench.space import Search
     from workbench.study import Study
 
     asked, under = _found(name, protocol)
+    if isinstance(asked, Search):
+        from workbench.experiments.search import rounds
+
+        return rounds.status(planned(ctx, asked, under, data, sets, budget, limits, None, reads=True))
+    _check_jobs(budget)
     if not isinstance(asked, Study) or not under.trains:
         return profiling.print_measured(_timing(ctx, asked, under, reads=True))
     return runner.status(_planned(asked, under, data, sets, seeds, first_seed, _decided(until, budget), reads=True))
@@ -177,9 +191,12 @@ def replay_command(
 ) -> int:
     """Show what --until decided would have saved of a finished study."""
     from workbench.experiments import runner
+    from workbench.space import Search
     from workbench.study import Study
 
     asked, under = _found(name, protocol)
+    if isinstance(asked, Search):
+        raise Refused(f"study replay {name}: it is a search, whose seeds go to its front; nothing could be saved")
     if not isinstance(asked, Study) or not under.trains:
         raise Refused(f"study replay {name}: nothing is trained under {under.name}, so no seeds could be saved")
     return runner.replay(_planned(asked, under, data, sets, seeds, first_seed, reads=True))
@@ -204,9 +221,14 @@ def audit_command(
 ) -> int:
     """Show what differs between a study's rows besides what they name, and write it for the report."""
     from workbench.experiments import audit, audit_table
+    from workbench.space import Search
     from workbench.study import Study
 
     asked, under = _found(name, protocol)
+    if isinstance(asked, Search):
+        raise Refused(
+            f"study audit {name}: it is a search, which has candidates and no rows; audit the study of its front"
+        )
     if not isinstance(asked, Study) or not under.trains:
         raise Refused(
             f"study audit {name}: nothing is trained under {under.name}, so there is nothing to audit; "
@@ -219,7 +241,7 @@ def audit_command(
     return 0
 
 
-def _found(name: str, protocol: str | None) -> tuple[Study | TimingStudy, StudyProtocol]:
+def _found(name: str, protocol: str | None) -> tuple[Study | TimingStudy | Search, StudyProtocol]:
     """The study of that name and the protocol that is asked for."""
     from workbench.experiments.protocols import protocol_named
     from workbench.study import find_study
@@ -263,8 +285,13 @@ def _planned(
     return StudyRun(asked, under, home, data=data, changes=changes, seeds=seeds, first_seed=first_seed, until=until)
 
 
-def _check_budget(until: str | None, budget: int | None) -> None:
-    if budget is not None and until is None:
+def _check_jobs(budget: int | Minutes | None) -> None:
+    if isinstance(budget, Minutes):
+        raise Refused(f"--budget {budget.text}: that is for a search; --until decided takes a number of jobs")
+
+
+def _check_budget(until: str | None, budget: int | Minutes | None) -> None:
+    if isinstance(budget, int) and until is None:
         raise Refused(f"--budget {budget}: it limits the jobs of --until decided; add that")
 
 
@@ -291,9 +318,12 @@ def report_command(
     from workbench.report.index import write_index
     from workbench.report.pieces import RENDERED
     from workbench.report.render import write_profile, write_report
+    from workbench.space import Search
     from workbench.study import TimingStudy
 
     asked, under = _found(name, protocol)
+    if isinstance(asked, Search):
+        raise Refused(f"report {name}: searches have no page yet")
     if isinstance(asked, TimingStudy):
         refuse_options_but(ctx, (), f"report {name}: its numbers are those of its last measurement")
         paths = write_profile(asked)

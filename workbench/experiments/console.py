@@ -29,6 +29,7 @@ WIDE = 160  # columns of a table that goes into a file
 STATE_COLOURS = {
     JobState.PLANNED: "dim",
     JobState.RUNNING: "yellow",
+    JobState.PAUSED: "cyan",
     JobState.COMPLETE: "green",
     JobState.FAILED: "red",
     JobState.KILLED: "magenta",
@@ -70,7 +71,9 @@ class Display:
     ) -> None:
         """Shows where the study stands. `running` has what each running job last said, by key."""
         states = Counter(entry.state for entry in entries.values())
-        done = states[JobState.COMPLETE] + sum(p.fraction for p in running.values() if p)
+        until = {one.job.key: one.until for one in planned}
+        done = sum(entry.reached(until[key]) for key, entry in entries.items())
+        done += sum(p.fraction for p in running.values() if p)
         left = self._left(done, len(entries))
         named = {one.job.key: one for one in reversed(planned)}
         if self._console.is_terminal:
@@ -148,8 +151,8 @@ def print_states(planned: Sequence[PlannedJob], entries: Mapping[str, QueueEntry
 def _state(entry: QueueEntry | None) -> Text:
     if entry is None:
         return Text("")
-    times = f" x{entry.failures}" if entry.state is JobState.FAILED else ""
-    return Text(f"{entry.state}{times}", STATE_COLOURS[entry.state])
+    more = {JobState.FAILED: f" x{entry.failures}", JobState.PAUSED: f" after {entry.rung}"}.get(entry.state, "")
+    return Text(f"{entry.state}{more}", STATE_COLOURS[entry.state])
 
 
 def print_table(run: StudyRun, results: Results) -> None:

@@ -1,6 +1,7 @@
 """The job queue: which jobs wait, who runs which, and how they ended. The only file that knows Optuna.
 
-A queued job is the job itself, as JSON: whoever takes it needs neither the study nor the plan that it came from.
+A queued job is the job itself, as JSON, and the epoch after which it is to pause: whoever takes it needs neither the
+study nor the plan that it came from.
 
 HOME/optuna.db            one Optuna study per plan
 HOME/plan.lock            held while jobs are put in
@@ -18,7 +19,7 @@ import sqlite3
 import traceback
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from enum import StrEnum
@@ -38,6 +39,7 @@ from workbench.models.catalog import spec_types
 from workbench.models.job import Job
 from workbench.study import PlannedJob
 from workbench.training.record import Progress, Result, is_complete, job_folder, read_result
+from workbench.training.rung import Paused, rung_of
 
 LIMIT = 3  # failures after which a key is left alone until `retry`
 GRACE = 10.0  # seconds in which a worker that has claimed a trial says who it is
@@ -46,15 +48,17 @@ RESET = "forgiven"  # what stores of old call the failures that count no more
 NETWORK = {"nfs", "nfs4", "cifs", "smbfs", "smb3", "afs", "ncpfs", "9p", "lustre", "ceph", "glusterfs", "beegfs"}
 
 
-# How a worker trains a job and tells of its progress.
-Train = Callable[[Job, Callable[[Progress], None]], Result]
+# How a worker trains a job up to an epoch (0: to the end) and tells of its progress.
+Train = Callable[[Job, Callable[[Progress], None], int], Result | Paused]
 
 
 class JobState(StrEnum):
-    """Where a job stands. Failed: it raised. Killed: its process ended. Infeasible: it was refused."""
+    """Where a job stands. Paused: it waits after an epoch that was asked for. Failed: it raised. Killed: its process
+    ended. Infeasible: it was refused."""
 
     PLANNED = "planned"
     RUNNING = "running"
+    PAUSED = "paused"
     COMPLETE = "complete"
     FAILED = "failed"
     KILLED = "killed"
@@ -70,6 +74,7 @@ class QueueEntry:
             ended: attempts that ended without a result, one way or another.
         note: the last error in one line; owner: host, process and start of the process at work on it.
         queued: it waits for a worker.
+        rung: the last epoch that it has paused after, 0 for none.
     """
 
     state: JobState
@@ -79,12 +84,18 @@ class QueueEntry:
     note: str = ""
     owner: str = ""
     queued: bool = False
+    rung: int = 0
+
+    def reached(self, until: int) -> bool:
+        """Whether all has been done that a plan asks of the job: epoch `until`, or with 0 the whole."""
+        return self.state is JobState.COMPLETE or 0 < until <= self.rung
 
 
 class JobQueue:
     """The queue of one plan. Each attempt at a job is a trial: job, key, owner and outcome are its user attributes.
 
-    Optuna's states are fewer than ours: a failed trial without the outcome "failed" or "infeasible" was killed.
+    Optuna's states are fewer than ours: a failed trial without the outcome "failed" or "infeasible" was killed, and a
+    pruned one with the outcome "paused" did what it was asked to.
     Earlier versions queued the address of a job in its study; such trials are passed over, their results count.
     """
 
@@ -94,7 +105,7 @@ class JobQueue:
         optuna.logging.set_verbosity(optuna.logging.CRITICAL)
         with locked(home / "plan.lock"):
             self.study = optuna.create_study(
-                storage=_storage(home / "optuna.db"),
+                storage=storage_of(home / "optuna.db"),
                 study_name=name,
                 direction="maximize",
                 sampler=optuna.samplers.RandomSampler(),
@@ -133,19 +144,22 @@ class JobQueue:
         killed = sum(t.number >= self._first and "outcome" not in t.user_attrs for t in ended)
         note = str(ended[-1].user_attrs.get("note", "its process was killed")) if ended else ""
         queued = any(t.state is TrialState.WAITING and "job" in t.user_attrs for t in trials)
+        rung = rung_of(job_folder(self.home, key))
         if self._complete(key):
-            state, queued = JobState.COMPLETE, False
+            state, queued, rung = JobState.COMPLETE, False, 0
         elif running:
             state = JobState.RUNNING
         elif "infeasible" in outcomes:
             state = JobState.INFEASIBLE
+        elif rung and not _lost_since(trials, ended, rung):
+            state = JobState.PAUSED
         elif ended and not queued:
             state = JobState(outcomes[-1])
         elif any(t.state is TrialState.RUNNING for t in trials):
             state = JobState.KILLED  # its owner is dead, the queue does not know yet
         else:
             state = JobState.PLANNED
-        return QueueEntry(state, outcomes.count("failed"), killed, len(ended), note, owner, queued)
+        return QueueEntry(state, outcomes.count("failed"), killed, len(ended), note, owner, queued, rung)
 
     def _runs(self, trial: FrozenTrial) -> bool:
         """Also when the heartbeat was missed (a suspended laptop) but the owner is at work on this very job."""
@@ -179,7 +193,7 @@ class JobQueue:
             if self._mark_dead(trials):
                 trials = self.trials()
             entries = self._entries(plan, trials)
-            due = [key for key, entry in entries.items() if _due(entry) and self._can_begin(plan[key])]
+            due = [key for key, entry in entries.items() if _due(entry, plan[key]) and self._can_begin(plan[key])]
             for key in due:
                 self.study.enqueue_trial({}, user_attrs=_attributes(plan[key]))
             self._note_complete([plan[k] for k, e in entries.items() if e.state is JobState.COMPLETE], trials)
@@ -226,20 +240,43 @@ def stored_entries(home: Path, name: str, keys: Iterable[str]) -> dict[str, Queu
     """
     path = home / "optuna.db"
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-    if path.exists() and name in optuna.get_all_study_names(_storage(path)):
+    if path.exists() and name in optuna.get_all_study_names(storage_of(path)):
         return JobQueue(home, name).entries(keys)
-    done = {key: is_complete(job_folder(home, key)) for key in keys}
-    return {key: QueueEntry(JobState.COMPLETE if is_done else JobState.PLANNED) for key, is_done in done.items()}
+    return {key: _recorded_entry(job_folder(home, key)) for key in keys}
 
 
-def _due(entry: QueueEntry) -> bool:
-    open_ = entry.state in (JobState.PLANNED, JobState.FAILED, JobState.KILLED) and not entry.queued
-    return open_ and entry.failures < LIMIT and entry.killed < LIMIT
+def _recorded_entry(folder: Path) -> QueueEntry:
+    """What the folder of a job alone says."""
+    if is_complete(folder):
+        return QueueEntry(JobState.COMPLETE)
+    rung = rung_of(folder)
+    return QueueEntry(JobState.PAUSED if rung else JobState.PLANNED, rung=rung)
+
+
+def _lost_since(trials: Sequence[FrozenTrial], ended: Sequence[FrozenTrial], rung: int) -> bool:
+    """Whether an attempt to go on after the rung ended without a result.
+
+    One whose process was killed after it had written the rung that it was asked for lost nothing.
+    """
+    paused = max((t.number for t in trials if t.user_attrs.get("outcome") == "paused"), default=-1)
+    after = [t for t in ended if t.number > paused]
+    return bool(after) and not 0 < after[-1].user_attrs.get("until", 0) <= rung
+
+
+def _due(entry: QueueEntry, one: PlannedJob) -> bool:
+    open_ = entry.state in (JobState.PLANNED, JobState.PAUSED, JobState.FAILED, JobState.KILLED) and not entry.queued
+    return open_ and not entry.reached(one.until) and not gives_up(entry)
+
+
+def gives_up(entry: QueueEntry) -> bool:
+    """Whether a job is left alone until `retry`."""
+    return entry.state is JobState.INFEASIBLE or entry.failures >= LIMIT or entry.killed >= LIMIT
 
 
 def _attributes(one: PlannedJob) -> dict[str, Any]:
-    """The job itself; row, seed and trunk are for people who read the store."""
-    return {"key": one.job.key, "row": one.row, "seed": one.seed, "trunk": one.trunk, "job": one.job.to_dict()}
+    """The job itself and where it is to pause; row, seed and trunk are for people who read the store."""
+    said = {"key": one.job.key, "row": one.row, "seed": one.seed, "trunk": one.trunk, "job": one.job.to_dict()}
+    return said | ({"until": one.until} if one.until else {})
 
 
 def _value(result: Result) -> float:
@@ -248,8 +285,10 @@ def _value(result: Result) -> float:
     return ap if math.isfinite(ap) else 0.0
 
 
-def _storage(path: Path) -> optuna.storages.RDBStorage:
+def storage_of(path: Path, heartbeat: bool = True) -> optuna.storages.RDBStorage:
     """SQLite with a write-ahead log: eight writers without a lock error, 11 ms a trial.
+
+    `heartbeat`: trials are processes that say that they live.
 
     Raises:
         Refused: the folder is on a network file system, where SQLite's locks do not hold.
@@ -267,8 +306,8 @@ def _storage(path: Path) -> optuna.storages.RDBStorage:
         storage = optuna.storages.RDBStorage(
             f"sqlite:///{path}",
             engine_kwargs={"connect_args": {"timeout": 60}},
-            heartbeat_interval=HEARTBEAT,
-            grace_period=4 * HEARTBEAT,
+            heartbeat_interval=HEARTBEAT if heartbeat else None,
+            grace_period=4 * HEARTBEAT if heartbeat else None,
         )
     event.listen(storage.engine, "connect", _connected)
     event.listen(storage.engine, "begin", _begin)
@@ -321,7 +360,11 @@ def _just_started(trial: FrozenTrial) -> bool:
 
 
 def _run_trial(home: Path, train: Train, trial: Trial) -> float:
-    """One job, and how it ended."""
+    """One job, and how it ended.
+
+    Raises:
+        TrialPruned: it has paused, or there was none.
+    """
     key = trial.user_attrs.get("key")
     if key is None or "job" not in trial.user_attrs:
         raise optuna.TrialPruned("no job: another worker was faster, or an earlier version queued it")
@@ -330,7 +373,8 @@ def _run_trial(home: Path, train: Train, trial: Trial) -> float:
     with locked_folder(folder):  # the same job may be in the queue of another plan
         (folder / "owner").write_text(f"{owner} {trial.number}", "utf-8")
         try:
-            result = train(_queued_job(trial.user_attrs), partial(_write_progress, folder))
+            job, until = _queued_job(trial.user_attrs), trial.user_attrs.get("until", 0)
+            result = train(job, partial(_write_progress, folder), until)
         except Exception as error:
             (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
             trial.set_user_attr("note", one_line(error))
@@ -340,6 +384,9 @@ def _run_trial(home: Path, train: Train, trial: Trial) -> float:
             for name in ("owner", "progress.json"):
                 (folder / name).unlink(missing_ok=True)
     (folder / "error.txt").unlink(missing_ok=True)
+    if isinstance(result, Paused):
+        trial.set_user_attr("outcome", "paused")
+        raise optuna.TrialPruned(f"paused after epoch {result.epoch}")
     trial.set_user_attr("outcome", "complete")
     return _value(result)
 
@@ -389,3 +436,11 @@ def _classes(spec: Spec) -> Iterator[type[Spec]]:
 def _write_progress(folder: Path, progress: Progress) -> None:
     with write_whole(folder / "progress.json", durable=False) as part:
         part.write_text(json.dumps(asdict(progress)), "utf-8")
+
+
+def read_progress(folder: Path) -> Progress | None:
+    """What a running job last said; None: nothing yet, or it has just ended."""
+    try:
+        return Progress(**json.loads((folder / "progress.json").read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None

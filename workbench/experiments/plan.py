@@ -79,7 +79,7 @@ class StudyRun:
     _planned: dict[int, list[PlannedJob]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        _check_options(self.changes, embedded=self.data is None and not self.fingerprint)
+        check_options(self.changes, embedded=self.data is None and not self.fingerprint)
         if self.data is not None and self.protocol.trunks:
             raise Refused(
                 f"--data {self.data}: protocol {self.protocol.name} stands on trunks of the embedded scenes; "
@@ -162,7 +162,7 @@ class StudyRun:
         return SequentialSettings(**json.loads(path.read_text())) if path.exists() else None
 
 
-def _check_options(changes: Mapping[str, Any], embedded: bool) -> None:
+def check_options(changes: Mapping[str, Any], embedded: bool) -> None:
     """What tells two planned jobs apart can not be changed of all of them. Other embedded scenes have no option."""
     for path in changes:
         if path == DATA_SET and embedded and changes[path] in EMBEDDED:

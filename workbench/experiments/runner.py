@@ -8,28 +8,31 @@ command runs twice at the same time.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from workbench.core.errors import Refused, one_line
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import claims, console, sequential, tracking
-from workbench.experiments.job_queue import JobQueue, JobState, QueueEntry, check_queueable, stored_entries
+from workbench.experiments.job_queue import (
+    JobQueue,
+    JobState,
+    QueueEntry,
+    check_queueable,
+    read_progress,
+    stored_entries,
+)
 from workbench.experiments.noop_check import check_distinct
 from workbench.experiments.pairing import Results
 from workbench.experiments.plan import StudyRun
-from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, terminable
+from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, terminable, work_off
 from workbench.models.trunk import stored_trunks
 from workbench.study import PlannedJob, with_starts
 from workbench.training.machine import Machine
-from workbench.training.record import Progress, train_minutes
+from workbench.training.record import train_minutes
 from workbench.training.run import check_ranks
 from workbench.training.run import run as train_job
-
-POLL = 0.3  # seconds between two reads of the queue
 
 
 def run_study(run: StudyRun, *, machine: Machine, jobs: int | None = None, train: TrainJob = train_job) -> int:
@@ -64,7 +67,7 @@ def run_study(run: StudyRun, *, machine: Machine, jobs: int | None = None, train
     workers = WorkerSettings(run.home, run.name, machine, run.data, train)
     with terminable() as check:
         try:
-            with WorkerPool(workers, jobs or _cores(machine), check) as pool:
+            with WorkerPool(workers, jobs or cores(machine), check) as pool:
                 planned, entries = _rounds(run, pool, record)
         except KeyboardInterrupt:
             planned = with_starts(sequential.needed_jobs(run))
@@ -190,11 +193,10 @@ def _round(
     starts = {one.job.start.key for one in planned}  # they are no rows
     said = {key: entry.ended for key, entry in queue.entries(plan).items()}
     recorded: set[str] = set()
-    while True:
-        entries = queue.fill(plan)
+
+    def look(entries: Mapping[str, QueueEntry]) -> bool:
         running = [key for key, entry in entries.items() if entry.state is JobState.RUNNING]
-        pool.start_workers(sum(entry.queued for entry in entries.values()), [entries[key].owner for key in running])
-        screen.update(planned, entries, {key: _progress(run.folder(key)) for key in running})
+        screen.update(planned, entries, {key: read_progress(run.folder(key)) for key in running})
         for key in plan:
             if entries[key].ended > said[key] and entries[key].note:
                 screen.say(f"{plan[key].title} ({key}): {entries[key].note}")
@@ -203,10 +205,9 @@ def _round(
         if fresh:  # one at a time: workers and display come first
             _record(run, [one for one in planned if one.job.key == fresh[0] and fresh[0] not in starts], record, screen)
             recorded.add(fresh[0])
-        elif any(entry.queued or entry.state is JobState.RUNNING for entry in entries.values()):
-            pool.rest(POLL)
-        else:
-            return entries
+        return bool(fresh)
+
+    return work_off(queue, plan, pool, look)
 
 
 def _record(
@@ -248,14 +249,8 @@ def _numbers(run: StudyRun, results: Results, judged: Sequence[claims.ClaimResul
     }
 
 
-def _progress(folder: Path) -> Progress | None:
-    try:
-        return Progress(**json.loads((folder / "progress.json").read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None  # not yet said, or just withdrawn
-
-
-def _cores(machine: Machine) -> int:
+def cores(machine: Machine) -> int:
+    """Worker processes where no number is asked for."""
     if machine.device.startswith("cuda"):
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait
@@ -18,12 +18,17 @@ from typing import Any
 
 from workbench.core import processes
 from workbench.core.errors import Refused
-from workbench.experiments.job_queue import LIMIT, JobQueue
+from workbench.experiments.job_queue import LIMIT, JobQueue, JobState, QueueEntry
 from workbench.models.job import Job
+from workbench.study import PlannedJob
 from workbench.training.machine import Machine
 from workbench.training.record import Progress, Result
+from workbench.training.rung import Paused
 
-TrainJob = Callable[[Job, Machine, Path, Path | None, Callable[[Progress], None]], Result]
+POLL = 0.3  # seconds between two reads of the queue
+
+# As `training.run.run`: the last argument is the epoch after which the job pauses, 0 for none.
+TrainJob = Callable[[Job, Machine, Path, Path | None, Callable[[Progress], None], int], Result | Paused]
 
 
 @dataclass(frozen=True)
@@ -41,8 +46,8 @@ class WorkerSettings:
     data: Path | None
     train: TrainJob
 
-    def train_job(self, job: Job, tell: Callable[[Progress], None]) -> Result:
-        return self.train(job, self.machine, self.home, self.data, tell)
+    def train_job(self, job: Job, tell: Callable[[Progress], None], until: int) -> Result | Paused:
+        return self.train(job, self.machine, self.home, self.data, tell, until)
 
 
 class WorkerPool:
@@ -88,6 +93,32 @@ class WorkerPool:
         if not wait([worker.sentinel for worker in self._workers], seconds):
             return
         time.sleep(seconds / 10)  # its server has to notice too
+
+
+def work_off(
+    queue: JobQueue,
+    plan: Mapping[str, PlannedJob],
+    pool: WorkerPool,
+    look: Callable[[Mapping[str, QueueEntry]], bool] = lambda entries: False,
+) -> dict[str, QueueEntry]:
+    """Fills the queue with the jobs of a plan and starts workers, until nothing waits or runs.
+
+    Args:
+        plan: by key.
+        look: is given where each job stands; says whether it wants to look again at once.
+
+    Returns:
+        where each job stands at the end.
+    """
+    while True:
+        entries = queue.fill(plan)
+        running = [entry for entry in entries.values() if entry.state is JobState.RUNNING]
+        pool.start_workers(sum(entry.queued for entry in entries.values()), [entry.owner for entry in running])
+        if look(entries):
+            continue
+        if not running and not any(entry.queued for entry in entries.values()):
+            return entries
+        pool.rest(POLL)
 
 
 def _pid(owner: str) -> int:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from workbench.components.blocks import fused
 from workbench.core.errors import Refused
 from workbench.inference import cost
-from workbench.inference.timing import Call
+from workbench.inference.timing import Call, Comparison, Patience, measure
 from workbench.models.decode import detect
 from workbench.models.network import Network
 from workbench.models.variant import Variant
@@ -117,3 +119,18 @@ class _Planted(DenseHead):
         cells = torch.ones_like(cell).sum()  # a tensor, as exporters want it
         score = 20.0 * (cell * self.persons % cells < self.persons) - 10.0
         return replace(outputs, cls=outputs.cls * 0 + score[:, None], box=outputs.box * 0)
+
+
+OWN, REFERENCE = "own", "reference"  # names of the calls of `timed_beside`
+
+
+def timed_beside(variant: Variant, reference: Variant, size: tuple[int, int], patience: Patience) -> Comparison:
+    """The deployed paths of two networks in the same rounds, on one CPU thread and as busy as the machine is.
+
+    Images are of `size` (height, width) with `PERSONS` persons, or as many as both networks have cells for.
+    """
+    both = {OWN: variant, REFERENCE: reference}
+    networks = {name: with_batch_statistics(one, TimingTask(size)) for name, one in both.items()}
+    task = TimingTask(size, min(cost.PERSONS, *(_cells(network, size) for network in networks.values())))
+    calls = {name: as_call(cast(Network, fused(with_persons(n, task))), task) for name, n in networks.items()}
+    return measure(calls, REFERENCE, patience=patience, anyway=True)

@@ -25,6 +25,7 @@ from workbench.report.pieces import RENDERED, sentence
 from workbench.report.record import Record, load_record, read_csv
 from workbench.report.tables import minutes_frame
 from workbench.report.verdict_frames import EARLIER, earlier, timed_verdicts, trained_verdicts
+from workbench.space import Search
 from workbench.study import Better, Study, TimingStudy, find_study, known_studies
 
 HEADER = "|claim|text|verdict|protocol|difference, or times|from|flagged|\n|---|---|---|---|---|---|---|"
@@ -85,11 +86,14 @@ def recorded_claims() -> list[RecordedClaim]:
 
     Records of a study that was run with `--set` or `--data` are left out: they answer another question.
     """
-    found = [claim for name in known_studies() for claim in _of_study(find_study(name))]
+    asked = [study for name in known_studies() if isinstance(study := find_study(name), Study | TimingStudy)]
+    found = [claim for study in asked for claim in _of_study(study)]
     return sorted(found, key=lambda claim: claim.order)
 
 
-def _of_study(study: Study | TimingStudy) -> Iterator[RecordedClaim]:
+def _of_study(study: Study | TimingStudy | Search) -> Iterator[RecordedClaim]:
+    if isinstance(study, Search):
+        return  # it claims nothing
     if isinstance(study, Study):
         there = [p for p in PROTOCOLS.values() if p.trains and (REPORT_DATA / f"{study.name}_{p.name}.csv").exists()]
         for protocol in there:

@@ -4,7 +4,9 @@ HOME/jobs/KEY/
     job.json             the whole job
     checkpoint.pt        the state after the last complete epoch; gone when the job is complete
     state.pt             the same at the end, of a job that others go on from (`protocol.stop`)
+    paused.json          where the job waits, if it does (see `training.rung`); gone when the job is complete
     curve.csv            one line per evaluation: epoch, metrics, mean losses, images per second
+    losses.csv           one line per epoch: epoch, mean losses
     records.npz          per-image match records of the last evaluation
     predictions.png      validation images with the persons found
     weights.safetensors  the averaged weights
@@ -105,18 +107,35 @@ def write_result(folder: Path, key: str, metrics: Mapping[str, float], tags: Map
 
 def read_curve(folder: Path) -> list[dict[str, float]]:
     """One mapping per evaluation so far, the oldest first."""
-    path = folder / "curve.csv"
+    return _read_lines(folder / "curve.csv")
+
+
+def write_curve(folder: Path, curve: Sequence[Mapping[str, float]]) -> None:
+    """The whole curve anew; what an evaluation did not measure stays empty."""
+    _write_lines(folder / "curve.csv", curve)
+
+
+def read_losses(folder: Path) -> list[dict[str, float]]:
+    """One mapping per epoch so far, the oldest first: the means of its losses. None of records of old."""
+    return _read_lines(folder / "losses.csv")
+
+
+def write_losses(folder: Path, losses: Sequence[Mapping[str, float]]) -> None:
+    """All epochs anew; a term that an epoch did not compute stays empty."""
+    _write_lines(folder / "losses.csv", losses)
+
+
+def _read_lines(path: Path) -> list[dict[str, float]]:
     if not path.exists():
         return []
     with path.open(newline="") as file:
         return [{k: float(v) for k, v in line.items() if v} for line in csv.DictReader(file)]
 
 
-def write_curve(folder: Path, curve: Sequence[Mapping[str, float]]) -> None:
-    """The whole curve anew; what an evaluation did not measure stays empty."""
-    names = list(dict.fromkeys(name for line in curve for name in line))
-    text = [",".join(names)] + [",".join(str(line.get(n, "")) for n in names) for line in curve]
-    with write_whole(folder / "curve.csv") as part:
+def _write_lines(path: Path, lines: Sequence[Mapping[str, float]]) -> None:
+    names = list(dict.fromkeys(name for line in lines for name in line))
+    text = [",".join(names)] + [",".join(str(line.get(n, "")) for n in names) for line in lines]
+    with write_whole(path) as part:
         part.write_text("\n".join(text) + "\n")
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import overload
 
 import cv2
 import torch
@@ -31,10 +32,13 @@ from workbench.training.record import (
     is_complete,
     job_folder,
     read_curve,
+    read_losses,
     read_result,
     write_curve,
+    write_losses,
     write_result,
 )
+from workbench.training.rung import PAUSED, Paused, check_until, read_pause, rung_of, write_pause
 from workbench.training.source import Source, open_source
 from workbench.training.start import STATE, initial_state
 from workbench.training.validate import evaluate_network
@@ -46,9 +50,31 @@ def silent(_: Progress) -> None:
     """For callers that do not want to be told."""
 
 
+@overload
 def run(
     job: Job, machine: Machine, home: Path, data: Path | None = None, tell: Callable[[Progress], None] = silent
-) -> Result:
+) -> Result: ...
+
+
+@overload
+def run(
+    job: Job,
+    machine: Machine,
+    home: Path,
+    data: Path | None = None,
+    tell: Callable[[Progress], None] = silent,
+    until: int = 0,
+) -> Result | Paused: ...
+
+
+def run(
+    job: Job,
+    machine: Machine,
+    home: Path,
+    data: Path | None = None,
+    tell: Callable[[Progress], None] = silent,
+    until: int = 0,
+) -> Result | Paused:
     """Trains and evaluates `job`, from its checkpoint if there is one; a complete job is only read.
 
     Where several processes may come upon the same job, the caller holds the lock of its folder (`locked_folder`).
@@ -57,23 +83,29 @@ def run(
         home: holds the folder of every job, and beside them the rendered data and the features that jobs share.
         data: folder of the data set; None for the embedded scenes.
         tell: is called about once a second.
+        until: the epoch after which the job pauses, unless it is the last one; 0 for none. A job that has paused there
+            or later is only read.
+
+    Returns:
+        the result of a complete job, or where it waits. The next call goes on from there.
 
     Raises:
-        Refused: the data set does not fit the job, the machine's processes can not share its batch, or the job that
-            this one begins with is not complete.
+        Refused: the data set does not fit the job, the machine's processes can not share its batch, the job that
+            this one begins with is not complete, or its schedule has no epoch `until`.
     """
+    check_until(job, until)
     folder = job_folder(home, job.key)
-    if not is_complete(folder):
+    if not is_complete(folder) and not 0 < until <= rung_of(folder):
         check_ranks(job, machine.ranks)
         check_start(job, home)
         with write_whole(folder / "job.json") as part:
             part.write_text(json.dumps(job.to_dict(defaults=True), indent=1))
         if machine.ranks > 1:
             open_source(job, 0, home, data)  # what is wrong with it is said once, here
-            distributed.start(machine.ranks, train_and_record, job, machine, home, data, tell)
+            distributed.start(machine.ranks, train_and_record, job, machine, home, data, tell, until)
         else:
-            train_and_record(job, machine, home, data, tell)
-    return read_result(folder)
+            train_and_record(job, machine, home, data, tell, until)
+    return read_result(folder) if is_complete(folder) else read_pause(folder)
 
 
 def check_start(job: Job, home: Path) -> None:
@@ -111,22 +143,29 @@ def check_ranks(job: Job, ranks: int) -> None:
 
 
 def train_and_record(
-    job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None]
+    job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None], until: int
 ) -> None:
-    """Trains; the first of several ranks also evaluates and writes."""
+    """Trains, as far as `run` says; the first of several ranks also evaluates and writes."""
+    last = until or job.protocol.last
     source = open_source(job, machine.workers, home, data, machine.device, machine.resident)
     folder = job_folder(home, job.key)
     begun = _start_arithmetic(job, home)
     how = arithmetic(machine.precision, start=begun)
     state = initial_state(job, machine, source, home)
     _resume(state, folder / CHECKPOINT, how)
-    curve = [line for line in read_curve(folder) if line["epoch"] <= state.epoch]
-    meter = _Meter(job, curve, tell)
+    curve, losses = (
+        [line for line in read(folder) if line["epoch"] <= state.epoch] for read in (read_curve, read_losses)
+    )
+    if rung_of(folder) > state.epoch and distributed.rank() == 0:  # nothing is left of what was trained up to there
+        (folder / PAUSED).unlink()
+    meter = _Meter(job, last, curve, tell)
     evaluated = None
-    for tick in train(job, state, source.train, source.steps, machine):
+    for tick in train(job, state, source.train, source.steps, machine) if state.epoch < last else ():
         meter.add(tick)
         if tick.epoch_end and distributed.rank() == 0:
             speed = meter.speed()
+            losses.append({"epoch": float(tick.epoch), **meter.means()})
+            write_losses(folder, losses)
             if tick.epoch % job.protocol.eval_every == 0 or tick.epoch == job.protocol.last:
                 evaluated = evaluate_network(job, state.averaged, source, machine)
                 curve.append(meter.line(tick, speed, dict(evaluated[0])))
@@ -135,8 +174,12 @@ def train_and_record(
                 torch.save(state.saved() | {"arithmetic": how}, part)
         if tick.epoch_end:
             distributed.wait()  # a rank that went on alone would be a checkpoint ahead
+            if tick.epoch == last:
+                break
             meter.start_epoch()
-    if distributed.rank() == 0:
+    if distributed.rank() == 0 and last < job.protocol.last:
+        write_pause(folder, job.key, last, _tags(machine, begun))
+    elif distributed.rank() == 0:
         # without an evaluation it was killed between the last epoch and the record
         evaluated = evaluated or evaluate_network(job, state.averaged, source, machine)
         _write_record(job, machine, home, source, state, curve, evaluated, begun)
@@ -178,14 +221,17 @@ def _write_record(
         part.write_bytes(save({k: v.contiguous() for k, v in state.averaged.state_dict().items()}))
     unreadable = {"unreadable_images": float(len(source.unreadable))}
     metrics = {**curve[-1], **dict(evaluation), **cost_metrics(job), **unreadable}
-    tags = result_tags(machine_name(machine.device), torch.get_num_threads(), machine.precision, machine.ranks)
-    if begun:
-        tags |= {"start_arithmetic": begun}
     if job.protocol.stop:
         with write_whole(folder / STATE) as part:
             torch.save(state.saved(), part)
-    write_result(folder, job.key, metrics, tags)
-    (folder / CHECKPOINT).unlink(missing_ok=True)
+    write_result(folder, job.key, metrics, _tags(machine, begun))
+    for name in (CHECKPOINT, PAUSED):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _tags(machine: Machine, begun: str) -> dict[str, str]:
+    tags = result_tags(machine_name(machine.device), torch.get_num_threads(), machine.precision, machine.ranks)
+    return tags | ({"start_arithmetic": begun} if begun else {})
 
 
 @dataclass
@@ -193,6 +239,7 @@ class _Meter:
     """Mean losses and speed of the epoch under way; tells at most once a second."""
 
     job: Job
+    last: int  # epoch that this run ends with
     curve: list[dict[str, float]]
     tell: Callable[[Progress], None]
     sums: dict[str, torch.Tensor] = field(default_factory=dict)
@@ -215,26 +262,24 @@ class _Meter:
     def speed(self) -> float:
         return self.images / max(time.perf_counter() - self.began, 1e-9)
 
-    def _means(self) -> dict[str, float]:
+    def means(self) -> dict[str, float]:
         return {name: float(total) / self.steps for name, total in self.sums.items()}
 
     def _progress(self, tick: Tick) -> Progress:
         protocol = self.job.protocol
-        epochs, begun = protocol.last, self.job.start.epoch
+        epochs, begun = self.last, self.job.start.epoch
         done = tick.epoch + (not tick.epoch_end) * (tick.progress * protocol.epochs - tick.epoch)
         total = self.images / max(done - int(tick.progress * protocol.epochs - 1e-9), 1e-9) * (epochs - done)
         last = {k: v for k, v in self.curve[-1].items() if not k.startswith("loss")} if self.curve else {}
         speed = self.speed()
-        return Progress(
-            tick.epoch, epochs, (done - begun) / (epochs - begun), speed, total / speed, self._means(), last
-        )
+        return Progress(tick.epoch, epochs, (done - begun) / (epochs - begun), speed, total / speed, self.means(), last)
 
     def line(self, tick: Tick, speed: float, metrics: Mapping[str, float]) -> dict[str, float]:
         """One line of the curve. `speed` was read before the evaluation, which is not part of it."""
         return {
             "epoch": float(tick.epoch),
             **metrics,
-            **self._means(),
+            **self.means(),
             "train_images_per_s": speed,
             "lr": tick.lr,
         }

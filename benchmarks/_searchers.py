@@ -1,0 +1,146 @@
+"""The ways to search that are compared. Each sees the same trainings of a table and pays for them.
+
+None trains what is over the limit, and none trains twice: the checks stand before all of them. A searcher yields after
+each training what it has paid, in minutes, and what it would recommend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import optuna
+
+from benchmarks._tables import NOISE, SearchTable
+from workbench.experiments.search.front import front_of, front_ranks
+from workbench.experiments.search.process import Process, observations
+from workbench.experiments.search.proposer import Terms, front_so_far, proposed
+from workbench.tensors import Ints
+
+RUNG = 0.2  # of a training
+ASKS = 600  # at most, of samplers that ask for what is known
+ETA = 2  # of the successive halving: the better half goes on
+Recommends = Callable[[], Ints]
+Searcher = Callable[[SearchTable, int, "Account"], Iterator[tuple[float, Recommends]]]
+
+
+@dataclass
+class Account:
+    """What a search did: proposals, and what it predicted of each whole training before it, with what came."""
+
+    proposals: int = 0
+    trained: list[int] = field(default_factory=list)
+    predicted: list[tuple[float, float, float]] = field(default_factory=list)  # mean, variance with noise, told
+
+
+def _best_told(table: SearchTable, account: Account) -> Recommends:
+    """The front of what whole trainings have told by now."""
+    return partial(_told_front, table, tuple(account.trained))
+
+
+def _told_front(table: SearchTable, trained: tuple[int, ...]) -> Ints:
+    done = np.asarray(trained, np.int64)
+    return done[front_of(table.told[done], table.pool.log_cost[done])]
+
+
+def random(table: SearchTable, seed: int, account: Account) -> Iterator[tuple[float, Recommends]]:
+    paid = 0.0
+    for which in np.random.default_rng([1, seed]).permutation(np.flatnonzero(table.allowed)):
+        account.proposals += 1
+        account.trained.append(int(which))
+        paid += table.price[which]
+        yield paid, _best_told(table, account)
+
+
+def of_optuna(
+    make: Callable[[int], Any], table: SearchTable, seed: int, account: Account
+) -> Iterator[tuple[float, Recommends]]:
+    """A sampler of Optuna's. It is told the cost and a violated limit of what is not trained, and values of twins."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=make(seed))
+    place = {one.pairs: i for i, one in enumerate(table.space.candidates)}
+    paid, done = 0.0, set[int]()
+    for _ in range(ASKS):
+        trial = study.ask()
+        which = place[_asked(table, trial)]
+        account.proposals += 1
+        cost = float(table.pool.log_cost[which])
+        trial.set_constraint("cost", cost - table.limit)
+        if which in done:
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        elif not table.allowed[which]:
+            study.tell(trial, [float(table.told.min()), cost])
+        else:
+            done.add(which)
+            account.trained.append(which)
+            paid += table.price[which]
+            study.tell(trial, [float(table.told[which]), cost])
+            yield paid, _best_told(table, account)
+
+
+def _asked(table: SearchTable, trial: Any) -> tuple[tuple[str, str], ...]:
+    chosen: dict[str, str] = {}
+    for factor in table.space.factors:
+        if factor.active(chosen):
+            chosen[factor.name] = trial.suggest_categorical(factor.name, factor.labels)
+    return tuple(chosen.items())
+
+
+def halving(table: SearchTable, seed: int, account: Account) -> Iterator[tuple[float, Recommends]]:
+    """Asynchronous successive halving with several objectives: of those at the rung the better part goes on, by the
+    front that they are on; else a new one at random begins."""
+    order = iter(np.random.default_rng([1, seed]).permutation(np.flatnonzero(table.allowed)).tolist())
+    paid, waiting = 0.0, list[int]()  # at the rung, promoted ones included
+    while True:
+        there = np.asarray(waiting, np.int64)
+        signal = table.told_early[there]
+        ranked = there[np.lexsort((-signal, front_ranks(signal, table.pool.log_cost[there])))]
+        better = [one for one in ranked[: len(ranked) // ETA].tolist() if one not in account.trained]
+        if better:
+            account.trained.append(better[0])
+            paid += (1 - RUNG) * table.price[better[0]]
+        else:
+            if (new := next(order, None)) is None:
+                return
+            account.proposals += 1
+            waiting.append(new)
+            paid += RUNG * table.price[new]
+        yield paid, _best_told(table, account)
+
+
+def ours(rungs: bool, table: SearchTable, seed: int, account: Account) -> Iterator[tuple[float, Recommends]]:
+    """The proposer, with one rung or without."""
+    first = RUNG if rungs else 1.0
+    terms = Terms(table.pool, table.allowed, table.price, NOISE**2, table.limit, first, seed)
+    paid, taken, lines = 0.0, list[int](), list[tuple[int, int, float, float]]()
+    while (one := proposed(terms, observations(lines), taken)) is not None:
+        which, ends = one.which, one.promoted or not rungs
+        if not one.promoted:
+            taken.append(which)
+            account.proposals += 1
+        if ends:
+            account.trained.append(which)
+            if one.variance == one.variance:
+                account.predicted.append((one.mean, one.variance + NOISE**2, float(table.told[which])))
+            lines.append((which, 0, float(table.told[which]), NOISE**2))
+        else:
+            lines.append((which, 1, float(table.told_early[which]), 0.0))
+        paid += table.price[which] * (1 - first if one.promoted else first)
+        yield paid, partial(_predicted_front, table, tuple(lines))
+
+
+def _predicted_front(table: SearchTable, lines: tuple[tuple[int, int, float, float], ...]) -> Ints:
+    return front_so_far(Process(table.pool, observations(lines)), table.pool.log_cost)
+
+
+SEARCHERS: Mapping[str, Searcher] = {
+    "random": random,
+    "TPE": partial(of_optuna, lambda seed: optuna.samplers.TPESampler(seed=seed)),
+    "NSGA-II": partial(of_optuna, lambda seed: optuna.samplers.NSGAIISampler(population_size=20, seed=seed)),
+    "MO-ASHA": halving,
+    "ours": partial(ours, False),
+    "ours with rungs": partial(ours, True),
+}

@@ -1,0 +1,264 @@
+"""A search from its first proposal to the seeds of its front, with trainings that are made up, and what kills it."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import psutil
+import pytest
+
+from tests.experiments.fakes import FAKED
+from workbench.core.errors import Refused
+from workbench.experiments.job_queue import storage_of
+from workbench.experiments.protocols import PROTOCOLS
+from workbench.experiments.search import rounds
+from workbench.experiments.search.log import Log, LogFile, State
+from workbench.experiments.search.plan import SEEDS, SearchRun
+from workbench.experiments.search.rounds import Searcher, run_search, status
+from workbench.models.job import Job
+from workbench.models.zoo import nano
+from workbench.space import Factor, Search
+from workbench.training.machine import Machine
+from workbench.training.record import Progress, Result, job_folder, read_result, write_result
+
+pytestmark = [pytest.mark.slow, *FAKED]
+SEARCH = Search(
+    "made_up",
+    "Which is best?",
+    "none",
+    nano(),
+    (
+        Factor("depth", {"none": {"neck.depth": 0.0}, "some": {"neck.depth": 0.33}}),
+        Factor("layers", {n: {"neck.transformer_encoder_layers": n} for n in (0, 1, 2)}),
+        Factor("bins", {n: {"coords.num_bins": (n, n + n // 3)} for n in (24, 48, 96)}),
+        Factor("padding", {p: {"coords.padding": p} for p in (1.0, 1.25)}),
+    ),
+)
+SHORT = PROTOCOLS["short"]
+BUDGET = 40.0  # minutes; a made-up training takes one to three
+
+
+class NoTwins:
+    """Told apart by their keys: to build and compare networks takes seconds, and has its own tests."""
+
+    def earlier(self, label: str, job: Job) -> str:
+        return ""
+
+
+@pytest.fixture(autouse=True)
+def _no_twins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "Twins", NoTwins)
+
+
+def score(job: Job) -> float:
+    """AP that follows from the options, and chance that follows from the seed."""
+    words = json.dumps(job.variant.to_dict())
+    best = 0.30 + 0.05 * ('"depth": 0.0' not in words) + 0.02 * ('"padding"' not in words)
+    chance = int(hashlib.sha256(f"{job.key}".encode()).hexdigest()[:6], 16) / 16**6
+    return best + 0.01 * chance
+
+
+def made_up(
+    job: Job,
+    machine: Machine,
+    home: Path,
+    data: Path | None,
+    tell: Callable[[Progress], None],
+    until: int,
+    seconds: float = 0.0,
+) -> Result:
+    folder = job_folder(home, job.key)
+    with (home / "begun").open("a") as file:
+        file.write(f"{job.key}\n")
+    time.sleep(seconds)
+    images = job.protocol.epoch_images * job.protocol.epochs
+    speed = images / (60 * (1 + 2 * ('"depth": 0.0' not in json.dumps(job.variant.to_dict()))))
+    (folder / "curve.csv").write_text(f"epoch,AP,train_images_per_s\n{job.protocol.epochs},{score(job)},{speed}\n")
+    write_result(folder, job.key, {"AP": score(job)}, {"commit": "abc"})
+    with (home / "ended").open("a") as file:
+        file.write(f"{job.key}\n")
+    return read_result(folder)
+
+
+def slowly(
+    job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None], until: int
+) -> Result:
+    return made_up(job, machine, home, data, tell, until, 0.2)
+
+
+def run_in(home: Path, budget: float = BUDGET, search: Search = SEARCH, **more: object) -> SearchRun:
+    return SearchRun(search, SHORT, home, budget=budget, **more)  # pyright: ignore[reportArgumentType]
+
+
+def start(run: SearchRun, jobs: int = 1) -> int:
+    return run_search(run, machine=Machine(), jobs=jobs, train=made_up)
+
+
+def log_of(run: SearchRun) -> Log:
+    return LogFile(run.log_folder).read()
+
+
+def ended(home: Path) -> Counter[str]:
+    path = home / "ended"
+    return Counter(path.read_text().split()) if path.exists() else Counter()
+
+
+def trials_of(run: SearchRun) -> list[optuna.trial.FrozenTrial]:
+    storage = storage_of(run.home / "optuna.db", heartbeat=False)
+    return optuna.load_study(study_name=f"search {run.name}", storage=storage).get_trials()
+
+
+def test_a_search_trains_within_its_budget_and_gives_the_front_its_seeds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = run_in(tmp_path)
+    assert start(run) == 0
+    known = Searcher(run).know()
+    assert known.trained_minutes < 1.5 * BUDGET and len(known.log.proposals) > 8
+    on = [number for number, seeds in known.values.items() if len(seeds) >= SEEDS]
+    out = capsys.readouterr().out
+    assert on and all(f"#{number:03d}" in out for number in on)
+    best = {dict(one.pairs)["depth"] for one in known.log.proposals if one.number in on}
+    assert "some" in best, "five points better for its cost"
+    # predicted before it was trained, but for the first ones
+    assert all(bool(one.predicted) == (one.number > 0) for one in known.log.proposals if one.state is State.ORDERED)
+    assert set(ended(tmp_path).values()) == {1}
+    states = Counter(one.state.name for one in trials_of(run))
+    assert states == {"COMPLETE": len(known.log.proposals)}
+    before = log_of(run)
+    assert start(run) == 0 and log_of(run) == before, "nothing more to do"
+    assert status(run) == 0
+
+
+def test_what_is_over_a_limit_or_known_is_never_trained(tmp_path: Path) -> None:
+    full = run_in(tmp_path)
+    prices = Searcher(full).prices
+    most = sorted(one.gflops for one in prices)[len(prices) // 2]
+    run = run_in(tmp_path, limits={"gflops": most}, sampler="random")
+    assert start(run) == 0
+    dear = {one.key for one in log_of(run).proposals if one.state is State.OVER}
+    assert dear and not dear & set(ended(tmp_path))
+    over = [one for one in trials_of(run) if one.user_attrs.get("state") == str(State.OVER)]
+    assert over and all(one.values[0] == 0 and one.constraints["gflops"] > 0 for one in over)  # pyright: ignore
+    # another search in the same folder takes over what is there
+    other = run_in(tmp_path, search=replace(SEARCH, name="another"))
+    trained = set(ended(tmp_path))
+    assert start(other) == 0
+    known = {one.key for one in log_of(other).proposals if one.state is State.KNOWN}
+    assert trained >= known and len(known) == sum(one.state is State.ORDERED for one in log_of(run).proposals)
+    assert set(ended(tmp_path).values()) == {1}
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "nsga3", "random"])
+def test_samplers_of_optuna_may_propose_as_well(tmp_path: Path, sampler: str) -> None:
+    run = run_in(tmp_path, budget=15.0, sampler=sampler)
+    assert start(run) == 0
+    proposals = log_of(run).proposals
+    assert len({one.pairs for one in proposals}) == len(proposals) and {one.by for one in proposals} == {sampler}
+
+
+def test_an_option_may_be_added_to_a_search(tmp_path: Path) -> None:
+    run = run_in(tmp_path, budget=15.0)
+    assert start(run) == 0
+    factors = [*SEARCH.factors[:-1], Factor("padding", {p: {"coords.padding": p} for p in (1.0, 1.25, 1.5)})]
+    wider = run_in(tmp_path, budget=25.0, search=replace(SEARCH, factors=tuple(factors)))
+    assert start(wider) == 0
+    before, after = log_of(run), log_of(wider)
+    assert after.proposals[: len(before.proposals)] == before.proposals and len(after.proposals) > len(before.proposals)
+    assert set(ended(tmp_path).values()) == {1}
+    assert len(trials_of(wider)) == len(after.proposals)
+
+
+def test_two_at_a_time_train_nothing_twice(tmp_path: Path) -> None:
+    run = run_in(tmp_path)
+    assert start(run, jobs=2) == 0
+    assert set(ended(tmp_path).values()) == {1}
+    pairs = [one.pairs for one in log_of(run).proposals]
+    assert len(set(pairs)) == len(pairs)
+
+
+def test_a_training_that_fails_is_said_and_the_search_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(
+        job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None], until: int
+    ) -> Result:
+        if '"depth": 0.0' in json.dumps(job.variant.to_dict()):
+            raise RuntimeError("the gradient is not finite")
+        return made_up(job, machine, home, data, tell, until)
+
+    run = run_in(tmp_path, budget=15.0)
+    assert run_search(run, machine=Machine(), jobs=1, train=failing) == 1
+    assert "the gradient is not finite" in capsys.readouterr().out
+    assert any(one.result is not None for one in Searcher(run).know().trainings)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"limits": {"gflops": 0.01}}, "no candidate meets --max gflops=0.01.* is the cheapest"),
+        ({"limits": {"watts": 5.0}}, "'watts' is not measured; there are"),
+        ({"limits": {"ms": -1.0}}, "must be above 0"),
+        ({"sampler": "grid"}, "--sampler grid: there are surrogate, tpe"),
+        ({"changes": {"recipe.nothing": 1}}, "has no 'nothing'"),
+        ({"changes": {"seed": 1}}, "seed has an option of its own"),
+    ],
+)
+def test_bad_terms_are_refused_before_anything_runs(tmp_path: Path, given: dict[str, object], message: str) -> None:
+    with pytest.raises(Refused, match=message):
+        start(run_in(tmp_path, **given))
+    assert not (tmp_path / "begun").exists()
+
+
+def test_a_protocol_without_whole_networks_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="protocol thaw does not train whole networks from scratch"):
+        SearchRun(SEARCH, PROTOCOLS["thaw"], tmp_path)
+
+
+def begun_apart(run: SearchRun) -> multiprocessing.process.BaseProcess:
+    def main() -> None:
+        os.setpgid(0, 0)
+        with open(os.devnull, "w") as nothing:
+            os.dup2(nothing.fileno(), 1)
+            os.dup2(nothing.fileno(), 2)
+        os._exit(run_search(run, machine=Machine(), jobs=1, train=slowly))
+
+    process = multiprocessing.get_context("fork").Process(target=main)
+    process.start()
+    return process
+
+
+def test_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
+    """Twenty of them, of the parent or of a worker: the same proposals, each training once, none lost."""
+    plain, stormy = run_in(tmp_path / "plain", budget=20.0), run_in(tmp_path / "stormy", budget=20.0)
+    for run in (plain, stormy):
+        run.home.mkdir()
+    assert start(plain) == 0
+    chance, kills = random.Random(0), 0
+    process = begun_apart(stormy)
+    while kills < 20 and process.is_alive():
+        time.sleep(chance.uniform(0.05, 1.5))
+        children = psutil.Process(process.pid).children(recursive=True) if process.is_alive() else []
+        victim = chance.choice([process.pid, *(one.pid for one in children)])
+        try:
+            os.kill(victim or 0, signal.SIGKILL)
+            kills += 1
+        except ProcessLookupError:
+            continue
+        if victim == process.pid:
+            process.join()
+            process = begun_apart(stormy)
+    process.join(60)
+    assert start(stormy) == 0
+    assert log_of(stormy) == log_of(plain)
+    assert set(ended(stormy.home)) == set(ended(plain.home)) and set(ended(stormy.home).values()) == {1}
+    assert kills >= 10

@@ -1,0 +1,65 @@
+"""What a search does next, as a function of what it knows: a candidate to look at, a training to order, or nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from workbench.experiments.search.front import FrontPoint, front_points
+from workbench.experiments.search.knowledge import Knowledge
+from workbench.experiments.search.log import Order
+from workbench.experiments.search.plan import EXPLORE, SEEDS
+from workbench.experiments.search.proposer import Proposal, proposed
+
+PERHAPS = 0.2  # chance to be on the front from which a candidate gets further seeds too, if the budget has them
+
+
+def explores(known: Knowledge) -> bool:
+    """Whether further candidates are looked at: there are some, and the budget's share for that is not used up."""
+    return (
+        len(known.log.proposals) < known.run.most
+        and len(known.places) < len(known.place)
+        and known.spent < EXPLORE * known.run.budget
+    )
+
+
+def chosen(known: Knowledge) -> Proposal | None:
+    """Our own proposer's choice; None where nothing is left that it may propose."""
+    taken = [known.places[one.number] for one in known.log.proposals if one.number in known.places]
+    pending = [known.places[one.order.number] for one in known.open if one.order.seed == 0]
+    return proposed(known.terms(), known.observed, taken, pending)
+
+
+def front(known: Knowledge) -> list[FrontPoint]:
+    """Every candidate that was trained, with its estimate and its chance to be on the front; `which`: its proposal."""
+    trained = known.trained()
+    if not trained:
+        return []
+    places = np.array([known.places[one.number] for one in trained])
+    points = front_points(known.process, places, known.run.seed)
+    return [
+        FrontPoint(one.number, point.score, point.cost, point.chance, point.on_front)
+        for one, point in zip(trained, points, strict=True)
+    ]
+
+
+def next_seed(known: Knowledge) -> Order | None:
+    """A further training of the front: of what is on it before what may be, widest interval first.
+
+    What is on the front gets its seeds whatever the budget says: a front of single trainings is no result.
+    """
+    within = known.spent < known.run.budget
+    short = [
+        point
+        for point in front(known)
+        if _seeds(known, point.which) < SEEDS and (point.on_front or (within and point.chance >= PERHAPS))
+    ]
+    if not short:
+        return None
+    best = max(short, key=lambda p: (p.on_front, p.chance * (p.score.high - p.score.low) / _seeds(known, p.which)))
+    return Order(best.which, _seeds(known, best.which), purpose="front")
+
+
+def _seeds(known: Knowledge, number: int) -> int:
+    """Seeds of a proposal that are known or ordered."""
+    ordered = {one.order.seed for one in known.trainings if one.order.number == number}
+    return len(ordered | set(known.values.get(number, {})))

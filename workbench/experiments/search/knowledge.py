@@ -1,0 +1,194 @@
+"""What a search knows at a moment: its log, the results of jobs, and what candidates cost. It changes nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from workbench.experiments.search.log import Log, Order, Proposal, State
+from workbench.experiments.search.optuna_study import Outcome
+from workbench.experiments.search.plan import SEEDS, SearchRun
+from workbench.experiments.search.pricing import Price
+from workbench.experiments.search.process import Observations, Pool, Process, observations
+from workbench.experiments.search.proposer import Terms
+from workbench.space import Candidate
+from workbench.tensors import Floats
+from workbench.training.record import Result, train_minutes
+
+Z95 = 1.96
+POINTS = 100.0  # the process sees AP in points
+NOISE = 1.25  # AP, standard deviation of a training by chance; as recorded of `short`, before repeats tell it
+MINUTES = 2.5  # of a training on one core, before any are known
+LEAST_KNOWN = 3  # trainings whose minutes are known before a line is laid through them
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training of this search: its order, the key of its job, and its result if it is complete."""
+
+    order: Order
+    key: str
+    result: Result | None
+    closed: bool  # it is complete, or it failed for good
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """All of it.
+
+    Fields:
+        price_all: gives `prices`; it takes seconds, which is why it is only asked where they are needed.
+        trainings: every order of the log, in order.
+        taken_over: results of the first seed that other studies have, by proposal.
+    """
+
+    run: SearchRun
+    price_all: Callable[[], Sequence[Price]]
+    log: Log
+    trainings: Sequence[Training]
+    taken_over: Mapping[int, Result]
+
+    @cached_property
+    def prices(self) -> Sequence[Price]:
+        """Of all candidates, by place in the space."""
+        return self.price_all()
+
+    @cached_property
+    def place(self) -> dict[Candidate, int]:
+        """Of each candidate in the space."""
+        return {one: i for i, one in enumerate(self.run.search.space.candidates)}
+
+    @cached_property
+    def places(self) -> dict[int, int]:
+        """Of each proposal in the space, those left out whose options the space has no more."""
+        known = {one.pairs: i for one, i in self.place.items()}
+        return {one.number: known[one.pairs] for one in self.log.proposals if one.pairs in known}
+
+    @cached_property
+    def values(self) -> dict[int, dict[int, float]]:
+        """By proposal and seed what was measured, in points."""
+        found: dict[int, dict[int, float]] = {}
+        for number, result in self.taken_over.items():
+            found.setdefault(number, {})[0] = POINTS * result.metrics[self.run.search.up]
+        for one in self.trainings:
+            if one.result is not None:
+                found.setdefault(one.order.number, {})[one.order.seed] = POINTS * one.result.metrics[self.run.search.up]
+        return {number: {s: v for s, v in seeds.items() if math.isfinite(v)} for number, seeds in found.items()}
+
+    @cached_property
+    def noise(self) -> float:
+        """Variance of a training by chance, in squared points: pooled over repeats, `NOISE` until there are enough."""
+        repeated = [np.array(list(seeds.values())) for seeds in self.values.values() if len(seeds) > 1]
+        free = sum(len(each) - 1 for each in repeated)
+        squares = sum(float(((each - each.mean()) ** 2).sum()) for each in repeated)
+        return (squares + SEEDS * NOISE**2) / (free + SEEDS)
+
+    @cached_property
+    def observed(self) -> Observations:
+        """For the process: one line per training that has come to its end."""
+        return observations(
+            [
+                (self.places[number], 0, value, self.noise)
+                for number, seeds in self.values.items()
+                if number in self.places
+                for value in seeds.values()
+            ]
+        )
+
+    @cached_property
+    def pool(self) -> Pool:
+        """All candidates; those without a cost have that of the dearest, and are never allowed."""
+        costs = np.array([getattr(price, self.run.search.down) for price in self.prices])
+        costs = np.where(np.isfinite(costs), costs, np.nanmax(costs))
+        return Pool(self.run.search.space.features(self.run.search.space.candidates), np.log(costs))
+
+    @cached_property
+    def process(self) -> Process:
+        """After all that was observed."""
+        return Process(self.pool, self.observed)
+
+    def prediction(self, place: int) -> tuple[float, ...]:
+        """Mean, low and high (95 %) of what one training of a candidate will tell, in points; () before any has."""
+        if not len(self.observed.which):
+            return ()
+        means, variances = self.process.predicted(np.array([place]))
+        half = Z95 * float(variances[0] + self.noise) ** 0.5
+        return float(means[0]), float(means[0]) - half, float(means[0]) + half
+
+    @cached_property
+    def minutes(self) -> Floats:
+        """(N,): expected minutes of a whole training on one core."""
+        gflops = np.array([price.gflops for price in self.prices])
+        known = [(self.places[t.order.number], m) for t in self.trainings if math.isfinite(m := self.spent_by(t))]
+        if len(known) < LEAST_KNOWN:
+            return np.full(len(gflops), MINUTES)
+        x, y = gflops[[i for i, _ in known]], np.array([m for _, m in known])
+        slope = max(0.0, float(((x - x.mean()) * (y - y.mean())).sum() / max(((x - x.mean()) ** 2).sum(), 1e-12)))
+        line = y.mean() + slope * (gflops - x.mean())
+        return np.nan_to_num(np.maximum(line, y.min() / 2), nan=float(y.max()))
+
+    def spent_by(self, training: Training) -> float:
+        """Minutes of training on one core; nan where it is not complete."""
+        if training.result is None or training.order.number not in self.places:
+            return math.nan
+        return train_minutes(training.result.curve, self._epoch_images)
+
+    @property
+    def _epoch_images(self) -> int:
+        return self.run.protocol.protocol.epoch_images
+
+    @property
+    def trained_minutes(self) -> float:
+        """Minutes of all complete trainings on one core."""
+        return sum(m for one in self.trainings if math.isfinite(m := self.spent_by(one)))
+
+    @cached_property
+    def spent(self) -> float:
+        """Minutes of all trainings that were ordered, those under way as they are expected."""
+        each = (self.spent_by(one) for one in self.trainings)
+        return sum(
+            minutes if math.isfinite(minutes) else (0.0 if one.closed else self._expected(one))
+            for one, minutes in zip(self.trainings, each, strict=True)
+        )
+
+    def _expected(self, training: Training) -> float:
+        place = self.places.get(training.order.number)
+        return float(self.minutes[place]) if place is not None else 0.0
+
+    @property
+    def open(self) -> list[Training]:
+        """Trainings that have not come to an end."""
+        return [one for one in self.trainings if not one.closed]
+
+    def terms(self) -> Terms:
+        """What may be proposed."""
+        limits = self.run.all_limits
+        allowed = np.array([price.admitted for price in self.prices])
+        most = limits.get(self.run.search.down, math.inf)
+        end = math.log(most) if math.isfinite(most) else float(self.pool.log_cost[allowed].max()) + 0.1
+        return Terms(self.pool, allowed, self.minutes, self.noise, end, seed=self.run.seed)
+
+    def outcomes(self) -> dict[int, Outcome]:
+        """For Optuna: of each proposal that was trained the mean over its seeds, in 0..1."""
+        waiting = {one.order.number for one in self.open if one.order.seed == 0}
+        failed = {one.order.number for one in self.trainings if one.closed and one.result is None}
+        found: dict[int, Outcome] = {}
+        for proposal in self.log.proposals:
+            seeds = self.values.get(proposal.number, {})
+            if seeds and proposal.number not in waiting:
+                mean = sum(seeds.values()) / len(seeds) / POINTS
+                found[proposal.number] = Outcome(mean, {"seeds": len(seeds)})
+            elif proposal.number in failed:
+                found[proposal.number] = Outcome(words={"failed": True})
+        return found
+
+    def trained(self) -> list[Proposal]:
+        """Proposals with a number, in the order of their proposal."""
+        there = (State.ORDERED, State.KNOWN)
+        return [
+            p for p in self.log.proposals if p.state in there and self.values.get(p.number) and p.number in self.places
+        ]

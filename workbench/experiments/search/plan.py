@@ -1,0 +1,123 @@
+"""The run of a search: what is searched, under which limits, for how long, and where it lies. Checked once.
+
+HOME/searches/NAME/    its log (see `search.log`)
+HOME/jobs/KEY/         the folder of each job, shared with all studies
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from workbench.core.errors import Refused
+from workbench.data.datasets.folder import dataset_fingerprint
+from workbench.experiments.plan import DATA_SET, check_options
+from workbench.space import COSTS, Candidate, Search
+from workbench.study import PlannedJob, StudyProtocol
+from workbench.training.record import Result, is_complete, job_folder, read_result
+
+SURROGATE = "surrogate"  # our own proposer; the others are Optuna's
+SAMPLERS = (SURROGATE, "tpe", "nsga2", "nsga3", "random")
+BUDGET = 75.0  # minutes of training on one core, where none are asked for
+SMOKE = 8  # candidates under `smoke`, which only proves that everything runs
+SEEDS = 3  # of every candidate of the front in the end
+EXPLORE = 0.75  # share of the budget after which only the front is trained, with further seeds
+
+
+@dataclass(frozen=True)
+class SearchRun:
+    """A search under a protocol, with everything else that a command may say of it.
+
+    Fields:
+        home: the folder that holds jobs, queue and records.
+        data: the folder of the data set; None for the embedded scenes. fingerprint: what jobs call it.
+        changes: of every job, by dotted path, components by name.
+        limits: largest costs, over those of the search.
+        budget: minutes of training on one core, all jobs together.
+        sampler: who proposes, of `SAMPLERS`; seed: of its choices.
+
+    Raises:
+        Refused: a protocol that does not train whole networks, an unknown cost or sampler, a change that leads nowhere.
+    """
+
+    search: Search
+    protocol: StudyProtocol
+    home: Path
+    _: KW_ONLY
+    data: Path | None = None
+    fingerprint: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
+    budget: float = BUDGET
+    sampler: str = SURROGATE
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_options(self.changes, embedded=self.data is None and not self.fingerprint)
+        for name, most in self.limits.items():
+            if name not in COSTS:
+                raise Refused(f"--max {name}={most:g}: {name!r} is not measured; there are {', '.join(COSTS)}")
+            if not most > 0:
+                raise Refused(f"--max {name}={most:g}: must be above 0")
+        if self.sampler not in SAMPLERS:
+            raise Refused(f"--sampler {self.sampler}: there are {', '.join(SAMPLERS)}")
+        if not self.budget > 0:
+            raise Refused(f"--budget: {self.budget:g} minutes; must be above 0")
+        if self.data is not None and not self.fingerprint:
+            object.__setattr__(self, "fingerprint", dataset_fingerprint(self.data))
+        self.planned(self.search.space.candidates[0])
+
+    @property
+    def job_changes(self) -> dict[str, Any]:
+        """What is changed of every job: `changes` and the data set."""
+        return {**self.changes, **({DATA_SET: self.fingerprint} if self.fingerprint else {})}
+
+    @property
+    def most(self) -> int:
+        """Candidates that are proposed at most."""
+        return SMOKE if self.protocol.name == "smoke" else len(self.search.space)
+
+    @property
+    def all_limits(self) -> dict[str, float]:
+        """Largest costs, by name."""
+        return {**self.search.limits, **self.limits}
+
+    @cached_property
+    def name(self) -> str:
+        """Of its log and its queue. Other changes of jobs are another search; other limits are not."""
+        return "/".join([self.search.name, self.protocol.name, *self._digest()])
+
+    @cached_property
+    def stem(self) -> str:
+        """How the files of its report begin."""
+        said = re.sub(r"[^\w.]+", "-", "_".join(f"{k}={v}" for k, v in sorted(self.job_changes.items())))[:80]
+        return "_".join([self.search.name, self.protocol.name, *([said] if said else []), *self._digest()])
+
+    def _digest(self) -> list[str]:
+        told = sorted(self.job_changes.items())
+        return [hashlib.sha256(repr(told).encode()).hexdigest()[:8]] if told else []
+
+    @property
+    def log_folder(self) -> Path:
+        return self.home / "searches" / self.name
+
+    def planned(self, candidate: Candidate, seed: int = 0) -> PlannedJob:
+        """The job of a candidate.
+
+        Raises:
+            Refused: it is impossible.
+        """
+        return self.search.planned(candidate, self.protocol, seed, self.job_changes)
+
+    def folder(self, key: str) -> Path:
+        return job_folder(self.home, key)
+
+    def result(self, key: str) -> Result | None:
+        """The result of a job, whoever asked for it; None: it is not complete."""
+        folder = self.folder(key)
+        return read_result(folder) if is_complete(folder) else None

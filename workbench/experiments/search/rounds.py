@@ -1,0 +1,294 @@
+"""Runs a search: proposes, checks, orders, and lets workers train, until the budget is used up.
+
+Each decision is written to the log before anything is queued, and follows from the log and from results alone. So a
+search that was killed goes on where it stood, whatever else it had in mind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from workbench.core.errors import Refused
+from workbench.core.files import locked
+from workbench.experiments import console
+from workbench.experiments.job_queue import JobQueue, JobState, QueueEntry, gives_up, read_progress, stored_entries
+from workbench.experiments.runner import cores
+from workbench.experiments.search.decision import chosen, explores, front, next_seed
+from workbench.experiments.search.knowledge import Knowledge, Training
+from workbench.experiments.search.log import Log, LogFile, Order, Proposal, State
+from workbench.experiments.search.optuna_study import SearchStudy
+from workbench.experiments.search.plan import SearchRun
+from workbench.experiments.search.pricing import Price, Timed, Twins, check_admits, counted, priced, ratio_to
+from workbench.experiments.search.tables import print_search, print_states
+from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, terminable, work_off
+from workbench.space import Candidate
+from workbench.study import PlannedJob
+from workbench.training.machine import Machine
+from workbench.training.run import run as train_job
+
+
+@dataclass
+class Searcher:
+    """A search at work: its files, its prices, and what it knows."""
+
+    run: SearchRun
+    times: dict[str, Timed] = field(default_factory=dict)
+
+    @cached_property
+    def prices(self) -> list[Price]:
+        """Of all candidates, counted; a limit on time is measured of those alone that are proposed.
+
+        Raises:
+            Refused: no candidate meets the limits.
+        """
+        search = self.run.search
+        variants = {str(i): search.variant(one) for i, one in enumerate(search.space.candidates) if self._builds(one)}
+        limits = {name: most for name, most in self.run.all_limits.items() if name != "ms"}
+        known = counted(variants, limits)
+        texts = {one.text: known[str(i)] for i, one in enumerate(search.space.candidates) if str(i) in known}
+        check_admits(texts, limits)
+        impossible = Price(impossible="it can not be built")
+        return [known.get(str(i), impossible) for i in range(len(search.space))]
+
+    def _builds(self, candidate: Candidate) -> bool:
+        return not self.why_not(candidate)
+
+    def why_not(self, candidate: Candidate) -> str:
+        """The rule by which a candidate is impossible; "" where it is not."""
+        try:
+            self.run.search.variant(candidate)
+            self.run.planned(candidate)
+        except (Refused, KeyError) as error:
+            return str(error.args[0] if error.args else error)
+        return ""
+
+    @cached_property
+    def twins(self) -> Twins:
+        """Of the jobs that were looked at."""
+        return Twins()
+
+    @property
+    def file(self) -> LogFile:
+        return LogFile(self.run.log_folder)
+
+    def know(self, closed: Mapping[str, bool] | None = None) -> Knowledge:
+        """What is known now. `closed`: keys of jobs that failed for good."""
+        log = self.file.read()
+        by_number = {one.number: one for one in log.proposals}
+        trainings = [self._training(order, by_number[order.number], closed or {}) for order in log.orders]
+        found = {one.number: self.run.result(one.key) for one in log.proposals if one.state is State.KNOWN}
+        return Knowledge(
+            self.run, lambda: self.prices, log, trainings, {n: r for n, r in found.items() if r is not None}
+        )
+
+    def _training(self, order: Order, proposal: Proposal, closed: Mapping[str, bool]) -> Training:
+        key = proposal.key if order.seed == 0 else self.job(proposal, order.seed).job.key
+        result = self.run.result(key)
+        return Training(order, key, result, result is not None or closed.get(key, False))
+
+    def job(self, proposal: Proposal, seed: int) -> PlannedJob:
+        """The job of a proposal, called by its number."""
+        one = self.run.planned(self.run.search.space.candidate(proposal.pairs), seed)
+        return PlannedJob(f"#{proposal.number:03d} {one.row}", seed, "", one.job)
+
+    def adopt(self, known: Knowledge) -> bool:
+        """Takes over what other searches and studies have trained. Whether there was any."""
+        have = set(known.places.values())
+        fresh = [
+            (i, one, key)
+            for i, one in enumerate(self.run.search.space.candidates)
+            if i not in have and not self.prices[i].impossible
+            if self.run.result(key := self.run.planned(one).job.key) is not None
+        ]
+        lines = [
+            Proposal(len(known.log.proposals) + n, one.pairs, State.KNOWN, "trained before", key, self._costs(i))
+            for n, (i, one, key) in enumerate(fresh)
+        ]
+        if lines:
+            self.file.add(*lines)
+        return bool(lines)
+
+    def _costs(self, place: int) -> dict[str, float]:
+        price = self.prices[place]
+        found = {"params": price.params, "gflops": price.gflops, "ms": price.ms}
+        return {name: value for name, value in found.items() if value == value}
+
+    def about(self) -> str:
+        """What is searched, in a line, before it begins."""
+        over = sum(bool(one.over) for one in self.prices)
+        impossible = sum(bool(one.impossible) for one in self.prices)
+        allowed = len(self.prices) - over - impossible
+        limits = ", ".join(f"{name} at most {most:g}" for name, most in self.run.all_limits.items()) or "no limits"
+        return (
+            f"{self.run.search.name}: {len(self.prices)} candidates, {allowed} may be trained ({over} over a limit, "
+            f"{impossible} impossible); {limits}; {self.run.budget:g} minutes of training on one core"
+        )
+
+    def plan(self) -> dict[str, PlannedJob]:
+        """Every job that was ordered, by key."""
+        log = self.file.read()
+        by_number = {one.number: one for one in log.proposals}
+        jobs = [self.job(by_number[order.number], order.seed) for order in log.orders]
+        return {one.job.key: one for one in jobs}
+
+    def since(self, before: Log) -> list[str]:
+        """What was decided after a log, a line each."""
+        now = self.file.read()
+        by_number = {one.number: one for one in now.proposals}
+        lines = [_said(one, self) for one in now.proposals[len(before.proposals) :]]
+        further = [one for one in now.orders[len(before.orders) :] if one.seed]
+        return lines + [f"#{o.number:03d} {self.text(by_number[o.number])}: seed {o.seed}" for o in further]
+
+    def text(self, proposal: Proposal) -> str:
+        """The candidate in words."""
+        return self.run.search.space.candidate(proposal.pairs).text
+
+    def step(self, known: Knowledge, study: SearchStudy) -> bool:
+        """Writes the next decision into the log. False: there is none for now."""
+        unordered = [p for p in known.log.proposals if p.state is State.ORDERED and not known.log.orders_of(p.number)]
+        if unordered:  # it was killed between two lines
+            self.file.add(*(Order(one.number) for one in unordered))
+            return True
+        if explores(known) and (lines := self._proposal(known, study)):
+            self.file.add(*lines)
+            return True
+        if any(one.order.seed == 0 for one in known.open):
+            return False  # the front may change
+        order = next_seed(known)
+        if order is None:
+            return False
+        self.file.add(order)
+        return True
+
+    def _proposal(self, known: Knowledge, study: SearchStudy) -> list[Proposal | Order]:
+        best = chosen(known)
+        if best is None:
+            return []
+        number, candidates = len(known.log.proposals), self.run.search.space.candidates
+        seen = {candidates[i] for i in known.places.values()}
+        candidate = study.propose(lambda: candidates[best.which], seen, number)
+        place = known.place[candidate]
+        state, why = self._checked(candidate, place)
+        proposal = Proposal(
+            number,
+            candidate.pairs,
+            state,
+            why,
+            "" if state is State.IMPOSSIBLE else self.run.planned(candidate).job.key,
+            self._costs(place),
+            known.prediction(place),
+            best.gain if candidates[best.which] == candidate else 0.0,
+            self.run.sampler,
+        )
+        return [proposal, Order(number)] if state is State.ORDERED else [proposal]
+
+    def _checked(self, candidate: Candidate, place: int) -> tuple[State, str]:
+        """The checks before a second of training, in their order."""
+        if why := self.why_not(candidate) or self.prices[place].impossible:
+            return State.IMPOSSIBLE, why
+        job = self.run.planned(candidate).job
+        if self.run.result(job.key) is not None:
+            return State.KNOWN, "trained before"
+        if over := self._over(candidate, place):
+            return State.OVER, over
+        if same := self.twins.earlier(candidate.text, job):
+            return State.SAME, f"computes the same as {same}"
+        return State.ORDERED, ""
+
+    def _over(self, candidate: Candidate, place: int) -> str:
+        if self.prices[place].admitted and "ms" in self.run.all_limits:
+            variant, ratio = self.run.search.variant(candidate), ratio_to(self.run.search.base)
+            self.prices[place] = priced({"one": variant}, self.run.all_limits, self.times, ratio)["one"]
+        return "; ".join(self.prices[place].over)
+
+
+def _said(proposal: Proposal, searcher: Searcher) -> str:
+    """A decision in a line: what, what was expected, what becomes of it."""
+    expected = "" if not proposal.predicted else ", {:.1f} ({:.1f} to {:.1f}) expected".format(*proposal.predicted)
+    why = "" if proposal.state is State.ORDERED else f": {proposal.state}, {proposal.why}"
+    return f"#{proposal.number:03d} {searcher.text(proposal)}{expected}{why}"
+
+
+def run_search(run: SearchRun, *, machine: Machine, jobs: int | None = None, train: TrainJob = train_job) -> int:
+    """Searches until the budget is used up and the front has its seeds, and prints what was found.
+
+    Args:
+        jobs: worker processes, one thread each; None is one per core, or one where there is a GPU.
+        train: what a worker does with a job.
+
+    Returns:
+        0 all that was ordered is complete, 1 something failed, 130 interrupted.
+
+    Raises:
+        Refused: no candidate meets the limits, no data set where one is needed, or a home that can not hold a queue.
+    """
+    if run.data is None and not run.planned(run.search.space.candidates[0]).job.protocol.scenes:
+        raise Refused(f"protocol {run.protocol.name} wants a data set: add --data FOLDER")
+    searcher, size = Searcher(run), jobs or cores(machine)
+    console.say(searcher.about())
+    while searcher.adopt(searcher.know()):
+        pass
+    workers = WorkerSettings(run.home, run.name, machine, run.data, train)
+    with terminable() as check:
+        try:
+            with WorkerPool(workers, size, check) as pool:
+                entries = _work(searcher, pool, size)
+        except KeyboardInterrupt:
+            console.say("stopped; the same command goes on from there")
+            return 130
+    known = searcher.know(_closed(entries))
+    print_search(known, front(known))
+    failed = [one for one in known.trainings if one.result is None]
+    for one in failed:
+        console.say(f"#{one.order.number:03d}, seed {one.order.seed} ({one.key}): {entries[one.key].note}")
+    return 1 if failed else 0
+
+
+def _work(searcher: Searcher, pool: WorkerPool, size: int) -> dict[str, QueueEntry]:
+    """Until nothing is open and nothing is left to decide."""
+    run = searcher.run
+    queue, plan = JobQueue(run.home, run.name), searcher.plan()
+    with console.Display(f"{run.search.name}, {run.protocol.name}") as screen:
+        known = searcher.know(_closed(queue.entries(plan)))
+        study = SearchStudy(run, known.log, known.outcomes())
+
+        def look(entries: Mapping[str, QueueEntry]) -> bool:
+            running = [key for key, entry in entries.items() if entry.state is JobState.RUNNING]
+            screen.update([*plan.values()], entries, {key: read_progress(run.folder(key)) for key in running})
+            with locked(run.log_folder / "decide.lock"):
+                known = searcher.know(_closed(entries))
+                study.update(known.log, known.outcomes())
+                if len(known.open) >= size or not searcher.step(known, study):
+                    return False
+            for line in searcher.since(known.log):
+                screen.say(line)
+            plan.update(searcher.plan())
+            return True
+
+        return work_off(queue, plan, pool, look)
+
+
+def _closed(entries: Mapping[str, QueueEntry]) -> dict[str, bool]:
+    """Keys of jobs that are not tried again."""
+    return {key: True for key, one in entries.items() if one.state is not JobState.RUNNING and gives_up(one)}
+
+
+def status(run: SearchRun) -> int:
+    """Prints where each candidate stands. Changes nothing.
+
+    Returns:
+        0 all that was ordered is complete, 1 something is missing or nothing was begun.
+    """
+    searcher = Searcher(run)
+    plan = searcher.plan()
+    entries = stored_entries(run.home, run.name, list(plan))
+    known = searcher.know(_closed(entries))
+    print_states(known, entries)
+    return 0 if known.trainings and all(one.result is not None for one in known.trainings) else 1
+
+
+def retry(run: SearchRun) -> int:
+    """Forgets the failures of a search, so that the next run tries these trainings again. Gives how many."""
+    return JobQueue(run.home, run.name).reset_failures(Searcher(run).plan())
