@@ -47,6 +47,7 @@ def test_the_sum_of_the_parts_is_the_cost_of_the_network_to_the_unit() -> None:
         assert found.params == cost.parameters(variant)["total"], variant
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("persons", [1, 10])
 def test_it_holds_for_other_sizes_and_persons(persons: int) -> None:
     for variant, size in product((small_variant(), nano()), ((64, 96), (96, 96))):
