@@ -24,7 +24,7 @@ from workbench.training import loop
 from workbench.training.machine import Machine
 from workbench.training.record import Progress, job_folder, read_result, write_result
 from workbench.training.run import STATE, check_ranks, run
-from workbench.training.rung import Paused, rung_of, signals_at
+from workbench.training.rung import PAUSED, Paused, rung_of, signals_at
 
 
 @pytest.mark.slow
@@ -112,12 +112,14 @@ def test_a_paused_job_ends_as_one_in_one_go(tmp_path: Path, monkeypatch: pytest.
     assert rung_of(folder) == 1
     second = run(job, Machine(), home, until=3)
     assert isinstance(second, Paused) and second.epoch == 3 and [line["epoch"] for line in second.curve] == [2.0]
-    assert run(job, Machine(), home, until=2) == second, "only read"
+    written = (folder / PAUSED).stat().st_mtime_ns
+    again = run(job, Machine(), home, until=2)
+    assert isinstance(again, Paused) and again.epoch == 3 and (folder / PAUSED).stat().st_mtime_ns == written
     assert {"AP", "AR50", "mOKS", "loss_oks", "mean_loss_oks"} <= signals_at(folder, 2).keys()
     end = run(job, Machine(), home)
-    assert run(job, Machine(), home, until=1) == end, "a complete job is only read"
+    assert run(job, Machine(), home, until=1).folder == end.folder
     timing = ("latency", "train_images")
-    one, other = ({k: v for k, v in r.metrics.items() if not k.startswith(timing)} for r in (whole, end))
+    one, other = ({k: repr(v) for k, v in r.metrics.items() if not k.startswith(timing)} for r in (whole, end))
     assert one == other
     one, other = (load_file(r.folder / "weights.safetensors") for r in (whole, end))
     assert all(torch.equal(one[k], other[k]) for k in one)

@@ -37,6 +37,7 @@ def gflops() -> list[float]:
     return [price.gflops for price in counted(LAYERS).values()]
 
 
+@pytest.mark.slow
 def test_every_candidate_is_counted_and_told_which_limit_it_breaks() -> None:
     counts = gflops()
     assert counts == sorted(set(counts))
@@ -63,6 +64,7 @@ def test_a_limit_on_what_is_not_priced_is_refused(limits: Mapping[str, float], s
         counted({}, limits)
 
 
+@pytest.mark.slow
 def test_limits_that_nobody_meets_are_refused_and_the_cheapest_is_named() -> None:
     limits = {"gflops": 1e-9}
     with pytest.raises(Refused, match=r"no candidate meets --max gflops=1e-09, where 0 layers is the cheapest with "):
@@ -72,6 +74,7 @@ def test_limits_that_nobody_meets_are_refused_and_the_cheapest_is_named() -> Non
     check_admits(counted(LAYERS), {})
 
 
+@pytest.mark.slow
 def test_what_can_not_be_built_is_said_and_hinders_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     count = PartCounter.count
 
@@ -86,6 +89,7 @@ def test_what_can_not_be_built_is_said_and_hinders_nobody(monkeypatch: pytest.Mo
     assert all(price.admitted for price in found.values())
 
 
+@pytest.mark.slow
 def test_only_what_may_meet_a_limit_on_time_is_timed_and_only_once() -> None:
     """Time grows with the multiply-adds here."""
     counts, asked, times = gflops(), list[str](), dict[str, Timed]()
@@ -120,6 +124,7 @@ def test_a_network_takes_its_own_time() -> None:
     assert 0.5 < ratio(small_variant()) < 2
 
 
+@pytest.mark.slow
 def test_jobs_that_compute_the_same_are_found_before_they_are_trained() -> None:
     twins, base = Twins(), small_job()
     assert twins.earlier("base", base) == ""

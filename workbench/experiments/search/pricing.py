@@ -111,7 +111,7 @@ def _counted(variant: Variant, limits: Mapping[str, float], counter: PartCounter
     over = (
         f"{name} {n:.4g}, at most {limits[name]:g}" for name, n in numbers.items() if n > limits.get(name, math.inf)
     )
-    return Price(**numbers, over=tuple(over))
+    return Price(numbers["params"], numbers["gflops"], over=tuple(over))
 
 
 def check_admits(prices: Mapping[str, Price], limits: Mapping[str, float]) -> None:
