@@ -119,7 +119,7 @@ def _spread(terms: Terms, left: Ints, taken: Sequence[int]) -> int | None:
     if not len(left):
         return None
     rng = np.random.default_rng([terms.seed, len(taken)])
-    some = rng.permutation(left)[:LOOKED_AT]
+    some = rng.permutation(left)[: min(LOOKED_AT, -(-len(left) // 2))]
     counts = terms.pool.features[list(taken)].sum(0) if len(taken) else np.zeros(terms.pool.features.shape[1])
     worth = terms.pool.features[some] @ (0.25**counts)
     return int(some[np.argmax(worth / np.sqrt(terms.price[some]))])
