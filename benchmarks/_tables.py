@@ -113,8 +113,8 @@ class SearchTable:
 
     @cached_property
     def floor(self) -> float:
-        """AP above which a front has worth: the median of all."""
-        return float(np.median(self.truth[self.allowed]))
+        """AP above which a front has worth: all but the lowest 5 % within the limit."""
+        return float(np.quantile(self.truth[self.allowed], 0.05))
 
     @cached_property
     def whole(self) -> float:

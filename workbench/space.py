@@ -315,7 +315,9 @@ class Search:
 
 def _said_of(error: Exception) -> str:
     """What a fault says, without quotes around it."""
-    return str(error.args[0]) if error.args else f"{type(error).__name__} in the function of its changes"
+    if isinstance(error, AssertionError):
+        return "the function of its changes does not fit the base (AssertionError)"
+    return str(error.args[0])
 
 
 def _both(one: Wanted, other: Wanted) -> dict[str, tuple[str, ...]]:

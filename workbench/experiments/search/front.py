@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -186,7 +187,9 @@ def as_study(search: Search, name: str, front: Sequence[Candidate], costs: Seque
 
 
 def _chosen(pairs: Mapping[str, str]) -> str:
-    return "{" + ", ".join(f"{_quoted(name)}: {_quoted(label)}" for name, label in pairs.items()) + "}"
+    """A mapping over as many lines as it takes."""
+    said = ", ".join(f"{_quoted(name)}: {_quoted(label)}" for name, label in pairs.items())
+    return "{\n" + textwrap.fill(said, 110, initial_indent=" " * 8, subsequent_indent=" " * 8) + ",\n    }"
 
 
 def _quoted(text: str) -> str:

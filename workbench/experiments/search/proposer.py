@@ -16,6 +16,7 @@ from workbench.experiments.search.process import Observations, Pool, Process
 from workbench.tensors import Flags, Floats, Ints
 
 SPREAD = 8  # first proposals, which are spread over the options
+LOW = 1.645  # standard deviations below the mean: what is above the lowest 5 % has worth at any cost
 LOOKED_AT = 500  # candidates that are predicted where there are more, and as many near the front
 
 
@@ -88,7 +89,7 @@ def _best(terms: Terms, process: Process, known: Ints, paused: Ints, new: Ints) 
         return None
     mean, variance = process.predicted(which)
     scores = process.predicted(known)[0] if len(known) else np.zeros(0)
-    floor = float(np.mean(mean[len(paused) :] if len(new) else mean))
+    floor = float(np.mean(mean) - LOW * np.sqrt(np.mean(variance) + np.var(mean)))
     steps = steps_of(scores, terms.pool.log_cost[known], floor, terms.end)
     log_cost, price = terms.pool.log_cost[which], terms.price[which]
     gain = expected_gain(mean, np.sqrt(variance), log_cost, steps)
@@ -118,7 +119,7 @@ def _spread(terms: Terms, left: Ints, taken: Sequence[int]) -> int | None:
     if not len(left):
         return None
     rng = np.random.default_rng([terms.seed, len(taken)])
-    some = rng.permutation(left)[:LOOKED_AT]
+    some = rng.permutation(left)[: min(LOOKED_AT, -(-len(left) // 2))]
     counts = terms.pool.features[list(taken)].sum(0) if len(taken) else np.zeros(terms.pool.features.shape[1])
     worth = terms.pool.features[some] @ (0.25**counts)
     return int(some[np.argmax(worth / np.sqrt(terms.price[some]))])
