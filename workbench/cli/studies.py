@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from workbench.cli.names import check_trunks
 from workbench.cli.options import (
     COUNT,
     Change,
@@ -27,6 +28,7 @@ from workbench.cli.options import (
     whole_number,
 )
 from workbench.core.errors import Refused
+from workbench.core.study_files import check_study
 
 if TYPE_CHECKING:
     from workbench.experiments.plan import StudyRun, UntilDecided
@@ -120,7 +122,7 @@ def run_command(
     sets: Sets = None,
 ) -> int:
     """Runs a study, as `study NAME`, `study resume NAME` and `study retry NAME`."""
-    _check_budget(until, budget)
+    _check_words(name, sets, until, budget)
     from workbench.core import processes
 
     processes.prepare()  # imports while we do
@@ -156,7 +158,7 @@ def status_command(
     sets: Sets = None,
 ) -> int:
     """Show what is planned, running, complete and failed. Exit code 0: all complete, 1: something is missing."""
-    _check_budget(until, budget)
+    _check_words(name, sets, until, budget)
     from workbench.experiments import profiling, runner
     from workbench.study import Study
 
@@ -176,6 +178,7 @@ def replay_command(
     sets: Sets = None,
 ) -> int:
     """Show what --until decided would have saved of a finished study."""
+    _check_words(name, sets)
     from workbench.experiments import runner
     from workbench.study import Study
 
@@ -203,6 +206,7 @@ def audit_command(
     ] = None,
 ) -> int:
     """Show what differs between a study's rows besides what they name, and write it for the report."""
+    _check_words(name, sets)
     from workbench.experiments import audit, audit_table
     from workbench.study import Study
 
@@ -263,7 +267,12 @@ def _planned(
     return StudyRun(asked, under, home, data=data, changes=changes, seeds=seeds, first_seed=first_seed, until=until)
 
 
-def _check_budget(until: str | None, budget: int | None) -> None:
+def _check_words(
+    name: str, sets: list[Change] | None = None, until: str | None = None, budget: int | None = None
+) -> None:
+    """Refuses what is wrong by itself, before anything is imported that takes seconds."""
+    check_study(name)
+    changes_of(sets)
     if budget is not None and until is None:
         raise Refused(f"--budget {budget}: it limits the jobs of --until decided; add that")
 
@@ -288,6 +297,7 @@ def report_command(
     sets: Sets = None,
 ) -> int:
     """Write a study's report from its recorded numbers. It takes --data and --set as the study was given them."""
+    _check_words(name, sets)
     from workbench.report.index import write_index
     from workbench.report.pieces import RENDERED
     from workbench.report.render import write_profile, write_report
@@ -317,6 +327,7 @@ def trunk_command(
     ] = None,
 ) -> int:
     """Train the stored trunks. Hours on a CPU each; one that was cut off goes on."""
+    check_trunks(names or [])
     from workbench.experiments.trunks import train_trunks
     from workbench.training.machine import this_machine
 
