@@ -288,10 +288,15 @@ class CoreWatch:
         """Seconds that each has worked, for anybody."""
         return {core: seconds - self.busy[core] for core, seconds in busy_seconds(self.busy).items()}
 
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return time.perf_counter() - self.began
+
     def others(self) -> float:
         """Cores' worth of work for other processes, mean since the beginning."""
         elsewhere = sum(self.cores().values()) - (time.process_time() - self.own)
-        return max(elsewhere / (time.perf_counter() - self.began), 0.0)
+        return max(elsewhere / self.seconds, 0.0)
 
 
 def busy_seconds(cores: Iterable[int]) -> dict[int, float]:
