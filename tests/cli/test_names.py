@@ -1,0 +1,56 @@
+"""The names that a command line knows by itself are those of the tables, which take seconds to import."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from workbench.cli import names
+from workbench.core.errors import Refused
+from workbench.data.synthetic.scene import SCENE_LEVELS
+from workbench.experiments.protocols import PROTOCOLS
+from workbench.experiments.trunks import trunk_jobs
+from workbench.inference.deployed import PRECISIONS
+from workbench.inference.runtimes import RUNTIMES
+from workbench.models.zoo import NETWORKS, RELEASED, network_named
+
+
+@pytest.mark.parametrize(
+    ("known", "table"),
+    [
+        (names.PROTOCOLS, PROTOCOLS),
+        (names.NETWORKS, NETWORKS),
+        (names.RELEASED, RELEASED),
+        (names.TRUNKS, trunk_jobs()),
+        (names.RUNTIMES, RUNTIMES),
+        (names.DEVICES, dict.fromkeys(device for runtime in RUNTIMES.values() for device in runtime.devices)),
+        (names.PRECISIONS, dict.fromkeys(word for runtime in RUNTIMES.values() for word in runtime.precisions)),
+        (names.FILE_PRECISIONS, PRECISIONS),
+        (names.LEVELS, SCENE_LEVELS),
+    ],
+    ids=[
+        "protocols",
+        "networks",
+        "released",
+        "trunks",
+        "runtimes",
+        "devices",
+        "precisions",
+        "file_precisions",
+        "levels",
+    ],
+)
+def test_the_names_are_those_of_the_table(known: tuple[str, ...], table: Iterable[str]) -> None:
+    assert known == tuple(table), "name it in workbench/cli/names.py, too"
+
+
+def test_what_is_let_through_may_be_a_network_and_what_is_refused_is_none() -> None:
+    names.check_networks([*names.NETWORKS, "rtmo_s_crowdpose", *(f"{name}-rtmo" for name in names.STDC)])
+    for name in names.STDC:
+        network_named(f"{name}-rtmo")
+    for check in (lambda: names.check_networks(["nano", "rtmo-x"]), lambda: network_named("rtmo-x")):
+        with pytest.raises(
+            Refused, match=r"no network 'rtmo-x'; there are nano, .*stdcnano, stdc1, stdc2 or a name of"
+        ):
+            check()
