@@ -31,8 +31,3 @@ def test_what_ends_otherwise_is_not_measured(tmp_path: Path) -> None:
         startup.cpu_seconds(
             startup.Start(("-c", "import sys; print('gone', file=sys.stderr); sys.exit(3)")), str(tmp_path)
         )
-
-
-def test_commands_are_those_that_there_are() -> None:
-    assert startup.REFERENCE == next(iter(startup.STARTS))
-    assert {start.code for name, start in startup.STARTS.items() if "refused" in name} == {2}

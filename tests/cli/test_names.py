@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pytest
 
 from workbench.cli import names
+from workbench.cli.options import LISTS
 from workbench.core.errors import Refused
 from workbench.data.synthetic.scene import SCENE_LEVELS
 from workbench.experiments.protocols import PROTOCOLS
@@ -15,34 +16,22 @@ from workbench.inference.deployed import PRECISIONS
 from workbench.inference.runtimes import RUNTIMES
 from workbench.models.zoo import NETWORKS, RELEASED, network_named
 
+TABLES: Mapping[str, Iterable[str]] = {
+    "protocols": PROTOCOLS,
+    "networks": NETWORKS,
+    "released": RELEASED,
+    "trunks": trunk_jobs(),
+    "runtimes": RUNTIMES,
+    "devices": dict.fromkeys(device for runtime in RUNTIMES.values() for device in runtime.devices),
+    "precisions": dict.fromkeys(precision for runtime in RUNTIMES.values() for precision in runtime.precisions),
+    "file_precisions": PRECISIONS,
+    "levels": SCENE_LEVELS,
+}
 
-@pytest.mark.parametrize(
-    ("known", "table"),
-    [
-        (names.PROTOCOLS, PROTOCOLS),
-        (names.NETWORKS, NETWORKS),
-        (names.RELEASED, RELEASED),
-        (names.TRUNKS, trunk_jobs()),
-        (names.RUNTIMES, RUNTIMES),
-        (names.DEVICES, dict.fromkeys(device for runtime in RUNTIMES.values() for device in runtime.devices)),
-        (names.PRECISIONS, dict.fromkeys(word for runtime in RUNTIMES.values() for word in runtime.precisions)),
-        (names.FILE_PRECISIONS, PRECISIONS),
-        (names.LEVELS, SCENE_LEVELS),
-    ],
-    ids=[
-        "protocols",
-        "networks",
-        "released",
-        "trunks",
-        "runtimes",
-        "devices",
-        "precisions",
-        "file_precisions",
-        "levels",
-    ],
-)
-def test_the_names_are_those_of_the_table(known: tuple[str, ...], table: Iterable[str]) -> None:
-    assert known == tuple(table), "name it in workbench/cli/names.py, too"
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_names_are_those_of_the_table(name: str) -> None:
+    assert list(LISTS[name]()) == list(TABLES[name]), "name it in workbench/cli/names.py, too"
 
 
 def test_what_is_let_through_may_be_a_network_and_what_is_refused_is_none() -> None:

@@ -45,7 +45,7 @@ def check_source(what: str) -> None:
     Raises:
         Refused: neither a released model nor a file or folder.
     """
-    if what not in RELEASED and what != NETWORKS[0] and not Path(what).exists():
+    if what not in RELEASED and what != "nano" and not Path(what).exists():
         raise Refused(f"{what!r}: no such file, folder or released model; released are {', '.join(RELEASED)}")
 
 
