@@ -122,7 +122,8 @@ def run_command(
     sets: Sets = None,
 ) -> int:
     """Runs a study, as `study NAME`, `study resume NAME` and `study retry NAME`."""
-    _check_words(name, sets, until, budget)
+    _check_words(name, sets)
+    _check_budget(until, budget)
     from workbench.core import processes
 
     processes.prepare()  # imports while we do
@@ -158,7 +159,8 @@ def status_command(
     sets: Sets = None,
 ) -> int:
     """Show what is planned, running, complete and failed. Exit code 0: all complete, 1: something is missing."""
-    _check_words(name, sets, until, budget)
+    _check_words(name, sets)
+    _check_budget(until, budget)
     from workbench.experiments import profiling, runner
     from workbench.study import Study
 
@@ -223,6 +225,12 @@ def audit_command(
     return 0
 
 
+def _check_words(name: str, sets: list[Change] | None) -> None:
+    """Refuses what is wrong by itself, before anything is imported that takes seconds."""
+    check_study(name)
+    changes_of(sets)
+
+
 def _found(name: str, protocol: str | None) -> tuple[Study | TimingStudy, StudyProtocol]:
     """The study of that name and the protocol that is asked for."""
     from workbench.experiments.protocols import protocol_named
@@ -267,12 +275,7 @@ def _planned(
     return StudyRun(asked, under, home, data=data, changes=changes, seeds=seeds, first_seed=first_seed, until=until)
 
 
-def _check_words(
-    name: str, sets: list[Change] | None = None, until: str | None = None, budget: int | None = None
-) -> None:
-    """Refuses what is wrong by itself, before anything is imported that takes seconds."""
-    check_study(name)
-    changes_of(sets)
+def _check_budget(until: str | None, budget: int | None) -> None:
     if budget is not None and until is None:
         raise Refused(f"--budget {budget}: it limits the jobs of --until decided; add that")
 
