@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from workbench.core.errors import Refused
+from workbench.core.study_files import check_study
+from workbench.core.study_files import known_studies as known_studies
 from workbench.evaluation.metrics import claimable
 from workbench.models.catalog import filled
 from workbench.models.common_start import common_start, places_of
@@ -316,10 +317,7 @@ def find_study(name: str) -> Study | TimingStudy | Search:
     Raises:
         Refused: there is no such study (the message lists those that there are), or its file defines none of that name.
     """
-    if name not in known_studies():
-        raise Refused(
-            f"no study is called {name!r}; there are {known_studies()}. Run from the folder that holds studies/"
-        )
+    check_study(name)
     module = importlib.import_module(f"studies.{name}")
     if not isinstance(found := getattr(module, "STUDY", None), Study | TimingStudy | Search):
         raise Refused(
@@ -328,15 +326,6 @@ def find_study(name: str) -> Study | TimingStudy | Search:
     if found.name != name:
         raise Refused(f"studies/{name}.py calls itself {found.name!r}; expected name={name!r}, as the file is called")
     return found
-
-
-def known_studies() -> list[str]:
-    """The names of all studies."""
-    try:
-        package = importlib.import_module("studies")
-    except ModuleNotFoundError:
-        return []
-    return sorted(m.name for m in pkgutil.iter_modules(package.__path__))
 
 
 # Names that files of users have from earlier versions.

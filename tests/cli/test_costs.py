@@ -81,9 +81,15 @@ def test_runtimes_and_precisions_come_with_commas(calls: list[tuple[Any, ...]]) 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ("--runtime eager,tvm", "no runtime 'tvm'; there are eager, torch, cudagraph, onnx"),
-        ("--runtime eager,", "no runtime ''; there are eager, torch, cudagraph, onnx"),
-        ("--precision int4", "runtime torch has no precision 'int4'; it has float32, bf16, fp16"),
+        (
+            "--runtime eager,tvm",
+            "--runtime 'tvm': expected eager, torch, cudagraph, onnx, or several of them with commas",
+        ),
+        ("--runtime eager,", "--runtime '': expected eager, torch, cudagraph, onnx, or several of them with commas"),
+        ("--precision int4", "--precision 'int4': expected float32, bf16, fp16, int8, or several of them with commas"),
+        ("--precision int8", "runtime torch has no precision 'int8'; it has float32, bf16, fp16"),
+        ("rtmo-x", "no network 'rtmo-x'; there are nano, "),
+        ("--reference rtmo-x", "no network 'rtmo-x'; there are nano, "),
         ("--device tpu", "--device 'tpu': expected cpu or cuda"),
         ("--size 0", "--size '0': expected a whole number of 1 or more"),
         ("--persons -1", "--persons '-1': expected a whole number of 0 or more"),

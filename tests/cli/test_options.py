@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from workbench.__main__ import main
+from workbench.cli import names
 from workbench.cli.options import (
     LISTS,
     Change,
@@ -20,11 +21,9 @@ from workbench.cli.options import (
     runs_folder,
     whole_number,
     with_lists,
+    words_of,
 )
 from workbench.core.errors import Refused
-from workbench.data.synthetic.scene import SCENE_LEVELS
-from workbench.experiments.protocols import PROTOCOLS
-from workbench.inference.runtimes import RUNTIMES
 
 
 @pytest.mark.parametrize(
@@ -93,17 +92,24 @@ def test_every_list_holds_words(name: str) -> None:
     assert words and all(isinstance(word, str) and word for word in words) and len(set(words)) == len(words)
 
 
-def test_lists_are_those_of_the_tables(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert with_lists("One of {protocols}.") == f"One of {', '.join(PROTOCOLS)}."
-    assert with_lists("{runtimes}") == ", ".join(RUNTIMES) and with_lists("{levels}") == ", ".join(SCENE_LEVELS)
-    monkeypatch.setitem(PROTOCOLS, "overnight", PROTOCOLS["smoke"])
+def test_a_help_text_holds_the_lists(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert with_lists("One of {protocols}.") == f"One of {', '.join(names.PROTOCOLS)}."
+    assert with_lists("{runtimes}") == ", ".join(names.RUNTIMES)
+    monkeypatch.setattr(names, "PROTOCOLS", (*names.PROTOCOLS, "overnight"))
     assert main(["study", "--help"]) == 0
     assert "overnight" in capsys.readouterr().out
 
 
 def test_a_list_completes_behind_a_comma() -> None:
-    assert completing("levels")("") == list(SCENE_LEVELS)
-    assert completing("levels")("easy,h") == [f"easy,{level}" for level in SCENE_LEVELS]
+    assert completing("levels")("") == list(names.LEVELS)
+    assert completing("levels")("easy,h") == [f"easy,{level}" for level in names.LEVELS]
+
+
+def test_words_come_with_commas() -> None:
+    assert [words_of("levels")(given) for given in ("hard", "hard,easy")] == ["hard", "hard,easy"]
+    for given, odd in (("odd", "odd"), ("hard,", ""), ("", ""), ("easy,hrad", "hrad")):
+        with pytest.raises(typer.BadParameter, match=f"^'{odd}': expected easy, hard, or several of them with commas"):
+            words_of("levels")(given)
 
 
 def test_runs_are_recorded_where_the_user_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

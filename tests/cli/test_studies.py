@@ -174,7 +174,7 @@ def test_costs_that_are_claimed_are_measured_when_the_runs_are_complete(
         ("study audit profile_persons", "study audit profile_persons: nothing is trained under cost"),
         ("study audit ablate_dcc --steps 0", "--steps '0': expected a whole number of 1 or more"),
         ("study nobody", "no study is called 'nobody'; there are ['ablate_bins', "),
-        ("report ablate_dcc --protocol nothing", "no protocol 'nothing'; there are ['smoke', "),
+        ("report ablate_dcc --protocol nothing", "--protocol 'nothing': expected smoke or probe or "),
         ("study ablate_dcc --set recipe.lr=1 --set recipe.lr=2", "--set recipe.lr: it is set 2 times"),
     ],
 )

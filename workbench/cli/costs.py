@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli.options import COUNT, Command, completing, files_in, one_of, whole_number
+from workbench.cli.names import check_networks
+from workbench.cli.options import COUNT, Command, completing, files_in, one_of, whole_number, words_of
 from workbench.core.errors import Refused
 
 cost_commands = typer.Typer()
@@ -28,6 +29,7 @@ def cost_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help=_NETWORK, autocompletion=completing("networks"))],
 ) -> int:
     """Count parameters and multiply-adds of a network, by part."""
+    check_networks([name])
     print(network_cost(name))
     return 0
 
@@ -69,6 +71,7 @@ Runtimes = Annotated[
     typer.Option(
         "--runtime",
         metavar="NAME,...",
+        parser=words_of("runtimes"),
         help="{runtimes}, or several with commas",
         autocompletion=completing("runtimes"),
     ),
@@ -78,6 +81,7 @@ Precisions = Annotated[
     typer.Option(
         "--precision",
         metavar="NAME,...",
+        parser=words_of("precisions"),
         help="{precisions}, or several with commas",
         autocompletion=completing("precisions"),
     ),
@@ -113,6 +117,7 @@ def latency_command(
     anyway: Annotated[bool, typer.Option("--anyway", help="Measure on a busy machine, too")] = False,
 ) -> int:
     """Time networks side by side. One image at a time, with random weights."""
+    check_networks([*names, reference])
     from workbench.inference import runtimes
     from workbench.inference.latency import TimingTask
     from workbench.inference.timing import Patience

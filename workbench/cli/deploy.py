@@ -7,6 +7,7 @@ from typing import Annotated, cast
 
 import typer
 
+from workbench.cli.names import check_source
 from workbench.cli.options import COUNT, Command, any_number, completing, one_of
 from workbench.core.errors import Refused
 
@@ -55,6 +56,7 @@ def deploy_command(
     ] = False,
 ) -> int:
     """Write a trained network as an ONNX file, and compare the two."""
+    check_source(source)
     import torch
 
     from workbench.inference import load

@@ -1,8 +1,4 @@
-"""What several commands share: their options, how a value is read, and the lists of names in help texts.
-
-A list of names comes from the table that the code itself reads. Most of these tables import torch, which takes seconds,
-so a list is made only where it is shown, completed or checked.
-"""
+"""What several commands share: their options, how a value is read, and the lists of names in help texts."""
 
 from __future__ import annotations
 
@@ -16,69 +12,10 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
+from workbench.cli import names
 from workbench.core.errors import Refused
 
 # Lists of names
-
-
-def _protocols() -> Iterable[str]:
-    from workbench.experiments.protocols import PROTOCOLS
-
-    return PROTOCOLS
-
-
-def _networks() -> Iterable[str]:
-    from workbench.models.zoo import NETWORKS
-
-    return NETWORKS
-
-
-def _released() -> Iterable[str]:
-    from workbench.rtmo import RELEASED
-
-    return RELEASED
-
-
-def _trunks() -> Iterable[str]:
-    from workbench.experiments.trunks import trunk_jobs
-
-    return trunk_jobs()
-
-
-def _runtimes() -> Iterable[str]:
-    from workbench.inference.runtimes import RUNTIMES
-
-    return RUNTIMES
-
-
-def _devices() -> Iterable[str]:
-    from workbench.inference.runtimes import RUNTIMES
-
-    return dict.fromkeys(device for runtime in RUNTIMES.values() for device in runtime.devices)
-
-
-def _precisions() -> Iterable[str]:
-    from workbench.inference.runtimes import RUNTIMES
-
-    return dict.fromkeys(precision for runtime in RUNTIMES.values() for precision in runtime.precisions)
-
-
-def _file_precisions() -> Iterable[str]:
-    from workbench.inference.deployed import PRECISIONS
-
-    return PRECISIONS
-
-
-def _samplers() -> Iterable[str]:
-    from workbench.experiments.search.plan import SAMPLERS
-
-    return SAMPLERS
-
-
-def _levels() -> Iterable[str]:
-    from workbench.data.synthetic.scene import SCENE_LEVELS
-
-    return SCENE_LEVELS
 
 
 def files_in(folder: str) -> list[str]:
@@ -89,16 +26,16 @@ def files_in(folder: str) -> list[str]:
 LISTS: Mapping[str, Callable[[], Iterable[str]]] = {
     "studies": lambda: files_in("studies"),
     "benchmarks": lambda: files_in("benchmarks"),
-    "protocols": _protocols,
-    "networks": _networks,
-    "released": _released,
-    "trunks": _trunks,
-    "runtimes": _runtimes,
-    "devices": _devices,
-    "precisions": _precisions,
-    "file_precisions": _file_precisions,
-    "samplers": _samplers,
-    "levels": _levels,
+    "protocols": lambda: names.PROTOCOLS,
+    "networks": lambda: names.NETWORKS,
+    "released": lambda: names.RELEASED,
+    "trunks": lambda: names.TRUNKS,
+    "runtimes": lambda: names.RUNTIMES,
+    "devices": lambda: names.DEVICES,
+    "precisions": lambda: names.PRECISIONS,
+    "file_precisions": lambda: names.FILE_PRECISIONS,
+    "samplers": lambda: names.SAMPLERS,
+    "levels": lambda: names.LEVELS,
     "until": lambda: ("decided",),
 }
 
@@ -163,6 +100,19 @@ def one_of(name: str) -> Callable[[Any], str]:
     return read
 
 
+def words_of(name: str) -> Callable[[Any], str]:
+    """Reads words of a list with commas between them."""
+
+    def read(given: Any) -> str:
+        known = list(LISTS[name]())
+        for word in str(given).split(","):
+            if word not in known:
+                raise typer.BadParameter(f"{word!r}: expected {', '.join(known)}, or several of them with commas")
+        return given
+
+    return read
+
+
 class Change(NamedTuple):
     """One `--set`: a dotted path of a job and its new value."""
 
@@ -205,6 +155,7 @@ ProtocolName = Annotated[
     typer.Option(
         "--protocol",
         metavar="NAME",
+        parser=one_of("protocols"),
         help="One of {protocols} (default: the study's own)",
         autocompletion=completing("protocols"),
     ),

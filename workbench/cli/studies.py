@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from workbench.cli.names import check_trunks
 from workbench.cli.options import (
     COUNT,
     Change,
@@ -28,6 +29,7 @@ from workbench.cli.options import (
 )
 from workbench.cli.searches import Budget, Limits, Minutes, SamplerName, planned
 from workbench.core.errors import Refused
+from workbench.core.study_files import check_study
 
 if TYPE_CHECKING:
     from workbench.experiments.plan import StudyRun, UntilDecided
@@ -118,6 +120,7 @@ def run_command(
     sampler: SamplerName = None,
 ) -> int:
     """Runs a study, as `study NAME`, `study resume NAME` and `study retry NAME`."""
+    _check_words(name, sets)
     _check_budget(until, budget)
     from workbench.core import processes
 
@@ -164,6 +167,7 @@ def status_command(
     limits: Limits = None,
 ) -> int:
     """Show what is planned, running, complete and failed. Exit code 0: all complete, 1: something is missing."""
+    _check_words(name, sets)
     _check_budget(until, budget)
     from workbench.experiments import profiling, runner
     from workbench.space import Search
@@ -190,6 +194,7 @@ def replay_command(
     sets: Sets = None,
 ) -> int:
     """Show what --until decided would have saved of a finished study."""
+    _check_words(name, sets)
     from workbench.experiments import runner
     from workbench.space import Search
     from workbench.study import Study
@@ -220,6 +225,7 @@ def audit_command(
     ] = None,
 ) -> int:
     """Show what differs between a study's rows besides what they name, and write it for the report."""
+    _check_words(name, sets)
     from workbench.experiments import audit, audit_table
     from workbench.space import Search
     from workbench.study import Study
@@ -239,6 +245,12 @@ def audit_command(
     audit_table.print_audit(lines)
     print(audit_table.write_audit(run, lines))
     return 0
+
+
+def _check_words(name: str, sets: list[Change] | None) -> None:
+    """Refuses what is wrong by itself, before anything is imported that takes seconds."""
+    check_study(name)
+    changes_of(sets)
 
 
 def _found(name: str, protocol: str | None) -> tuple[Study | TimingStudy | Search, StudyProtocol]:
@@ -315,6 +327,7 @@ def report_command(
     sets: Sets = None,
 ) -> int:
     """Write a study's report from its recorded numbers. It takes --data and --set as the study was given them."""
+    _check_words(name, sets)
     from workbench.report.index import write_index
     from workbench.report.pieces import RENDERED
     from workbench.report.render import write_profile, write_report
@@ -347,6 +360,7 @@ def trunk_command(
     ] = None,
 ) -> int:
     """Train the stored trunks. Hours on a CPU each; one that was cut off goes on."""
+    check_trunks(names or [])
     from workbench.experiments.trunks import train_trunks
     from workbench.training.machine import this_machine
 

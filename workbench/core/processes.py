@@ -12,6 +12,8 @@ from multiprocessing import forkserver
 from typing import Any
 
 START = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"  # Windows has none
+# An optimiser imports the second one when it is made, which takes as long as torch itself, in every worker anew.
+PRELOADED = ["workbench.experiments.runner", "torch._dynamo"]
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 
 
@@ -28,5 +30,5 @@ def prepare() -> None:
     """
     os.environ.update(ONE_THREAD)  # the server inherits it, and every worker from the server
     if START == "forkserver":
-        context().set_forkserver_preload(["workbench.experiments.runner"])
+        context().set_forkserver_preload(PRELOADED)
         forkserver.ensure_running()

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import nctdtr, ndtr, stdtr, stdtrit
 
 from workbench.core.errors import Refused
 from workbench.evaluation.moderation import StudySpread, moderated
@@ -82,6 +81,8 @@ def pvalue(interval: Interval, bound: float = 0.0) -> float:
 
 def p_of(gap: Any, error: Any, freedom: Any) -> Any:
     """Two-sided p of a mean that lies `gap` (0 or more) from where it is claimed not to be; arrays are taken."""
+    from scipy.special import stdtr  # half a second, and not every command judges
+
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(np.asarray(error) > 0, 2 * stdtr(freedom, -np.divide(gap, error)), np.equal(gap, 0))
 
@@ -197,6 +198,8 @@ class _Spread:
 
 def _chance(gap: float, error: Any, freedom: Any, level: float) -> Any:
     """The same where one error counts. Student's noncentral distribution: the next seeds have a spread of their own."""
+    from scipy.special import nctdtr, ndtr
+
     reach = factor(freedom, level)
     with np.errstate(divide="ignore", invalid="ignore"):
         away = np.where(np.asarray(error) > 0, np.divide(gap, error), np.inf if gap else 0)
@@ -264,4 +267,6 @@ def interval_around(
 
 def factor(freedom: Any, level: float) -> Any:
     """Student's: how many standard errors to each side hold the mean with probability `level`."""
+    from scipy.special import stdtrit
+
     return stdtrit(np.asarray(freedom, np.float64), (1 + level) / 2)

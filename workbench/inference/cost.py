@@ -20,7 +20,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from workbench.components.blocks import fused
 from workbench.models.job import Job
@@ -210,6 +209,8 @@ def _attention_in_steps() -> Iterator[None]:
 def _counted(module: nn.Module, inputs: tuple[Tensor, ...]) -> int:
     if any(not t.is_meta for t in inputs):
         raise ValueError("the torch counter misses attention on real tensors: pass tensors on the meta device")
+    from torch.utils.flop_counter import FlopCounterMode  # and with it triton
+
     vectors: Any = {torch.ops.aten.mv: _vector_product, torch.ops.aten.dot: _vector_product}
     with FlopCounterMode(display=False, custom_mapping=vectors) as counter:
         module(*inputs)

@@ -30,7 +30,6 @@ import numpy as np
 import psutil
 import torch
 from numpy.typing import NDArray
-from scipy.special import bdtr
 
 from workbench.core.errors import Refused
 from workbench.core.provenance import machine_name
@@ -88,6 +87,8 @@ def quantile(values: Times, q: float, level: float = LEVEL) -> Estimate:
 @cache
 def _ranks(count: int, q: float, level: float) -> tuple[int, int]:
     """The ranks, from 1, of the two of `count` values between which the quantile lies."""
+    from scipy.special import bdtr  # half a second, and not every command times
+
     tail, below = (1 - level) / 2, bdtr(np.arange(count + 1), count, q)  # chance of so many values below it, or fewer
     return int(np.searchsorted(below, tail)), int(np.searchsorted(below, 1 - tail)) + 1
 
@@ -288,10 +289,15 @@ class CoreWatch:
         """Seconds that each has worked, for anybody."""
         return {core: seconds - self.busy[core] for core, seconds in busy_seconds(self.busy).items()}
 
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return time.perf_counter() - self.began
+
     def others(self) -> float:
         """Cores' worth of work for other processes, mean since the beginning."""
         elsewhere = sum(self.cores().values()) - (time.process_time() - self.own)
-        return max(elsewhere / (time.perf_counter() - self.began), 0.0)
+        return max(elsewhere / self.seconds, 0.0)
 
 
 def busy_seconds(cores: Iterable[int]) -> dict[int, float]:
