@@ -23,7 +23,7 @@ from workbench.training.machine import this_machine
 
 AROUND = (0.65, 0.8, 1.0, 1.25)  # of the own side, where no sizes are asked for
 AS_TRAINED = ("eager", "float32")  # runtime and precision of the network's own setting
-BINS = ("x_bins", "y_bins")  # what alone depends on the number of bins in a stage that encodes them
+_PLACES = ("x_bins", "y_bins")  # what alone depends on the number of bins in a stage that encodes them
 Bins = tuple[int, int]  # on x and y
 
 
@@ -144,7 +144,7 @@ def with_bins(network: Network, grid: Bins | None) -> Network:
         return network
     check_bins(coords, grid)
     changed = Network(network.variant.vary({"coords.num_bins": grid}), seed=0)
-    places = {name: value for name, value in changed.state_dict().items() if name.split(".")[-1] in BINS}
+    places = {name: value for name, value in changed.state_dict().items() if name.split(".")[-1] in _PLACES}
     changed.load_state_dict({**network.state_dict(), **places})
     return changed.eval()
 

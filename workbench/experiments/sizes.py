@@ -32,8 +32,8 @@ from workbench.inference import cost
 from workbench.inference.deployed import Deployed, Selection, detections
 from workbench.inference.latency import TimingTask, with_persons
 from workbench.inference.load import Trained
-from workbench.inference.runtimes import RUNTIMES, TYPES
-from workbench.inference.timing import Comparison, Estimate, Patience, allowed_cores, measure, quietest
+from workbench.inference.runtimes import RUNTIMES, TYPES, onnx_call, onnx_file
+from workbench.inference.timing import Call, Comparison, Estimate, Patience, allowed_cores, measure, quietest
 from workbench.models.decode import detect
 from workbench.models.job import Job, Protocol
 from workbench.models.network import Network
@@ -42,10 +42,10 @@ from workbench.training.source import Validation, validation
 from workbench.training.validate import evaluate_batches
 
 JUDGED = ("AP", "mOKS")  # with a difference to the own setting each
-CALIBRATION = 64  # images for the ranges of int8, of the training part
+_CALIBRATION = 64  # images for the ranges of int8, of the training part
 PIXELS = 16 * 640 * 640  # of a batch, at most: what a laptop's memory holds
 _TWIN = "the own setting again"
-Picture = NDArray[np.uint8]
+_Picture = NDArray[np.uint8]
 Say = Callable[[str], None]
 FindPersons = Callable[[Tensor], list[Detections]]  # in images (B, 3, H, W)
 
@@ -191,14 +191,14 @@ class _Pictures:
     def __init__(self, trained: Trained, data: Path | None) -> None:
         self.trained, self.data = trained, data
 
-    def __iter__(self) -> Iterator[Picture]:
+    def __iter__(self) -> Iterator[_Picture]:
         from workbench.inference import onnx_export
 
         if self.data is None:
-            yield from onnx_export.scenes(self.trained, CALIBRATION)
+            yield from onnx_export.scenes(self.trained, _CALIBRATION)
             return
         train, fit = open_dataset(self.data, "train"), EvaluationPipeline(size=self.trained.size)
-        for i in range(min(CALIBRATION, len(train))):
+        for i in range(min(_CALIBRATION, len(train))):
             with suppress(Unreadable):
                 image: Any = fit(train, i, np.random.default_rng(0)).image
                 yield image
@@ -209,14 +209,21 @@ class _Pictures:
 
 def _timed(networks: Mapping[Bins | None, Network], settings: Sequence[Setting], timing: Timing) -> Comparison:
     """All settings side by side, and the first of them twice."""
-
-    def call(setting: Setting) -> Callable[[], object]:
-        task = TimingTask(setting.size, timing.persons, timing.threads)
-        return RUNTIMES[setting.runtime].prepare(networks[setting.bins], task, setting.precision)
-
-    calls = {str(setting): call(setting) for setting in settings} | {_TWIN: call(settings[0])}
+    with tempfile.TemporaryDirectory() as folder:
+        calls = {str(s): _call(networks[s.bins], s, timing, Path(folder)) for s in settings}
+        calls[_TWIN] = _call(networks[settings[0].bins], settings[0], timing, Path(folder))
     patience = Patience(seconds=timing.seconds)
     return measure(calls, str(settings[0]), threads=timing.threads, patience=patience, anyway=timing.anyway)
+
+
+def _call(network: Network, setting: Setting, timing: Timing, folder: Path) -> Call:
+    """One image, from network to key points. Of an ONNX file there is one for all sizes: writing takes long."""
+    task = TimingTask(setting.size, timing.persons, timing.threads)
+    if setting.runtime != "onnx":
+        return RUNTIMES[setting.runtime].prepare(network, task, setting.precision)
+    place = folder / f"bins{setting.grid}"
+    place.mkdir(exist_ok=True)
+    return onnx_call(onnx_file(network, task, setting.precision, place), task)
 
 
 def _slack(timed: Comparison) -> float:
@@ -305,7 +312,7 @@ class _Ways:
     def _file(self, network: Network, setting: Setting) -> Path:
         from workbench.inference import onnx_export
 
-        plain, small = (self.folder / f"{setting.grid}_{name}.onnx" for name in ("float32", "int8"))
+        plain, small = (self.folder / f"bins{setting.grid}_{name}.onnx" for name in ("float32", "int8"))
         if not plain.exists():
             onnx_export.write_onnx(self._deployed(network, torch.float32), plain, {})
         if setting.precision == "int8" and not small.exists():

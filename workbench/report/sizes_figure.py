@@ -18,11 +18,10 @@ from workbench.report.drawing import (
     styles,
 )
 from workbench.report.frames import Frame
-from workbench.report.sizes_table import sizes_finding, sizes_frame
+from workbench.report.sizes_table import FRONTS, sizes_finding, sizes_frame
 
 _AP = METRICS["AP"]
 _SPREAD = 0.035  # of a cost: how far marks of the same multiply-adds stand apart
-PANELS = {"latency": "latency_ratio", "gflops": "gflops"}
 
 
 def sizes_figure(found: SizesMeasured) -> Figure:
@@ -35,8 +34,8 @@ def sizes_figure(found: SizesMeasured) -> Figure:
     inputs = list(dict.fromkeys(_input(one) for one in found.readings))
     colours = {form: style.colour for form, style in styles(forms).items()}
     markers = {name: MARKERS[i % len(MARKERS)] for i, name in enumerate(sorted(inputs, key=_by_number))}
-    axes = figure.subplots(1, len(PANELS), sharey=True)
-    for axis, (cost, column) in zip(axes, PANELS.items(), strict=True):
+    axes = figure.subplots(1, len(FRONTS), sharey=True)
+    for axis, (cost, column) in zip(axes, FRONTS.items(), strict=True):
         _panel(axis, found, frame, cost, column, colours, markers)
     axes[0].set_xlabel(f"times the own setting's latency, {found.threads} thread{'s' * (found.threads > 1)}")
     axes[1].set_xlabel(f"GFLOPs, {found.persons} persons found")

@@ -122,11 +122,11 @@ def _notes(found: SizesMeasured) -> list[str]:
 def sizes_csv(found: SizesMeasured) -> str:
     """The frame with what its numbers are of."""
     frame = sizes_frame(found).reset_index()
-    frame = frame.assign(**about(found))
+    frame = frame.assign(**origin(found))
     return frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
-def about(found: SizesMeasured) -> dict[str, Any]:
+def origin(found: SizesMeasured) -> dict[str, Any]:
     """What the numbers are of."""
     return {
         "source": found.source,
@@ -144,7 +144,7 @@ def about(found: SizesMeasured) -> dict[str, Any]:
 def sizes_json(found: SizesMeasured) -> str:
     """The same as JSON: what is not a number is null."""
     lines = sizes_frame(found).reset_index().to_dict("records")
-    return json.dumps(_plain({**about(found), "finding": sizes_finding(found), "settings": lines}), indent=1)
+    return json.dumps(_plain({**origin(found), "finding": sizes_finding(found), "settings": lines}), indent=1)
 
 
 def _plain(value: Any) -> Any:
