@@ -35,10 +35,12 @@ def test_times_that_the_instrument_can_not_tell_apart_are_equal() -> None:
 
 def test_the_quickest_without_a_loss_is_named() -> None:
     found = measured()
-    assert str(cheapest_free(found).setting) == "96 px, 64x96 bins, torch bf16"
+    best = cheapest_free(found)
+    assert best and str(best.setting) == "96 px, 64x96 bins, torch bf16"
     assert "takes 0.40 of the time and changes AP by -0.3 (-1.1 to +0.5)" in sizes_finding(found)
-    alone = replace(found, readings=found.readings[:1])
-    assert sizes_finding(alone) == "nothing that is quicker than the network's own setting keeps its AP"
+    none = "nothing that is surely quicker than the network's own setting keeps its AP"
+    assert sizes_finding(replace(found, readings=found.readings[:1])) == none
+    assert sizes_finding(replace(found, slack=2.0)) == none, "the instrument is wrong by more than the saving"
 
 
 def test_the_terminal_shows_every_setting_and_the_conditions() -> None:
