@@ -13,7 +13,7 @@ from tests.inference.tiny import disturbed
 from tests.small import small_job
 from workbench.core.errors import Refused
 from workbench.evaluation.bootstrap import paired_bootstrap, resample
-from workbench.experiments.size_settings import Asked, Setting, combined_settings, with_bins
+from workbench.experiments.size_settings import Asked, Setting, combined_settings, own_setting, with_bins
 from workbench.experiments.sizes import (
     JUDGED,
     PIXELS,
@@ -48,10 +48,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def found(trained: Trained, home: Path) -> SizesMeasured:
-    asked = Asked((32, 64), ((6, 8), (12, 16)), ("torch",), ("float32",))
+    forms = [(64, (12, 16), "eager"), (64, (12, 16), "torch"), (64, (6, 8), "torch"), (32, (12, 16), "torch")]
+    settings = [Setting((side, side), bins, runtime, "float32") for side, bins, runtime in forms]
+    assert settings[0] == own_setting(trained)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(timing, "WINDOW", 0.0)
-        return measure_sizes(trained, combined_settings(trained, asked), Judging(home), QUICK)
+        return measure_sizes(trained, settings, Judging(home), QUICK)
 
 
 def test_the_own_setting_scores_what_the_network_scores(found: SizesMeasured, trained: Trained, home: Path) -> None:
