@@ -21,7 +21,8 @@ from workbench.report.frames import Frame
 from workbench.report.sizes_table import FRONTS, sizes_finding, sizes_frame
 
 _AP = METRICS["AP"]
-_SPREAD = 0.035  # of a cost: how far marks of the same multiply-adds stand apart
+_TICKS = 4  # at least, where there are so many round numbers
+_SPREAD = 0.03  # of a cost: how far marks of the same multiply-adds stand apart
 
 
 def sizes_figure(found: SizesMeasured) -> Figure:
@@ -54,10 +55,11 @@ def _panel(
     colours: Mapping[str, str],
     markers: Mapping[str, str],
 ) -> None:
-    front = frame[frame[f"front_{cost}"]].sort_values(column)
-    axis.step(front[column], _AP.scaled(front["AP"]), where="post", color="#888888", lw=1.2, ls="--", zorder=1)
+    costs = frame[column].tolist()
+    places = _apart(costs, list(colours), found.readings) if cost == "gflops" else costs
+    front = frame.assign(place=places)[frame[f"front_{cost}"]].sort_values("place")
+    axis.step(front["place"], _AP.scaled(front["AP"]), where="post", color="#888888", lw=1.2, ls="--", zorder=1)
     axis.axhline(_AP.scaled(found.own.values["AP"]), color="#BBBBBB", lw=1, zorder=0)
-    places = _apart(frame[column].tolist(), list(colours), found.readings) if cost == "gflops" else frame[column]
     for one, x, filled in zip(found.readings, places, frame[f"front_{cost}"], strict=True):
         colour, marker = colours[one.setting.form], markers[_input(one)]
         own, seen = found.own.values["AP"], one.differences["AP"]
@@ -68,7 +70,7 @@ def _panel(
     axis.set_xscale("log")
     axis.margins(x=0.1, y=0.08)
     axis.grid(alpha=0.25)
-    _plain_ticks(axis, frame[column].tolist())
+    _plain_ticks(axis, costs)
 
 
 def _apart(costs: Sequence[float], forms: Sequence[str], readings: Sequence[SizeReading]) -> list[float]:
@@ -81,10 +83,12 @@ def _apart(costs: Sequence[float], forms: Sequence[str], readings: Sequence[Size
 
 
 def _plain_ticks(axis: Axes, values: Sequence[float]) -> None:
-    """A few round numbers on a logarithmic axis, written out."""
-    low, high = min(values) * 0.9, max(values) * 1.1
-    steps = [digit * 10.0**power for power in range(-4, 5) for digit in (1, 1.5, 2, 3, 5, 7)]
-    ticks = [step for step in steps if low <= step <= high]
+    """Round numbers on a logarithmic axis, written out: of a coarse ruler, or of a fine one where few fall on it."""
+    low, high = min(values) * 0.95, max(values) * 1.05
+    for digits in ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7), (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9)):
+        steps = [digit * 10.0**power for power in range(-4, 5) for digit in digits]
+        if len(ticks := [step for step in steps if low <= step <= high]) >= _TICKS:
+            break
     axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axis.minorticks_off()
 
