@@ -65,15 +65,30 @@ def _finding(find: Callable[[Tensor], tuple[Tensor, Tensor]], task: TimingTask) 
 
 def _onnx(network: Network, task: TimingTask, precision: str) -> Call:
     """The deployed file in ONNX Runtime, on the CPU."""
+    with tempfile.TemporaryDirectory() as folder:
+        return onnx_call(onnx_file(network, task, precision, Path(folder)), task)
+
+
+def onnx_file(network: Network, task: TimingTask, precision: str, folder: Path) -> Path:
+    """The file of a network that finds as many persons as the task says, in images of any size.
+
+    It is written to an existing folder, unless it lies there already.
+    """
     from workbench.inference import onnx_export
 
-    image = noise_images(task).numpy()
-    with tempfile.TemporaryDirectory() as folder:
-        plain, small = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
+    plain, small = folder / "float32.onnx", folder / "int8.onnx"
+    if not plain.exists():
         onnx_export.write_onnx(_deployed(network, task, torch.float32), plain, {})
-        if precision == "int8":
-            onnx_export.quantise(plain, small, [image])
-        session = onnx_export.Session(small if precision == "int8" else plain, task.threads)
+    if precision == "int8" and not small.exists():
+        onnx_export.quantise(plain, small, [noise_images(task).numpy()])
+    return small if precision == "int8" else plain
+
+
+def onnx_call(path: Path, task: TimingTask) -> Call:
+    """What such a file finds in the task's images; the file may go."""
+    from workbench.inference import onnx_export
+
+    image, session = noise_images(task).numpy(), onnx_export.Session(path, task.threads)
     return lambda: detections(*session(image))
 
 

@@ -103,6 +103,13 @@ class Validation:
         chosen = self.samples if rows is None else _Chosen(self.samples, rows)
         return _judging(self.protocol, chosen, workers, self.fit, device)
 
+    def at(self, size: tuple[int, int]) -> Validation:
+        """The same images on an input of another size (height, width), whole and centred."""
+        if size == self.protocol.size:
+            return self
+        protocol, fit = replace(self.protocol, size=size), pipelines.EvaluationPipeline(size=size)
+        return replace(self, protocol=protocol, fit=fit, restore=_Restore(self.truth, size))
+
 
 def validation(job: Job, workers: int, home: Path, data: Path | None = None) -> Validation:
     """Opens the validation images of a job; embedded scenes are rendered where they are not cached yet.
