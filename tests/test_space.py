@@ -106,8 +106,8 @@ WRONG = [
     ((NECK, DEPTH), {"down": "watts"}, "down: 'watts' is no cost; there are gflops, params, ms"),
     ((NECK, DEPTH), {"limits": {"watt": 3.0}}, "limits: 'watt' is no cost"),
     ((NECK, DEPTH), {"limits": {"ms": 0.0}}, "limits: ms 0.0: must be above 0"),
-    ((NECK, DEPTH), {"rungs": (0.5, 0.2, 1.0)}, "expected parts of the training that ascend to 1.0"),
-    ((NECK, DEPTH), {"rungs": (0.2,)}, "ascend to 1.0"),
+    ((NECK, DEPTH), {"rungs": (0.5, 0.2, 1.0)}, "expected .1.0,., or one part of the training before it"),
+    ((NECK, DEPTH), {"rungs": (0.2,)}, "one part of the training before it"),
 ]
 
 

@@ -202,7 +202,9 @@ class Search:
     Fields:
         up: a metric of the evaluation, as trained under the protocol; down: one of `COSTS`, of the published size.
         limits: largest costs; candidates above one are not trained.
-        rungs: parts of the training after which candidates are compared; the last is 1.
+        rungs: parts of the training after which a candidate pauses and is compared; one at most before the end, 1.
+        signal: what is compared there: a training loss, as `training.rung` calls it, of which less is better. It has to
+            be one that all candidates are trained with.
         default: the protocol that is used where none is named.
 
     Raises:
@@ -218,7 +220,8 @@ class Search:
     up: str = "AP"
     down: str = "gflops"
     limits: Mapping[str, float] = field(default_factory=dict)
-    rungs: tuple[float, ...] = (0.2, 1.0)
+    rungs: tuple[float, ...] = (1.0,)
+    signal: str = "mean_loss_oks"
     default: str = "short"
 
     def __post_init__(self) -> None:
@@ -275,8 +278,9 @@ class Search:
         for name, most in self.limits.items():
             if not most > 0:
                 raise Refused(f"limits: {name} {most}: must be above 0")
-        if [*self.rungs] != sorted({r for r in self.rungs if 0 < r <= 1}) or self.rungs[-1:] != (1.0,):
-            raise Refused(f"rungs {self.rungs}: expected parts of the training that ascend to 1.0")
+        ascending = [*self.rungs] == sorted({r for r in self.rungs if 0 < r <= 1})
+        if not ascending or self.rungs[-1:] != (1.0,) or len(self.rungs) > 2:
+            raise Refused(f"rungs {self.rungs}: expected (1.0,), or one part of the training before it, as (0.2, 1.0)")
 
     def _check_paths(self) -> None:
         """No two options that can be chosen together set one path."""

@@ -21,6 +21,7 @@ from workbench.core.errors import Refused
 from workbench.experiments.job_queue import storage_of
 from workbench.experiments.protocols import PROTOCOLS
 from workbench.experiments.search import rounds
+from workbench.experiments.search.decision import front
 from workbench.experiments.search.log import Log, LogFile, State
 from workbench.experiments.search.plan import SEEDS, SearchRun
 from workbench.experiments.search.rounds import Searcher, run_search, status
@@ -28,7 +29,8 @@ from workbench.models.job import Job
 from workbench.models.zoo import nano
 from workbench.space import Factor, Search
 from workbench.training.machine import Machine
-from workbench.training.record import Progress, Result, job_folder, read_result, write_result
+from workbench.training.record import Progress, Result, job_folder, read_result, write_losses, write_result
+from workbench.training.rung import Paused, read_pause, write_pause
 
 pytestmark = [pytest.mark.slow, *FAKED]
 SEARCH = Search(
@@ -176,6 +178,34 @@ def test_an_option_may_be_added_to_a_search(tmp_path: Path) -> None:
     assert after.proposals[: len(before.proposals)] == before.proposals and len(after.proposals) > len(before.proposals)
     assert set(ended(tmp_path).values()) == {1}
     assert len(trials_of(wider)) == len(after.proposals)
+
+
+def at_rungs(
+    job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None], until: int
+) -> Result | Paused:
+    """Its loss at the rung tells its score well."""
+    folder = job_folder(home, job.key)
+    if until:
+        with (home / "paused").open("a") as file:
+            file.write(f"{job.key}\n")
+        write_losses(folder, [{"epoch": e, "loss_oks": 10 * (1 - score(job))} for e in range(1, until + 1)])
+        write_pause(folder, job.key, until, {})
+        return read_pause(folder)
+    return made_up(job, machine, home, data, tell, until)
+
+
+def test_with_a_rung_few_go_on_to_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = run_in(tmp_path, search=replace(SEARCH, rungs=(0.2, 1.0)))
+    assert run_search(run, machine=Machine(), jobs=1, train=at_rungs) == 0
+    paused, whole = (Counter((tmp_path / name).read_text().split()) for name in ("paused", "ended"))
+    orders = log_of(run).orders
+    assert set(paused.values()) == {1} == set(whole.values())
+    assert len(paused) > len({one.number for one in orders if not one.until}), "more were looked at than trained"
+    assert any(one.purpose == "promoted" for one in orders) and "goes on to the end" in capsys.readouterr().out
+    known = Searcher(run).know()
+    assert known.at_rung and not known.at_rung & {point.which for point in front(known)}
+    assert all(len(known.values[p.which]) >= SEEDS for p in front(known) if p.on_front)
+    assert {t.state.name for t in trials_of(run) if t.user_attrs["proposal"] in known.at_rung} == {"RUNNING"}
 
 
 def test_two_at_a_time_train_nothing_twice(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ def explores(known: Knowledge) -> bool:
 def chosen(known: Knowledge) -> Proposal | None:
     """Our own proposer's choice; None where nothing is left that it may propose."""
     taken = [known.places[one.number] for one in known.log.proposals if one.number in known.places]
-    pending = [known.places[one.order.number] for one in known.open if one.order.seed == 0]
+    whole = [one.order.number for one in known.open if one.order.seed == 0 and not one.order.until]
+    pending = [known.places[number] for number in whole if number in known.places]
     return proposed(known.terms(), known.observed, taken, pending)
 
 

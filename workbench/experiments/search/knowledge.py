@@ -28,12 +28,24 @@ LEAST_KNOWN = 3  # trainings whose minutes are known before a line is laid throu
 
 @dataclass(frozen=True)
 class Training:
-    """A training of this search: its order, the key of its job, and its result if it is complete."""
+    """A training of this search.
+
+    Fields:
+        order: the last one of it; key: of its job; result: if it is complete.
+        closed: what was ordered is done, or it failed for good.
+        signal: of a paused one, what it is compared by; nan otherwise.
+    """
 
     order: Order
     key: str
     result: Result | None
-    closed: bool  # it is complete, or it failed for good
+    closed: bool
+    signal: float = math.nan
+
+    @property
+    def paused(self) -> bool:
+        """Whether it waits at the rung."""
+        return math.isfinite(self.signal)
 
 
 @dataclass(frozen=True)
@@ -42,7 +54,7 @@ class Knowledge:
 
     Fields:
         price_all: gives `prices`; it takes seconds, which is why it is only asked where they are needed.
-        trainings: every order of the log, in order.
+        trainings: one for each seed of a candidate that was ordered.
         taken_over: results of the first seed that other studies have, by proposal.
     """
 
@@ -89,15 +101,15 @@ class Knowledge:
 
     @cached_property
     def observed(self) -> Observations:
-        """For the process: one line per training that has come to its end."""
-        return observations(
-            [
-                (self.places[number], 0, value, self.noise)
-                for number, seeds in self.values.items()
-                if number in self.places
-                for value in seeds.values()
-            ]
-        )
+        """For the process: one line per training that has come to its end, and per one that waits at the rung."""
+        whole = [
+            (self.places[number], 0, value, self.noise)
+            for number, seeds in self.values.items()
+            if number in self.places
+            for value in seeds.values()
+        ]
+        there = [one for one in self.trainings if one.paused and one.order.number in self.places]
+        return observations([*whole, *((self.places[one.order.number], 1, -one.signal, 0.0) for one in there)])
 
     @cached_property
     def pool(self) -> Pool:
@@ -123,7 +135,8 @@ class Knowledge:
     def minutes(self) -> Floats:
         """(N,): expected minutes of a whole training on one core."""
         gflops = np.array([price.gflops for price in self.prices])
-        known = [(self.places[t.order.number], m) for t in self.trainings if math.isfinite(m := self.spent_by(t))]
+        whole = [one for one in self.trainings if one.result is not None]
+        known = [(self.places[t.order.number], m) for t in whole if math.isfinite(m := self.spent_by(t))]
         if len(known) < LEAST_KNOWN:
             return np.full(len(gflops), MINUTES)
         x, y = gflops[[i for i, _ in known]], np.array([m for _, m in known])
@@ -132,8 +145,12 @@ class Knowledge:
         return np.nan_to_num(np.maximum(line, y.min() / 2), nan=float(y.max()))
 
     def spent_by(self, training: Training) -> float:
-        """Minutes of training on one core; nan where it is not complete."""
-        if training.result is None or training.order.number not in self.places:
+        """Minutes of training on one core; of a paused one as expected, nan where it has come to no end."""
+        if training.order.number not in self.places:
+            return math.nan
+        if training.paused:
+            return self._expected(training) * self.run.rung / self.run.protocol.protocol.epochs
+        if training.result is None:
             return math.nan
         return train_minutes(training.result.curve, self._epoch_images)
 
@@ -170,7 +187,13 @@ class Knowledge:
         allowed = np.array([price.admitted for price in self.prices])
         most = limits.get(self.run.search.down, math.inf)
         end = math.log(most) if math.isfinite(most) else float(self.pool.log_cost[allowed].max()) + 0.1
-        return Terms(self.pool, allowed, self.minutes, self.noise, end, seed=self.run.seed)
+        first = self.run.search.rungs[0] if self.run.rung else 1.0
+        return Terms(self.pool, allowed, self.minutes, self.noise, end, first, self.run.seed)
+
+    @cached_property
+    def at_rung(self) -> set[int]:
+        """Proposals that wait at the rung."""
+        return {one.order.number for one in self.trainings if one.paused}
 
     def outcomes(self) -> dict[int, Outcome]:
         """For Optuna: of each proposal that was trained the mean over its seeds, in 0..1."""
@@ -182,7 +205,7 @@ class Knowledge:
             if seeds and proposal.number not in waiting:
                 mean = sum(seeds.values()) / len(seeds) / POINTS
                 found[proposal.number] = Outcome(mean, {"seeds": len(seeds)})
-            elif proposal.number in failed:
+            elif proposal.number in failed - self.at_rung:
                 found[proposal.number] = Outcome(words={"failed": True})
         return found
 

@@ -20,6 +20,7 @@ from workbench.experiments.plan import DATA_SET, check_options
 from workbench.space import COSTS, Candidate, Search
 from workbench.study import PlannedJob, StudyProtocol
 from workbench.training.record import Result, is_complete, job_folder, read_result
+from workbench.training.rung import rung_epoch
 
 SURROGATE = "surrogate"  # our own proposer; the others are Optuna's
 SAMPLERS = (SURROGATE, "tpe", "nsga2", "nsga3", "random")
@@ -70,7 +71,9 @@ class SearchRun:
             raise Refused(f"--budget: {self.budget:g} minutes; must be above 0")
         if self.data is not None and not self.fingerprint:
             object.__setattr__(self, "fingerprint", dataset_fingerprint(self.data))
-        self.planned(self.search.space.candidates[0])
+        first = self.planned(self.search.space.candidates[0])
+        if self.search.rungs[0] < 1:
+            rung_epoch(first.job.protocol, self.search.rungs[0])
 
     @property
     def job_changes(self) -> dict[str, Any]:
@@ -81,6 +84,13 @@ class SearchRun:
     def most(self) -> int:
         """Candidates that are proposed at most."""
         return SMOKE if self.protocol.name == "smoke" else len(self.search.space)
+
+    @property
+    def rung(self) -> int:
+        """The epoch after which new candidates pause; 0: they do not. Optuna's samplers know no pauses."""
+        if self.search.rungs[0] == 1 or self.sampler != SURROGATE:
+            return 0
+        return rung_epoch(self.protocol.protocol, self.search.rungs[0])
 
     @property
     def all_limits(self) -> dict[str, float]:

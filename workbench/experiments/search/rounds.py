@@ -7,7 +7,7 @@ search that was killed goes on where it stood, whatever else it had in mind.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from workbench.core.errors import Refused
@@ -27,6 +27,7 @@ from workbench.space import Candidate
 from workbench.study import PlannedJob
 from workbench.training.machine import Machine
 from workbench.training.run import run as train_job
+from workbench.training.rung import rung_of, signals_at
 
 
 @dataclass
@@ -77,7 +78,8 @@ class Searcher:
         """What is known now. `closed`: keys of jobs that failed for good."""
         log = self.file.read()
         by_number = {one.number: one for one in log.proposals}
-        trainings = [self._training(order, by_number[order.number], closed or {}) for order in log.orders]
+        last = {(order.number, order.seed): order for order in log.orders}
+        trainings = [self._training(order, by_number[order.number], closed or {}) for order in last.values()]
         found = {one.number: self.run.result(one.key) for one in log.proposals if one.state is State.KNOWN}
         return Knowledge(
             self.run, lambda: self.prices, log, trainings, {n: r for n, r in found.items() if r is not None}
@@ -85,7 +87,13 @@ class Searcher:
 
     def _training(self, order: Order, proposal: Proposal, closed: Mapping[str, bool]) -> Training:
         key = proposal.key if order.seed == 0 else self.job(proposal, order.seed).job.key
-        result = self.run.result(key)
+        result, folder = self.run.result(key), self.run.folder(key)
+        if result is None and 0 < order.until <= rung_of(folder):
+            signal = signals_at(folder, order.until).get(self.run.search.signal)
+            if signal is None:
+                name = self.run.search.signal
+                raise Refused(f"{self.run.search.name}: job {key} has no {name!r} at the rung; give `signal` another")
+            return Training(order, key, None, True, signal)
         return Training(order, key, result, result is not None or closed.get(key, False))
 
     def job(self, proposal: Proposal, seed: int) -> PlannedJob:
@@ -130,16 +138,19 @@ class Searcher:
         """Every job that was ordered, by key."""
         log = self.file.read()
         by_number = {one.number: one for one in log.proposals}
-        jobs = [self.job(by_number[order.number], order.seed) for order in log.orders]
-        return {one.job.key: one for one in jobs}
+        jobs = [replace(self.job(by_number[one.number], one.seed), until=one.until) for one in log.orders]
+        return {one.job.key: one for one in jobs}  # the last order of each
 
     def since(self, before: Log) -> list[str]:
         """What was decided after a log, a line each."""
         now = self.file.read()
         by_number = {one.number: one for one in now.proposals}
         lines = [_said(one, self) for one in now.proposals[len(before.proposals) :]]
-        further = [one for one in now.orders[len(before.orders) :] if one.seed]
-        return lines + [f"#{o.number:03d} {self.text(by_number[o.number])}: seed {o.seed}" for o in further]
+        further = [one for one in now.orders[len(before.orders) :] if one.seed or one.purpose == "promoted"]
+        what = ("goes on to the end" if one.purpose == "promoted" else f"seed {one.seed}" for one in further)
+        return lines + [
+            f"#{o.number:03d} {self.text(by_number[o.number])}: {w}" for o, w in zip(further, what, strict=True)
+        ]
 
     def text(self, proposal: Proposal) -> str:
         """The candidate in words."""
@@ -149,7 +160,7 @@ class Searcher:
         """Writes the next decision into the log. False: there is none for now."""
         unordered = [p for p in known.log.proposals if p.state is State.ORDERED and not known.log.orders_of(p.number)]
         if unordered:  # it was killed between two lines
-            self.file.add(*(Order(one.number) for one in unordered))
+            self.file.add(*(Order(one.number, until=self.run.rung) for one in unordered))
             return True
         if explores(known) and (lines := self._proposal(known, study)):
             self.file.add(*lines)
@@ -166,6 +177,9 @@ class Searcher:
         best = chosen(known)
         if best is None:
             return []
+        if best.promoted:
+            waiting = next(number for number, place in known.places.items() if place == best.which)
+            return [Order(waiting, purpose="promoted")]
         number, candidates = len(known.log.proposals), self.run.search.space.candidates
         seen = {candidates[i] for i in known.places.values()}
         candidate = study.propose(lambda: candidates[best.which], seen, number)
@@ -182,7 +196,7 @@ class Searcher:
             best.gain if candidates[best.which] == candidate else 0.0,
             self.run.sampler,
         )
-        return [proposal, Order(number)] if state is State.ORDERED else [proposal]
+        return [proposal, Order(number, until=self.run.rung)] if state is State.ORDERED else [proposal]
 
     def _checked(self, candidate: Candidate, place: int) -> tuple[State, str]:
         """The checks before a second of training, in their order."""
