@@ -84,7 +84,7 @@ def _apart(costs: Sequence[float], forms: Sequence[str], readings: Sequence[Size
 
 def _plain_ticks(axis: Axes, values: Sequence[float]) -> None:
     """Round numbers on a logarithmic axis, written out: of a coarse ruler, or of a fine one where few fall on it."""
-    low, high = min(values) * 0.95, max(values) * 1.05
+    low, high, ticks = min(values) * 0.95, max(values) * 1.05, list[float]()
     for digits in ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7), (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9)):
         steps = [digit * 10.0**power for power in range(-4, 5) for digit in digits]
         if len(ticks := [step for step in steps if low <= step <= high]) >= _TICKS:
