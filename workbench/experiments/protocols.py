@@ -105,7 +105,7 @@ PROTOCOLS: dict[str, StudyProtocol] = {
         StudyProtocol(
             "thaw",
             "every row trains its coordinate stage on frozen trunks, then whole: a finish of mature networks",
-            replace(SCENES, epoch_images=1_216, epochs=6, eval_every=6),
+            replace(SCENES, epoch_images=1_216, epochs=8, eval_every=8),
             replace(
                 NANO_RECIPE, lr=4e-4, schedule=(Warmup(end=0.08), Cosine(start=0.08, end=1.0, period=0.92, floor=2e-5))
             ),
