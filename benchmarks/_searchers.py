@@ -51,7 +51,7 @@ def random(table: SearchTable, seed: int, account: Account) -> Iterator[tuple[fl
     for which in np.random.default_rng([1, seed]).permutation(np.flatnonzero(table.allowed)):
         account.proposals += 1
         account.trained.append(int(which))
-        paid += table.price[which]
+        paid += float(table.price[which])
         yield paid, _best_told(table, account)
 
 
@@ -128,7 +128,7 @@ def ours(rungs: bool, table: SearchTable, seed: int, account: Account) -> Iterat
             lines.append((which, 0, float(table.told[which]), NOISE**2))
         else:
             lines.append((which, 1, float(table.told_early[which]), 0.0))
-        paid += table.price[which] * (1 - first if one.promoted else first)
+        paid += float(table.price[which]) * (1 - first if one.promoted else first)
         yield paid, partial(_predicted_front, table, tuple(lines))
 
 

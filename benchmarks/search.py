@@ -52,8 +52,8 @@ def main(options: Sequence[str] = ()) -> int:
     for number in range(given.tables):
         wanted = [name for name in methods if (source, str(number), name) not in there]
         table = (trained(given.table, number) if given.table else made_up(number, given.truth)) if wanted else None
-        for name in wanted if table else ():
-            if name in ("MO-ASHA", OURS[1]) and not len(table.told_early):
+        for name in wanted:
+            if table is None or (name in ("MO-ASHA", OURS[1]) and not len(table.told_early)):
                 continue
             _record.append("search", [{"source": source, "table": number} | searched(name, table, number)])
     for said in summary([line for line in _lines() if line["source"] == source]):

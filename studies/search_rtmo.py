@@ -15,7 +15,7 @@ STDCS = partial(other, STDC(size="1"), STDC(size="nano"))
 
 
 def bins(divisor: int, base: Variant) -> dict[str, tuple[int, ...]]:
-    return {"coords.num_bins": tuple(int(n) // divisor for n in dict(base.coords.flat())["num_bins"].split())}
+    return {"coords.num_bins": tuple(int(n) // divisor for n in str(dict(base.coords.flat())["num_bins"]).split())}
 
 
 STUDY = Search(

@@ -151,7 +151,8 @@ class Space:
         Raises:
             Refused: they are none of this space.
         """
-        wanted = {str(name): str(label) for name, label in dict(chosen).items()}  # pyright: ignore[reportArgumentType]
+        pairs = chosen.items() if isinstance(chosen, Mapping) else chosen
+        wanted = {str(name): str(label) for name, label in pairs}
         there = {f.name: f.labels for f in self.factors if f.active(wanted)}
         if there.keys() != wanted.keys() or any(label not in there[name] for name, label in wanted.items()):
             raise Refused(

@@ -39,7 +39,7 @@ def test_tau_of_resamples_is_that_of_what_was_drawn() -> None:
     a, b = rng.integers(0, 6, (2, 12)).astype(float)  # with ties
     weights = rng.multinomial(12, np.full(12, 1 / 12), size=20)
     for counts, tau in zip(weights, taus(a, b, weights.astype(float)), strict=True):
-        assert tau == pytest.approx(kendalltau(np.repeat(a, counts), np.repeat(b, counts)).statistic)
+        assert tau == pytest.approx(kendalltau(np.repeat(a, counts), np.repeat(b, counts))[0])
     assert np.isnan(taus(np.ones(12), b, np.ones((1, 12)))).all()
 
 

@@ -278,7 +278,7 @@ class _Ways:
         threads: int,
     ) -> None:
         self.networks, self.pictures, self.folder, self.threads = networks, pictures, folder, threads
-        self.limits = {"score_threshold": protocol.score_threshold, "nms_threshold": min(protocol.nms_threshold, 1.0)}
+        self.score, self.nms = protocol.score_threshold, min(protocol.nms_threshold, 1.0)
 
     def find(self, setting: Setting) -> FindPersons:
         network = self.networks[setting.bins]
@@ -290,7 +290,7 @@ class _Ways:
 
         def find(images: Tensor) -> list[Detections]:
             with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-                return detect(network, images, **self.limits)
+                return detect(network, images, score_threshold=self.score, nms_threshold=self.nms)
 
         return find
 
@@ -320,4 +320,4 @@ class _Ways:
         return small if setting.precision == "int8" else plain
 
     def _deployed(self, network: Network, dtype: torch.dtype) -> Deployed:
-        return Deployed(network, Selection(**self.limits), dtype)
+        return Deployed(network, Selection(score_threshold=self.score, nms_threshold=self.nms), dtype)

@@ -66,7 +66,7 @@ def test_a_rung_tells_as_much_as_it_is_correlated() -> None:
 def test_without_whole_trainings_a_rung_still_ranks() -> None:
     rng, scores = np.random.default_rng(4), truth()
     seen = signals(0.9, scores, rng)
-    early = Observations(*(column[2:] for column in seen))
+    early = Observations(seen.which[2:], seen.rung[2:], seen.values[2:], seen.noise[2:])
     mean, _ = Process(pool(rng), early).predicted(EVERY)
     assert np.corrcoef(mean, scores)[0, 1] > 0.8
 

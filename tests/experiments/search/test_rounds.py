@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import optuna
 import psutil
@@ -97,8 +98,8 @@ def slowly(
     return made_up(job, machine, home, data, tell, until, 0.2)
 
 
-def run_in(home: Path, budget: float = BUDGET, search: Search = SEARCH, **more: object) -> SearchRun:
-    return SearchRun(search, SHORT, home, budget=budget, **more)  # pyright: ignore[reportArgumentType]
+def run_in(home: Path, budget: float = BUDGET, search: Search = SEARCH, **more: Any) -> SearchRun:
+    return SearchRun(search, SHORT, home, budget=budget, **more)
 
 
 def start(run: SearchRun, jobs: int = 1) -> int:
@@ -243,7 +244,7 @@ def test_a_training_that_fails_is_said_and_the_search_goes_on(
         ({"changes": {"seed": 1}}, "seed has an option of its own"),
     ],
 )
-def test_bad_terms_are_refused_before_anything_runs(tmp_path: Path, given: dict[str, object], message: str) -> None:
+def test_bad_terms_are_refused_before_anything_runs(tmp_path: Path, given: dict[str, Any], message: str) -> None:
     with pytest.raises(Refused, match=message):
         start(run_in(tmp_path, **given))
     assert not (tmp_path / "begun").exists()
@@ -254,7 +255,7 @@ def test_a_protocol_without_whole_networks_is_refused(tmp_path: Path) -> None:
         SearchRun(SEARCH, PROTOCOLS["thaw"], tmp_path)
 
 
-def begun_apart(run: SearchRun) -> multiprocessing.process.BaseProcess:
+def begun_apart(run: SearchRun) -> Any:
     def main() -> None:
         os.setpgid(0, 0)
         with open(os.devnull, "w") as nothing:

@@ -54,7 +54,12 @@ class Observations(NamedTuple):
     def plus(self, which: Ints, values: Floats, noise: float) -> Observations:
         """With further whole trainings."""
         more = Observations(which, np.zeros(len(which), np.int64), values, np.full(len(which), noise))
-        return Observations(*(np.concatenate(both) for both in zip(self, more, strict=True)))
+        return Observations(
+            np.concatenate([self.which, more.which]),
+            np.concatenate([self.rung, more.rung]),
+            np.concatenate([self.values, more.values]),
+            np.concatenate([self.noise, more.noise]),
+        )
 
 
 def observations(lines: Sequence[tuple[int, int, float, float]]) -> Observations:
