@@ -13,6 +13,7 @@ from typer.main import get_command
 from workbench.cli.costs import cost_commands
 from workbench.cli.data import data_commands
 from workbench.cli.deploy import deploy_commands
+from workbench.cli.search import search_verbs
 from workbench.cli.studies import study_commands, study_verbs
 from workbench.core.errors import Refused
 
@@ -28,6 +29,7 @@ commands = typer.Typer(
     pretty_exceptions_enable=False,
 )
 commands.add_typer(study_verbs, name="study")
+commands.add_typer(search_verbs, name="search")
 for group in (study_commands, cost_commands, deploy_commands, data_commands):
     commands.add_typer(group)
 
