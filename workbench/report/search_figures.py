@@ -23,7 +23,7 @@ from workbench.report.drawing import (
     shade_bar,
 )
 from workbench.report.frames import Frame
-from workbench.report.search_findings import estimate_text
+from workbench.report.search_findings import count_of, estimate_text
 from workbench.report.search_frames import FACTOR, SearchRecord, factors_of
 
 ON, OFF, OUT, PALE = "#0072B2", "#8C8C8C", "#D55E00", "#BBBBBB"
@@ -50,19 +50,25 @@ def front_figure(record: SearchRecord, title: str, hover: Hover | None = None) -
             )
             with hover.mark(axis, group, f"{said}; {line['seeds']} seeds, chance {line['chance']:.2f}"):
                 _front_mark(axis, record, line, group == GROUPS[0])
+    _name_front(axis, record, left, right)
     hidden = _over_ticks(axis, record, left, right)
     if limit is not None:
         axis.axvline(limit, color=OUT, lw=1, ls=":", zorder=0)
     axis.set_xticks(*_ticks(left, right))
     axis.minorticks_off()
     axis.set_xlabel(f"cost: {record.cost}")
-    axis.set_ylabel(textwrap.fill(record.trained_as, 52))
+    axis.set_ylabel(_scores(record, 52))
     axis.grid(alpha=0.25)
     figure.legend(
         handles=_front_handles(record, limit, hidden), loc="outside lower left", ncols=2, frameon=False, fontsize=9
     )
     add_title(figure, title)
     return figure
+
+
+def _scores(record: SearchRecord, width: int) -> str:
+    """The text of an axis of scores."""
+    return textwrap.fill(f"{record.metric.label}, {record.trained_as}", width)
 
 
 def _frame_of(record: SearchRecord) -> tuple[float, float]:
@@ -81,9 +87,17 @@ def _front_mark(axis: Axes, record: SearchRecord, line: Any, on: bool) -> None:
     axis.plot([line["cost"]], [scaled(line["estimate"])], "o", ms=8 if on else 5, color=colour if on else OFF,
               mew=0, zorder=4 if on else 2)  # fmt: skip
     arrows(axis, line["cost"], ends, axis.get_ylim(), colour, upright=True)
-    if on:
-        axis.annotate(line["candidate"], (line["cost"], scaled(line["estimate"])), (6, 5), textcoords="offset points",
-                      fontsize=9, color=INK, zorder=5)  # fmt: skip
+
+
+def _name_front(axis: Axes, record: SearchRecord, left: float, right: float) -> None:
+    """The numbers beside the marks of the front; below one where the next would lie over its own."""
+    front, (bottom, top) = record.on_front, axis.get_ylim()
+    costs, heights = [*front["cost"]], [record.metric.scaled(value) for value in front["estimate"]]
+    for i, (name, cost, height) in enumerate(zip(front["candidate"], costs, heights, strict=True)):
+        near = i + 1 < len(costs) and costs[i + 1] / cost < (right / left) ** 0.06
+        below = near and heights[i + 1] - height < 0.06 * (top - bottom)
+        axis.annotate(name, (cost, height), (6, -13 if below else 5), textcoords="offset points", fontsize=9,
+                      color=INK, zorder=5)  # fmt: skip
 
 
 def _over_ticks(axis: Axes, record: SearchRecord, left: float, right: float) -> int:
@@ -139,8 +153,8 @@ def effects_figure(record: SearchRecord, title: str) -> Figure:
     worth.set_ylim(len(frame) - 0.4, -0.6)
     worth.axvline(0, color=INK, lw=0.8, zorder=0)
     cost.axvline(1, color=INK, lw=0.8, zorder=0)
-    worth.set_xlabel(textwrap.fill(f"difference in {record.trained_as}", 50))
-    cost.set_xlabel(textwrap.fill(f"ratio of {record.cost}", 34))
+    worth.set_xlabel(textwrap.fill(f"{record.difference}, {record.trained_as}", 60))
+    cost.set_xlabel(textwrap.fill(f"ratio of costs: {record.cost}", 40))
     for axis in (worth, cost):
         axis.grid(axis="x", alpha=0.25)
     handles = [
@@ -167,9 +181,7 @@ def growth_figure(record: SearchRecord, shares: Frame, title: str) -> Figure:
     axis.set_ylim(0, min(100 * shares[["high", "believed", "hypervolume"]].max().max() * 1.05, 250))
     axis.set_xlim(0, x.iloc[-1])
     axis.set_xlabel("minutes of training on one core")
-    axis.set_ylabel(
-        textwrap.fill(f"area under the front ({record.metric.name} over log cost), % of the final one's", 46)
-    )
+    axis.set_ylabel(f"area under the front, % of the final one's\n({record.metric.name} over log cost)")
     axis.grid(alpha=0.25)
     handles = [
         legend_line(color=ON, lw=2, label="the front that it had then, judged by all that is known now"),
@@ -201,7 +213,7 @@ def predicted_figure(record: SearchRecord, frame: Frame, title: str) -> Figure:
         arrows(axis, scaled(line["measured"]), interval, ends, colour, upright=True)
     axis.set_xlim(seen.min() - room / 3, seen.max() + room / 3)
     axis.set_ylim(*ends)
-    axis.set_xlabel(f"measured by the first training: {textwrap.fill(record.trained_as, 90)}")
+    axis.set_xlabel(f"measured by the first training: {_scores(record, 110)}")
     axis.set_ylabel(f"predicted before it: {record.metric.label}")
     axis.grid(alpha=0.25)
     handles = [
@@ -227,7 +239,7 @@ def fresh_figure(record: SearchRecord, frame: Frame, title: str) -> Figure:
     names = [f"{line['candidate']}  ({line['count']} more)" for _, line in frame.iterrows()]
     axis.set_yticks(range(len(frame)), names)
     axis.set_ylim(len(frame) - 0.4, -0.6)
-    axis.set_xlabel(record.trained_as)
+    axis.set_xlabel(_scores(record, 110))
     axis.grid(axis="x", alpha=0.25)
     handles = [
         legend_line(color=OUT, marker="o", mfc="white", mew=1.6, lw=0, label="first training"),
@@ -245,7 +257,11 @@ def compute_figure(frame: Frame, title: str) -> Figure:
     for y, (_, line) in enumerate(frame.iterrows()):
         axis.barh(y, line["minutes"], color=ON if "now on" in line["what"] else PALE, height=0.62)
         axis.text(
-            line["minutes"], y, f"  {line['minutes']:.0f} min, {line['trainings']} trainings", va="center", fontsize=9
+            line["minutes"],
+            y,
+            f"  {line['minutes']:.0f} min, {count_of(line['trainings'], 'training')}",
+            va="center",
+            fontsize=9,
         )
     axis.set_yticks(range(len(frame)), frame["what"])
     axis.set_ylim(len(frame) - 0.4, -0.6)
@@ -304,6 +320,6 @@ def parallel_figure(record: SearchRecord, orders: dict[str, Sequence[str]], titl
     if any((frame[FACTOR + factor] == "").any() for factor in factors):
         axis.text(-0.1, -0.25, "no such choice", fontsize=8.5, color="#666666", va="center")
     axis.spines["left"].set_visible(False)
-    shade_bar(figure, axis, low, high, textwrap.fill(f"mean {record.trained_as}", 44))
+    shade_bar(figure, axis, low, high, f"mean {_scores(record, 60)}")
     add_title(figure, title)
     return figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 from workbench.report.findings import listed
@@ -35,14 +36,16 @@ def estimate_text(record: SearchRecord, line: Any) -> str:
 def conclusion(record: SearchRecord) -> str:
     """A paragraph: what the front is, with intervals, and how sure that is."""
     front = record.on_front
-    who = [
-        f"{line['candidate']} ({line['text']}) with {estimate_text(record, line)} at {record.cost_text(line['cost'])}"
-        for _, line in front.iterrows()
-    ]
+    who = [_on_front(record, line, i in (0, len(front) - 1)) for i, (_, line) in enumerate(front.iterrows())]
     many = len(record.front)
-    said = f"Of {count_of(many, 'network')} that were trained {'is' if len(front) == 1 else 'are'} by their estimates "
-    said += f"{len(front)} on the front, cheapest first: {'; '.join(who)}. "
+    said = f"Of {count_of(many, 'network')} that were trained {len(front)} {'is' if len(front) == 1 else 'are'} on the "
+    said += f"front by their estimates, cheapest first: {'; '.join(who)}. "
     return " ".join(filter(None, [uncovered(record), said + how_sure(record)]))
+
+
+def _on_front(record: SearchRecord, line: Any, whole: bool) -> str:
+    text = f" ({line['text']})" if whole else ""
+    return f"{line['candidate']}{text} {estimate_text(record, line)} at {record.cost_text(line['cost'])}"
 
 
 def uncovered(record: SearchRecord) -> str:
@@ -60,9 +63,7 @@ def how_sure(record: SearchRecord) -> str:
     """Chances, seeds, and what would decide it."""
     front = record.on_front
     chances, seeds = front["chance"], front["seeds"]
-    apart = [
-        bool(a["high"] < b["low"]) for (_, a), (_, b) in zip(front.iloc[:-1].iterrows(), front.iloc[1:].iterrows())
-    ]
+    apart = [bool(a["high"] < b["low"]) for (_, a), (_, b) in pairwise(front.iterrows())]
     said = f"Each has a chance of {_span(chances, 2)} to be on the true front of what was trained"
     said += f", by {_span(seeds, 0)} trainings each" if seeds.max() > 1 else ", by one training each"
     if apart:
@@ -133,7 +134,8 @@ def predicted_title(record: SearchRecord) -> str:
     error = (frame["measured"] - frame["predicted"]).mean()
     return (
         f"{frame['inside'].sum()} of {count_of(len(frame), 'first training')} came out inside the 95 % interval "
-        f"of what was predicted before; on average {record.metric.difference(error)} {record.metric.name} above it"
+        f"of what was predicted before; on average {record.metric.text(abs(error))} {record.metric.name} "
+        f"{'higher' if error > 0 else 'lower'} than predicted"
     )
 
 
@@ -141,7 +143,7 @@ def fresh_title(record: SearchRecord) -> str:
     """How far the front fell."""
     fall = fall_of(record)
     assert fall is not None
-    return f"with fresh seeds {count_of(fall.count, 'network')} came out {fall_text(record, fall)} lower on average"
+    return f"with fresh seeds {count_of(fall.count, 'network')} came out lower by {fall_text(record, fall)} on average"
 
 
 def fall_text(record: SearchRecord, fall: Fall) -> str:

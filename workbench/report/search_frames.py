@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.core.errors import Refused
-from workbench.evaluation.metrics import METRICS, Metric
+from workbench.evaluation.metrics import METRICS, PERCENT, Metric
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.protocols import protocol_named
 from workbench.report.frames import Frame
@@ -51,12 +51,16 @@ class SearchRecord:
 
     @property
     def trained_as(self) -> str:
-        """The axis of scores: they are of the network that the protocol trains, not of the published one."""
+        """Of which network scores are: the one that the protocol trains, not the published one."""
         height, width = self.protocol.protocol.size
-        scaled = "scaled down" if self.protocol.scale else "of published size"
-        return (
-            f"{self.metric.label}, of the network as `{self.protocol.name}` trains it: {scaled}, {height} x {width} px"
-        )
+        scaled = "network scaled down" if self.protocol.scale else "network of published size"
+        return f"as trained under {self.protocol.name}: {scaled}, {height} x {width} px"
+
+    @property
+    def difference(self) -> str:
+        """What a difference of scores is called on an axis."""
+        unit = "points" if self.metric.shown is PERCENT else self.metric.shown.unit
+        return f"difference in {self.metric.column}, {unit}".removesuffix(", ")
 
     @property
     def cost(self) -> str:

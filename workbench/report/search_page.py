@@ -11,6 +11,7 @@ from workbench.report.drawing import Hover, svg
 from workbench.report.interactive import interactive
 from workbench.report.pieces import LivePicture, Piece, Text, left_out, paragraphs, picture, sentence, table_text
 from workbench.report.search_frames import (
+    FACTOR,
     SearchRecord,
     compute_frame,
     factors_of,
@@ -62,8 +63,15 @@ def front_table(record: SearchRecord) -> Text:
     for _, line in record.on_front.iterrows():
         low, mean, high = (record.metric.text(line[name]) for name in ("low", "estimate", "high"))
         lines.append(
-            [line["candidate"], line["text"], record.cost_text(line["cost"]), f"{mean} ({low} to {high})"]
-            + [record.metric.text(line["measured"]), str(line["seeds"]), f"{line['chance']:.2f}"]
+            [
+                line["candidate"],
+                line["text"],
+                record.cost_text(line["cost"]),
+                f"{mean} ({low} to {high})",
+                record.metric.text(line["measured"]),
+                str(line["seeds"]),
+                f"{line['chance']:.2f}",
+            ]
         )
     heads = ["", "network", "cost", f"{up}, estimate (95 %)", f"{up}, mean measured", "seeds", "chance"]
     return paragraphs(
@@ -132,7 +140,7 @@ def parallel(record: SearchRecord) -> Piece:
         return left_out("Parallel coordinates", ALIKE)
     labels = {factor.name: list(factor.labels) for factor in record.search.factors}
     for name in factors_of(record):
-        seen = record.candidates[f"factor.{name}"]
+        seen = record.candidates[FACTOR + name]
         known = labels.setdefault(name, [])
         known += sorted(set(seen) - set(known) - {""})
     title = findings.parallel_title(record)

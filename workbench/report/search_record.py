@@ -1,8 +1,8 @@
 """The record of a search as CSV files: written from its log and the folders of its jobs. The page is drawn from these.
 
     reports/data/STEM_search.csv       one line: what was searched, under which limits, where and by what
-    reports/data/STEM_candidates.csv   one line per candidate that was looked at: what it is and costs, what became of it
-    reports/data/STEM_front.csv        one line per candidate that was trained: its estimate, its chance to be on the front
+    reports/data/STEM_candidates.csv   one line per candidate that was looked at: what it is, costs and became
+    reports/data/STEM_front.csv        one line per candidate that was trained: its estimate and its chance
     reports/data/STEM_effects.csv      one line per option but the first of each factor: what it is worth against that
     reports/data/STEM_hypervolume.csv  one line per training, in the order of their ends: what the search had by then
     reports/data/STEM_importance.csv   one line per factor: its share of what explains the scores

@@ -1,4 +1,4 @@
-"""A search in MLflow: an experiment of its own, one run per training under the protocol's parent, as they come to an end.
+"""A search in MLflow: an experiment of its own, one run per training under the protocol's parent, as soon as it ends.
 
 What can not be written is said and left for the next run: results themselves are safe, and no search fails for it.
 """
