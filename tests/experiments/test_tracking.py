@@ -171,10 +171,6 @@ def test_a_timing_keeps_its_latency(home: Path, folder: Path) -> None:
     assert run.data.metrics["latency_ms_p50"] == 40.0 and not (run.inputs and run.inputs.dataset_inputs)
 
 
-def test_only_factors_that_vary_are_parameters() -> None:
-    assert tracking.varying(STUDY, SETTING) == ["coords.padding", "coords.dynamic_allocation"]
-
-
 def test_changes_of_every_job_have_a_page_and_a_tag_of_their_own(home: Path) -> None:
     for changes in ({}, {"recipe.lr": 2e-3}, {"recipe.lr": 2e-3}):
         tracking.MlflowRecord(StudyRun(STUDY, SETTING, home, changes=changes)).summarise(f"with {changes}")

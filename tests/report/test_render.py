@@ -72,7 +72,7 @@ def test_without_notebooks_the_folder_is_the_wrong_one(tmp_path: Path, monkeypat
 
 def test_notebooks_have_no_logic_and_no_outputs() -> None:
     found = sorted((ROOT / "reports").glob("*.ipynb"))
-    assert [path.stem for path in found] == ["ablation", "persons"]
+    assert [path.stem for path in found] == ["ablation", "persons", "search"]
     for path in found:
         cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
         assert cells[0]["metadata"]["tags"] == ["parameters"]

@@ -1,146 +1,51 @@
-"""`workbench search`: networks, and settings of a network, for what they cost."""
+"""`workbench search`: what is done with a search that was run, and with one trained network."""
 
 from __future__ import annotations
 
-import re
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from workbench.cli.options import COUNT, Command, completing, runs_folder, whole_number
-from workbench.core.errors import Refused
+from workbench.cli.options import Command, DataFolder, ProtocolName, Sets, StudyName
+from workbench.cli.sizes import sizes_command
 
-search_verbs = typer.Typer(help="What a network could cost: search sizes CHECKPOINT.")
-
-
-def sides(given: Any) -> tuple[int, ...]:
-    """Reads `416,512`."""
-    if not re.fullmatch(r"\d+(,\d+)*", text := str(given)):
-        raise typer.BadParameter(f"{text!r}: expected multiples of 32 with commas, as in 416,512")
-    return tuple(map(int, text.split(",")))
+search_verbs = typer.Typer(
+    help="The front of a search: search front NAME. Sizes of a network: search sizes CHECKPOINT."
+)
+search_verbs.command("sizes", cls=Command, epilog="Example: workbench search sizes runs/jobs/KEY --sizes 64,96,128")(
+    sizes_command
+)
 
 
-def grids(given: Any) -> tuple[tuple[int, int], ...]:
-    """Reads `96x128,192x256`."""
-    if not re.fullmatch(r"\d+x\d+(,\d+x\d+)*", text := str(given)):
-        raise typer.BadParameter(f"{text!r}: expected bins on x and y with commas, as in 96x128,192x256")
-    return tuple((int(x), int(y)) for x, y in (grid.split("x") for grid in text.split(",")))
-
-
-def words(given: Any) -> tuple[str, ...]:
-    """Reads `torch,onnx`."""
-    return tuple(word for word in str(given).split(",") if word)
-
-
-@search_verbs.command("sizes", cls=Command, epilog="Example: workbench search sizes runs/jobs/KEY --sizes 64,96,128")
-def sizes_command(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="CHECKPOINT",
-            help="A released model ({released}), a checkpoint file, or the folder of a job",
-            autocompletion=completing("released"),
-        ),
-    ],
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            metavar="FOLDER",
-            help="Images in COCO or CrowdPose layout (default: the scenes that the job was judged on)",
-        ),
+@search_verbs.command("front", cls=Command, epilog="Example: workbench search front search_rtmo")
+def front_command(
+    ctx: typer.Context,
+    name: StudyName,
+    protocol: ProtocolName = None,
+    data: DataFolder = None,
+    sets: Sets = None,
+    as_study: Annotated[
+        Path | None, typer.Option("--as-study", metavar="FILE", help="Write it as a study, to studies/NAME.py")
     ] = None,
-    sizes: Annotated[
-        Any,
-        typer.Option(
-            "--sizes", metavar="N,...", parser=sides, help="Pixels of a side (default: a few around its own size)"
-        ),
-    ] = None,
-    bins: Annotated[
-        Any, typer.Option("--bins", metavar="XxY,...", parser=grids, help="Of sine encodings (default: its own)")
-    ] = None,
-    precisions: Annotated[
-        Any,
-        typer.Option(
-            "--precisions",
-            metavar="NAME,...",
-            parser=words,
-            help="{precisions}, or several with commas (default: those that save time here)",
-            autocompletion=completing("precisions"),
-        ),
-    ] = None,
-    runtimes: Annotated[
-        Any,
-        typer.Option(
-            "--runtimes",
-            metavar="NAME,...",
-            parser=words,
-            help="{runtimes}, or several with commas (default: torch, and onnx where it is installed)",
-            autocompletion=completing("runtimes"),
-        ),
-    ] = None,
-    images: Annotated[
-        int | None,
-        typer.Option("--images", metavar="N", parser=COUNT, help="Judge on the first N (default: on all)"),
-    ] = None,
-    persons: Annotated[
-        int, typer.Option("--persons", metavar="N", parser=whole_number(0), help="Found in the image that is timed")
-    ] = 10,
-    threads: Annotated[int, typer.Option("--threads", metavar="N", parser=COUNT, help="Of the CPU")] = 2,
-    seconds: Annotated[
-        int,
-        typer.Option("--seconds", metavar="N", parser=COUNT, help="Of timing at most, if the ratios are known before"),
-    ] = 60,
-    anyway: Annotated[bool, typer.Option("--anyway", help="Time on a busy machine, too")] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option("-o", "--out", metavar="FOLDER", help="For table and pictures (default: in that of the runs)"),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there")] = False,
 ) -> int:
-    """Compare input sizes, bins, precisions and runtimes of one trained network. Nothing is trained."""
-    import torch
+    """Show the front of a search, or write it as a study: a row per network, a claim per pair of neighbours."""
+    from workbench.cli.searches import planned
+    from workbench.core.errors import Refused
+    from workbench.experiments.protocols import protocol_named
+    from workbench.experiments.search import chosen_front
+    from workbench.space import Search
+    from workbench.study import find_study
 
-    from workbench.experiments.size_settings import Asked, combined_settings
-    from workbench.experiments.sizes import Judging, Timing, measure_sizes
-    from workbench.inference.load import load_trained
-    from workbench.report import sizes_table
-
-    torch.set_num_threads(threads)
-    trained = load_trained(source)
-    settings = combined_settings(trained, Asked(sizes or (), bins or (), runtimes or (), precisions or ()))
-    judging = Judging(runs_folder(), data, images or 0)
-    folder = out or runs_folder() / "sizes" / re.sub(r"\W+", "_", trained.source)
-    _make(folder)
-    found = measure_sizes(trained, settings, judging, Timing(persons, threads, seconds, anyway), _progress)
-    print(sizes_table.sizes_json(found) if as_json else sizes_table.sizes_text(found))
-    _write(found, folder)
+    asked = find_study(name)
+    if not isinstance(asked, Search):
+        raise Refused(f"search front {name}: it is a study with rows of its own, and no search")
+    under = protocol_named(protocol or asked.default)
+    run = planned(ctx, asked, under, data, sets, None, None, None, reads=True)
+    if as_study is None:
+        if force:
+            raise Refused("--force: it is for --as-study; add that, or leave --force out")
+        return chosen_front.show_front(run)
+    print(chosen_front.write_study(run, as_study, force))
     return 0
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Refused(f"--out {folder}: {error.strerror}; name a folder that can be written to") from None
-
-
-def _progress(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _write(found: Any, folder: Path) -> None:
-    """The table and the picture, and where they are."""
-    from workbench.core.files import write_whole
-    from workbench.report.drawing import png, svg
-    from workbench.report.sizes_figure import sizes_figure
-    from workbench.report.sizes_table import sizes_csv
-
-    figure = sizes_figure(found)
-    content = {"csv": sizes_csv(found).encode(), "png": png(figure), "svg": svg(figure).encode()}
-    for kind, data in content.items():
-        with write_whole(path := folder / f"sizes.{kind}") as part:
-            part.write_bytes(data)
-        _progress(str(path))

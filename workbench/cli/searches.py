@@ -82,7 +82,7 @@ SamplerName = Annotated[
         "--sampler", metavar="NAME", help="Of a search: one of {samplers}", autocompletion=completing("samplers")
     ),
 ]
-OPTIONS = ("name", "protocol", "data", "jobs", "budget", "sets", "limits", "sampler")
+OPTIONS = ("name", "protocol", "data", "jobs", "budget", "sets", "limits", "sampler", "as_study", "force")
 
 
 def planned(

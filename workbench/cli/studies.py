@@ -336,8 +336,10 @@ def report_command(
 
     asked, under = _found(name, protocol)
     if isinstance(asked, Search):
-        raise Refused(f"report {name}: searches have no page yet")
-    if isinstance(asked, TimingStudy):
+        from workbench.report.search_render import write_search
+
+        paths = write_search(planned(ctx, asked, under, data, sets, None, None, None, reads=True))
+    elif isinstance(asked, TimingStudy):
         refuse_options_but(ctx, (), f"report {name}: its numbers are those of its last measurement")
         paths = write_profile(asked)
     elif not under.trains:

@@ -1,4 +1,4 @@
-"""The record in MLflow: one experiment per study, one parent run per protocol, one child run per row, seed and trunk.
+"""The record in MLflow: one experiment per study or search, one parent run per protocol, one child run per job.
 
 Written by the process that runs the study, after a job is complete, from the job's folder. What is recorded already is
 found by its identity and left as it is, so recording again does nothing.
@@ -23,6 +23,7 @@ from workbench.core.files import locked
 from workbench.evaluation.metrics import METRICS, UNDEFINED
 from workbench.experiments.mlflow_note import PICTURE, run_note
 from workbench.experiments.mlflow_view import VIEW_TAG, saved_view
+from workbench.experiments.subject import Subject, study_subject
 from workbench.training.record import arithmetic_of, train_minutes
 
 # read when mlflow is imported
@@ -36,7 +37,6 @@ ARTIFACTS = (
     "job.json", "weights.safetensors", "records.npz", "predictions.png", "curve.csv", "result.json",
 )  # fmt: skip
 CHUNK = 1_000  # metrics in a batch: MLflow's limit
-VALUE = 500  # characters of a parameter
 ROLE = "workbench.role"  # tag of what a run is, by the names that stores of old have
 JOB, EARLIER = "job", "job of earlier arithmetic"
 NOTE = 8_000  # characters of a description: MLflow's limit for a tag
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from workbench.experiments.plan import StudyRun  # and with it torch, which takes seconds
     from workbench.models.job import Protocol
-    from workbench.study import PlannedJob, Study, StudyProtocol
+    from workbench.study import PlannedJob
 
 
 def open_client(home: Path) -> MlflowClient:
@@ -63,12 +63,14 @@ def open_client(home: Path) -> MlflowClient:
 
 
 class MlflowRecord:
-    """The record of a run of a study; other changes have a page of their own. Opened with the first entry."""
+    """The record of a run of a study, or of a search; other changes have a page of their own.
 
-    def __init__(self, run: StudyRun) -> None:
-        self._home, self._study, self._protocol = run.home, run.study, run.protocol
-        self._changes = ", ".join(f"{path}={value}" for path, value in run.terms) or "none"
-        self._factors = varying(run.study, run.protocol)
+    Opened with the first entry.
+    """
+
+    def __init__(self, run: StudyRun | Subject) -> None:
+        self._subject = run if isinstance(run, Subject) else study_subject(run)
+        self._home, self._protocol = self._subject.home, self._subject.protocol
         self._opened: tuple[MlflowClient, str, str] | None = None
 
     def record(
@@ -101,17 +103,16 @@ class MlflowRecord:
                 else:
                     client.delete_run(run.info.run_id)
             name = f"{planned.row} #{planned.seed}" + f" {planned.trunk}" * bool(planned.trunk)
-            parameters = self._parameters(planned)
-            labels = {"mlflow.parentRunId": parent, **tags, "claim": self._claims(planned.row)}
-            labels |= {"row": planned.row, "seed": str(planned.seed), "trunk": planned.trunk or "none"}
-            labels |= {**self._about(), **identity}
+            factors = self._subject.parameters(planned)
+            labels = {"mlflow.parentRunId": parent, **tags, **self._subject.tags(planned)}
+            which = {"row": planned.row, "seed": str(planned.seed), "trunk": planned.trunk or "none"}
+            labels |= {**which, **self._about(), **identity}
             run_id = client.create_run(experiment, tags=labels, run_name=name).info.run_id
             numbers = self._numbers(planned, metrics, curve, tags)
             pictured = run_id if (folder / PICTURE).exists() else ""
-            factors = {path: value for path, value in parameters.items() if path not in ("row", "seed", "trunk")}
             note = run_note(planned, self._asked, factors, numbers, curve, pictured)
             client.set_tag(run_id, "mlflow.note.content", note[:NOTE])
-            _log(client, run_id, parameters, numbers, curve)
+            _log(client, run_id, {**factors, **which}, numbers, curve)
             if self._protocol.trains:
                 _log_data(client, run_id, planned.job.protocol)
             for file in ARTIFACTS:
@@ -141,17 +142,17 @@ class MlflowRecord:
     def _open(self) -> tuple[MlflowClient, str, str]:
         if self._opened is None:
             client = open_client(self._home)
-            experiment = _experiment(client, self._study, self._home)
+            experiment = _experiment(client, self._subject)
             self._opened = client, experiment, self._parent(client, experiment)
         return self._opened
 
     def _parent(self, client: MlflowClient, experiment: str) -> str:
         # the role keeps the name by which stores of old are found
-        identity = {ROLE: "setting", "protocol": self._protocol.name, "changes": self._changes}
+        identity = {ROLE: "setting", "protocol": self._protocol.name, "changes": self._subject.changes}
         for run in _find(client, experiment, identity):
             return run.info.run_id
-        about = {"mlflow.note.content": self._protocol.about, "question": self._study.question}
-        name = self._protocol.name + (f", {self._changes}" if self._changes != "none" else "")
+        about = {"mlflow.note.content": self._protocol.about, "question": self._subject.question}
+        name = self._protocol.name + (f", {self._subject.changes}" if self._subject.changes != "none" else "")
         run = client.create_run(experiment, tags={**about, **self._about(), **identity}, run_name=name)
         # It holds nothing that could be half written: ended at once, no kill can leave it running.
         client.set_terminated(run.info.run_id)
@@ -159,8 +160,8 @@ class MlflowRecord:
 
     def _about(self) -> dict[str, str]:
         """Repeated on every run, because a filter hides parents."""
-        about = {"study": self._study.name, "protocol": self._protocol.name, "source": self._study.source}
-        return {**about, "changes": self._changes}
+        about = {"study": self._subject.name, "protocol": self._protocol.name, "source": self._subject.source}
+        return {**about, "changes": self._subject.changes}
 
     def _identity(self, planned: PlannedJob) -> dict[str, str]:
         """By what a run is found again. The names of the tags are those that stores of old have."""
@@ -173,12 +174,7 @@ class MlflowRecord:
 
     @property
     def _asked(self) -> str:
-        return f"{self._study.question} Protocol `{self._protocol.name}`: {self._protocol.about}."
-
-    def _claims(self, row: str) -> str:
-        """The claims that a row takes part in."""
-        claims = [c.id for c in (*self._study.claims, *self._study.costs) if row in c.rows]
-        return ", ".join(claims) or "none"
+        return f"{self._subject.question} Protocol `{self._protocol.name}`: {self._protocol.about}."
 
     def _numbers(
         self,
@@ -192,7 +188,7 @@ class MlflowRecord:
         Runs of earlier versions have a latency that was taken while other jobs ran; it is left out. The one that counts
         is timed side by side, under the protocol `cost`.
         """
-        known = {k: v for k, v in metrics.items() if _is_number(k, v)}
+        known = {k: v for k, v in metrics.items() if _is_number(k, v)} | self._subject.numbers(planned)
         if not self._protocol.trains:
             return known
         job = planned.job
@@ -201,12 +197,6 @@ class MlflowRecord:
         costs = {"train_minutes": minutes, "train_core_minutes": minutes * cores}
         known = {k: v for k, v in known.items() if not k.startswith("latency")}
         return known | {k: v for k, v in costs.items() if math.isfinite(v)}
-
-    def _parameters(self, planned: PlannedJob) -> dict[str, str]:
-        """The row's name and every factor in which the rows differ."""
-        values = dict(planned.job.variant.flat())
-        factors = {path: _short(values[path]) if path in values else "none" for path in self._factors}
-        return {"row": planned.row, "seed": str(planned.seed), "trunk": planned.trunk or "none", **factors}
 
 
 def _is_number(name: str, value: float) -> bool:
@@ -232,27 +222,14 @@ def _log_data(client: MlflowClient, run_id: str, protocol: Protocol) -> None:
     client.log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
 
 
-def varying(study: Study, protocol: StudyProtocol) -> list[str]:
-    """Dotted paths of the variant that are not the same in every row."""
-    rows = [dict(study.variant(row, protocol.scale).flat()) for row in study.rows]
-    paths = list(dict.fromkeys(path for row in rows for path in row))
-    return [path for path in paths if len({repr(row.get(path, ...)) for row in rows}) > 1]
-
-
-def _short(value: Any) -> str:
-    """A parameter as MLflow takes it: at most `VALUE` characters, numbers in six digits."""
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return text[:VALUE]
-
-
-def _experiment(client: MlflowClient, study: Study, home: Path) -> str:
-    found = client.get_experiment_by_name(study.name)
+def _experiment(client: MlflowClient, subject: Subject) -> str:
+    found = client.get_experiment_by_name(subject.name)
     if found is not None:
         return found.experiment_id
-    place = (home / "artifacts").resolve()
+    place = (subject.home / "artifacts").resolve()
     place.mkdir(parents=True, exist_ok=True)
-    tags = {"mlflow.note.content": f"{study.question}\n\n{study.source}", VIEW_TAG: saved_view()}
-    return client.create_experiment(study.name, artifact_location=place.as_uri(), tags=tags)
+    tags = {"mlflow.note.content": f"{subject.question}\n\n{subject.source}", VIEW_TAG: saved_view()}
+    return client.create_experiment(subject.name, artifact_location=place.as_uri(), tags=tags)
 
 
 def _find(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> list[Run]:

@@ -16,6 +16,8 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -28,6 +30,7 @@ COLOURS = (
 )  # fmt: skip
 MARKERS = "osD^vPX*<>phd"
 INK, FAINT = "#222222", "#BBBBBB"
+SHADES = "viridis_r"  # from low to high, the darker the higher
 DPI = 110
 WIDTH = 10.0  # inches of a whole-page figure
 _STYLE: Any = {
@@ -137,3 +140,13 @@ def arrows(
         if beyond:
             spot = (at, place) if upright else (place, at)
             axis.plot(*spot, head[upright], ms=6, color=colour, mew=0, clip_on=False, zorder=4)
+
+
+def shade(share: float) -> Any:
+    """A colour for a number of 0 to 1: the darker the higher."""
+    return matplotlib.colormaps[SHADES](share)
+
+
+def shade_bar(figure: Figure, axis: Axes, low: float, high: float, label: str) -> None:
+    """What numbers the shades stand for."""
+    figure.colorbar(ScalarMappable(Normalize(low, high), SHADES), ax=axis, label=label, pad=0.01)

@@ -8,8 +8,9 @@ Every page carries a line that names what it was made of, with two digests:
 `code` is of the notebook, of the study's file, and of the modules that decide what a page shows (`DECIDES`), without
 comments and docstrings: a word changed there draws the same page. They are those that judge claims and draw, not those
 that train: what training computes stands in the record. `record` is of the CSV files without the numbers that MLflow
-gives to runs, which differ from store to store. A picture of what networks see is kept where the networks are gone, so
-it has a stamp of its own, of the modules that make it and of the runs.
+gives to runs, which differ from store to store. The page of a search has modules and files of its own. A picture of
+what networks see is kept where the networks are gone, so it has a stamp of its own, of the modules that make it and of
+the runs.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from workbench.experiments.profiling import REPORT_DATA
 
 PACKAGE = Path(__file__).parents[1]
 DRAWN_BY = ("report.page", "report.names", "report.record", "report.render")  # what notebooks and the command import
+SEARCH_DRAWN_BY = ("report.search_page", "report.search_record", "report.search_render")  # the same of searches
 # Packages and modules that decide what a record and its page say; imports are followed into no other. How jobs are run
 # and trained stands in the record (`numerics`, `commit`).
 DECIDES = (
@@ -50,10 +52,14 @@ DECIDES = (
     "experiments.spread",
     "experiments.teachers",
     "experiments.mlflow_pages",
+    "experiments.search.front",
+    "experiments.search.process",
 )
 _OF_NETWORKS = ("examples", "networks", "network_figures", "network_pieces")  # draw what networks see
 MLFLOW = "mlflow"  # the column of a run's number in the store
 PARTS = ("rows", "claims", "pairs", "slices", "curves", "precision", "points", "audit")  # of a record, beside its runs
+SEARCH = "search"  # the notebook of searches
+SEARCH_PARTS = ("search", "candidates", "front", "effects", "hypervolume", "importance", "over")  # of their records
 STAMP = "made of"  # key of a picture's stamp
 _LINE = re.compile(
     r"<!-- made of: notebook=(\S+) study=(\S+) stem=(\S+) code=(\w+) record=(\w+) with `([^`]*)` -->"
@@ -82,7 +88,7 @@ class MadeOf:
 
 def made_of(notebook: str, study: str, stem: str, command: str) -> MadeOf:
     """What a page would be made of in this folder now."""
-    return MadeOf(notebook, study, stem, code_digest(notebook, study), record_digest(study, stem), command)
+    return MadeOf(notebook, study, stem, code_digest(notebook, study), record_digest(notebook, study, stem), command)
 
 
 def read_line(page: str) -> MadeOf | None:
@@ -112,7 +118,8 @@ def code_digest(notebook: str, study: str) -> str:
     page = json.loads(Path("reports", f"{notebook}.ipynb").read_text("utf-8"))
     cells = [(cell.get("id"), cell["cell_type"], "".join(cell["source"])) for cell in page["cells"]]
     own = Path("studies", f"{study}.py")
-    files = [*imported(DRAWN_BY), *([own] if own.exists() else [])]
+    drawn_by = SEARCH_DRAWN_BY if notebook == SEARCH else DRAWN_BY
+    files = [*imported(drawn_by), *([own] if own.exists() else [])]
     return _digest([repr(cells), *map(source_tree, files)])
 
 
@@ -158,9 +165,11 @@ def _tree(text: str) -> str:
     return ast.dump(tree)
 
 
-def record_digest(study: str, stem: str) -> str:
+def record_digest(notebook: str, study: str, stem: str) -> str:
     """Of the CSV files that a page is made from."""
     names = [stem, *(f"{stem}_{part}" for part in PARTS), f"{study}_cost", f"{study}_cost_claims"]
+    if notebook == SEARCH:
+        names = [f"{stem}_{part}" for part in SEARCH_PARTS]
     paths = [REPORT_DATA / f"{name}.csv" for name in names]
     return _digest([f"{path.name}\n{_recorded(path)}" for path in paths if path.exists()])
 

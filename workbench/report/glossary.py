@@ -16,6 +16,9 @@ GLOSSARY = {
     "probe": "only the last stage of each row is trained, on the features of stored trunks that stay as they are",
     "dominated": "another row costs no more and scores no less, and is better in one of the two; what nothing "
     "dominates is the Pareto front",
+    "hypervolume": "the area under the front, score over the log of cost, above the lowest score; more is better",
+    "fANOVA": "functional analysis of variance: which part of what a forest of trees predicts each factor explains "
+    "when all others are averaged over",
     "ground truth": "what the data set says is there",
     "bootstrap": "the validation images are drawn again and again with replacement; the spread of a number over these "
     "draws is its interval over other images",

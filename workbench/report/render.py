@@ -59,7 +59,7 @@ def write_report(run: StudyRun) -> list[Path]:
     Raises:
         Refused: neither a complete job nor a record of the study; a package of the extra `report` is missing.
     """
-    _needed()
+    check_extra()
     try:
         paths = write_record(run)
     except Refused as error:
@@ -82,13 +82,14 @@ def write_profile(study: TimingStudy) -> list[Path]:
     Raises:
         Refused: it was not run, or is not about persons; a package of the extra `report` is missing.
     """
-    _needed()
+    check_extra()
     persons_frame(study.name)  # refuses
     sources = made_of("persons", study.name, study.name, f"nox -s report -- {study.name}")
     return render_notebook(sources, study.name, {"STUDY": study.name})
 
 
-def _needed() -> None:
+def check_extra() -> None:
+    """Raises Refused where a package of the extra `report` is missing."""
     try:
         import ipykernel  # noqa: F401
         import nbclient  # noqa: F401

@@ -14,6 +14,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.importance import FanovaImportanceEvaluator
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
@@ -21,9 +22,10 @@ from workbench.core.files import locked
 from workbench.experiments.job_queue import storage_of
 from workbench.experiments.search.log import Log, Proposal, State
 from workbench.experiments.search.plan import SURROGATE, SearchRun
-from workbench.space import Candidate
+from workbench.space import Candidate, Space
 
 NUMBER = "proposal"  # the attribute of a trial by which it is found
+ABSENT = "none"  # the option of a factor that a candidate does not have
 AGAIN = 200  # times that a sampler may ask for what it knows; then the next candidate that it does not know is taken
 _CONTROLS: Mapping[str, Callable[[int], BaseSampler]] = {
     "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True),
@@ -200,3 +202,23 @@ class SearchStudy:
         for name, over in self._over(proposal).items():
             trial.set_constraint(name, over)
         return trial
+
+
+def importances(space: Space, scores: Mapping[Candidate, float]) -> dict[str, float]:
+    """Which share of what explains the scores each factor has alone, by a functional ANOVA over a forest of trees.
+
+    A factor that a candidate does not have counts as an option of its own: Optuna itself would leave such factors out.
+
+    Returns:
+        by factor, 1 in all; nothing where all scores are equal.
+    """
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    study = optuna.create_study(direction="maximize")
+    choices = {f.name: CategoricalDistribution((*f.labels, *((ABSENT,) if f.when else ()))) for f in space.factors}
+    for candidate, score in scores.items():
+        params = {name: dict(candidate.pairs).get(name, ABSENT) for name in choices}
+        study.add_trial(create_trial(value=score, params=params, distributions=dict(choices)))
+    try:
+        return optuna.importance.get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
+    except (RuntimeError, ValueError):  # nothing varies, or there are too few of them
+        return {}

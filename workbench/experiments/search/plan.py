@@ -1,20 +1,22 @@
 """The run of a search: what is searched, under which limits, for how long, and where it lies. Checked once.
 
-HOME/searches/NAME/    its log (see `search.log`)
+HOME/searches/NAME/    its log (see `search.log`), and the limits and the budget that it was last run with
 HOME/jobs/KEY/         the folder of each job, shared with all studies
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import Refused
+from workbench.core.files import write_whole
 from workbench.data.datasets.folder import dataset_fingerprint
 from workbench.experiments.plan import DATA_SET, check_options
 from workbench.space import COSTS, Candidate, Search
@@ -22,6 +24,7 @@ from workbench.study import PlannedJob, StudyProtocol
 from workbench.training.record import Result, is_complete, job_folder, read_result
 from workbench.training.rung import rung_epoch
 
+SETTINGS = ("limits", "budget", "sampler", "seed")  # what a search may be run with another time; it stays the same one
 SURROGATE = "surrogate"  # our own proposer; the others are Optuna's
 SAMPLERS = (SURROGATE, "tpe", "nsga2", "nsga3", "random")
 BUDGET = 75.0  # minutes of training on one core, where none are asked for
@@ -111,6 +114,20 @@ class SearchRun:
     def _digest(self) -> list[str]:
         told = sorted(self.job_changes.items())
         return [hashlib.sha256(repr(told).encode()).hexdigest()[:8]] if told else []
+
+    def write_settings(self) -> None:
+        """Keeps what the search is run with, so that whoever reads it later knows that."""
+        with write_whole(self._settings_file) as part:
+            part.write_text(json.dumps({name: getattr(self, name) for name in SETTINGS}))
+
+    def as_run(self) -> SearchRun:
+        """This search with what it was last run with; itself where it never was."""
+        path = self._settings_file
+        return replace(self, **json.loads(path.read_text())) if path.exists() else self
+
+    @property
+    def _settings_file(self) -> Path:
+        return self.log_folder / "settings.json"
 
     @property
     def log_folder(self) -> Path:

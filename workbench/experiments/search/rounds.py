@@ -21,6 +21,7 @@ from workbench.experiments.search.log import Log, LogFile, Order, Proposal, Stat
 from workbench.experiments.search.optuna_study import SearchStudy
 from workbench.experiments.search.plan import SearchRun
 from workbench.experiments.search.pricing import Price, Timed, Twins, check_admits, counted, priced, ratio_to
+from workbench.experiments.search.recorded import Recorder
 from workbench.experiments.search.tables import print_search, print_states
 from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, terminable, work_off
 from workbench.space import Candidate
@@ -242,25 +243,28 @@ def run_search(run: SearchRun, *, machine: Machine, jobs: int | None = None, tra
         raise Refused(f"protocol {run.protocol.name} wants a data set: add --data FOLDER")
     searcher, size = Searcher(run), jobs or cores(machine)
     console.say(searcher.about())
+    run.write_settings()
     while searcher.adopt(searcher.know()):
         pass
-    workers = WorkerSettings(run.home, run.name, machine, run.data, train)
+    workers, record = WorkerSettings(run.home, run.name, machine, run.data, train), Recorder(run)
     with terminable() as check:
         try:
             with WorkerPool(workers, size, check) as pool:
-                entries = _work(searcher, pool, size)
+                entries = _work(searcher, pool, size, record)
         except KeyboardInterrupt:
             console.say("stopped; the same command goes on from there")
             return 130
     known = searcher.know(_closed(entries))
-    print_search(known, front(known))
+    points = front(known)
+    print_search(known, points)
+    record.conclude(known, points, console.say)
     failed = [one for one in known.trainings if one.result is None]
     for one in failed:
         console.say(f"#{one.order.number:03d}, seed {one.order.seed} ({one.key}): {entries[one.key].note}")
     return 1 if failed else 0
 
 
-def _work(searcher: Searcher, pool: WorkerPool, size: int) -> dict[str, QueueEntry]:
+def _work(searcher: Searcher, pool: WorkerPool, size: int, record: Recorder) -> dict[str, QueueEntry]:
     """Until nothing is open and nothing is left to decide."""
     run = searcher.run
     queue, plan = JobQueue(run.home, run.name), searcher.plan()
@@ -274,8 +278,9 @@ def _work(searcher: Searcher, pool: WorkerPool, size: int) -> dict[str, QueueEnt
             with locked(run.log_folder / "decide.lock"):
                 known = searcher.know(_closed(entries))
                 study.update(known.log, known.outcomes())
-                if len(known.open) >= size or not searcher.step(known, study):
-                    return False
+                decided = len(known.open) < size and searcher.step(known, study)
+            if not decided:
+                return record.next(known, screen.say)
             for line in searcher.since(known.log):
                 screen.say(line)
             plan.update(searcher.plan())

@@ -1,0 +1,47 @@
+"""The pieces of a search's page, from its files alone."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.report.made_up import still, text
+from tests.report.searched import read_planted
+from workbench.report import search_page as page
+from workbench.report.search_frames import SearchRecord
+
+
+@pytest.fixture
+def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SearchRecord:
+    found = read_planted(tmp_path, monkeypatch)
+    shutil.rmtree(tmp_path / "jobs")  # files are enough
+    return found
+
+
+PICTURES = (
+    page.front, page.effects, page.growth, page.predicted, page.fresh, page.compute, page.importance, page.parallel,
+)  # fmt: skip
+
+
+def test_every_piece_is_there(record: SearchRecord) -> None:
+    titles = {still(piece(record)).title for piece in PICTURES}
+    assert len(titles) == len(PICTURES) and all(titles)
+    head = text(page.head(record))
+    assert head.startswith("# Which bins?\n\n**Mind") and "It says nothing." in head and "young is not mature" in head
+    table = text(page.front_table(record))
+    assert "| #001 |" in table and "1.00 GFLOPs" in table and "| 3 |" in table
+    assert "search front planted --protocol small --as-study studies/my_front.py" in text(page.reproduce(record))
+    assert "--max" not in text(page.reproduce(record)), "the limit is the search's own"
+
+
+def test_limits_of_a_command_line_are_said(record: SearchRecord) -> None:
+    other = replace(record, summary={**record.summary, "limit_gflops": 4.0})
+    assert "--max gflops=4" in text(page.reproduce(other))
+
+
+def test_where_all_scores_are_the_same_figures_are_left_out(record: SearchRecord) -> None:
+    same = replace(record, front=record.front.assign(measured=0.0), importance=record.importance.iloc[:0])
+    for piece in (page.effects, page.growth, page.predicted, page.fresh, page.importance, page.parallel):
+        assert "left out" in text(piece(same))
+    assert still(page.front(same)) and still(page.compute(same))
