@@ -11,7 +11,7 @@ from workbench.cli.options import Command, DataFolder, ProtocolName, Sets, Study
 from workbench.cli.sizes import sizes_command
 
 search_verbs = typer.Typer(
-    help="The front of a search: search front NAME. Sizes of a network: search sizes CHECKPOINT."
+    help="The front of a search, search front NAME; sizes of a network, search sizes CHECKPOINT."
 )
 search_verbs.command("sizes", cls=Command, epilog="Example: workbench search sizes runs/jobs/KEY --sizes 64,96,128")(
     sizes_command
