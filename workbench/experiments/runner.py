@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from workbench.core.errors import Refused, one_line
+from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import claims, console, sequential, tracking
 from workbench.experiments.job_queue import JobQueue, JobState, QueueEntry, check_queueable, stored_entries
@@ -28,6 +29,7 @@ from workbench.training.machine import Machine
 from workbench.training.record import Progress, train_minutes
 from workbench.training.run import check_ranks
 from workbench.training.run import run as train_job
+from workbench.training.source import check_keypoints
 
 POLL = 0.3  # seconds between two reads of the queue
 
@@ -134,6 +136,14 @@ def _check_data(run: StudyRun, planned: Sequence[PlannedJob]) -> None:
     wanted = planned[0].job.protocol
     if run.data is None and not wanted.scenes:
         raise Refused(f"this protocol wants a data set ({wanted.data or 'COCO layout'}): add --data FOLDER")
+    found = run.keypoints
+    for one in planned:
+        if found is None:
+            check_keypoints(one.job, SyntheticScenes.skeleton, "the embedded data set")
+        else:
+            check_keypoints(one.job, found.skeleton, str(run.data))
+    if found is not None:
+        console.say(found.said)
 
 
 def _check_trunks(run: StudyRun) -> None:
