@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from workbench.core.skeletons import Skeleton
+from workbench.core.keypoints import Skeleton
 
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]

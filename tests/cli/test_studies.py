@@ -9,6 +9,8 @@ import pytest
 
 from tests.cli.commands import options_of, watch
 from workbench.__main__ import main
+from workbench.core.skeletons import COCO
+from workbench.data.datasets.keypoints import DataKeypoints
 from workbench.experiments.protocols import PROTOCOLS
 
 VERBS = {
@@ -54,6 +56,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         "workbench.report.render.write_report": [Path("page.html")],
         "workbench.report.render.write_profile": [Path("page.html")],
         "workbench.experiments.plan.dataset_fingerprint": "folder@1",
+        "workbench.experiments.plan.dataset_keypoints": DataKeypoints(COCO, ""),
     }
     monkeypatch.setattr("workbench.report.index.write_index", lambda _: Path("index.html"))
     return watch(monkeypatch, answers)

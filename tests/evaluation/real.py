@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.evaluation.golden import read
-from workbench.core.skeletons import Skeleton
+from workbench.core.keypoints import Skeleton
 from workbench.tensors import Detections
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"

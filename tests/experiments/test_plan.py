@@ -8,13 +8,18 @@ from typing import Any
 
 import pytest
 
+from tests.data.datasets.animals import NAMES, animals
 from workbench import __main__ as command
 from workbench.core.errors import Refused
+from workbench.core.skeletons import COCO
+from workbench.data.datasets.keypoints import DataKeypoints
 from workbench.experiments import plan, protocols
 from workbench.experiments.plan import StudyRun
+from workbench.experiments.runner import run_study
 from workbench.models.job import Protocol, Recipe
 from workbench.models.zoo import nano
 from workbench.study import Better, Row, Study, StudyProtocol, find_study, known_studies
+from workbench.training.machine import Machine
 
 STUDY = Study(
     name="planned",
@@ -203,8 +208,45 @@ def test_queues_of_old_are_found_again() -> None:
 def test_the_data_set_is_read_once_and_part_of_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
     monkeypatch.setattr(plan, "dataset_fingerprint", lambda folder: read.append(folder) or "coco@abc")
+    monkeypatch.setattr(plan, "dataset_keypoints", lambda _: DataKeypoints(COCO, ""))
     run = StudyRun(STUDY, WHOLE, tmp_path, data=tmp_path / "coco", changes={"recipe.lr": 0.1})
     assert {one.job.protocol.data for one in run.jobs(3)} == {"coco@abc"}
     assert replace(run, seeds=4).stem == run.stem != run_of({"recipe.lr": 0.1}).stem
     assert read == [tmp_path / "coco"]
     assert replace(run, data=None).stem == run.stem  # a record is read without the folder
+
+
+def test_every_job_takes_the_key_points_of_the_data(tmp_path: Path) -> None:
+    root = animals(tmp_path / "goats")
+    run = StudyRun(STUDY, WHOLE, tmp_path, data=root)
+    assert {one.job.variant.skeleton.keypoints for one in run.jobs()} == {NAMES}
+    assert len({one.job.key for one in run.jobs()}) == len(run.jobs())
+    assert "keypoint" not in run.stem, "they follow from the data set, which is part of the name"
+    (root / "keypoints.json").write_text('{"sigmas": 0.05}')
+    other = StudyRun(STUDY, WHOLE, tmp_path, data=root)
+    assert not {one.job.key for one in run.jobs()} & {one.job.key for one in other.jobs()}
+
+
+def test_key_points_that_the_data_do_not_have_are_refused_before_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = animals(tmp_path / "goats")
+    with pytest.raises(Refused, match="'goat' has 5 key points, num_keypoints is 14"):
+        StudyRun(STUDY, WHOLE, tmp_path, data=root, changes={"variant.num_keypoints": 14})
+    animal = {"variant.keypoint_set": "ap10k"}
+    with pytest.raises(Refused, match=r"goats has 5 key points .goat., the variant 17 .ap10k.: leave out"):
+        run_study(
+            StudyRun(STUDY, WHOLE, tmp_path, data=root, changes={**animal, "variant.num_keypoints": 17}),
+            machine=Machine(),
+        )
+    with pytest.raises(Refused, match=r"the embedded data set has 17 key points .coco., the variant 17 .ap10k.: add"):
+        run_study(StudyRun(STUDY, WHOLE, tmp_path, changes=animal), machine=Machine())
+
+
+def test_a_claim_that_the_data_can_not_decide_is_refused_before_work(tmp_path: Path) -> None:
+    crowded = replace(STUDY, claims=(Better("E", "", "more", "base", metric="AP_E"),))
+    for data, where in ((None, "the embedded data set"), (animals(tmp_path / "goats"), ".*goats")):
+        with pytest.raises(
+            Refused, match=f"claim E speaks of AP_E, which {where} can not decide: its evalu"
+        ):
+            run_study(StudyRun(crowded, WHOLE, tmp_path, data=data), machine=Machine())

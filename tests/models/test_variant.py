@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
 from tests.small import small_variant
 from workbench.components.coords.regression import Regression
 from workbench.components.losses.mle import MLE
 from workbench.core.errors import Refused
-from workbench.core.skeletons import COCO
-from workbench.core.spec import Spec
+from workbench.core.keypoints import Skeleton
+from workbench.core.skeletons import COCO, CROWDPOSE, HAND21, SKELETONS
+from workbench.core.spec import Spec, from_dict
+from workbench.models.catalog import spec_types
+from workbench.models.decode import detect
+from workbench.models.network import Network
 from workbench.models.variant import Phase, Variant
 
 
@@ -42,6 +48,33 @@ def test_a_released_key_point_set_is_written_as_none() -> None:
     named = Variant(keypoint_set=COCO.name)
     assert named == Variant() and named.key == Variant().key
     assert named.skeleton is COCO
+
+
+OWN = Skeleton(name="two", keypoints=("left_a", "right_a"), sigmas=(0.1, 0.1), flip=(1, 0), limbs=((0, 1),))
+
+
+def test_a_set_of_ones_own_is_part_of_the_identity() -> None:
+    mine = Variant(keypoint_set=OWN, num_keypoints=2)
+    assert mine.skeleton == OWN and from_dict(mine.to_dict(), spec_types()) == mine
+    others = [replace(OWN, sigmas=(0.1, 0.2)), replace(OWN, flip=(0, 1)), replace(OWN, keypoints=("a", "b"))]
+    assert len({mine.key, *(Variant(keypoint_set=one, num_keypoints=2).key for one in others)}) == 4
+    with pytest.raises(Refused, match="'two' has 2 key points, num_keypoints is 17: set num_keypoints=2"):
+        Variant(keypoint_set=OWN)
+
+
+@pytest.mark.parametrize("named", SKELETONS.values(), ids=SKELETONS)
+def test_a_published_set_is_written_as_its_name(named: Skeleton) -> None:
+    whole = Variant(keypoint_set=named, num_keypoints=len(named))
+    assert whole.keypoint_set == ("" if named in (COCO, CROWDPOSE) else named.name)
+    assert whole.key == Variant(keypoint_set=named.name, num_keypoints=len(named)).key
+
+
+def test_a_network_of_any_number_of_key_points() -> None:
+    for one in (HAND21, replace(OWN, keypoints=("a",), sigmas=(0.1,), flip=(0,), limbs=())):
+        network = Network(small_variant(keypoint_set=one, num_keypoints=len(one))).eval()
+        with torch.no_grad():
+            found = detect(network, torch.zeros(1, 3, 64, 64), score_threshold=0.0, nms_threshold=0.65, image_ids=[1])
+        assert found[0].keypoints.shape[1:] == (len(one), 2)
 
 
 @pytest.mark.parametrize(

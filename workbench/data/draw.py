@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.core.skeletons import Skeleton
+from workbench.core.keypoints import Skeleton
 from workbench.tensors import Array, Detections, Sample
 
 _Image = NDArray[np.uint8]
@@ -24,12 +24,12 @@ _GAP: Final = 4
 _SURE: Final = 0.3  # predictions below this score are not drawn
 
 
-def _side(name: str) -> _Colour:
-    return _LEFT if name.startswith("left") else _RIGHT if name.startswith("right") else _MIDDLE
+def _side(pose: Skeleton, k: int) -> _Colour:
+    return {"left": _LEFT, "right": _RIGHT, None: _MIDDLE}[pose.side(k)]
 
 
 def _limb_colour(pose: Skeleton, a: int, b: int) -> _Colour:
-    first, second = _side(pose.keypoints[a]), _side(pose.keypoints[b])
+    first, second = _side(pose, a), _side(pose, b)
     return first if first == second else second if first == _MIDDLE else first if second == _MIDDLE else _MIDDLE
 
 
@@ -84,13 +84,13 @@ def _draw_pose(
         if state[a] > threshold and state[b] > threshold:
             colour = _limb_colour(pose, a, b)
             cv2.line(shown, _pixel(points[a], factor), _pixel(points[b], factor), colour, 1, cv2.LINE_AA)
-    for k, name in enumerate(pose.keypoints):
+    for k in range(len(pose)):
         if state[k] <= threshold:
             continue
         at = _pixel(points[k], factor)
         seen = state[k] > hidden_below
-        cv2.circle(shown, at, 3, (255, 255, 255) if seen else _side(name), -1)
-        cv2.circle(shown, at, 2, _side(name) if seen else (0, 0, 0), -1)
+        cv2.circle(shown, at, 3, (255, 255, 255) if seen else _side(pose, k), -1)
+        cv2.circle(shown, at, 2, _side(pose, k) if seen else (0, 0, 0), -1)
 
 
 def draw_sample(sample: Sample) -> _Image:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.core.errors import Refused
-from workbench.core.skeletons import Skeleton
+from workbench.core.keypoints import Skeleton
 from workbench.evaluation.average_precision import RECALLS
 from workbench.evaluation.matching import (
     AREA_RANGES,

@@ -17,12 +17,14 @@ from typing import Any
 
 from workbench.core.errors import Refused
 from workbench.core.files import write_whole
-from workbench.data.datasets.folder import dataset_fingerprint
+from workbench.data.datasets.folder import dataset_fingerprint, dataset_keypoints
+from workbench.data.datasets.keypoints import DataKeypoints
 from workbench.models.job import EMBEDDED
 from workbench.study import PlannedJob, Study, StudyProtocol
 from workbench.training.record import Result, is_complete, job_folder, read_result
 
 DATA_SET = "protocol.data"
+KEYPOINT_SET, NUM_KEYPOINTS = "variant.keypoint_set", "variant.num_keypoints"
 RESERVED = {
     "seed": "--seeds N",
     "start": "--protocol NAME",
@@ -55,7 +57,7 @@ class StudyRun:
         home: the folder that holds jobs, queue and records.
         data: the folder of the data set; None for the embedded scenes.
         fingerprint: what jobs call that data set. It is computed from `data`; given alone, it stands for a folder that
-            is not at hand, which is enough to read a record.
+            is not at hand, which is enough to read a record; key points other than COCO's are to be among the changes.
         changes: of every job, by dotted path, components by name.
         seeds: per row, until decided of the first round; None is the study's own.
         first_seed: of each row. Others repeat a study with all that chance decides.
@@ -96,9 +98,21 @@ class StudyRun:
         """Seeds per row, until decided of the first round."""
         return self.seeds or self.study.seeds_under(self.protocol)
 
+    @cached_property
+    def keypoints(self) -> DataKeypoints | None:
+        """Those of the data set; None without its folder."""
+        return None if self.data is None else dataset_keypoints(self.data)
+
     @property
     def job_changes(self) -> dict[str, Any]:
-        """What is changed of every job: `changes` and the data set."""
+        """What is changed of every job: its key points to those of the data set, and `given_changes`."""
+        found = self.keypoints
+        of_data = {} if found is None else {KEYPOINT_SET: found.skeleton, NUM_KEYPOINTS: len(found.skeleton)}
+        return {**of_data, **self.given_changes}
+
+    @property
+    def given_changes(self) -> dict[str, Any]:
+        """`changes` and the data set, which decides its key points."""
         return {**self.changes, **({DATA_SET: self.fingerprint} if self.fingerprint else {})}
 
     @cached_property
@@ -120,7 +134,7 @@ class StudyRun:
     @property
     def terms(self) -> list[tuple[str, Any]]:
         """The changes, and where seeds begin if not at 0."""
-        return sorted({**self.job_changes, **({"first_seed": self.first_seed} if self.first_seed else {})}.items())
+        return sorted({**self.given_changes, **({"first_seed": self.first_seed} if self.first_seed else {})}.items())
 
     def jobs(self, seeds: int | None = None) -> list[PlannedJob]:
         """Every job with so many seeds per row; None: as many as were asked for."""

@@ -13,6 +13,9 @@ import os
 from collections.abc import Mapping, Sequence
 
 from workbench.core.errors import Refused, one_line
+from workbench.data.datasets.folder import format_of
+from workbench.data.synthetic.dataset import SyntheticScenes
+from workbench.evaluation.metrics import measures
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import claims, console, sequential, tracking
 from workbench.experiments.job_queue import (
@@ -33,6 +36,7 @@ from workbench.training.machine import Machine
 from workbench.training.record import train_minutes
 from workbench.training.run import check_ranks
 from workbench.training.run import run as train_job
+from workbench.training.source import check_keypoints
 
 
 def run_study(run: StudyRun, *, machine: Machine, jobs: int | None = None, train: TrainJob = train_job) -> int:
@@ -137,6 +141,26 @@ def _check_data(run: StudyRun, planned: Sequence[PlannedJob]) -> None:
     wanted = planned[0].job.protocol
     if run.data is None and not wanted.scenes:
         raise Refused(f"this protocol wants a data set ({wanted.data or 'COCO layout'}): add --data FOLDER")
+    found = run.keypoints
+    skeleton = SyntheticScenes.skeleton if found is None else found.skeleton
+    where = "the embedded data set" if found is None else str(run.data)
+    for one in planned:
+        check_keypoints(one.job, skeleton, where)
+    _check_claims(run, where)
+    if found is not None:
+        console.say(found.said)
+
+
+def _check_claims(run: StudyRun, where: str) -> None:
+    """Refuses a claim on what the evaluation of the data does not measure."""
+    rules = SyntheticScenes.evaluation if run.data is None else format_of(run.data).evaluation
+    measured = measures(crowdpose=rules == "crowdpose")
+    for claim in run.study.claims:
+        if lost := [metric for metric in (claim.metric, *claim.judged_beside) if metric not in measured]:
+            raise Refused(
+                f"claim {claim.id} speaks of {lost[0]}, which {where} can not decide: its evaluation ({rules}) has "
+                f"{', '.join(measured)}"
+            )
 
 
 def _check_trunks(run: StudyRun) -> None:

@@ -19,6 +19,7 @@ from workbench import components
 from workbench.core import augmentation
 from workbench.core.augmentation import Augmentation, AugmentationStep
 from workbench.core.errors import Refused
+from workbench.core.keypoints import Skeleton
 from workbench.core.spec import Spec
 from workbench.models.job import Job, Protocol, Recipe, Start
 from workbench.models.variant import Phase, Variant
@@ -34,7 +35,7 @@ SLOTS: dict[str, type[Spec]] = {  # by the field of `Variant` that they fill
     "losses": Loss,
 }
 KINDS: dict[str, type[Spec]] = SLOTS | {"schedule": Segment, "augment": AugmentationStep}
-OTHERS: tuple[type[Spec], ...] = (Variant, Phase, Recipe, Protocol, Job, Start, Augmentation)
+OTHERS: tuple[type[Spec], ...] = (Variant, Skeleton, Phase, Recipe, Protocol, Job, Start, Augmentation)
 
 
 def discover() -> dict[str, dict[str, type[Spec]]]:

@@ -17,7 +17,8 @@ from workbench.components.losses.varifocal import VariFocal
 from workbench.components.losses.visibility import Visibility
 from workbench.components.necks.hybrid_encoder import HybridEncoder
 from workbench.core.errors import Refused
-from workbench.core.skeletons import RELEASED_SKELETONS, Skeleton, released_skeleton, skeleton_named
+from workbench.core.keypoints import Skeleton
+from workbench.core.skeletons import RELEASED_SKELETONS, SKELETONS, released_skeleton, skeleton_named
 from workbench.core.spec import Spec
 from workbench.slots import Assigner, Backbone, Coords, Head, Loss, Neck
 
@@ -61,8 +62,9 @@ class Variant(Spec):
     """A whole estimator: one component per slot, its losses and its phases. The defaults are RTMO-s for COCO.
 
     Fields:
-        keypoint_set: name of the key-point set; "" is that of the released models with `num_keypoints` key points.
-            A released set is always written as "".
+        keypoint_set: the key points, or the name of a set of `workbench.core.skeletons`; "" is that of the released
+            models with `num_keypoints` key points. Written as short as possible: a released set as "", a named one as
+            its name.
     """
 
     backbone: Backbone = CSPDarknet()
@@ -74,22 +76,27 @@ class Variant(Spec):
     phases: tuple[Phase, ...] = RTMO_PHASES
     num_classes: int = 1
     num_keypoints: int = 17
-    keypoint_set: str = ""
+    keypoint_set: str | Skeleton = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.skeleton == RELEASED_SKELETONS.get(self.num_keypoints):  # one value, one key
+        found = self.skeleton
+        if found == RELEASED_SKELETONS.get(self.num_keypoints):  # one value, one key
             object.__setattr__(self, "keypoint_set", "")
+        elif found == SKELETONS.get(found.name):
+            object.__setattr__(self, "keypoint_set", found.name)
 
     @property
     def skeleton(self) -> Skeleton:
         """The key points that the network finds: their names, OKS constants, mirror pairs and limbs."""
+        if isinstance(self.keypoint_set, Skeleton):
+            return self.keypoint_set
         return skeleton_named(self.keypoint_set) if self.keypoint_set else released_skeleton(self.num_keypoints)
 
     def check(self) -> None:
         if len(self.skeleton) != self.num_keypoints:
             raise Refused(
-                f"keypoint_set {self.keypoint_set!r} has {len(self.skeleton)} key points, num_keypoints is "
+                f"keypoint_set {self.skeleton.name!r} has {len(self.skeleton)} key points, num_keypoints is "
                 f"{self.num_keypoints}: set num_keypoints={len(self.skeleton)}"
             )
         if self.num_classes < 1:

@@ -24,7 +24,7 @@ import torch
 
 from workbench.components.similarity import point_similarity
 from workbench.core.errors import Refused
-from workbench.core.skeletons import Skeleton
+from workbench.core.keypoints import Skeleton
 from workbench.experiments.claims import Results
 from workbench.report.frames import Frame
 from workbench.report.networks import detections_of, most_rows

@@ -18,9 +18,10 @@ import numpy as np
 from workbench.core.augmentation import augmentation
 from workbench.core.distributed import rank, world
 from workbench.core.errors import Refused
-from workbench.core.skeletons import Skeleton
+from workbench.core.keypoints import Skeleton
+from workbench.core.skeletons import SKELETONS
 from workbench.data.datasets.annotations import EvaluationRules
-from workbench.data.datasets.folder import dataset_fingerprint, format_of, open_dataset
+from workbench.data.datasets.folder import dataset_fingerprint, dataset_keypoints, open_dataset
 from workbench.data.datasets.images import Unreadable
 from workbench.data.loader import RESIZE, Loader, Transform, as_float, generator, random_resize
 from workbench.data.resident import ToDevice, placed
@@ -120,13 +121,13 @@ def validation(job: Job, workers: int, home: Path, data: Path | None = None) -> 
     protocol = job.protocol
     if protocol.scenes:
         judged: Any = cached(_scenes(protocol)[1], home / "data", workers)
-        _check_keypoints(job, judged.skeleton, "the embedded data set")
+        check_keypoints(job, judged.skeleton, "the embedded data set")
         return Validation(protocol, judged, judged.coco(), judged.skeleton, judged.evaluation)
     if data is None:
         raise Refused(f"the job wants data set {protocol.data}, but no folder was given; add --data FOLDER")
     if (found := dataset_fingerprint(data)) != protocol.data:
         raise Refused(f"{data} holds {found}, but the job was declared with {protocol.data}")
-    _check_keypoints(job, format_of(data).skeleton, str(data))
+    check_keypoints(job, dataset_keypoints(data).skeleton, str(data))
     val = open_dataset(data, "val")
     truth = _first(val.coco(), protocol.eval_images)
     shown = {image["id"] for image in truth["images"]}
@@ -135,14 +136,23 @@ def validation(job: Job, workers: int, home: Path, data: Path | None = None) -> 
     return Validation(protocol, chosen, truth, val.skeleton, val.evaluation, fit, restore)
 
 
-def _check_keypoints(job: Job, skeleton: Skeleton, where: str) -> None:
+def check_keypoints(job: Job, skeleton: Skeleton, where: str) -> None:
     """Refuses a job whose network finds other key points than the data set has: by name, whatever their number."""
     mine = job.variant.skeleton
-    if mine.name != skeleton.name:
+    if mine == skeleton:
+        return
+    if mine.name == skeleton.name and len(mine) == len(skeleton):
+        parts = [
+            part for part in ("keypoints", "sigmas", "flip", "limbs") if getattr(mine, part) != getattr(skeleton, part)
+        ]
         raise Refused(
-            f"{where} has {len(skeleton)} key points ({skeleton.name}), the variant {len(mine)} ({mine.name}): add "
-            f"--set variant.num_keypoints={len(skeleton)} --set variant.keypoint_set={skeleton.name}"
+            f"{where}: the variant's key points ({mine.name}) have other {', '.join(parts)} than the data set's"
         )
+    named = f" --set variant.keypoint_set={skeleton.name}" * (skeleton.name in SKELETONS)
+    raise Refused(
+        f"{where} has {len(skeleton)} key points ({skeleton.name}), the variant {len(mine)} ({mine.name}): "
+        + (f"add --set variant.num_keypoints={len(skeleton)}{named}" if named else "leave out what sets the variant's")
+    )
 
 
 def _pipelines(protocol: Protocol) -> tuple[Transform | None, Transform | None]:

@@ -8,9 +8,12 @@ import cv2
 import numpy as np
 import pytest
 
+from workbench.core.skeletons import COCO, CROWDPOSE
+
 REAL = Path(__file__).parents[3].parent / "shared" / "data"
 real = pytest.mark.skipif(not REAL.is_dir(), reason="no real data beside the repository")
 Content = dict[str, Any]
+NAMES = {17: COCO.keypoints, 14: CROWDPOSE.keypoints}  # others have no published set
 
 
 def content(keypoints: int = 17) -> Content:
@@ -31,7 +34,9 @@ def content(keypoints: int = 17) -> Content:
     ]
     del people[2]["area"]
     images = [{"id": i, "file_name": f"{i}.jpg", "width": 64, "height": 48, "crowdIndex": i / 10} for i in (7, 8, 9)]
-    return {"images": images, "annotations": people, "categories": [{"id": 1, "name": "person"}]}
+    names = NAMES.get(keypoints, tuple(f"point {k}" for k in range(keypoints)))
+    category = {"id": 1, "name": "person", "keypoints": list(names)}
+    return {"images": images, "annotations": people, "categories": [category]}
 
 
 def folder(root: Path, made: Content | str, split: str = "train2017") -> Path:

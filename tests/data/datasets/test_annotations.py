@@ -64,7 +64,10 @@ def put(*path: object, value: object) -> Callable[[Content], None]:
 A, I = "annotations", "images"  # noqa: E741
 FAULTS: dict[str, tuple[Callable[[Content], None], str]] = {
     "key points": (put(A, 1, "keypoints", value=[0] * 42), "unknown key-point count, 51 .*: 1, first 2"),
-    "category": (put("categories", 0, "keypoints", value=["nose"]), "unknown key-point count.*category 1 has 1"),
+    "category": (
+        put("categories", 0, "keypoints", value=["nose"]),
+        "unknown key-point count, 3 .*person.*: 4, first 1",
+    ),
     "no key points": (lambda c: c[A][0].pop("keypoints"), "without key points.*: 1, first 1"),
     "words": (put(A, 1, "keypoints", 5, value="x"), "no numbers: 1, first 2"),
     "nan": (put(A, 1, "keypoints", 3, value=float("nan")), "NaN.*: 1, first 2"),

@@ -13,7 +13,8 @@ from tests.data.datasets.folders import content, folder
 from tests.small import small_job, small_variant
 from workbench.core import skeletons
 from workbench.core.errors import Refused
-from workbench.core.skeletons import CROWDPOSE, Skeleton
+from workbench.core.keypoints import Skeleton
+from workbench.core.skeletons import CROWDPOSE
 from workbench.data.datasets import folder as folders
 from workbench.data.datasets.annotations import Annotated
 from workbench.data.datasets.folder import dataset_fingerprint, format_of, open_dataset
@@ -25,13 +26,13 @@ from workbench.training.machine import Machine
 from workbench.training.run import run
 from workbench.training.source import open_source
 
-# As many key points as CrowdPose, in another order: mirror pairs, limbs and constants are its own.
+# As many key points as CrowdPose, of other names in another order: mirror pairs, limbs and constants are its own.
 OTHER = Skeleton(
-    "other14",
-    tuple(reversed(CROWDPOSE.keypoints)),
-    tuple(0.05 + 0.001 * k for k in range(14)),
-    tuple(13 - k for k in reversed(CROWDPOSE.flip)),
-    ((0, 1),),
+    name="other14",
+    keypoints=tuple(f"{name}_marker" for name in reversed(CROWDPOSE.keypoints)),
+    sigmas=tuple(0.05 + 0.001 * k for k in range(14)),
+    flip=tuple(13 - k for k in reversed(CROWDPOSE.flip)),
+    limbs=((0, 1),),
 )
 
 
@@ -40,7 +41,6 @@ class Other(Annotated):
 
     name = "Other"
     layout = "labels_train.json, labels_val.json and the images"
-    skeleton = OTHER
     evaluation = "coco"
 
     @classmethod
@@ -65,6 +65,7 @@ def other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder in the other format, which is made known by one entry, as its key points are."""
     root = folder(tmp_path, content())
     made = content(14)
+    made["categories"][0]["keypoints"] = list(OTHER.keypoints)
     made["annotations"][2]["area"] = 300.0  # COCO's rules want one
     for part in ("train", "val"):
         (root / f"labels_{part}.json").write_text(json.dumps(made))
@@ -166,6 +167,13 @@ def test_each_annotation_file_is_parsed_once(tmp_path: Path, parses: list[str]) 
     assert sorted(parses) == ["train", "val"]
     assert len(list(source.train(0))) == 1 and len(list(source.validate())) == 2
     assert sorted(parses) == ["train", "val"] and len(source.truth["images"]) == 3
+
+
+def test_the_fingerprint_is_also_of_the_side_file(tmp_path: Path) -> None:
+    root = coco(tmp_path / "set")
+    before = dataset_fingerprint(root)
+    (root / "keypoints.json").write_text('{"sigmas": 0.05}')
+    assert dataset_fingerprint(root) != before
 
 
 @pytest.mark.parametrize("part", ["train", "val"])

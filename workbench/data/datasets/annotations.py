@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.core.errors import Refused
-from workbench.core.skeletons import Skeleton
+from workbench.core.keypoints import Skeleton
+from workbench.data.datasets.columns import in_order, unnamed_skeleton
 from workbench.data.datasets.images import Unreadable, broken, read_image
+from workbench.data.datasets.keypoints import DataKeypoints, keypoints_of
 from workbench.data.datasets.masks import Segmentation, mask_of
 from workbench.tensors import Persons, Sample
 
@@ -85,13 +87,14 @@ class Annotated(Sequence[Sample], ABC):
 
     Fields:
         name, layout: what people call the format, and where its files lie, for messages.
-        skeleton: the key points that the file must have; evaluation: the rules by which the data set is evaluated.
+        evaluation: the rules by which the data set is evaluated.
+        skeleton: the key points of the data set, the same for all of its parts, whatever the order in a file.
     """
 
     name: ClassVar[str]
     layout: ClassVar[str]
-    skeleton: ClassVar[Skeleton]
     evaluation: ClassVar[EvaluationRules]
+    skeleton: Skeleton
 
     @classmethod
     @abstractmethod
@@ -113,6 +116,16 @@ class Annotated(Sequence[Sample], ABC):
     def image_folder(cls, folder: Path, split: str) -> Path:
         """Where the images of a split lie, or should lie."""
 
+    @classmethod
+    def keypoints(cls, folder: Path, file: Path | None = None) -> DataKeypoints:
+        """The key points of the data set in a folder, or of one annotation file that is not among its own.
+
+        Raises:
+            Refused: nothing says which they are, or two of its files say other ones.
+        """
+        files = [cls.annotation_file(folder, split) for split in cls.splits(folder)]
+        return keypoints_of(files if file is None or file in files else [file], folder)
+
     def __init__(self, folder: Path | str, split: str = "", annotations: Path | str | None = None) -> None:
         root = Path(folder)
         split = split or self.splits(root)[0]
@@ -121,13 +134,28 @@ class Annotated(Sequence[Sample], ABC):
         self.findings = Findings()
         if not self.images.is_dir():
             self.findings.add(f"no image folder {self.images}")
-        content = _json(self.file, self.findings)
+        content = self._in_order(_json(self.file, self.findings), root)
         self._truth = None if self.training else content  # what `coco` gives, without a second look at the file
-        self._table = _read(content, self.skeleton, self.findings)
+        self._table = _read(content, self.skeleton, self._columns, self.findings)
         self._used = [p for p in self._table.pictures if p.rows or not self.training]
         if not self._used and not self.findings:
             wanted = "image with an annotation" if self.training else "image"
             self.findings.add(f"an empty set: {self.file.name} holds no {wanted}")
+
+    def _in_order(self, content: Annotation, root: Path) -> Annotation:
+        """The file's content with its columns in the order of the set; finds out which set that is."""
+        self._columns: dict[str, tuple[int, ...]] = {}
+        self.skeleton = unnamed_skeleton(content)
+        if not content:
+            return content
+        try:
+            found = self.keypoints(root, self.file)
+            self._columns = found.columns(content["categories"], self.file.name)
+            self.skeleton = found.skeleton
+        except Refused as error:
+            self.findings.add(str(error))
+            return content
+        return in_order(content, self._columns, self.skeleton)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_truth": None}  # the processes that load images do without it
@@ -191,9 +219,12 @@ class Annotated(Sequence[Sample], ABC):
         return (self[i] for i in range(len(self)))
 
     def coco(self) -> dict[str, Any]:
-        """The annotations as they stand in the file: the truth that an evaluation compares with. Not to be changed."""
+        """The file's annotations, columns in the order of `skeleton`: the truth of an evaluation. Not to be changed."""
         self._refuse(self.findings)
-        return dict(self._truth or json.loads(self.file.read_text(encoding="utf-8")))
+        content = self._truth or in_order(
+            json.loads(self.file.read_text(encoding="utf-8")), self._columns, self.skeleton
+        )
+        return dict(content)
 
     def check(self, *, decode: bool = False) -> None:
         """Look at everything before anything starts: the file's content, then each image of the set.
@@ -241,11 +272,14 @@ def _leaves(name: str) -> bool:
     return any(p.is_absolute() or p.drive or ".." in p.parts for p in (PurePosixPath(name), PureWindowsPath(name)))
 
 
-def _read(content: Annotation, skeleton: Skeleton, findings: Findings) -> Table:
+def _read(content: Annotation, skeleton: Skeleton, columns: Mapping[str, Sequence[int]], findings: Findings) -> Table:
     pictures = _pictures(content.get("images", ()), findings)
-    classes = _classes(content.get("categories", ()), skeleton, findings)
+    classes = _classes(content.get("categories", ()))
     people = [a for a in content.get("annotations", ()) if _placed(a, pictures, findings)]
     _twice("annotations with an id that is taken", (a.get("id") for a in people), findings)
+    for one in people:
+        if columns and (category := str(one.get("category_id"))) in classes and category not in columns:
+            findings.add("annotations of a category that names no key points", one.get("id"))
     return _table(people, pictures, classes, skeleton, findings)
 
 
@@ -293,15 +327,10 @@ def _pictures(records: Iterable[Any], findings: Findings) -> dict[int, ImageEntr
     return pictures
 
 
-def _classes(records: Iterable[Any], skeleton: Skeleton, findings: Findings) -> dict[str, int]:
+def _classes(records: Iterable[Any]) -> dict[str, int]:
     """The label of each category id: its place in the order of the ids."""
-    known = [r for r in records if isinstance(r, dict) and isinstance(r.get("id"), int)]
-    for record in known:
-        names = record.get("keypoints")
-        if isinstance(names, list) and len(names) != len(skeleton):
-            kind = f"unknown key-point count, {len(skeleton)} expected ({skeleton.name})"
-            findings.add(kind, f"category {record['id']} has {len(names)}")
-    return {str(number): label for label, number in enumerate(sorted({r["id"] for r in known}))}
+    known = {r["id"] for r in records if isinstance(r, dict) and isinstance(r.get("id"), int)}
+    return {str(number): label for label, number in enumerate(sorted(known))}
 
 
 def _placed(record: Any, pictures: Mapping[int, ImageEntry], findings: Findings) -> bool:

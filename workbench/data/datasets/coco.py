@@ -9,17 +9,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import final
 
-from workbench.core.skeletons import COCO
 from workbench.data.datasets.annotations import Annotated
 
 
 @final
 class CocoKeypoints(Annotated):
-    """COCO key points (17). A split is the name of its image folder and part of its annotation file's name."""
+    """The layout of COCO, with any key points.
+
+    A split is the name of its image folder and part of its annotation file's name.
+    """
 
     name = "COCO"
     layout = "annotations/person_keypoints_train2017.json and train2017/, the same of val2017"
-    skeleton = COCO
     evaluation = "coco"
 
     @classmethod

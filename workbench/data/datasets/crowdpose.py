@@ -9,17 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import final
 
-from workbench.core.skeletons import CROWDPOSE
 from workbench.data.datasets.annotations import Annotated
 
 
 @final
 class CrowdPose(Annotated):
-    """CrowdPose (14 key points, a crowd index per image). The splits are train, val, trainval and test."""
+    """The layout of CrowdPose, with a crowd index per image. The splits are train, val, trainval and test."""
 
     name = "CrowdPose"
     layout = "json/crowdpose_train.json, json/crowdpose_val.json and images/"
-    skeleton = CROWDPOSE
     evaluation = "crowdpose"
 
     @classmethod

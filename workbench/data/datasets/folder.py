@@ -10,6 +10,8 @@ from workbench.core.errors import Refused
 from workbench.data.datasets.annotations import Annotated
 from workbench.data.datasets.coco import CocoKeypoints
 from workbench.data.datasets.crowdpose import CrowdPose
+from workbench.data.datasets.keypoints import DataKeypoints
+from workbench.data.datasets.side_file import SIDE_FILE
 
 Split = Literal["train", "val"]
 
@@ -44,8 +46,18 @@ def open_dataset(folder: Path | str, split: Split) -> Annotated:
     return dataset
 
 
+def dataset_keypoints(folder: Path) -> DataKeypoints:
+    """The key points of the data set that a folder holds; of its files only the categories are looked at.
+
+    Raises:
+        Refused: no such folder, no known format, or nothing says which key points it has.
+    """
+    return format_of(folder).keypoints(folder)
+
+
 def dataset_fingerprint(folder: Path) -> str:
-    """The name of a data set on disk: its folder's name and a digest of its annotation files, which are not parsed.
+    """The name of a data set on disk: its folder's name and a digest of its annotation files, which are not parsed,
+    and of the side file where there is one.
 
     Raises:
         Refused: no such folder, no known format, or an annotation file that is missing or cannot be read.
@@ -58,4 +70,6 @@ def dataset_fingerprint(folder: Path) -> str:
         except OSError as error:
             why = error.strerror or "cannot be read"
             raise Refused(f"annotation file {file}: {why}; {found.name} has {found.layout}") from error
+    if (side := folder / SIDE_FILE).is_file():
+        digest.update(side.read_bytes())
     return f"{folder.resolve().name}@{digest.hexdigest()[:8]}"

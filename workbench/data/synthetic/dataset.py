@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from workbench.core.errors import Refused
 from workbench.core.files import make_once
-from workbench.core.skeletons import COCO, Skeleton
+from workbench.core.keypoints import Skeleton
+from workbench.core.skeletons import COCO
 from workbench.data.datasets.annotations import EvaluationRules
 from workbench.data.synthetic.scene import RENDERER_VERSION, SCENE_LEVELS, SMALLEST, render, scene_persons
 from workbench.tensors import Persons, Sample

@@ -14,7 +14,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.core.skeletons import Skeleton
+from workbench.core.keypoints import Skeleton
 from workbench.data.transforms import pixels
 from workbench.data.transforms.pixels import Matrix, Size
 from workbench.tensors import Detections, Persons, Sample
