@@ -246,7 +246,5 @@ def test_key_points_that_the_data_do_not_have_are_refused_before_work(
 def test_a_claim_that_the_data_can_not_decide_is_refused_before_work(tmp_path: Path) -> None:
     crowded = replace(STUDY, claims=(Better("E", "", "more", "base", metric="AP_E"),))
     for data, where in ((None, "the embedded data set"), (animals(tmp_path / "goats"), ".*goats")):
-        with pytest.raises(
-            Refused, match=f"claim E speaks of AP_E, which {where} can not decide: its evalu"
-        ):
+        with pytest.raises(Refused, match=f"claim E speaks of AP_E, which {where} can not decide: its evalu"):
             run_study(StudyRun(crowded, WHOLE, tmp_path, data=data), machine=Machine())

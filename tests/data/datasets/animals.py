@@ -22,7 +22,7 @@ def category(order: Sequence[int] = range(5), **more: Any) -> dict[str, Any]:
     return {"id": 1, "name": "goat", "keypoints": [NAMES[k] for k in order], "skeleton": limbs} | more
 
 
-def annotations(count: int, seed: int, order: Sequence[int] = range(5)) -> dict[str, Any]:
+def labelled(count: int, seed: int, order: Sequence[int] = range(5)) -> dict[str, Any]:
     """One animal in each of `count` images."""
     rng = np.random.default_rng(seed)
     images, people = [], []
@@ -38,7 +38,7 @@ def annotations(count: int, seed: int, order: Sequence[int] = range(5)) -> dict[
 
 def animals(root: Path, train: dict[str, Any] | None = None, val: dict[str, Any] | None = None) -> Path:
     """The data set in COCO's layout: 4 images to train on, 3 to be judged on, or what is given."""
-    contents = {"train2017": train or annotations(4, 1), "val2017": val or annotations(3, 2)}
+    contents = {"train2017": train or labelled(4, 1), "val2017": val or labelled(3, 2)}
     (root / "annotations").mkdir(parents=True, exist_ok=True)
     for split, content in contents.items():
         (root / "annotations" / f"person_keypoints_{split}.json").write_text(json.dumps(content))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.data.datasets.animals import LIMBS, NAMES, animals, annotations, category
+from tests.data.datasets.animals import LIMBS, NAMES, animals, category, labelled
 from tests.data.datasets.folders import content, folder
 from workbench.core.errors import Refused
 from workbench.core.skeletons import COCO, CROWDPOSE
@@ -57,7 +57,7 @@ def test_a_set_of_its_own(tmp_path: Path) -> None:
 def test_another_order_is_put_right_in_samples_and_truth(tmp_path: Path) -> None:
     order = (4, 2, 0, 3, 1)
     straight = animals(tmp_path / "a")
-    turned = animals(tmp_path / "b", val=annotations(3, 2, order))
+    turned = animals(tmp_path / "b", val=labelled(3, 2, order))
     assert dataset_keypoints(turned).said.endswith("; the columns of 1 of 2 categories are put in its order")
     plain, put = open_dataset(straight, "val"), open_dataset(turned, "val")
     assert np.array_equal(plain[1].persons.keypoints, put[1].persons.keypoints)
@@ -105,7 +105,7 @@ def test_names_that_no_category_gives(tmp_path: Path) -> None:
 
 
 def test_a_category_that_nobody_has_needs_no_names(tmp_path: Path) -> None:
-    made = annotations(4, 1)
+    made = labelled(4, 1)
     made["categories"].append({"id": 2, "name": "animals"})
     assert len(open_dataset(animals(tmp_path, made), "train")) == 4
     made["annotations"][3]["category_id"] = 2
@@ -114,7 +114,7 @@ def test_a_category_that_nobody_has_needs_no_names(tmp_path: Path) -> None:
 
 
 def test_files_and_categories_must_have_the_same_names(tmp_path: Path) -> None:
-    other = annotations(3, 2)
+    other = labelled(3, 2)
     other["categories"][0]["keypoints"][1] = "hoof"
     said = r"person_keypoints_val2017.json: category 1 'goat' has not the key points of goat: without tail_base and wi"
     with pytest.raises(Refused, match=said):
@@ -164,7 +164,7 @@ def test_a_side_file_gives_what_the_file_can_not(tmp_path: Path) -> None:
 
 
 def test_a_side_without_the_other_asks_for_pairs(tmp_path: Path) -> None:
-    made = [annotations(count, seed) for count, seed in ((4, 1), (3, 2))]
+    made = [labelled(count, seed) for count, seed in ((4, 1), (3, 2))]
     for one in made:
         one["categories"][0]["keypoints"][3] = "hoof"
     with pytest.raises(
@@ -182,14 +182,14 @@ def test_a_side_without_the_other_asks_for_pairs(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_names_are_refused(change: dict[str, Any], said: str, tmp_path: Path) -> None:
-    made = annotations(4, 1)
+    made = labelled(4, 1)
     made["categories"][0] |= change
     with pytest.raises(Refused, match=said):
         dataset_keypoints(animals(tmp_path, made))
 
 
 def test_limbs_may_count_from_0_and_foreign_ones_are_left_out(tmp_path: Path) -> None:
-    made = annotations(4, 1)
+    made = labelled(4, 1)
     made["categories"][0]["skeleton"] = [[a, b] for a, b in LIMBS]
     assert dataset_keypoints(animals(tmp_path, made)).skeleton.limbs == LIMBS
     made["categories"][0]["skeleton"] = [[1, 5], [16, 14]]
@@ -200,7 +200,7 @@ def test_limbs_may_count_from_0_and_foreign_ones_are_left_out(tmp_path: Path) ->
 def test_constants_are_estimated_from_persons_that_were_annotated_twice(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     truth = np.array([0.02, 0.08, 0.05, 0.05, 0.04])
-    made = annotations(40, 1)
+    made = labelled(40, 1)
     for one in list(made["annotations"]):
         spread = truth[:, None] * one["area"] ** 0.5 / 2**0.5  # of each coordinate
         points = np.reshape(one["keypoints"], (5, 3))
@@ -214,7 +214,7 @@ def test_constants_are_estimated_from_persons_that_were_annotated_twice(tmp_path
 
 
 def test_copies_and_too_few_repeats_estimate_nothing(tmp_path: Path) -> None:
-    made = annotations(40, 1)
+    made = labelled(40, 1)
     for one in list(made["annotations"]):
         made["annotations"].append({**one, "id": 100 + one["id"]})
     assert "sigmas 0.067 for all" in dataset_keypoints(animals(tmp_path, made)).said
