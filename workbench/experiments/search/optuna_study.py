@@ -85,7 +85,9 @@ class SearchStudy:
         study = optuna.create_study(
             storage=self._storage, study_name=self._name, directions=["maximize", "minimize"], load_if_exists=True
         )
-        study.set_metric_names([self._run.search.up, self._run.search.down])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names([self._run.search.up, self._run.search.down])
         return study
 
     def _agrees(self, log: Log) -> bool:
