@@ -244,12 +244,6 @@ class Harmful:
         return (print, ("harm done",))
 
 
-def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    torch.save({"meta": Harmful(), "state_dict": stored()}, tmp_path / "a.pth")
-    assert same(loaded(tmp_path / "a.pth"), stored())
-    assert "harm" not in capsys.readouterr().out
-
-
 def test_loading_from_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKBENCH_CACHE", str(tmp_path / "cache"))
     file = tmp_path / "a.pth"

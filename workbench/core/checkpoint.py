@@ -18,7 +18,21 @@ import numpy as np
 import torch
 import torch._utils as rebuilders
 
-_CONTAINERS = {"set": set, "frozenset": frozenset, "slice": slice, "complex": complex, "bytearray": bytearray}
+
+def _plain_array(_: Any, *given: Any) -> Any:
+    """Records, or another kind of array, are a plain one here."""
+    return np._core.multiarray._reconstruct(np.ndarray, *given)  # pyright: ignore
+
+
+def _from_buffer(buffer: Any, dtype: np.dtype[Any], shape: tuple[int, ...], order: str, axes: Any = None) -> Any:
+    """As numpy's own, which has no argument `axes` before 2.3."""
+    array = np.frombuffer(buffer, dtype)
+    if order == "K" and axes is not None:
+        return array.reshape(shape).transpose(axes)
+    return array.reshape(shape, order="F" if order == "F" else "C")
+
+
+_CONTAINERS = {made.__name__: made for made in (set, frozenset, slice, complex, bytearray, bytes)}
 # What builds tensors, arrays and containers, and nothing else. Files call numpy's by the module of their own time.
 _KNOWN: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): collections.OrderedDict,
@@ -27,15 +41,22 @@ _KNOWN: dict[tuple[str, str], Any] = {
     ("torch", "device"): torch.device,
     **{
         ("torch._utils", name): getattr(rebuilders, name)
-        for name in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter")
+        for name in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_parameter")
     },
+    ("torch._utils", "_rebuild_parameter_with_state"): lambda *given: rebuilders._rebuild_parameter(*given[:3]),
+    ("torch.storage", "UntypedStorage"): torch.UntypedStorage,  # of the dtypes that came later: uint16, float8
     **{
-        (f"numpy.{core}.multiarray", name): getattr(np._core.multiarray, name)  # pyright: ignore
+        (f"numpy.{core}.{module}", name): made
         for core in ("core", "_core")
-        for name in ("_reconstruct", "scalar")
+        for module, name, made in (
+            ("multiarray", "_reconstruct", _plain_array),
+            ("multiarray", "scalar", np._core.multiarray.scalar),  # pyright: ignore
+            ("numeric", "_frombuffer", _from_buffer),  # from protocol 5 on
+        )
     },
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
+    ("numpy", "record"): np.record,
     ("_codecs", "encode"): lambda text, *_: text.encode("latin1"),  # how Python 2 and old protocols write bytes
     **{(module, name): made for name, made in _CONTAINERS.items() for module in ("builtins", "__builtin__")},
 }

@@ -44,9 +44,12 @@ def repeated(annotations: Iterable[Any], count: int) -> list[Persons]:
                 if _overlap(box, other[0]) >= SAME_BOX and _apart(points, other[1]) <= SAME_POSE * area**0.5
             ]
             people[:] = [other for other in people if all(other is not one for one in same)]
-            apart = [other for other in same if not np.array_equal(other[1], points)]
-            if apart:
-                groups.append([(points, area), *((found, size) for _, found, size in apart)])
+            group = [(points, area)]
+            for _, found, size in same:
+                if not any(np.array_equal(found, mine) for mine, _ in group):
+                    group.append((found, size))
+            if len(group) > 1:
+                groups.append(group)
     return groups
 
 

@@ -108,7 +108,7 @@ def read_side_file(folder: Path) -> SideFile:
         raise Refused(f"{file} has {more}; expected an object with some of {', '.join(_PARTS)}")
     names = found.get("names")
     if names is not None:
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
             raise Refused(f"{file}: names {str(names)[:60]}; expected a list of words")
         try:
             check_names(names)
