@@ -82,6 +82,20 @@ SamplerName = Annotated[
         "--sampler", metavar="NAME", help="Of a search: one of {samplers}", autocompletion=completing("samplers")
     ),
 ]
+
+
+def check_study_options(most: int | Minutes | None, limits: list[Limit] | None, sampler: str | None = None) -> None:
+    """For a study, which has rows and seeds.
+
+    Raises:
+        Refused: an option that only searches have.
+    """
+    if limits or sampler:
+        raise Refused(f"{'--max' if limits else '--sampler'}: it is for searches, and this is a study; leave it out")
+    if isinstance(most, Minutes):
+        raise Refused(f"--budget {most.text}: that is for a search; --until decided takes a number of jobs")
+
+
 OPTIONS = ("name", "protocol", "data", "jobs", "budget", "sets", "limits", "sampler", "as_study", "force")
 
 

@@ -27,7 +27,7 @@ from workbench.cli.options import (
     runs_folder,
     whole_number,
 )
-from workbench.cli.searches import Budget, Limits, Minutes, SamplerName, planned
+from workbench.cli.searches import Budget, Limits, Minutes, SamplerName, check_study_options, planned
 from workbench.core.errors import Refused
 from workbench.core.study_files import check_study
 
@@ -121,7 +121,6 @@ def run_command(
 ) -> int:
     """Runs a study, as `study NAME`, `study resume NAME` and `study retry NAME`."""
     _check_words(name, sets)
-    _check_budget(until, budget)
     from workbench.core import processes
 
     processes.prepare()  # imports while we do
@@ -140,7 +139,8 @@ def run_command(
         if again:
             print(f"{rounds.retry(found)} jobs are tried again")
         return rounds.run_search(found, jobs=jobs, machine=this_machine())
-    _check_jobs(budget)
+    check_study_options(budget, limits, sampler)
+    _check_budget(until, budget)
     if not isinstance(asked, Study) or not under.trains:
         return profiling.run_timing(_timing(ctx, asked, under), again)
     run = _planned(asked, under, data, sets, seeds, first_seed, _decided(until, budget))
@@ -168,7 +168,6 @@ def status_command(
 ) -> int:
     """Show what is planned, running, complete and failed. Exit code 0: all complete, 1: something is missing."""
     _check_words(name, sets)
-    _check_budget(until, budget)
     from workbench.experiments import profiling, runner
     from workbench.space import Search
     from workbench.study import Study
@@ -178,7 +177,8 @@ def status_command(
         from workbench.experiments.search import rounds
 
         return rounds.status(planned(ctx, asked, under, data, sets, budget, limits, None, reads=True))
-    _check_jobs(budget)
+    check_study_options(budget, limits)
+    _check_budget(until, budget)
     if not isinstance(asked, Study) or not under.trains:
         return profiling.print_measured(_timing(ctx, asked, under, reads=True))
     return runner.status(_planned(asked, under, data, sets, seeds, first_seed, _decided(until, budget), reads=True))
@@ -295,11 +295,6 @@ def _planned(
 
     home, changes = runs_folder(not reads), changes_of(sets)
     return StudyRun(asked, under, home, data=data, changes=changes, seeds=seeds, first_seed=first_seed, until=until)
-
-
-def _check_jobs(budget: int | Minutes | None) -> None:
-    if isinstance(budget, Minutes):
-        raise Refused(f"--budget {budget.text}: that is for a search; --until decided takes a number of jobs")
 
 
 def _check_budget(until: str | None, budget: int | Minutes | None) -> None:
