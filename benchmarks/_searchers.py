@@ -76,7 +76,7 @@ def of_optuna(
         else:
             done.add(which)
             account.trained.append(which)
-            paid += table.price[which]
+            paid += float(table.price[which])
             study.tell(trial, [float(table.told[which]), cost])
             yield paid, _best_told(table, account)
 
@@ -101,13 +101,13 @@ def halving(table: SearchTable, seed: int, account: Account) -> Iterator[tuple[f
         better = [one for one in ranked[: len(ranked) // ETA].tolist() if one not in account.trained]
         if better:
             account.trained.append(better[0])
-            paid += (1 - RUNG) * table.price[better[0]]
+            paid += (1 - RUNG) * float(table.price[better[0]])
         else:
             if (new := next(order, None)) is None:
                 return
             account.proposals += 1
             waiting.append(new)
-            paid += RUNG * table.price[new]
+            paid += RUNG * float(table.price[new])
         yield paid, _best_told(table, account)
 
 

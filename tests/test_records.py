@@ -17,6 +17,7 @@ from workbench.models.schedule import CROWDPOSE_SCHEDULE
 from workbench.models.trunk import trunk_identity
 from workbench.report.record import open_record
 from workbench.report.rows import stale
+from workbench.report.verdict_frames import forest_frame
 from workbench.space import Search
 from workbench.study import Study, TimingStudy
 
@@ -80,3 +81,11 @@ def test_committed_records_are_current(study: str, protocol: str) -> None:
     record = open_record(study, protocol)
     assert len(record.runs) > 0
     assert stale(record) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("study", "protocol"), RECORDS)
+def test_every_claim_with_a_number_is_drawn(study: str, protocol: str) -> None:
+    record = open_record(study, protocol)
+    numbers = set(record.claims.dropna(subset=["mean"])["claim"])
+    assert numbers and numbers <= set(forest_frame(record)["claim"])

@@ -33,6 +33,8 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--budget": ("--budget", "7"),
     "--steps": ("--steps", "7"),
     "--set": ("--set", "recipe.lr=0.5"),
+    "--max": ("--max", "gflops=8"),
+    "--sampler": ("--sampler", "tpe"),
 }
 NOTHING = ("no seeds could be saved", "there is nothing to audit")  # of a timing study, whatever the option
 WITH = {"--budget": ("--until", "decided")}  # what has to be given, too

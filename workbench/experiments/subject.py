@@ -32,7 +32,7 @@ class Subject:
     changes: str
     parameters: Callable[[PlannedJob], Mapping[str, str]]
     tags: Callable[[PlannedJob], Mapping[str, str]]
-    numbers: Callable[[PlannedJob], Mapping[str, float]] = lambda _: {}
+    numbers: Callable[[PlannedJob], dict[str, float]] = lambda _: {}
 
 
 def study_subject(run: StudyRun) -> Subject:

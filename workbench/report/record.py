@@ -367,7 +367,7 @@ def pairs_frame(claims: Sequence[Better], judged: Sequence[ClaimResult], named: 
     for claim, result in zip(claims, judged, strict=True):
         row, than = claim.sides
         about = {"claim": claim.id if named else "", "row": row, "than": than, "metric": claim.metric}
-        about |= {"margin": claim.margin, "verdict": str(result.verdict) if named else ""}
+        about |= {"margin": claim.margin, "teacher": claim.teacher, "verdict": str(result.verdict) if named else ""}
         scopes = {"": result.interval, **(result.per_trunk or {})}
         lines += [{**about, "trunk": trunk, **_ends(i)} for trunk, i in scopes.items() if i is not None]
     return pd.DataFrame(lines)
