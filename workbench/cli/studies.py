@@ -121,7 +121,6 @@ def run_command(
 ) -> int:
     """Runs a study, as `study NAME`, `study resume NAME` and `study retry NAME`."""
     _check_words(name, sets)
-    _check_budget(until, budget)
     from workbench.core import processes
 
     processes.prepare()  # imports while we do
@@ -141,6 +140,7 @@ def run_command(
             print(f"{rounds.retry(found)} jobs are tried again")
         return rounds.run_search(found, jobs=jobs, machine=this_machine())
     check_study_options(budget, limits, sampler)
+    _check_budget(until, budget)
     if not isinstance(asked, Study) or not under.trains:
         return profiling.run_timing(_timing(ctx, asked, under), again)
     run = _planned(asked, under, data, sets, seeds, first_seed, _decided(until, budget))
@@ -168,7 +168,6 @@ def status_command(
 ) -> int:
     """Show what is planned, running, complete and failed. Exit code 0: all complete, 1: something is missing."""
     _check_words(name, sets)
-    _check_budget(until, budget)
     from workbench.experiments import profiling, runner
     from workbench.space import Search
     from workbench.study import Study
@@ -179,6 +178,7 @@ def status_command(
 
         return rounds.status(planned(ctx, asked, under, data, sets, budget, limits, None, reads=True))
     check_study_options(budget, limits)
+    _check_budget(until, budget)
     if not isinstance(asked, Study) or not under.trains:
         return profiling.print_measured(_timing(ctx, asked, under, reads=True))
     return runner.status(_planned(asked, under, data, sets, seeds, first_seed, _decided(until, budget), reads=True))

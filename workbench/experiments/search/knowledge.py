@@ -149,14 +149,14 @@ class Knowledge:
         if training.order.number not in self.places:
             return math.nan
         if training.paused:
-            return self._expected(training) * self.run.rung / self.run.protocol.protocol.epochs
+            return self._expected(training) * self.run.rung / self.run.job_protocol.epochs
         if training.result is None:
             return math.nan
         return train_minutes(training.result.curve, self._epoch_images)
 
     @property
     def _epoch_images(self) -> int:
-        return self.run.protocol.protocol.epoch_images
+        return self.run.job_protocol.epoch_images
 
     @property
     def trained_minutes(self) -> float:

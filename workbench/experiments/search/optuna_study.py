@@ -1,14 +1,15 @@
 """A search as a study of Optuna: one trial per proposal, for its samplers, its plots and optuna-dashboard.
 
 It is made from the log and from results, and made anew where it does not agree with these (a process was killed, an
-option was added): nothing is known from it alone.
+option was added or taken out): nothing is known from it alone.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,6 +65,14 @@ class SurrogateSampler(BaseSampler):
         return self._chosen[trial.number][param_name]
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without a word on what Optuna may still change."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
+
+
 class SearchStudy:
     """The study of a search; `run` says where it lies."""
 
@@ -77,7 +86,7 @@ class SearchStudy:
             if not self._agrees(log):
                 optuna.delete_study(study_name=self._name, storage=self._storage)
                 self._study = self._opened()
-                for proposal in log.proposals:
+                for proposal in self._held(log):
                     self._study.add_trial(self._trial(proposal, outcomes.get(proposal.number, Outcome())))
         self.update(log, outcomes)
 
@@ -85,21 +94,25 @@ class SearchStudy:
         study = optuna.create_study(
             storage=self._storage, study_name=self._name, directions=["maximize", "minimize"], load_if_exists=True
         )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        with _quiet():
             study.set_metric_names([self._run.search.up, self._run.search.down])
         return study
 
     def _agrees(self, log: Log) -> bool:
-        """Whether each proposal has one trial, with its choices among today's options."""
-        trials = self._by_number()
-        if len(trials) != len(log.proposals) or trials.keys() != {one.number for one in log.proposals}:
+        """Whether each proposal of the space has a trial, with its choices among today's options."""
+        trials, held = self._by_number(), self._held(log)
+        if trials.keys() != {one.number for one in held}:
             return False
         return all(
             trials[one.number].params == dict(one.pairs)
             and trials[one.number].distributions == self._choices(one.pairs)
-            for one in log.proposals
+            for one in held
         )
+
+    def _held(self, log: Log) -> list[Proposal]:
+        """Proposals that are in the space: an option may have been taken out of the search."""
+        there = {one.pairs for one in self._space.candidates}
+        return [one for one in log.proposals if one.pairs in there]
 
     def _by_number(self) -> dict[int, FrozenTrial]:
         trials = self._study.get_trials(deepcopy=False)
@@ -116,14 +129,14 @@ class SearchStudy:
             choose: our own proposer.
             number: of the proposal; the sampler's chance follows from it, not from what it did before.
         """
-        self._study.sampler = (
-            SurrogateSampler(choose)
-            if self._run.sampler == SURROGATE
-            else _CONTROLS[self._run.sampler](1000 * self._run.seed + number)
-        )
+        with _quiet():
+            self._study.sampler = (
+                SurrogateSampler(choose)
+                if self._run.sampler == SURROGATE
+                else _CONTROLS[self._run.sampler](1000 * self._run.seed + number)
+            )
         for _ in range(AGAIN):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            with _quiet():
                 trial = self._study.ask()
                 candidate = self._asked(trial)
             if candidate not in known:
@@ -165,7 +178,8 @@ class SearchStudy:
             return
         live = Trial(self._study, trial._trial_id)
         for name, over in self._over(proposal).items():
-            live.set_constraint(name, over)
+            if name not in trial.constraints:
+                live.set_constraint(name, over)
         for name, value in self._attributes(proposal, outcome).items():
             live.set_user_attr(name, value)
         self._study.tell(trial.number, values=values, state=state)

@@ -19,6 +19,7 @@ from workbench.core.errors import Refused
 from workbench.core.files import write_whole
 from workbench.data.datasets.folder import dataset_fingerprint
 from workbench.experiments.plan import DATA_SET, check_options
+from workbench.models.job import Protocol
 from workbench.space import COSTS, Candidate, Search
 from workbench.study import PlannedJob, StudyProtocol
 from workbench.training.record import Result, is_complete, job_folder, read_result
@@ -74,14 +75,19 @@ class SearchRun:
             raise Refused(f"--budget: {self.budget:g} minutes; must be above 0")
         if self.data is not None and not self.fingerprint:
             object.__setattr__(self, "fingerprint", dataset_fingerprint(self.data))
-        first = self.planned(self.search.space.candidates[0])
+        protocol = self.job_protocol
         if self.search.rungs[0] < 1:
-            rung_epoch(first.job.protocol, self.search.rungs[0])
+            rung_epoch(protocol, self.search.rungs[0])
 
     @property
     def job_changes(self) -> dict[str, Any]:
         """What is changed of every job: `changes` and the data set."""
         return {**self.changes, **({DATA_SET: self.fingerprint} if self.fingerprint else {})}
+
+    @cached_property
+    def job_protocol(self) -> Protocol:
+        """What every job trains under, with the changes."""
+        return self.planned(self.search.space.candidates[0]).job.protocol
 
     @property
     def most(self) -> int:
@@ -93,7 +99,7 @@ class SearchRun:
         """The epoch after which new candidates pause; 0: they do not. Optuna's samplers know no pauses."""
         if self.search.rungs[0] == 1 or self.sampler != SURROGATE:
             return 0
-        return rung_epoch(self.protocol.protocol, self.search.rungs[0])
+        return rung_epoch(self.job_protocol, self.search.rungs[0])
 
     @property
     def all_limits(self) -> dict[str, float]:

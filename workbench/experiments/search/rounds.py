@@ -80,7 +80,11 @@ class Searcher:
         log = self.file.read()
         by_number = {one.number: one for one in log.proposals}
         last = {(order.number, order.seed): order for order in log.orders}
-        trainings = [self._training(order, by_number[order.number], closed or {}) for order in last.values()]
+        trainings = [
+            self._training(order, by_number[order.number], closed or {})
+            for order in last.values()
+            if order.seed == 0 or by_number[order.number].pairs in self._there
+        ]
         found = {one.number: self.run.result(one.key) for one in log.proposals if one.state is State.KNOWN}
         return Knowledge(
             self.run, lambda: self.prices, log, trainings, {n: r for n, r in found.items() if r is not None}
@@ -95,7 +99,13 @@ class Searcher:
                 name = self.run.search.signal
                 raise Refused(f"{self.run.search.name}: job {key} has no {name!r} at the rung; give `signal` another")
             return Training(order, key, None, True, signal)
-        return Training(order, key, result, result is not None or closed.get(key, False))
+        gone = proposal.pairs not in self._there
+        return Training(order, key, result, result is not None or gone or closed.get(key, False))
+
+    @cached_property
+    def _there(self) -> set[tuple[tuple[str, str], ...]]:
+        """The choices of all candidates: an option that was proposed may have been taken out of the search."""
+        return {one.pairs for one in self.run.search.space.candidates}
 
     def job(self, proposal: Proposal, seed: int) -> PlannedJob:
         """The job of a proposal, called by its number."""
@@ -136,10 +146,14 @@ class Searcher:
         )
 
     def plan(self) -> dict[str, PlannedJob]:
-        """Every job that was ordered, by key."""
+        """Every job that was ordered and that is in the space, by key."""
         log = self.file.read()
-        by_number = {one.number: one for one in log.proposals}
-        jobs = [replace(self.job(by_number[one.number], one.seed), until=one.until) for one in log.orders]
+        by_number = {one.number: one for one in log.proposals if one.pairs in self._there}
+        jobs = [
+            replace(self.job(by_number[one.number], one.seed), until=one.until)
+            for one in log.orders
+            if one.number in by_number
+        ]
         return {one.job.key: one for one in jobs}  # the last order of each
 
     def since(self, before: Log) -> list[str]:
@@ -258,7 +272,7 @@ def run_search(run: SearchRun, *, machine: Machine, jobs: int | None = None, tra
     points = front(known)
     print_search(known, points)
     record.conclude(known, points, console.say)
-    failed = [one for one in known.trainings if one.result is None]
+    failed = [one for one in known.trainings if one.result is None and not one.paused and one.key in entries]
     for one in failed:
         console.say(f"#{one.order.number:03d}, seed {one.order.seed} ({one.key}): {entries[one.key].note}")
     return 1 if failed else 0
@@ -305,7 +319,8 @@ def status(run: SearchRun) -> int:
     entries = stored_entries(run.home, run.name, list(plan))
     known = searcher.know(_closed(entries))
     print_states(known, entries)
-    return 0 if known.trainings and all(one.result is not None for one in known.trainings) else 1
+    done = (one.result is not None or one.paused or one.key not in plan for one in known.trainings)
+    return 0 if known.trainings and all(done) else 1
 
 
 def retry(run: SearchRun) -> int:

@@ -1,0 +1,124 @@
+"""What a search does next: whether it looks on, and whose seed comes next, from what is planted."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.experiments.search.searched import SEARCH, plant, searching, without_counting
+from workbench.experiments.search import decision
+from workbench.experiments.search.decision import PERHAPS, chosen, explores, front, next_seed
+from workbench.experiments.search.front import Estimate, FrontPoint
+from workbench.experiments.search.knowledge import Knowledge, Training
+from workbench.experiments.search.log import Log, Order
+from workbench.experiments.search.plan import EXPLORE, SEEDS
+from workbench.experiments.search.rounds import Searcher
+
+
+@pytest.fixture
+def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Knowledge:
+    """Of the planted search, where the training of #003 has failed."""
+    without_counting(monkeypatch)
+    found = Searcher(plant(tmp_path)).know()
+    return replace(found, trainings=[replace(one, closed=True) for one in found.trainings])
+
+
+def with_budget(known: Knowledge, minutes: float) -> Knowledge:
+    return replace(known, run=replace(known.run, budget=minutes))
+
+
+def with_seeds(known: Knowledge, *seeds: tuple[int, int]) -> Knowledge:
+    """With only those trainings, of number and seed, complete."""
+    kept = [one for one in known.trainings if (one.order.number, one.order.seed) in seeds]
+    return replace(known, trainings=kept, taken_over={})
+
+
+def point(which: int, chance: float, width: float = 2.0, on_front: bool = False) -> FrontPoint:
+    return FrontPoint(which, Estimate(30.0, 30 - width / 2, 30 + width / 2), 1.0, chance, on_front)
+
+
+def test_it_looks_on_until_its_share_of_the_budget_is_used(known: Knowledge) -> None:
+    first = replace(known, log=Log(known.log.proposals[:5], known.log.orders))
+    assert known.spent == pytest.approx(4.0)
+    assert explores(with_budget(first, 4.01 / EXPLORE)) and not explores(with_budget(first, 3.99 / EXPLORE))
+    assert not explores(with_budget(known, 1000.0)), "all six were looked at"
+
+
+def test_it_looks_at_no_more_than_it_may(known: Knowledge) -> None:
+    few = with_budget(replace(known, log=Log(known.log.proposals[:4], known.log.orders[:3])), 1000.0)
+    assert explores(few)
+
+    class Fewer(type(few.run)):
+        most = 4  # pyright: ignore[reportAssignmentType, reportIncompatibleVariableOverride]
+
+    assert not explores(replace(few, run=Fewer(SEARCH, few.run.protocol, few.run.home, budget=1000.0)))
+
+
+def test_the_front_is_of_what_was_trained(known: Knowledge) -> None:
+    points = {one.which: one for one in front(known)}
+    assert set(points) == {0, 1, 2, 4}
+    assert {which: one.cost for which, one in points.items()} == pytest.approx({0: 3.0, 1: 1.0, 2: 5.0, 4: 4.0})
+    assert points[1].on_front and points[2].on_front and points[2].score.mean > points[0].score.mean
+    assert points[2].chance > 0.9 > points[4].chance
+    assert front(known) == front(known)
+
+
+def test_without_a_training_there_is_no_front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_counting(monkeypatch)
+    empty = Searcher(searching(tmp_path)).know()
+    assert front(empty) == [] and next_seed(empty) is None and explores(empty)
+    first = chosen(empty)
+    assert first is not None and empty.prices[first.which].admitted and chosen(empty) == first
+
+
+def test_the_front_gets_its_seeds_also_above_the_budget(known: Knowledge) -> None:
+    """On the front are #000, #001 and #002; of the second one there are two seeds."""
+    over, ordered = with_budget(known, 1.0), list[Order]()
+    on = {one.which for one in front(known) if one.on_front}
+    assert {1, 2} <= on
+    while (order := next_seed(over)) is not None:
+        ordered.append(order)
+        under_way = Training(order, f"key {len(ordered)}", None, False)
+        over = replace(over, trainings=[*over.trainings, under_way])
+    assert Order(1, 2, purpose="front") in ordered and {one.number for one in ordered} <= on
+    assert all(one.seed < SEEDS for one in ordered)
+
+
+def test_every_seed_of_the_front_is_given_once(known: Knowledge) -> None:
+    single, ordered = with_budget(with_seeds(known, (2, 0)), 0.1), list[Order]()
+    while (order := next_seed(single)) is not None:
+        ordered.append(order)
+        single = replace(single, trainings=[*single.trainings, Training(order, f"key {order.seed}", None, False)])
+    assert ordered == [Order(2, seed, purpose="front") for seed in range(1, SEEDS)]
+
+
+def test_what_is_on_the_front_comes_first(known: Knowledge, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = [point(4, 0.9, width=50.0), point(1, 0.3, on_front=True), point(0, 1.0, 50.0, on_front=True)]
+    monkeypatch.setattr(decision, "front", lambda _: planted)
+    assert next_seed(with_budget(known, 100.0)) == Order(1, 2, purpose="front"), "of #000 there are all"
+
+
+@pytest.mark.parametrize(
+    ("chance", "budget", "more"),
+    [(PERHAPS, 100.0, True), (PERHAPS - 0.01, 100.0, False), (0.9, 3.9, False), (0.9, 4.1, True)],
+)
+def test_what_may_be_on_it_gets_seeds_within_the_budget(
+    chance: float, budget: float, more: bool, known: Knowledge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decision, "front", lambda _: [point(2, 1.0, on_front=True), point(4, chance)])
+    assert next_seed(with_budget(known, budget)) == (Order(4, 1, purpose="front") if more else None)
+
+
+def test_the_widest_interval_comes_first_and_seeds_count(known: Knowledge, monkeypatch: pytest.MonkeyPatch) -> None:
+    single = with_seeds(known, (0, 0), (1, 1), (2, 0), (2, 1))
+    given = [point(0, 1.0, 2.0, True), point(1, 1.0, 3.0, True), point(2, 1.0, 5.0, True)]
+    monkeypatch.setattr(decision, "front", lambda _: given)
+    order = next_seed(single)
+    assert order is not None and order.number == 1, "5 over two seeds is less"
+
+
+def test_its_choice_is_none_that_was_proposed(known: Knowledge) -> None:
+    assert chosen(known) is None, "all were looked at"
+    without = replace(known, log=Log(tuple(p for p in known.log.proposals if p.number != 3), ()), trainings=[])
+    one = chosen(without)
+    assert one is not None and one.which == 3 and not one.promoted
