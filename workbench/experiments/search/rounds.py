@@ -37,6 +37,7 @@ class Searcher:
 
     run: SearchRun
     times: dict[str, Timed] = field(default_factory=dict)
+    jobs: dict[tuple[tuple[tuple[str, str], ...], int], PlannedJob] = field(default_factory=dict)
 
     @cached_property
     def prices(self) -> list[Price]:
@@ -109,8 +110,10 @@ class Searcher:
 
     def job(self, proposal: Proposal, seed: int) -> PlannedJob:
         """The job of a proposal, called by its number."""
-        one = self.run.planned(self.run.search.space.candidate(proposal.pairs), seed)
-        return PlannedJob(f"#{proposal.number:03d} {one.row}", seed, "", one.job)
+        if (proposal.pairs, seed) not in self.jobs:
+            one = self.run.planned(self.run.search.space.candidate(proposal.pairs), seed)
+            self.jobs[proposal.pairs, seed] = PlannedJob(f"#{proposal.number:03d} {one.row}", seed, "", one.job)
+        return self.jobs[proposal.pairs, seed]
 
     def adopt(self, known: Knowledge) -> bool:
         """Takes over what other searches and studies have trained. Whether there was any."""
