@@ -10,7 +10,7 @@ from workbench.report.verdict_table import recorded_claims, verdict_table
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text("utf-8")
-WORDS = 1_200
+WORDS = 1_000  # without the table of verdicts
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,9 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_short() -> None:
-    assert len(TEXT.split()) < WORDS, "let docs/ have it"
+    before, _, rest = TEXT.partition("<!-- verdicts -->")
+    words = f"{before} {rest.partition('<!-- /verdicts -->')[2]}".split()
+    assert len(words) < WORDS, "let docs/ have it"
 
 
 @pytest.mark.slow

@@ -59,10 +59,10 @@ class RecordedClaim:
         return not self.order[0]
 
     @property
-    def order(self) -> tuple[bool, str, int]:
-        """Published claims (C1, C2, ...) come first, the studies' own after them."""
+    def order(self) -> tuple[bool, str, int, str, str]:
+        """Published claims (C1, C2, ...) come first, the studies' own after them; one claim's protocols together."""
         letters, number = re.findall(r"^(\D*)(\d*)", self.line["claim"])[0]
-        return letters != "C", letters, int(number or 0)
+        return letters != "C", letters, int(number or 0), self.line["claim"], self.study
 
     @property
     def effect(self) -> str:
