@@ -167,9 +167,10 @@ def saved_text(record: SearchRecord) -> str:
     """What was not trained, and why."""
     states = record.candidates["state"].value_counts()
     known, same = int(states.get("known", 0)), int(states.get("the same as another", 0))
-    parts = [f"{int(record.summary['over'])} networks of the space are over a limit"]
+    over = int(record.summary["over"])
+    parts = [f"{count_of(over, 'network')} of the space {'is' if over == 1 else 'are'} over a limit"]
     parts += [f"{count_of(known, 'candidate')} had numbers from elsewhere"] * bool(known)
-    parts += [f"{same} compute the same as another"] * bool(same)
+    parts += [f"{count_of(same, 'computes', 'compute')} the same as another"] * bool(same)
     return f"No second was trained on what can be known without: {listed(parts)}."
 
 
