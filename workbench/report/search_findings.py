@@ -108,7 +108,8 @@ def effects_title(record: SearchRecord) -> str:
         return f"no option differs from the first of its factor by more than its interval: {len(frame)} options"
     order = sure["worth"].abs().sort_values(ascending=False).index
     said = [_worth(record, frame.loc[i]) for i in order[:3]]
-    return f"{len(sure)} of {count_of(len(frame), 'option')} differ from the first of their factor: {listed(said)}" + (
+    differ = "differs from the first of its factor" if len(sure) == 1 else "differ from the first of their factor"
+    return f"{len(sure)} of {count_of(len(frame), 'option')} {differ}: {listed(said)}" + (
         "" if len(sure) <= 3 else " most"
     )
 
