@@ -21,8 +21,8 @@ COMMANDS = list(all_commands())
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("", "Missing command; there are study, report, "),
-        ("stud", "No such command 'stud'. Did you mean 'study'? there are study, report, "),
+        ("", "Missing command; there are study, search, report, "),
+        ("stud", "No such command 'stud'. Did you mean 'study'? there are study, search, report, "),
         ("--nope", "No such option: --nope"),
         ("study", "study: Missing argument 'NAME'; expected workbench study [OPTIONS] {NAME}"),
         ("study resume", "study resume: Missing argument 'NAME'; expected workbench study resume "),

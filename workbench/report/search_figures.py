@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -288,7 +288,7 @@ def importance_figure(frame: Frame, title: str) -> Figure:
     return figure
 
 
-def parallel_figure(record: SearchRecord, orders: dict[str, Sequence[str]], title: str) -> Figure:
+def parallel_figure(record: SearchRecord, orders: Mapping[str, Sequence[str]], title: str) -> Figure:
     """One line per candidate that was trained, through its options; the darker the better.
 
     Args:
