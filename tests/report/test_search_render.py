@@ -46,8 +46,8 @@ def test_the_page_is_written_from_files_alone(
     with monkeypatch.context() as patch:
         without_counting(patch)
         write_search_record(plant(tmp_path))
+    data = tmp_path / "reports/data"
     for part in SEARCH_PARTS:
-        data = tmp_path / "reports/data"
         shutil.copy(data / f"planted_small_{part}.csv", data / f"search_rtmo_smoke_{part}.csv")
     assert main(["report", "search_rtmo", "--protocol", "smoke"]) == 0
     assert "reports/rendered/index.html" in capsys.readouterr().out
