@@ -188,7 +188,7 @@ class MlflowRecord:
         Runs of earlier versions have a latency that was taken while other jobs ran; it is left out. The one that counts
         is timed side by side, under the protocol `cost`.
         """
-        known = {k: v for k, v in metrics.items() if _is_number(k, v)} | self._subject.numbers(planned)
+        known = {k: v for k, v in metrics.items() if _is_number(k, v)} | {**self._subject.numbers(planned)}
         if not self._protocol.trains:
             return known
         job = planned.job

@@ -108,7 +108,8 @@ def effects_title(record: SearchRecord) -> str:
         return f"no option differs from the first of its factor by more than its interval: {len(frame)} options"
     order = sure["worth"].abs().sort_values(ascending=False).index
     said = [_worth(record, frame.loc[i]) for i in order[:3]]
-    return f"{len(sure)} of {count_of(len(frame), 'option')} differ from the first of their factor: {listed(said)}" + (
+    differ = "differs from the first of its factor" if len(sure) == 1 else "differ from the first of their factor"
+    return f"{len(sure)} of {count_of(len(frame), 'option')} {differ}: {listed(said)}" + (
         "" if len(sure) <= 3 else " most"
     )
 
@@ -167,9 +168,10 @@ def saved_text(record: SearchRecord) -> str:
     """What was not trained, and why."""
     states = record.candidates["state"].value_counts()
     known, same = int(states.get("known", 0)), int(states.get("the same as another", 0))
-    parts = [f"{int(record.summary['over'])} networks of the space are over a limit"]
+    over = int(record.summary["over"])
+    parts = [f"{count_of(over, 'network')} of the space {'is' if over == 1 else 'are'} over a limit"]
     parts += [f"{count_of(known, 'candidate')} had numbers from elsewhere"] * bool(known)
-    parts += [f"{same} compute the same as another"] * bool(same)
+    parts += [f"{count_of(same, 'computes', 'compute')} the same as another"] * bool(same)
     return f"No second was trained on what can be known without: {listed(parts)}."
 
 
