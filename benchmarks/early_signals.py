@@ -212,6 +212,8 @@ def across_seeds(early: Floats, final: Floats, resamples: int = RESAMPLES) -> tu
     weights = np.concatenate([np.ones((1, count)), drawn])  # (R + 1, candidates)
     pairs = [taus(early[:, a], final[:, b], weights) for a, b in permutations(range(seeds), 2)]
     tau, *spread = np.mean(pairs, axis=0)
+    if np.isnan(spread).all():  # nothing varies
+        return float(tau), math.nan, math.nan
     low, high = np.nanquantile(spread, [0.025, 0.975])
     return float(tau), float(low), float(high)
 

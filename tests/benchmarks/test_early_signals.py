@@ -21,7 +21,6 @@ from workbench.experiments.protocols import NANO_RECIPE, PROTOCOLS
 from workbench.models.job import Job
 from workbench.models.zoo import rtmo
 from workbench.study import Changes, Row, Study, StudyProtocol
-from workbench.training import run
 from workbench.training.machine import Machine
 from workbench.training.record import Progress, Result, job_folder, read_result, write_curve, write_losses, write_result
 
@@ -141,7 +140,6 @@ def test_the_whole_bench_on_a_tiny_protocol(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(early_signals, "protocol_named", lambda name: TINY)
     monkeypatch.setattr(early_signals, "runs_folder", lambda: tmp_path)
     monkeypatch.setattr(early_signals, "this_machine", Machine)
-    monkeypatch.setattr(run, "latency_metrics", lambda job: {"latency_ratio": 1.0})
     monkeypatch.setattr(_record, "FOLDER", tmp_path)
     options = ["--candidates", "3", "--seeds", "2", "--jobs", "1"]
     assert early_signals.main(options, few) == 0

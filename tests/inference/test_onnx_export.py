@@ -187,7 +187,7 @@ def test_pictures_are_whole_and_centred(tmp_path: Path) -> None:
         (["nano", "--random-weights", "-o", "no/folder/x.onnx"], "expected a name ending in .onnx in a folder"),
         (["nano", "--random-weights", "-o", "x.onnx", "--precision", "int8"], "add --calibrate FOLDER"),
         (["nano", "--random-weights", "-o", "x.onnx", "--calibrate", "."], "no .jpg or .png below it"),
-        (["rtmo-x", "--random-weights", "-o", "x.onnx"], "no model 'rtmo-x'"),
+        (["rtmo-x", "--random-weights", "-o", "x.onnx"], "'rtmo-x': no such file, folder or released model"),
         (["nano", "--random-weights", "-o", "x.onnx", "--score-threshold", "2"], "score threshold 2.0"),
         ([".", "-o", "x.onnx"], "no job.json and no weights.safetensors"),
     ],

@@ -13,6 +13,7 @@ import torch
 from benchmarks import _record, deploy_gpu
 from tests.small import small_variant
 from workbench import __main__ as command
+from workbench.cli import names as known_names
 from workbench.core.errors import Refused
 from workbench.inference import runtimes, timing
 from workbench.inference.latency import TimingTask, with_batch_statistics
@@ -28,6 +29,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two small networks under the names a and rtmo-s, on a machine where nobody else works."""
     small = {"a": lambda: small_variant(), "rtmo-s": lambda: small_variant(**{"neck.depth": 0.33})}
     monkeypatch.setattr(zoo, "NETWORKS", small)
+    monkeypatch.setattr(known_names, "NETWORKS", tuple(small))
     monkeypatch.setattr(timing.CoreWatch, "others", lambda _: 0.0)
     monkeypatch.setattr(timing, "WINDOW", 0.0)
     monkeypatch.setattr(timing, "CALM", 1)
@@ -140,7 +142,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "a eager float32" in text and "a torch float32" in text and "x rtmo-s eager float32" in text
     assert "2 persons" in text and "1 thread on" in text
     assert command.main([*common, "--runtime", "paper"]) == 2
-    assert "no runtime 'paper'" in capsys.readouterr().err
+    assert "--runtime 'paper': expected eager, torch" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -152,6 +154,7 @@ def test_a_runtime_is_one_entry(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         return RUNTIMES["eager"].prepare(network, task, precision)
 
     monkeypatch.setitem(runtimes.RUNTIMES, "mine", runtimes.Runtime(("float32",), prepare))  # pyright: ignore[reportArgumentType]
+    monkeypatch.setattr(known_names, "RUNTIMES", (*known_names.RUNTIMES, "mine"))
     words = ["latency", "a", "--runtime", "mine", "--size", "64", "--persons", "1", "--threads", "1", "--seconds", "1"]
     assert command.main([*words, "--anyway"]) == 0
     assert "a mine float32" in capsys.readouterr().out and called == ["float32"]

@@ -63,7 +63,7 @@ def test_a_page_says_the_same_with_and_without_jobs(home: Path) -> None:
         shutil.copytree(home / "jobs" / old.job.key, home / "jobs" / new.job.key)
     for seeds, done, asked in (
         (2, "6 of 6 runs", "padding --protocol small --seeds 2`"),
-        (None, "12 of 12 runs", "4`"),
+        (4, "12 of 12 runs", "4`"),
     ):
         write_record(run_in(home, seeds=seeds))
         here = said()

@@ -32,70 +32,85 @@ def words(given: Any) -> tuple[str, ...]:
     return tuple(word for word in str(given).split(",") if word)
 
 
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="CHECKPOINT",
+        help="A released model ({released}), a checkpoint file, or the folder of a job",
+        autocompletion=completing("released"),
+    ),
+]
+Judged = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="FOLDER",
+        help="Images in COCO or CrowdPose layout (default: the scenes that the job was judged on)",
+    ),
+]
+Sides = Annotated[
+    Any,
+    typer.Option(
+        "--sizes", metavar="N,...", parser=sides, help="Pixels of a side (default: a few around its own size)"
+    ),
+]
+Grids = Annotated[
+    Any, typer.Option("--bins", metavar="XxY,...", parser=grids, help="Of sine encodings (default: its own)")
+]
+Precisions = Annotated[
+    Any,
+    typer.Option(
+        "--precisions",
+        metavar="NAME,...",
+        parser=words,
+        help="{precisions}, or several with commas (default: those that save time here)",
+        autocompletion=completing("precisions"),
+    ),
+]
+Runtimes = Annotated[
+    Any,
+    typer.Option(
+        "--runtimes",
+        metavar="NAME,...",
+        parser=words,
+        help="{runtimes}, or several with commas (default: torch, and onnx where it is installed)",
+        autocompletion=completing("runtimes"),
+    ),
+]
+Images = Annotated[
+    int | None,
+    typer.Option("--images", metavar="N", parser=COUNT, help="Judge on the first N (default: on all)"),
+]
+Persons = Annotated[
+    int, typer.Option("--persons", metavar="N", parser=whole_number(0), help="Found in the image that is timed")
+]
+Threads = Annotated[int, typer.Option("--threads", metavar="N", parser=COUNT, help="Of the CPU")]
+Seconds = Annotated[
+    int,
+    typer.Option("--seconds", metavar="N", parser=COUNT, help="Of timing at most, if the ratios are known before"),
+]
+Anyway = Annotated[bool, typer.Option("--anyway", help="Time on a busy machine, too")]
+Out = Annotated[
+    Path | None,
+    typer.Option("-o", "--out", metavar="FOLDER", help="For table and pictures (default: in that of the runs)"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON")]
+
+
 def sizes_command(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="CHECKPOINT",
-            help="A released model ({released}), a checkpoint file, or the folder of a job",
-            autocompletion=completing("released"),
-        ),
-    ],
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data",
-            metavar="FOLDER",
-            help="Images in COCO or CrowdPose layout (default: the scenes that the job was judged on)",
-        ),
-    ] = None,
-    sizes: Annotated[
-        Any,
-        typer.Option(
-            "--sizes", metavar="N,...", parser=sides, help="Pixels of a side (default: a few around its own size)"
-        ),
-    ] = None,
-    bins: Annotated[
-        Any, typer.Option("--bins", metavar="XxY,...", parser=grids, help="Of sine encodings (default: its own)")
-    ] = None,
-    precisions: Annotated[
-        Any,
-        typer.Option(
-            "--precisions",
-            metavar="NAME,...",
-            parser=words,
-            help="{precisions}, or several with commas (default: those that save time here)",
-            autocompletion=completing("precisions"),
-        ),
-    ] = None,
-    runtimes: Annotated[
-        Any,
-        typer.Option(
-            "--runtimes",
-            metavar="NAME,...",
-            parser=words,
-            help="{runtimes}, or several with commas (default: torch, and onnx where it is installed)",
-            autocompletion=completing("runtimes"),
-        ),
-    ] = None,
-    images: Annotated[
-        int | None,
-        typer.Option("--images", metavar="N", parser=COUNT, help="Judge on the first N (default: on all)"),
-    ] = None,
-    persons: Annotated[
-        int, typer.Option("--persons", metavar="N", parser=whole_number(0), help="Found in the image that is timed")
-    ] = 10,
-    threads: Annotated[int, typer.Option("--threads", metavar="N", parser=COUNT, help="Of the CPU")] = 2,
-    seconds: Annotated[
-        int,
-        typer.Option("--seconds", metavar="N", parser=COUNT, help="Of timing at most, if the ratios are known before"),
-    ] = 60,
-    anyway: Annotated[bool, typer.Option("--anyway", help="Time on a busy machine, too")] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option("-o", "--out", metavar="FOLDER", help="For table and pictures (default: in that of the runs)"),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON")] = False,
+    source: Source,
+    data: Judged = None,
+    sizes: Sides = None,
+    bins: Grids = None,
+    precisions: Precisions = None,
+    runtimes: Runtimes = None,
+    images: Images = None,
+    persons: Persons = 10,
+    threads: Threads = 2,
+    seconds: Seconds = 60,
+    anyway: Anyway = False,
+    out: Out = None,
+    as_json: AsJson = False,
 ) -> int:
     """Compare input sizes, bins, precisions and runtimes of one trained network. Nothing is trained."""
     import torch

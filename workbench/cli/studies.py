@@ -136,9 +136,7 @@ def run_command(
         from workbench.experiments.search import rounds
 
         found = planned(ctx, asked, under, data, sets, budget, limits, sampler)
-        if again:
-            print(f"{rounds.retry(found)} jobs are tried again")
-        return rounds.run_search(found, jobs=jobs, machine=this_machine())
+        return rounds.run_search(found, jobs=jobs, machine=this_machine(), again=again)
     check_study_options(budget, limits, sampler)
     _check_budget(until, budget)
     if not isinstance(asked, Study) or not under.trains:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from workbench.core.errors import Refused
-from workbench.data.datasets.folder import dataset_fingerprint, format_of, open_dataset
+from workbench.data.datasets.folder import dataset_fingerprint, dataset_keypoints, open_dataset
 from workbench.data.datasets.images import Unreadable
 from workbench.data.transforms.pipelines import EvaluationPipeline
 from workbench.evaluation.bootstrap import Resampled, paired_bootstrap, resample
@@ -177,7 +177,7 @@ def judged_images(trained: Trained, judging: Judging) -> Validation:
 
 
 def _check_keypoints(trained: Trained, data: Path) -> None:
-    mine, theirs = trained.network.variant.skeleton, format_of(data).skeleton
+    mine, theirs = trained.network.variant.skeleton, dataset_keypoints(data).skeleton
     if mine.name != theirs.name:
         raise Refused(
             f"--data {data}: it has {len(theirs)} key points ({theirs.name}), {trained.source} finds {len(mine)} "

@@ -14,6 +14,7 @@ from workbench.experiments.search.rounds import Searcher
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # of MLflow's own
 def test_every_training_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without_counting(monkeypatch)
     run, said = plant(tmp_path), list[str]()

@@ -243,12 +243,15 @@ def _said(proposal: Proposal, searcher: Searcher) -> str:
     return f"#{proposal.number:03d} {searcher.text(proposal)}{expected}{why}"
 
 
-def run_search(run: SearchRun, *, machine: Machine, jobs: int | None = None, train: TrainJob = train_job) -> int:
+def run_search(
+    run: SearchRun, *, machine: Machine, jobs: int | None = None, train: TrainJob = train_job, again: bool = False
+) -> int:
     """Searches until the budget is used up and the front has its seeds, and prints what was found.
 
     Args:
         jobs: worker processes, one thread each; None is one per core, or one where there is a GPU.
         train: what a worker does with a job.
+        again: failures are forgotten first, and these trainings tried again.
 
     Returns:
         0 all that was ordered is complete, 1 something failed, 130 interrupted.
@@ -259,6 +262,8 @@ def run_search(run: SearchRun, *, machine: Machine, jobs: int | None = None, tra
     if run.data is None and not run.planned(run.search.space.candidates[0]).job.protocol.scenes:
         raise Refused(f"protocol {run.protocol.name} wants a data set: add --data FOLDER")
     searcher, size = Searcher(run), jobs or cores(machine)
+    if again:
+        console.say(f"{retry(run)} jobs are tried again")
     console.say(searcher.about())
     run.write_settings()
     while searcher.adopt(searcher.know()):
