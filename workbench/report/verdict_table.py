@@ -18,6 +18,7 @@ from pathlib import Path
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.protocols import PROTOCOLS
+from workbench.experiments.teachers import trunks_of
 from workbench.report.fairness import audit_frame, claim_flags
 from workbench.report.head_pieces import MARK
 from workbench.report.marked import renew
@@ -120,9 +121,15 @@ def _trained(run: StudyRun) -> Iterator[RecordedClaim]:
 
 
 def _runs(record: Record, claims: Sequence[Better]) -> str:
-    """What claims compare: runs, what they are repeated over, and minutes of training without what they begin with."""
+    """What claims compare: runs, what they are repeated over, and minutes of training without what they begin with.
+
+    Trunks of a teacher that the claim is not asked of stand beside it: their runs are left out.
+    """
     rows, minutes = {row for claim in claims for row in claim.rows}, minutes_frame(record)
     runs = record.runs[record.runs["row"].isin(rows)]
+    if record.protocol.trunks:
+        counted = {trunk for claim in claims for trunk in trunks_of(claim, record.protocol).counted}
+        runs, minutes = (frame[frame["trunk"].isin(counted)] for frame in (runs, minutes))
     name = "trunk" if record.protocol.trunks else "seed"
     spent = minutes.loc[minutes["row"].isin(rows), "minutes"].sum()
     count = runs[name].nunique()
