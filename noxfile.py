@@ -95,7 +95,8 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Renew what README and docs take from the records and from the code: verdicts, measures and the drawing."""
+    """Renew what README and docs take from records and code: verdicts, repeats, measures and the drawing."""
+    session.run(python(session), "-m", "workbench.report.repeats", external=True)
     session.run(python(session), "-m", "workbench.report.verdict_table", "README.md", external=True)
     session.run(python(session), "-m", "workbench.report.results", "docs/results.md", external=True)
     session.run(python(session), "-m", "docs.architecture", external=True)

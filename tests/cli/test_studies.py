@@ -35,6 +35,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--set": ("--set", "recipe.lr=0.5"),
     "--max": ("--max", "gflops=8"),
     "--sampler": ("--sampler", "tpe"),
+    "--claims-only": ("--claims-only",),
 }
 NOTHING = ("no seeds could be saved", "there is nothing to audit")  # of a timing study, whatever the option
 WITH = {"--budget": ("--until", "decided")}  # what has to be given, too
@@ -56,6 +57,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         "workbench.experiments.profiling.run_timing": 0,
         "workbench.experiments.profiling.print_measured": 1,
         "workbench.report.render.write_report": [Path("page.html")],
+        "workbench.report.record.write_claims": Path("claims.csv"),
         "workbench.report.render.write_profile": [Path("page.html")],
         "workbench.experiments.plan.dataset_fingerprint": "folder@1",
         "workbench.experiments.plan.dataset_keypoints": DataKeypoints(COCO, ""),
@@ -109,7 +111,7 @@ def test_an_option_is_used_or_refused(
         ("training", "status", {"--protocol", "--data", "--seeds", "--first-seed", "--until", "--budget", "--set"}),
         ("training", "replay", {"--protocol", "--data", "--seeds", "--first-seed", "--set"}),
         ("training", "audit", {"--protocol", "--data", "--set", "--steps"}),
-        ("training", "report", {"--protocol", "--data", "--seeds", "--first-seed", "--set"}),
+        ("training", "report", {"--protocol", "--data", "--seeds", "--first-seed", "--set", "--claims-only"}),
         ("timing", "study", {"--protocol"}),
         ("timing", "resume", {"--protocol"}),
         ("timing", "retry", {"--protocol"}),

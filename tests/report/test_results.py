@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.report.made_up import ROOT
+from tests.report.recorded import repeat_stem, write_claims, write_records
 from workbench.report.marked import with_part
 from workbench.report.record import Record
 from workbench.report.results import results, section
@@ -24,3 +25,12 @@ def test_the_docs_say_what_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     text = Path("docs/results.md").read_text("utf-8")
     assert with_part(text, "studies", results()) == text, "the records have changed: run nox -s docs"
+
+
+def test_repeats_stand_below_what_they_repeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = write_records(tmp_path, monkeypatch)
+    monkeypatch.setattr("workbench.report.results.section", lambda record: f"SECTION {record.protocol.name}")
+    assert "Repeats of" not in results()
+    write_claims(data / f"{repeat_stem(2)}_claims.csv", "open")
+    short, laptop = results().index("SECTION short"), results().index("SECTION laptop")
+    assert short < results().index("Repeats of `short`") < laptop and "|C2|0 of 1|*holds*" in results()

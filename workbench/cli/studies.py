@@ -318,6 +318,9 @@ def report_command(
     seeds: Seeds = None,
     first_seed: FirstSeed = 0,
     sets: Sets = None,
+    claims_only: Annotated[
+        bool, typer.Option("--claims-only", help="Write the file of claims and no page: enough of a repeat")
+    ] = False,
 ) -> int:
     """Write a study's report from its recorded numbers. It takes --data and --set as the study was given them."""
     _check_words(name, sets)
@@ -340,6 +343,11 @@ def report_command(
             f"report {name}, {under.name}: costs have no page of their own, they stand in those of protocols that "
             f"train; use --protocol {asked.default}"
         )
+    elif claims_only:
+        from workbench.report.record import write_claims
+
+        print(write_claims(_planned(asked, under, data, sets, seeds, first_seed)))
+        return 0
     else:
         paths = write_report(_planned(asked, under, data, sets, seeds, first_seed))
     for path in [*paths, write_index(RENDERED)]:

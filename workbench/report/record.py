@@ -211,6 +211,22 @@ def write_record(run: StudyRun) -> list[Path]:
     return list(paths)
 
 
+def write_claims(run: StudyRun) -> Path:
+    """Writes the file of claims alone, which is all that the record of a repeat needs (see `repeats`).
+
+    Raises:
+        Refused: a job is not complete.
+    """
+    results, planned = results_of(run), recorded_jobs(run)
+    if missing := len(planned) - len(results):
+        raise Refused(f"{missing} of {len(planned)} runs are missing: a repeat is judged when it is complete")
+    settings, path = run.read_settings(), REPORT_DATA / f"{run.stem}_claims.csv"
+    frame = claims_frame(run.study.claims, judged_as_run(run, results), settings)
+    with write_whole(path) as part:
+        frame.to_csv(part, index=False, float_format="%.6g")
+    return path
+
+
 def recorded_jobs(run: StudyRun) -> list[PlannedJob]:
     """The planned jobs; of a study until decided also the complete ones of the seeds that were added.
 

@@ -16,7 +16,7 @@ from workbench.evaluation.metrics import METRICS, PERCENT
 from workbench.experiments.claims import statements
 from workbench.report.frames import Frame
 from workbench.report.record import Record, read_csv
-from workbench.study import Better, Cheaper, TimingStudy
+from workbench.study import Better, Cheaper, Study, TimingStudy
 from workbench.training.record import FIRST_NUMERICS, NUMERICS
 
 VERDICT = ["claim", "text", "verdict", "effect", "reason", "beside", "part_of", "decided_by"]
@@ -54,11 +54,16 @@ def _frame(lines: Sequence[Mapping[str, str]]) -> Frame:
 
 def trained_verdicts(record: Record) -> list[dict[str, str]]:
     """What training decides: statements first. Columns that are empty may be missing."""
-    known = record.claims.set_index("claim").to_dict("index") if len(record.claims) else {}
-    lines = [_trained(claim, known.get(claim.id)) for claim in record.study.claims]
+    return verdicts_of(record.study, record.claims)
+
+
+def verdicts_of(study: Study, recorded: Frame) -> list[dict[str, str]]:
+    """The same of a recorded file of claims alone."""
+    known = recorded.set_index("claim").to_dict("index") if len(recorded) else {}
+    lines = [_trained(claim, known.get(claim.id)) for claim in study.claims]
     wholes = [
         {"claim": whole.id, "text": whole.text, "verdict": str(whole.verdict), "reason": whole.reason}
-        for whole in statements(record.study.claims, [line["verdict"] for line in lines])
+        for whole in statements(study.claims, [line["verdict"] for line in lines])
     ]
     return [{"decided_by": TRAINING, **line} for line in (*wholes, *lines)]
 
@@ -111,6 +116,11 @@ def _effect(found: Mapping[str, Any], metric: str = "") -> str:
     unit = METRICS[metric].shown
     mean, low, high = map(METRICS[metric].difference, ends)
     return f"{mean} {metric if unit is PERCENT else unit.unit} ({low} to {high})"
+
+
+def short_effect(line: Mapping[str, str]) -> str:
+    """The difference or the ratio of a line with its interval, of AP without its name; else how the reason begins."""
+    return line.get("effect", "").replace(" AP ", " ") or line["reason"].partition(";")[0]
 
 
 def timed_verdicts(claims: Sequence[Cheaper], recorded: Frame) -> list[dict[str, str]]:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from workbench.experiments.plan import StudyRun
@@ -24,12 +25,15 @@ from workbench.report.head_pieces import MARK
 from workbench.report.marked import renew
 from workbench.report.pieces import RENDERED, sentence
 from workbench.report.record import Record, load_record, read_csv
+from workbench.report.repeats import repeats_alike, repeats_frame
 from workbench.report.tables import minutes_frame
-from workbench.report.verdict_frames import EARLIER, earlier, timed_verdicts, trained_verdicts
+from workbench.report.verdict_frames import EARLIER, earlier, short_effect, timed_verdicts, trained_verdicts
 from workbench.space import Search
 from workbench.study import Better, Study, TimingStudy, find_study, known_studies
 
-HEADER = "|claim|text|verdict|protocol|difference, or times|from|flagged|\n|---|---|---|---|---|---|---|"
+HEADS = ("claim", "text", "verdict", "protocol", "difference, or times", "from", "flagged")
+REPEATED = "repeats"  # one more head, where any study has been repeated
+REPEATS = "Repeats: of so many with other seeds, so many came to the same verdict; [each one](docs/results.md)."
 NOT_RUN = "no record under today's numerics"
 NOT_AUDITED = "not audited"
 SETTLES = re.compile(r"would take ((?:about|more than) [\d.]+ (?:times the )?\w+)")
@@ -45,6 +49,7 @@ class RecordedClaim:
         earlier: it is by an earlier rule, and a job that is trained today would give other numbers.
         runs: what it comes from; "" where nothing was trained.
         flagged: how many flags the audit has for it; "" where nothing was trained.
+        repeats: how many of its repeats came to the same verdict, see `repeats_alike`.
     """
 
     study: str
@@ -53,6 +58,7 @@ class RecordedClaim:
     earlier: bool = False
     runs: str = ""
     flagged: str = ""
+    repeats: str = ""
 
     @property
     def published(self) -> bool:
@@ -67,11 +73,8 @@ class RecordedClaim:
 
     @property
     def effect(self) -> str:
-        """The difference or the ratio with its interval, of AP without its name; else how the reason begins.
-
-        Of an open claim also what would settle it, where the record has a forecast.
-        """
-        said = self.line.get("effect", "").replace(" AP ", " ") or self.line["reason"].partition(";")[0]
+        """As `short_effect`; of an open claim also what would settle it, where the record has a forecast."""
+        said = short_effect(self.line)
         more = SETTLES.search(self.line["reason"]) if self.line["verdict"] == "open" else None
         return f"{said}; {more[1]} would tell" if more else said
 
@@ -88,7 +91,12 @@ def recorded_claims() -> list[RecordedClaim]:
     Records of a study that was run with `--set` or `--data` are left out: they answer another question.
     """
     asked = [study for name in known_studies() if isinstance(study := find_study(name), Study | TimingStudy)]
-    found = [claim for study in asked for claim in _of_study(study)]
+    repeats = repeats_frame()
+    found = [
+        replace(claim, repeats=repeats_alike(repeats, claim.study, claim.protocol, claim.line["claim"]))
+        for study in asked
+        for claim in _of_study(study)
+    ]
     return sorted(found, key=lambda claim: claim.order)
 
 
@@ -147,18 +155,25 @@ def verdict_table(published: bool = True, root: str = "") -> str:
     """
     claims = [one for one in recorded_claims() if not one.line.get("part_of") and one.published == published]
     told = [claim.line["claim"] + claim.line["text"] for claim in claims]
-    lines = [_line(claim, said == above, root) for claim, said, above in zip(claims, told, ["", *told], strict=False)]
-    note = [f"{MARK} {sentence(EARLIER.partition('. ')[0])}"] * any(claim.earlier for claim in claims)
-    return "\n\n".join(["\n".join([HEADER, *lines]), *note])
+    again = [said == above for said, above in zip(told, ["", *told], strict=False)]
+    heads = [*HEADS, *[REPEATED] * (repeated := any(claim.repeats for claim in claims))]
+    rows = [heads, ["---"] * len(heads), *map(partial(_cells, root=root), claims, again)]
+    lines = [_line(cells[: len(heads)]) for cells in rows]
+    notes = [f"{MARK} {sentence(EARLIER.partition('. ')[0])}"] * any(claim.earlier for claim in claims)
+    notes += [REPEATS] * (repeated and not root)
+    return "\n\n".join(["\n".join(lines), *notes])
 
 
-def _line(claim: RecordedClaim, again: bool, root: str) -> str:
+def _line(cells: Sequence[str]) -> str:
+    return f"|{'|'.join(cell.replace('|', chr(92) + '|') for cell in cells)}|"
+
+
+def _cells(claim: RecordedClaim, again: bool, root: str) -> list[str]:
     """A line; one that tells of the same claim `again` does not say it once more."""
     page = _page(claim)
     where = claim.protocol if page is None else f"[{claim.protocol}]({root}{page})"
     what = ("", "") if again else (claim.line["claim"], claim.line["text"])
-    cells = *what, claim.verdict, where, claim.effect, claim.runs, claim.flagged
-    return f"|{'|'.join(cell.replace('|', chr(92) + '|') for cell in cells)}|"
+    return [*what, claim.verdict, where, claim.effect, claim.runs, claim.flagged, claim.repeats]
 
 
 def _page(claim: RecordedClaim) -> Path | None:
