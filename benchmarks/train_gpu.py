@@ -1,6 +1,6 @@
 """RTMO-s at 640 px on a GPU: images per second, how much of that is matrix work, what the rest is, the largest batch.
 
-Run:   workbench bench train_gpu [--batch 64] [--rounds 6] [--anyway]
+Run:   workbench bench train_gpu [--batch 64] [--rounds 6] [--ways resident ...] [--steps 40] [--anyway]
 
 Four ways side by side: images read and augmented by processes, or kept and augmented in the GPU's memory, each with the
 dense part of the network as it is written and compiled. Besides them the step's multiply-adds as plain matrix products
@@ -33,13 +33,14 @@ from workbench.models import zoo
 from workbench.models.job import Job, Protocol
 from workbench.tensors import Batch
 from workbench.training.loop import TrainingState, train
-from workbench.training.machine import Machine, this_machine
+from workbench.training.machine import RESIDENT, Machine, this_machine
 from workbench.training.source import Source, open_source
 
 IMAGES = 256  # distinct scenes
-STEPS = 40  # in a row: more than processes prepare ahead
+STEPS = 40  # in a row: more than processes prepare ahead; without such processes fewer do
 THREADS = 4  # of this process: one starts kernels forwards, one backwards
-FIRST = "loaded"  # the way that the others are compared with
+FIRST = "loaded"  # the way that the others are compared with, where it is among them
+WAYS = (FIRST, "loaded, compiled", "resident", "resident, compiled")
 PRODUCTS = "matrix products"
 KINDS = {  # what a kernel's name tells of it; the first that fits
     "depthwise": ("depthwise", "2d_c1_k1"),
@@ -75,12 +76,13 @@ def the_job(batch: int) -> Job:
 
 def ways(machine: Machine) -> dict[str, Machine]:
     """What is compared: where images come from, and whether the network is compiled."""
-    loaded = replace(machine, resident=0.0)
     return {
-        FIRST: loaded,
-        "loaded, compiled": replace(loaded, compiler="inductor"),
-        "resident": machine,
-        "resident, compiled": replace(machine, compiler="inductor"),
+        name: replace(
+            machine,
+            resident=RESIDENT * name.startswith("resident"),
+            compiler="inductor" * name.endswith("compiled"),
+        )
+        for name in WAYS
     }
 
 
@@ -235,6 +237,8 @@ def main(options: Sequence[str] = ()) -> int:
     parser = argparse.ArgumentParser(prog="workbench bench train_gpu")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=6, help="fewer give no interval")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="which of them; default: all")
+    parser.add_argument("--steps", type=int, default=STEPS, help="in a row, of each way in each round")
     parser.add_argument("--anyway", action="store_true", help="measure on a busy machine, too")
     args = parser.parse_args(options)
     machine = this_machine()
@@ -242,7 +246,8 @@ def main(options: Sequence[str] = ()) -> int:
         raise Refused("bench train_gpu: torch sees no CUDA device here; `bench train` measures this machine")
     with tempfile.TemporaryDirectory() as home:
         job = the_job(args.batch)
-        lines = list(measured(job, ways(machine), STEPS, args.rounds, args.anyway, Path(home)))
+        asked = {name: way for name, way in ways(machine).items() if name in args.ways}
+        lines = list(measured(job, asked, args.steps, args.rounds, args.anyway, Path(home)))
     print(table(lines))
     print(append("train_gpu", lines), flush=True)
     return 0

@@ -7,7 +7,7 @@ Lengths are pixels of the network input, boxes are x1, y1, x2, y2, key points ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple, Self
 
@@ -91,12 +91,15 @@ class Targets:
     present: Tensor  # (B, G), bool
     ignore: Tensor | None = None  # (B, H, W) in 0..1: where an unlabelled person may be
 
-    def to(self, device: object, non_blocking: bool = True) -> Targets:
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(
-            self,
-            **{k: v if v is None else v.to(device, non_blocking=non_blocking) for k, v in moved.items()},
-        )
+    def to(self, device: str, non_blocking: bool = True) -> Targets:
+        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Targets:
+        return self._each(lambda tensor: tensor.pin_memory())
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Targets:
+        there = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{name: value if value is None else change(value) for name, value in there.items()})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -106,6 +109,11 @@ class Batch:
     images: Any  # (B, 3, H, W) float32, BGR, 0..255; or `slots.Towers`
     targets: Targets
     image_ids: tuple[int, ...]
+
+    def pin_memory(self) -> Batch:
+        """The same in memory that a GPU reads while the host goes on; sketches stay where they are."""
+        images = self.images if isinstance(self.images, list) else self.images.pin_memory()
+        return replace(self, images=images, targets=self.targets.pin_memory())
 
     def to(self, device: str) -> Batch:
         images = self.images.to(device, non_blocking=True)

@@ -3,7 +3,7 @@
 import gc
 import weakref
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -188,3 +188,25 @@ def test_random_resize_scales_everything() -> None:
     assert old.ignore is not None and old.ignore.shape == (2, 64, 96), "the batch that was given stays as it is"
     with pytest.raises(Refused, match="no multiple"):
         random_resize(batch, 40, 50, generator(0, 0, RESIZE))
+
+
+def test_what_a_gpu_is_to_read_is_pinned_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def pin(tensor: torch.Tensor) -> torch.Tensor:
+        seen.append(tensor.data_ptr())
+        return tensor.clone()
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    batch = collate([person(2, ignore=True)])
+    targets = [getattr(batch.targets, f.name) for f in fields(batch.targets)]
+    assert same(batch.pin_memory(), batch) and sorted(seen) == sorted(t.data_ptr() for t in [batch.images, *targets])
+    sketches, bare = [object()], replace(batch.targets, ignore=None)
+    pinned = replace(batch, images=sketches, targets=bare).pin_memory()
+    assert pinned.images is sketches and pinned.targets.ignore is None
+
+
+@pytest.mark.parametrize("pinned", [False, True])
+def test_processes_pin_where_they_are_asked_to(pinned: bool) -> None:
+    workers = Loader(Numbered(8), 4, seed=0, workers=1, pinned=pinned)._workers
+    assert workers is not None and workers.pin_memory is pinned

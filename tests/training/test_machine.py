@@ -1,21 +1,28 @@
 """The machine of a job: what is used of a machine, and in which precision."""
 
-import os
-
 import pytest
 import torch
 
-from workbench.training.machine import CPU, RESIDENT, Machine, this_machine
+from workbench.training import machine
+from workbench.training.machine import CPU, Machine, this_machine
 
 
 @pytest.mark.parametrize(("cores", "gpus", "workers"), [(8, 2, 3), (1, 1, 0), (2, 4, 0), (64, 1, 12)])
 def test_gpus_share_the_cores(cores: int, gpus: int, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(machine, "usable_cores", lambda: cores)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     for bf16 in (True, False):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, bf16=bf16: bf16)
-        assert this_machine() == Machine("cuda", bf16, workers, gpus, resident=RESIDENT)
+        assert this_machine() == Machine("cuda", bf16, workers, gpus)
+
+
+@pytest.mark.parametrize(("jobs", "workers"), [(1, 12), (2, 7), (4, 3), (16, 0), (40, 0)])
+def test_jobs_at_a_time_share_cores_and_memory(jobs: int, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "usable_cores", lambda: 16)
+    whole = Machine("cuda", bf16=True, workers=12, resident=0.5)
+    assert whole.shared(jobs) == Machine("cuda", bf16=True, workers=workers, resident=0.5 / jobs)
+    assert CPU.shared(jobs) == CPU
 
 
 def test_without_a_gpu_one_process_works_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,6 +33,6 @@ def test_without_a_gpu_one_process_works_on_the_cpu(monkeypatch: pytest.MonkeyPa
 
 def test_products_are_in_bf16_where_the_machine_says_so() -> None:
     ones = torch.ones(2, 2)
-    for machine, dtype in ((Machine(bf16=True), torch.bfloat16), (CPU, torch.float32)):
-        with machine.autocast():
+    for one, dtype in ((Machine(bf16=True), torch.bfloat16), (CPU, torch.float32)):
+        with one.autocast():
             assert (ones @ ones).dtype == dtype

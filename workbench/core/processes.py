@@ -17,6 +17,11 @@ PRELOADED = ["workbench.experiments.runner", "torch._dynamo"]
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 
 
+def usable_cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def context() -> Any:
     """What processes are made from; they have one thread each once `prepare` has been called."""
     return multiprocessing.get_context(START)

@@ -164,6 +164,7 @@ class Loader:
         images: images per epoch over all ranks; without it, each once. More than there are wraps round.
         rank, world: this process takes positions rank, rank + world, ... of the same order.
         finish: makes the images (B, 3, H, W) of what `pack` gives, in this process.
+        pinned: what worker processes give is laid where a GPU reads it while the host goes on.
 
     `unreadable` maps each image file that could not be read so far to the reason; its sample is left out of its batch.
 
@@ -185,6 +186,7 @@ class Loader:
         rank: int = 0,
         world: int = 1,
         finish: Callable[[Any], Tensor] = as_float,
+        pinned: bool = False,
     ) -> None:
         if not len(dataset):
             raise Refused("the data set holds no image; nothing to load")
@@ -199,7 +201,7 @@ class Loader:
         self._finish = finish
         self._work = _Work(dataset, transform, seed)
         self._plan = _Plan(len(dataset), batch, min(mine, self._steps * batch), seed, shuffle, rank, world)
-        self._workers = _processes(self._work, self._plan, workers) if workers else None
+        self._workers = _processes(self._work, self._plan, workers, pinned) if workers else None
 
     def __len__(self) -> int:
         return self._steps
@@ -284,7 +286,7 @@ class _Work:
         return self.transform(self.dataset, index, generator(self.seed, epoch, IMAGE, position))
 
 
-def _processes(work: _Work, plan: _Plan, workers: int) -> DataLoader:
+def _processes(work: _Work, plan: _Plan, workers: int, pinned: bool) -> DataLoader:
     """A DataLoader that only moves the work to other processes."""
     return DataLoader(
         work,  # pyright: ignore[reportArgumentType]: whole batches are asked of it, by __getitems__
@@ -293,6 +295,7 @@ def _processes(work: _Work, plan: _Plan, workers: int) -> DataLoader:
         num_workers=workers,
         worker_init_fn=_one_thread,
         persistent_workers=True,
+        pin_memory=pinned,
         generator=torch.Generator(),  # else it draws from the global stream, and the model's numbers would change
     )
 

@@ -117,8 +117,12 @@ def _total(samples: PixelsAndLabels) -> int:
     return sum(_bytes(samples.size_of(i)) for i in range(len(samples)))
 
 
+def on_gpu(device: str) -> bool:
+    return torch.device(device).type == "cuda"
+
+
 def free_memory(device: str) -> int:
     """Bytes of memory that nobody has taken."""
-    if torch.device(device).type == "cuda":
+    if on_gpu(device):
         return torch.cuda.mem_get_info(torch.device(device))[0]
     return psutil.virtual_memory().available

@@ -9,10 +9,10 @@ command runs twice at the same time.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 
 from workbench.core.errors import Refused, one_line
+from workbench.core.processes import usable_cores
 from workbench.data.datasets.folder import format_of
 from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.evaluation.metrics import measures
@@ -277,4 +277,4 @@ def cores(machine: Machine) -> int:
     """Worker processes where no number is asked for."""
     if machine.device.startswith("cuda"):
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return usable_cores()

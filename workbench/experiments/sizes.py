@@ -173,7 +173,7 @@ def judged_images(trained: Trained, judging: Judging) -> Validation:
         mine = protocol.eval_images if data == protocol.data else 0
         protocol = replace(protocol, data=data, trunk="", eval_images=mine)
     protocol = replace(protocol, eval_images=judging.images or protocol.eval_images)
-    return validation(replace(job, protocol=protocol), 0, judging.home, judging.data)
+    return validation(replace(job, protocol=protocol), judging.home, judging.data)
 
 
 def _check_keypoints(trained: Trained, data: Path) -> None:

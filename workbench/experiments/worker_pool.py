@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import FrameType
@@ -51,10 +51,11 @@ class WorkerSettings:
 
 
 class WorkerPool:
-    """Worker processes, each with one thread."""
+    """Worker processes, each with one thread and its share of the machine."""
 
     def __init__(self, settings: WorkerSettings, size: int, check: Callable[[], None] = lambda: None) -> None:
-        self._settings, self._size, self._check = settings, size, check  # `check` is of `terminable`
+        self._settings = replace(settings, machine=settings.machine.shared(size))
+        self._size, self._check = size, check  # `check` is of `terminable`
         processes.prepare()
         self._workers: list[Any] = []
         self._faults = 0  # workers that ended by an error of their own, not of a job

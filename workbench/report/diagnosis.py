@@ -59,7 +59,7 @@ def points_frame(results: Results, home: Path, data: Path | None = None) -> Fram
     seed, trunk, folders = spot
     job = next(one.job for one, result in results if result.folder in folders.values())
     try:
-        judged = validation(job, 0, home, data)
+        judged = validation(job, home, data)
     except Refused:
         return pd.DataFrame(columns=POINT_COLUMNS)
     persons = {image: _persons(anns) for image, anns in persons_by_image(judged.truth).items()}

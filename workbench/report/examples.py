@@ -94,7 +94,7 @@ def panel(record: Record) -> Panel | None:
     seed, trunk, folders = found
     job = next(one.job for one, folder in here if folder in folders.values())
     order = {row.label: folders[row.label] for row in record.study.rows if row.label in folders}
-    return Panel(seed, trunk, order, validation(job, 0, record.run.home, record.run.data))
+    return Panel(seed, trunk, order, validation(job, record.run.home, record.run.data))
 
 
 def _quality(records: Mapping[str, MatchRecords]) -> tuple[Any, Any]:

@@ -31,7 +31,7 @@ def slices_frame(results: Results, home: Path, data: Path | None = None) -> Fram
     how crowded it is. Images without a labelled person are in no slice.
     """
     try:
-        truth = validation(results[0][0].job, 0, home, data).truth
+        truth = validation(results[0][0].job, home, data).truth
     except Refused:
         return pd.DataFrame(columns=SLICE_COLUMNS)
     slices = slices_of(images_frame(truth))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
+from workbench.core.processes import usable_cores
 from workbench.core.provenance import has_bf16
 
 RESIDENT = 0.5  # of a GPU's free memory: the other half holds a step
@@ -20,7 +20,7 @@ class Machine:
 
     Fields:
         workers: loader processes; ranks: processes that share the job, one per GPU.
-        resident: share of the device's free memory that the training images may stay in.
+        resident: share of the device's free memory that the training images may stay in; 0 loads them for each batch.
         compiler: a backend of `torch.compile` for the dense part of the network where sizes are fixed; "" for none.
     """
 
@@ -35,6 +35,11 @@ class Machine:
     def precision(self) -> str:
         return "bf16" if self.bf16 else "float32"
 
+    def shared(self, jobs: int) -> Machine:
+        """What each of so many jobs at a time has of the machine: cores for its loader processes, memory for images."""
+        workers = min(self.workers, max(usable_cores() // (jobs * self.ranks) - 1, 0))
+        return replace(self, workers=workers, resident=self.resident / jobs)
+
     def autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(torch.device(self.device).type, torch.bfloat16) if self.bf16 else nullcontext()
 
@@ -43,13 +48,13 @@ CPU = Machine()
 
 
 def this_machine() -> Machine:
-    """All CUDA devices where there are any, with loader processes and, where they fit, the images in their memory.
+    """All CUDA devices where there are any, with loader processes.
 
     bf16 where the device has matrix units for it, and where a CPU multiplies it at all (`reports/LOG.md` has why).
     """
     if torch.cuda.is_available():
         ranks = torch.cuda.device_count()
-        workers = max(min((os.cpu_count() or 1) // ranks - 1, 12), 0)
+        workers = max(min(usable_cores() // ranks - 1, 12), 0)
         bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-        return Machine("cuda", bf16, workers, ranks, resident=RESIDENT)
+        return Machine("cuda", bf16, workers, ranks)
     return Machine("cpu", has_bf16())

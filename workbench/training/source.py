@@ -24,7 +24,7 @@ from workbench.data.datasets.annotations import EvaluationRules
 from workbench.data.datasets.folder import dataset_fingerprint, dataset_keypoints, open_dataset
 from workbench.data.datasets.images import Unreadable
 from workbench.data.loader import RESIZE, Loader, Transform, as_float, generator, random_resize
-from workbench.data.resident import ToDevice, placed
+from workbench.data.resident import ToDevice, on_gpu, placed
 from workbench.data.synthetic.dataset import SyntheticScenes, cache_name, cached
 from workbench.data.transforms import pipelines
 from workbench.data.transforms.geometry import Letterbox
@@ -74,7 +74,7 @@ def open_source(
     Raises:
         Refused: the data set is missing, broken or not the one that the job was declared with.
     """
-    judged = validation(job, workers, home, data)
+    judged = validation(job, home, data)
     if job.protocol.scenes:
         return _on_scenes(job, workers, home, judged, device, resident)
     assert data is not None  # else the validation images were refused
@@ -112,7 +112,7 @@ class Validation:
         return replace(self, protocol=protocol, fit=fit, restore=_Restore(self.truth, size))
 
 
-def validation(job: Job, workers: int, home: Path, data: Path | None = None) -> Validation:
+def validation(job: Job, home: Path, data: Path | None = None) -> Validation:
     """Opens the validation images of a job; embedded scenes are rendered where they are not cached yet.
 
     Raises:
@@ -120,7 +120,7 @@ def validation(job: Job, workers: int, home: Path, data: Path | None = None) -> 
     """
     protocol = job.protocol
     if protocol.scenes:
-        judged: Any = cached(_scenes(protocol)[1], home / "data", workers)
+        judged: Any = cached(_scenes(protocol)[1], home / "data")
         check_keypoints(job, judged.skeleton, "the embedded data set")
         return Validation(protocol, judged, judged.coco(), judged.skeleton, judged.evaluation)
     if data is None:
@@ -167,7 +167,9 @@ def _pipelines(protocol: Protocol) -> tuple[Transform | None, Transform | None]:
 class _Training:
     """The training batches of an epoch, under the augmentation of the phase that the epoch lies in."""
 
-    def __init__(self, job: Job, samples: Sequence[Sample], finish: ToDevice, workers: int) -> None:
+    def __init__(
+        self, job: Job, samples: Sequence[Sample], finish: ToDevice, workers: int, device: str = "cpu"
+    ) -> None:
         self.job, protocol = job, job.protocol
         self.unreadable: dict[str, str] = {}
         self._loaders = [
@@ -181,6 +183,7 @@ class _Training:
                 rank=rank(),
                 world=world(),
                 finish=finish,
+                pinned=on_gpu(device),
             )
             for transform in _pipelines(protocol)
         ]
@@ -202,8 +205,17 @@ def _judging(
     fit: Transform | None = None,
     device: str = "cpu",
 ) -> Loader:
-    batch, finish = min(protocol.batch, 64), partial(as_float, device=device)
-    return Loader(samples, batch, seed=0, transform=fit, workers=workers, shuffle=False, drop_last=False, finish=finish)
+    return Loader(
+        samples,
+        min(protocol.batch, 64),
+        seed=0,
+        transform=fit,
+        workers=workers,
+        shuffle=False,
+        drop_last=False,
+        finish=partial(as_float, device=device),
+        pinned=on_gpu(device),
+    )
 
 
 def _scenes(protocol: Protocol) -> tuple[SyntheticScenes, SyntheticScenes]:
@@ -216,10 +228,10 @@ def _scenes(protocol: Protocol) -> tuple[SyntheticScenes, SyntheticScenes]:
 def _on_scenes(job: Job, workers: int, home: Path, judged: Validation, device: str, resident: float) -> Source:
     protocol = job.protocol
     train, val = _scenes(protocol)
-    scenes: Any = cached(train, home / "data", workers)
+    scenes: Any = cached(train, home / "data")
     truth, pictures = judged.truth, [judged.samples[i] for i in range(min(PICTURES, len(judged.samples)))]
     if not protocol.trunk:
-        loader = _Training(job, *placed(scenes, device, resident, workers), workers)
+        loader = _Training(job, *placed(scenes, device, resident, workers), workers, device)
         judge = judged.loader(workers, device=device)
         return Source(
             loader,
@@ -276,7 +288,7 @@ def _with_features(batches: Iterable[Batch], kept: Features) -> Iterator[Batch]:
 
 def _on_folder(job: Job, workers: int, folder: Path, judged: Validation, device: str, resident: float) -> Source:
     train = open_dataset(folder, "train")
-    loader = _Training(job, *placed(train, device, resident, workers), workers)
+    loader = _Training(job, *placed(train, device, resident, workers), workers, device)
     judge = judged.loader(workers, device=device)
     return Source(
         lambda epoch: _resized(loader(epoch), job.seed, epoch, job.protocol),

@@ -16,6 +16,7 @@ from pycocotools.coco import COCO as Api
 from tests.data.synthetic.figures import same
 from workbench.core.errors import Refused
 from workbench.core.skeletons import COCO
+from workbench.data.synthetic import dataset
 from workbench.data.synthetic.dataset import SyntheticScenes, cache_name, cached
 from workbench.data.synthetic.scene import render
 from workbench.tensors import Sample
@@ -58,6 +59,17 @@ def test_cache_of_a_worker_and_of_nothing(tmp_path: Path) -> None:
     assert all(same(stored[i], figures[i]) for i in (0, 255, 256, 299))
     assert not list(tmp_path.glob("*.part"))
     assert len(cached(SyntheticScenes("easy", 32, 0, 0), tmp_path).coco()["images"]) == 0
+
+
+def test_scenes_are_rendered_on_every_core_unless_fewer_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(dataset, "usable_cores", lambda: 7)
+    monkeypatch.setattr(dataset, "make_once", lambda path, make: asked.append(make.args[1]))
+    for seed, workers in enumerate((None, 0, 2)):
+        cached(SyntheticScenes("easy", 32, seed, 3), tmp_path, workers)
+    assert asked == [7, 0, 2]
 
 
 def _build_and_sum(folder: Path) -> int:

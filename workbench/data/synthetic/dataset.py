@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from workbench.core.errors import Refused
 from workbench.core.files import make_once
 from workbench.core.keypoints import Skeleton
+from workbench.core.processes import usable_cores
 from workbench.core.skeletons import COCO
 from workbench.data.datasets.annotations import EvaluationRules
 from workbench.data.synthetic.scene import RENDERER_VERSION, SCENE_LEVELS, SMALLEST, render, scene_persons
@@ -183,16 +184,16 @@ def cache_name(scenes: SyntheticScenes) -> str:
     return f"figures-v{RENDERER_VERSION}-{s.level}-{s.size}px-seed{s.seed}-{s.start}+{s.count}"
 
 
-def cached(scenes: SyntheticScenes, folder: Path, workers: int = 0) -> CachedScenes:
+def cached(scenes: SyntheticScenes, folder: Path, workers: int | None = None) -> CachedScenes:
     """The same samples from a memory-mapped file below `folder`; rendered first when they are not there yet.
 
     Several processes may ask at once: one renders, the others wait. The files appear whole or not at all.
 
     Args:
-        workers: processes that render; 0 renders in this one.
+        workers: processes that render; 0 renders in this one, None is one per core: who asks waits meanwhile.
     """
     target = Path(folder) / cache_name(scenes)
-    make_once(target, partial(_build, scenes, workers))
+    make_once(target, partial(_build, scenes, usable_cores() if workers is None else workers))
     return CachedScenes(scenes.level, scenes.size, scenes.seed, scenes.count, scenes.start, target)
 
 
