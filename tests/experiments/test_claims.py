@@ -444,6 +444,17 @@ def test_parts_of_a_statement_need_no_correction_among_themselves() -> None:
     assert whole.reason == "holds only if all of its 3 parts do: 3 hold"
 
 
+def test_the_forecast_of_a_part_allows_for_the_other_parts() -> None:
+    """As if none of them were decided: then a part is corrected for all of them."""
+    parts = [(0.010, 0.025, -0.004), (0.011, 0.024, -0.003), (0.012, -0.023, 0.012)]
+    apart, together = measured(parts), measured(parts, part_of="all")
+    assert [one.wanted for one in together] == [one.wanted for one in apart]
+    first = together[0]
+    assert first.interval is not None and first.wanted == seeds_needed(first.interval, 0.0, 1 - ALPHA / 3)
+    less = seeds_needed(first.interval, 0.0, 1 - ALPHA)
+    assert less is not None and first.wanted is not None and less < first.wanted
+
+
 def test_a_statement_is_open_while_a_part_is_and_fails_with_one() -> None:
     claims = [replace(AB, part_of="all", text="x"), replace(CD, part_of="all", text="x"), EF]
     for verdicts, state in (

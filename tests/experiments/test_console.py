@@ -12,6 +12,7 @@ from workbench.experiments import console
 from workbench.experiments.claims import ClaimResult
 from workbench.experiments.job_queue import JobState, QueueEntry
 from workbench.experiments.plan import StudyRun
+from workbench.experiments.time_left import Left, TimeLeft
 from workbench.study import Better
 from workbench.training.record import Progress, Result
 
@@ -57,6 +58,20 @@ def test_where_no_display_can_be_drawn_a_line_comes_now_and_then(capsys: pytest.
         "  base, seed 0: epoch 1/8, 120 images/s, cls 1.25, 1:01:40 left",
         "a line that stays",
     ]
+
+
+@pytest.mark.parametrize("one_round", [False, True])
+def test_the_time_that_is_left_is_that_of_the_round(
+    one_round: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a study until decided others may follow."""
+    monkeypatch.setattr(console, "PLAIN_EVERY", -1.0)
+    monkeypatch.setattr(TimeLeft, "look", lambda *_: Left(3700.0, one_round))
+    planned = STUDY.planned_jobs(SETTING)
+    with console.Display("fake, test", one_round) as screen:
+        screen.update(planned, {one.job.key: QueueEntry(JobState.PLANNED) for one in planned}, {})
+    said = "more than 1:01:40 left of this round" if one_round else "1:01:40 left"
+    assert capsys.readouterr().out == f"fake, test: 6 planned, {said}\n"
 
 
 def test_the_summary_has_means_and_verdicts(tmp_path: Path) -> None:

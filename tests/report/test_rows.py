@@ -9,7 +9,7 @@ import pytest
 from tests.report.made_up import FOUND, cells, text
 from workbench.report import findings, page, tables
 from workbench.report.record import Record
-from workbench.report.rows import best_row, found_nobody, lead
+from workbench.report.rows import best_row, lead, none_above_zero
 
 
 def test_five_seeds_are_not_compared_with_two(record: Record) -> None:
@@ -33,9 +33,10 @@ def test_five_seeds_are_not_compared_with_two(record: Record) -> None:
 
 def test_nothing_is_best_at_what_is_shown_as_nothing(record: Record) -> None:
     tiny = replace(record, runs=record.runs.assign(AP=record.runs["row"].map({"base": 0.0, "more": 3e-4, "A/A": 0.0})))
-    assert (
-        best_row(tiny, "AP") is None and found_nobody(tiny) and "**" not in text(page.ablation(tiny)).split("\n\n")[0]
-    )
-    assert "No row has matched a person" in findings.quality_finding(tiny)
+    assert best_row(tiny, "AP") is None and none_above_zero(tiny)
+    assert "**" not in text(page.ablation(tiny)).split("\n\n")[0]
+    assert findings.quality_finding(tiny) == "AP rounds to 0.0 % in every row, so none is called the best"
+    nobody = replace(tiny, runs=tiny.runs.assign(AP=0.0, NME=np.nan))
+    assert findings.quality_finding(nobody) == "No row has matched a person: AP is 0.0 everywhere"
     little = replace(tiny, runs=tiny.runs.assign(AP=2 * tiny.runs["AP"]))
-    assert best_row(little, "AP") == "more" and not found_nobody(little), "0.06 % is shown as 0.1"
+    assert best_row(little, "AP") == "more" and not none_above_zero(little), "0.06 % is shown as 0.1"

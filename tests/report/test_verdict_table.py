@@ -9,7 +9,7 @@ import pytest
 from tests.report.made_up import ROOT
 from tests.report.recorded import repeat_stem, write_claims, write_records
 from workbench.report.verdict_frames import EARLIER
-from workbench.report.verdict_table import recorded_claims, verdict_table
+from workbench.report.verdict_table import RecordedClaim, recorded_claims, verdict_table
 from workbench.space import Search
 from workbench.study import Better, Cheaper, Study, find_study, known_studies
 
@@ -56,6 +56,22 @@ def test_a_claim_that_was_recorded_otherwise_says_so(records: Path) -> None:
     found = {(one.protocol, one.line["claim"]): one for one in recorded_claims()}
     assert found["short", "B2, x"].effect == "not judged: recorded of other rows"
     assert found["short", "C2"].line["text"] == "a, and b", "today's words"
+
+
+@pytest.mark.parametrize(
+    ("forecast", "said"),
+    [
+        ("would take about 7 seeds for 4 chances in 5", "about 7 seeds would tell"),
+        ("would take about 40 seeds per trunk for 4 chances", "about 40 seeds per trunk would tell"),
+        ("would take about 2.5 times the images for 4 chances", "about 2.5 times the images would tell"),
+        ("would take more than 100 seeds or times the images: practically", "100 seeds would not tell"),
+        ("would take more than 100 trunks: practically", "100 trunks would not tell"),
+    ],
+)
+def test_what_would_settle_an_open_claim_is_said_as_it_was_forecast(forecast: str, said: str) -> None:
+    line = {"claim": "C2", "verdict": "open", "reason": f"difference; {forecast}", "effect": "+1.0 AP (0.0 to 2.0)"}
+    assert RecordedClaim("a", "short", line).effect == f"+1.0 (0.0 to 2.0); {said}"
+    assert RecordedClaim("a", "short", line | {"verdict": "holds"}).effect == "+1.0 (0.0 to 2.0)"
 
 
 @pytest.fixture

@@ -151,11 +151,19 @@ def _family(claims: Sequence[Better], protocol: StudyProtocol, table: RunTable, 
     values = [cast(float, found[i].p) for i in family]
     hypotheses = [_hypothesis(claims[i]) for i in family]
     statements = {_hypothesis(claims[i]) for i in family if claims[i].part_of}
-    share = 1 - level / max(1, len(set(hypotheses)))  # of forecasts: Holm's smaller factors come after other verdicts
     for i, adjusted in zip(family, holm(values, hypotheses, statements), strict=True):
         corrected = _corrected(replace(found[i], adjusted=float(adjusted)), claims[i], hypotheses, level)
-        found[i] = _with_forecast(corrected, claims[i], protocol, share)
+        found[i] = _with_forecast(corrected, claims[i], protocol, 1 - level / _at_most(claims[i], hypotheses))
     return found
+
+
+def _at_most(claim: Better, hypotheses: Sequence[str]) -> int:
+    """What its p is multiplied by at most, for forecasts: smaller factors come after other verdicts.
+
+    That of a part is as if no other part of its statement were decided.
+    """
+    parts = hypotheses.count(_hypothesis(claim)) if claim.part_of else 1
+    return len(set(hypotheses)) * parts
 
 
 def _hypothesis(claim: Better) -> str:

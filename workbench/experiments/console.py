@@ -21,6 +21,7 @@ from workbench.experiments.job_queue import JobState, QueueEntry
 from workbench.experiments.pairing import Results, block_differences, pairing_of
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.sequential import Replay, SequentialState
+from workbench.experiments.time_left import Left, TimeLeft
 from workbench.study import Better, Contrast, PlannedJob
 from workbench.training.record import FLAT, Progress, last_gain
 
@@ -46,11 +47,12 @@ def console() -> Console:
 class Display:
     """A live table of the running jobs; plain lines where the output is no terminal."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, one_round: bool = False) -> None:
+        """`one_round`: others may follow, which the time that is left does not know of."""
         self._title, self._console = title, console()
         self._live = Live(console=self._console, refresh_per_second=4, transient=True)
-        self._began = time.monotonic()
-        self._at_start: int | None = None
+        self._of = " of this round" * one_round
+        self._time = TimeLeft()
         self._last = -math.inf
 
     def __enter__(self) -> Display:
@@ -74,7 +76,7 @@ class Display:
         until = {one.job.key: one.until for one in planned}
         done = sum(entry.reached(until[key]) for key, entry in entries.items())
         done += sum(p.fraction for p in running.values() if p)
-        left = self._left(done, len(entries))
+        left = self._time.look(planned, entries, running, time.monotonic())
         named = {one.job.key: one for one in reversed(planned)}
         if self._console.is_terminal:
             bar = ProgressBar(total=len(entries), completed=done, width=40)
@@ -85,16 +87,10 @@ class Display:
             for key, progress in running.items():
                 self.say(f"  {named[key].title}: {_sentence(progress)}")
 
-    def _head(self, states: Counter[JobState], left: float | None) -> Text:
+    def _head(self, states: Counter[JobState], left: Left | None) -> Text:
         parts = ", ".join(f"{count} {state}" for state, count in states.items())
-        return Text(f"{self._title}: {parts}" + (f", {_clock(left)} left" if left is not None else ""))
-
-    def _left(self, done: float, total: int) -> float | None:
-        """Seconds, from what was done since the start of this command."""
-        if self._at_start is None:
-            self._at_start = int(done)
-        fresh = done - self._at_start
-        return (time.monotonic() - self._began) / fresh * (total - done) if fresh > 0.02 else None
+        said = "" if left is None else f", {'more than ' * left.more}{_clock(left.seconds)} left{self._of}"
+        return Text(f"{self._title}: {parts}{said}")
 
 
 def _running(named: Mapping[str, PlannedJob], running: Mapping[str, Progress | None]) -> Table:

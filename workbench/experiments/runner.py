@@ -96,7 +96,7 @@ def _rounds(
     done: list[PlannedJob] = []
     entries: dict[str, QueueEntry] = {}
     while len(planned := sequential.needed_jobs(run)) > len(done):
-        with console.Display(f"{run.study.name}, {run.protocol.name}") as screen:
+        with console.Display(f"{run.study.name}, {run.protocol.name}", run.until is not None) as screen:
             entries |= _round(run, with_starts(planned[len(done) :]), pool, screen, record)
         done = planned
     return done, entries

@@ -11,9 +11,11 @@ from workbench.report.curves import flat
 from workbench.report.frames import Frame
 from workbench.report.persons import WAYS
 from workbench.report.pieces import sentence
+from workbench.report.precision import CURVE_RECALLS
 from workbench.report.record import Record, base_row
-from workbench.report.rows import best_row, found_nobody, shared_means, uneven
+from workbench.report.rows import best_row, none_above_zero, shared_means, uneven
 from workbench.report.verdict_frames import STATES, TIMING, TRAINING
+from workbench.training.record import FLAT
 
 NAMED = 6  # claims at most that a title names one by one
 
@@ -76,7 +78,8 @@ def forest_finding(forest: Frame) -> str:
         base = listed(sorted(set(others["than"])))
         return f"{len(clear)} of {len(others)} intervals of rows − {base} leave out 0, not corrected"
     if (claims["verdict"] == "open").all():
-        return f"No difference decides its claim: {listed([str(c) for c in claims['claim']])} stay open"
+        stay = "stays" if len(claims) == 1 else "stay"
+        return f"No difference decides its claim: {listed([str(c) for c in claims['claim']])} {stay} open"
     if len(claims) > NAMED:
         counts = {state: int((claims["verdict"] == state).sum()) for state in STATES}
         told = [f"{count} {VERBS[Verdict(state)][count > 1]}" for state, count in counts.items() if count]
@@ -97,8 +100,10 @@ def quality_finding(record: Record) -> str:
     means = shared_means(record, "AP").dropna().sort_values(ascending=False)
     if means.empty:
         return "Rows have no seed in common, so none is called the best"
-    if found_nobody(record):
-        return f"No row has matched a person: AP is {METRICS['AP'].text(0.0)} everywhere"
+    if none_above_zero(record):
+        if record.runs["NME"].isna().all():  # the error of matched persons, whatever AP is shown as
+            return f"No row has matched a person: AP is {METRICS['AP'].text(0.0)} everywhere"
+        return f"AP rounds to {METRICS['AP'].text(0.0)} % in every row, so none is called the best"
     error, top = best_row(record, "NME"), best_row(record, "AP")
     parts = [_highest(record, means) if top else "Which row has the highest AP depends on the seeds that are counted"]
     if error is not None:
@@ -124,7 +129,8 @@ def _above(record: Record, order: Sequence[str]) -> tuple[str, str]:
     for other in [*order[1:2], *[base] * (base != top)]:
         low = _lead(record, top, other)
         if low is not None and low > 0:
-            return "" if other == order[1] else " by the means", f", above {other} by more than chance explains"
+            surely = f", above {other} by more than chance explains{_still_open(record, top, other)}"
+            return "" if other == order[1] else " by the means", surely
         if low is not None:
             return " by the means", f", not above {other} by more than chance explains"
     return " by the means", ""
@@ -132,13 +138,24 @@ def _above(record: Record, order: Sequence[str]) -> tuple[str, str]:
 
 def _lead(record: Record, row: str, than: str) -> float | None:
     """The lower end of the recorded interval of the difference in AP; None where there is none."""
-    if record.pairs.empty:
-        return None
-    mine = record.pairs[(record.pairs["metric"] == "AP") & (record.pairs["trunk"] == "")]
-    there = mine[(mine["row"] == row) & (mine["than"] == than)]
-    turned = mine[(mine["row"] == than) & (mine["than"] == row)]
-    ends = [*there["low"].tolist(), *(-turned["high"]).tolist()]
+    there, turned = _compared(record, row, than), _compared(record, than, row)
+    ends = [*(line["low"] for line in there), *(-line["high"] for line in turned)]
     return ends[0] if ends else None
+
+
+def _compared(record: Record, row: str, than: str) -> list[dict[str, Any]]:
+    """The recorded comparisons of two rows in AP, over all trunks."""
+    if record.pairs.empty:
+        return []
+    mine = record.pairs[(record.pairs["metric"] == "AP") & (record.pairs["trunk"] == "")]
+    return mine[(mine["row"] == row) & (mine["than"] == than)].to_dict("records")
+
+
+def _still_open(record: Record, row: str, than: str) -> str:
+    """That claims on this very difference are open all the same: corrected for others, or asked of other networks."""
+    lines = [*_compared(record, row, than), *_compared(record, than, row)]
+    names = [str(one["claim"]) for one in lines if one["verdict"] == "open" and not one["margin"]]
+    return f"; {listed(names)} {'is' if len(names) == 1 else 'are'} open all the same" * bool(names)
 
 
 def cost_text(record: Record, cost: str) -> str:
@@ -177,7 +194,11 @@ def curves_finding(gains: Frame) -> str:
     text = f"{flat(gains)} of {len(gains)} curves are flat at the end"
     if flat(gains) == len(gains):
         return text
-    return f"{text}; {still.idxmax()} still rises most, by {METRICS['AP'].text(still.max())} AP in the last quarter"
+    if still.max() >= FLAT:
+        return f"{text}; {still.idxmax()} still rises most, by {METRICS['AP'].text(still.max())} AP in the last quarter"
+    if still.min() <= -FLAT:
+        return f"{text}; {still.idxmin()} falls most, by {METRICS['AP'].text(-still.min())} AP in the last quarter"
+    return f"{text}; by the mean of its runs no row moves"
 
 
 def losses_finding(losses: Frame) -> str:
@@ -185,29 +206,43 @@ def losses_finding(losses: Frame) -> str:
     ends = losses.sort_values("epoch").groupby(["term", "row"])["value"].agg(["first", "last"])
     risen = ends[ends["last"] > ends["first"]]
     if risen.empty:
-        return "Every training loss, as it is weighted, ends below its first reading"
+        return "No training loss, as it is weighted, ends above its first reading"
     each = [f"{term} in {len(rows)} of {len(ends.loc[term])} rows" for term, rows in risen.groupby("term")]
     return f"Losses, as they are weighted, that end above their first reading: {listed(each)}"
 
 
 def precision_finding(frame: Frame) -> str:
-    """How far recall reaches at the loosest threshold."""
+    """How far recall reaches at the loosest threshold, and who finds nobody."""
     loosest = frame[frame["threshold"] == frame["threshold"].min()]
-    found = loosest[loosest["precision"] > 0].groupby("row")["recall"].max()
+    found = loosest[loosest["precision"] > 0].groupby("row", sort=False)["recall"].max()
+    at, nobody = f"At OKS {loosest['threshold'].iloc[0]:.2f}", sorted(set(loosest["row"]) - set(found.index))
     if found.empty:
-        return "No row has found a person"
+        return f"{at} no row finds a person"
     low, high = str(found.idxmin()), str(found.idxmax())
-    ends = f"{100 * found[low]:.0f} % of the persons ({low})"
-    if low != high:
-        ends += f" to {100 * found[high]:.0f} % ({high})"
-    return f"At OKS {loosest['threshold'].iloc[0]:.2f} recall ends at {ends}"
+    ends = f"{_reached(found[low])} of the persons"
+    if found[low] != found[high]:
+        ends += f" ({low}) to {_reached(found[high])} ({high})"
+    elif len(found) > 1:
+        ends += " in every row that finds any" if nobody else " in every row"
+    else:
+        ends += f" ({low})"
+    return f"{at} recall ends at {ends}" + f"; {listed(nobody)} {_finds(nobody)} nobody" * bool(nobody)
+
+
+def _reached(recall: float) -> str:
+    """A recall of the grid, whose first step is above nothing: 0 is a little."""
+    return f"{100 * recall:.0f} %" if recall else f"less than {100 * CURVE_RECALLS[1]:.0f} %"
+
+
+def _finds(rows: Sequence[str]) -> str:
+    return "finds" if len(rows) == 1 else "find"
 
 
 def points_finding(frame: Frame) -> str:
     """The key point with the largest and the one with the smallest error, over rows."""
     means = frame.groupby("keypoint", sort=False)["error"].mean().dropna()
     if means.empty:
-        return "No key point of a matched person is labelled"
+        return "No row matches a person with a labelled key point"
     far, near = str(means.idxmax()), str(means.idxmin())
     largest, smallest = (f"{name}, {METRICS['NME'].text(means[name])}" for name in (far, near))
     return f"By the means of the rows the error is largest for {largest} of the root of the area, least for {smallest}"
@@ -217,9 +252,12 @@ def kinds_finding(shares: Frame) -> str:
     """The commonest kind of error in each row, from fewest to most good key points. `shares`: rows x kinds, 0..1."""
     wrong = shares.drop(columns="good")
     low, high = str(shares["good"].idxmin()), str(shares["good"].idxmax())
-    common = listed(sorted(set(wrong.idxmax(axis="columns"))))
-    good = f"{100 * shares['good'][low]:.0f} % ({low}) to {100 * shares['good'][high]:.0f} % ({high})"
-    return f"Good key points of matched persons: {good}; the commonest error is {common}"
+    good = f"{100 * shares['good'][low]:.0f} % ({low})"
+    if low != high:
+        good += f" to {100 * shares['good'][high]:.0f} % ({high})"
+    kinds = sorted(set(wrong[wrong.max(axis="columns") > 0].idxmax(axis="columns")))
+    common = f"the commonest error is {' or '.join(kinds)}" if kinds else "no row has another"
+    return f"Good key points of matched persons: {good}; {common}"
 
 
 def slices_finding(means: Frame, by: str) -> str:
@@ -246,7 +284,7 @@ def _crossing(dearer: Any) -> str:
     """From how many persons on crops take longer: `dearer` is by how many milliseconds, by persons."""
     cheaper = dearer[dearer <= 0].index
     if cheaper.empty:
-        return "one crop each always costs more"
+        return f"one crop each costs more with {dearer.index.min():g} and above"
     last, more = cheaper.max(), dearer.index[dearer.index > cheaper.max()]
     if more.empty:
         return f"one crop each costs less up to {last:g}"

@@ -61,8 +61,8 @@ def shared_means(record: Record, metric: str) -> Any:
 def best_row(record: Record, metric: str) -> str | None:
     """The row with the best mean, over all its runs and over the spots that every row has.
 
-    None where these disagree, where rows have no spot in common, and where the best is shown as 0: then no row has
-    found anybody. A row that repeats another is no candidate.
+    None where these disagree, where rows have no spot in common, and where the best is shown as 0: nothing is best
+    there. A row that repeats another is no candidate.
     """
     means = shared_means(record, metric).dropna()
     if means.empty:
@@ -73,7 +73,7 @@ def best_row(record: Record, metric: str) -> str | None:
     return None if nothing or top != _best(whole, metric) else top
 
 
-def found_nobody(record: Record) -> bool:
+def none_above_zero(record: Record) -> bool:
     """Whether AP is shown as 0 in every row that repeats no other."""
     return all(_prints_as_zero(mean, "AP") for mean in shared_means(record, "AP").dropna())
 

@@ -36,7 +36,7 @@ REPEATED = "repeats"  # one more head, where any study has been repeated
 REPEATS = "Repeats: of so many with other seeds, so many came to the same verdict; [each one](docs/results.md)."
 NOT_RUN = "no record under today's numerics"
 NOT_AUDITED = "not audited"
-SETTLES = re.compile(r"would take ((?:about|more than) [\d.]+ (?:times the )?\w+)")
+SETTLES = re.compile(r"would take (about|more than) ([\d.]+ (?:times the )?\w+(?: per trunk)?)")
 COST = "cost"  # the protocol of what is timed
 
 
@@ -76,7 +76,10 @@ class RecordedClaim:
         """As `short_effect`; of an open claim also what would settle it, where the record has a forecast."""
         said = short_effect(self.line)
         more = SETTLES.search(self.line["reason"]) if self.line["verdict"] == "open" else None
-        return f"{said}; {more[1]} would tell" if more else said
+        if more is None:
+            return said
+        count = more[2]
+        return f"{said}; {count} would not tell" if more[1] == "more than" else f"{said}; about {count} would tell"
 
     @property
     def verdict(self) -> str:
