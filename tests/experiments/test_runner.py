@@ -66,6 +66,22 @@ def test_all_is_done_once_and_the_second_time_nothing(
 
 
 @pytest.mark.slow
+def test_a_repeat_trains_other_seeds_and_leaves_the_study_alone(
+    go: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Seeds 3 and 4: of the study, seeds 0 and 1, nothing is complete yet. A seed that both have is trained once."""
+    assert go(quick, first_seed=3) == 0 and "6 of 6 complete" in capsys.readouterr().out
+    repeat = [one.job for one in STUDY.planned_jobs(SETTING, first_seed=3)]
+    assert {job.seed for job in repeat} == {3, 4} and log(tmp_path) == Counter(
+        f"{word} {job.key}" for job in repeat for word in ("begin", "end")
+    )
+    assert runner.status(StudyRun(STUDY, SETTING, tmp_path)) == 1 and "0 of 6 complete" in capsys.readouterr().out
+    assert go(quick, seeds=4) == 0
+    once = {key: log(tmp_path)[f"end {key}"] for key in (job.key for job in repeat)}
+    assert set(once.values()) == {1} and sum(log(tmp_path).values()) == 2 * 3 * 5
+
+
+@pytest.mark.slow
 def test_failures_are_tried_three_times_refusals_once_and_both_again_after_retry(
     go: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,9 +52,11 @@ def with_study(record: Record, study: Study) -> Record:
     return replace(record, run=replace(record.run, study=study))
 
 
-def complete(home: Path, study: Study, setting: StudyProtocol, found: Callable[[str], int]) -> None:
+def complete(
+    home: Path, study: Study, setting: StudyProtocol, found: Callable[[str], int], first_seed: int = 0
+) -> None:
     """Folders of complete jobs with known numbers; the images are the embedded validation scenes."""
-    for cell in study.planned_jobs(setting):
+    for cell in study.planned_jobs(setting, first_seed=first_seed):
         folder = home / "jobs" / cell.job.key
         folder.mkdir(parents=True)
         ap, match = found(cell.row) / 40 + cell.seed / 1000, records(found(cell.row))

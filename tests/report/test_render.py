@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import nbformat
+import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -14,6 +15,7 @@ from workbench import __main__ as command
 from workbench import study
 from workbench.core.errors import Refused
 from workbench.experiments import protocols
+from workbench.experiments.plan import StudyRun
 from workbench.report.freshness import MadeOf, read_line, why_old
 from workbench.report.render import render_notebook, write_profile
 from workbench.study import Study, TimingStudy
@@ -88,32 +90,52 @@ def test_notebooks_have_no_logic_and_no_outputs() -> None:
 def test_the_command_writes_pages_that_need_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Of a repeat from seed 3, beside whose jobs lie those of seed 0, where the rows differ by half as much."""
     asked, setting = study.find_study("ablate_dcc"), protocols.protocol_named("smoke")
     assert isinstance(asked, Study)
-    complete(tmp_path, asked, setting, lambda row: 10 + 2 * len(row))
+    complete(tmp_path, asked, setting, lambda row: 10 + len(row), first_seed=3)
+    complete(tmp_path, asked, setting, lambda row: 10 + len(row) // 2)
     (tmp_path / "reports").mkdir()
     for path in (ROOT / "reports").glob("*.ipynb"):
         (tmp_path / "reports" / path.name).write_bytes(path.read_bytes())
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
-    assert command.main(["report", "ablate_dcc", "--protocol", "smoke"]) == 0
+    words = ["ablate_dcc", "--protocol", "smoke", "--first-seed", "3"]
+    assert command.main(["study", "status", *words]) == 0 and "6 of 6 complete" in capsys.readouterr().out
+    assert command.main(["report", *words]) == 0
+    stem = StudyRun(asked, setting, tmp_path, first_seed=3).stem
+    assert stem.startswith("ablate_dcc_smoke_first_seed-3_")
     rendered = tmp_path / "reports/rendered"
     written = capsys.readouterr().out.splitlines()
+    assert {Path(line).name.startswith(stem) for line in written[:-1]} == {True} and written[-1].endswith("index.html")
     assert len(written) > 6 and all((tmp_path / line).is_file() for line in written)
-    html = (rendered / "ablate_dcc_smoke.html").read_text()
+    html = (rendered / f"{stem}.html").read_text()
     assert "regression" in html and html.count("data:image/png;base64,") == 4 and html.count('<div class="live">') == 2
     assert 'src="' not in html.replace('src="data:', "") and "page.head" not in html and len(html) < 3e6
     assert html.count("<script>") == 2 and "<script src" not in html
     assert "+ dynamic bin" not in html and "with dynamic bin" in html and '<h2 id="Glossary">' in html
-    markdown = (rendered / "ablate_dcc_smoke.md").read_text()
+    markdown = (rendered / f"{stem}.md").read_text()
     pictures = [line for line in markdown.splitlines() if line.startswith("![")]
     assert len(pictures) == 6 and "page.head" not in markdown
     for line in pictures:
         assert cv2.imread(str(rendered / line.partition("(./")[2].rstrip(")"))) is not None, line
     assert "Point at a mark" in html and "Point at a mark" not in markdown, "a picture answers no pointer"
     assert "## Not shown" in markdown and "left out" not in markdown.partition("## Not shown")[0]
-    assert all(why_old(rendered / f"ablate_dcc_smoke{end}") == "" for end in (".md", ".html"))
-    assert 'href="ablate_dcc_smoke.html"' in (rendered / "index.html").read_text()
+    assert all(why_old(rendered / f"{stem}{end}") == "" for end in (".md", ".html"))
+    assert f'href="{stem}.html"' in (rendered / "index.html").read_text()
+    runs = pd.read_csv(tmp_path / f"reports/data/{stem}.csv")
+    assert set(runs["seed"]) == {3} and len(runs) == 6
+    assert dict(zip(runs["row"], runs["AP"], strict=True)) == pytest.approx(
+        {row.label: (10 + len(row.label)) / 40 + 0.003 for row in asked.rows}
+    )
+    assert "6 of 6 runs are recorded; seeds 3; " in markdown and "seeds 0" not in markdown
+    assert "`nox -s study -- ablate_dcc --protocol smoke --first-seed 3`" in markdown
+    assert "`nox -s report -- ablate_dcc --protocol smoke --first-seed 3`" in markdown
+    assert f"`reports/data/{stem}*.csv`" in markdown and not (tmp_path / "reports/data/ablate_dcc_smoke.csv").exists()
+    assert command.main(["report", *words[:3], "--claims-only"]) == 0, "of seed 0 alone"
+    claims = [pd.read_csv(tmp_path / f"reports/data/{name}_claims.csv") for name in (stem, "ablate_dcc_smoke")]
+    means = [claim.set_index("claim")["mean"]["C2"] for claim in claims]
+    assert means == pytest.approx([8 / 40, 4 / 40], abs=0.02), "24 letters against 16"
 
 
 @pytest.mark.slow
