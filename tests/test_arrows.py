@@ -45,7 +45,7 @@ FOREIGN: Mapping[str, str | tuple[str, ...]] = {
     "optuna": ("workbench.experiments.job_queue", "workbench.experiments.search.optuna_study"),
     "mlflow": "workbench.experiments.tracking",
     "fvcore": "workbench.inference.cost",
-    "pycocotools": "workbench.evaluation.reference",
+    "pycocotools": ("workbench.evaluation.reference", "workbench.data.datasets.masks"),
     "pandas": "workbench.report",
     "matplotlib": "workbench.report.drawing",
     "nbformat": "workbench.report.render",

@@ -1,7 +1,8 @@
-"""The command that draws the embedded data."""
+"""The commands on data: what draws the embedded scenes, what checks, shows and converts data sets of one's own."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.cli.commands import options_of
+from tests.data.datasets.animals import animals
 from workbench.__main__ import main
 
 SMALL = ["sheet", "--size", "48", "--count", "2", "--columns", "2"]
@@ -52,3 +54,38 @@ def test_what_can_not_be_drawn_is_refused(
     monkeypatch.chdir(tmp_path)
     assert main([*SMALL, *options.split()]) == 2
     assert said in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------------------- data sets of one's own
+
+
+def test_a_data_set_is_checked_shown_and_converted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))
+    root = animals(tmp_path / "goats")
+    assert main(["data", "check", str(root)]) == 0
+    assert "val: 3 images, 3 persons to learn from" in capsys.readouterr().out
+    assert main(["data", "show", str(root), "-o", str(tmp_path / "shown"), "--part", "val", "--count", "2"]) == 0
+    drawn = [cv2.imread(path) for path in capsys.readouterr().out.split()]
+    assert len(drawn) == 2 and all(one is not None and one.shape[0] >= 640 for one in drawn)
+    assert main(["data", "convert", str(root), "-o", str(tmp_path / "yolo"), "--to", "yolo"]) == 0
+    files = [f"{root}/annotations/person_keypoints_{part}2017.json:{root}/{part}2017" for part in ("train", "val")]
+    assert main(["data", "check", "--train", files[0], "--val", files[1], "--json"]) == 0
+    captured = capsys.readouterr()
+    found = json.loads(captured.out[captured.out.index("{") :])
+    assert found["fit"] and found["layout"] == "list" and not found["findings"] and "as a data set: " in captured.err
+
+
+def test_what_is_not_fit_is_said_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = animals(tmp_path / "goats")
+    for name in ("1.png", "2.png"):
+        (root / "train2017" / name).write_bytes(b"no image")
+    assert main(["data", "check", str(root), "--json"]) == 1
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert finding["what"] == "broken images" and finding["count"] == 2 and finding["part"] == "train"
+    (root / "annotations" / "person_keypoints_val2017.json").unlink()
+    assert main(["data", "check", str(root)]) == 1
+    assert "person_keypoints_val2017.json: there is no such file" in capsys.readouterr().out
+    assert main(["data", "check", str(tmp_path / "none")]) == 2
+    assert main(["data", "check"]) == 2 and "no data set is given" in capsys.readouterr().err

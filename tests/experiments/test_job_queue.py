@@ -13,7 +13,7 @@ import pytest
 from torch import Tensor
 
 from tests.experiments.fakes import FAKED, SETTING, STUDY, finish, queue, quick, start
-from workbench.core.errors import Refused
+from workbench.core.errors import DataFault, Refused
 from workbench.experiments import job_queue
 from workbench.experiments.job_queue import JobQueue, JobState, stored_entries
 from workbench.experiments.plan import StudyRun
@@ -143,6 +143,22 @@ def test_a_queued_job_of_another_version_is_refused_not_trained_under_a_wrong_ke
     entries = queue(tmp_path).entries(["key0", "key1"])
     assert [entry.state for entry in entries.values()] == [JobState.INFEASIBLE] * 2
     assert "queued by another version" in entries["key0"].note and "no field" in entries["key1"].note
+
+
+def test_what_files_are_at_fault_for_is_tried_again_by_the_next_command(tmp_path: Path) -> None:
+    def unreadable(*_: object) -> Result:
+        raise DataFault("images cannot be used; correct it first:\n  broken images: 2, first 1.jpg, 2.jpg")
+
+    one = STUDY.planned_jobs(SETTING)[0]
+    for attempt in range(4):
+        there = queue(tmp_path)
+        before = there.entries([one.job.key])[one.job.key]
+        assert not job_queue.gives_up(before) and before.failures == 0 and before.ended == attempt
+        there.study.enqueue_trial({}, user_attrs={"key": one.job.key, "job": one.job.to_dict()})
+        there.work(unreadable)
+        entry = there.entries([one.job.key])[one.job.key]
+        assert job_queue.gives_up(entry), "not a second time by the same one"
+        assert entry.note.endswith("correct it first: broken images: 2, first 1.jpg, 2.jpg")
 
 
 def test_a_dead_owner_is_seen_and_a_living_one(monkeypatch: pytest.MonkeyPatch) -> None:

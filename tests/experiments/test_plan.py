@@ -12,6 +12,7 @@ from tests.data.datasets.animals import NAMES, animals
 from workbench import __main__ as command
 from workbench.core.errors import Refused
 from workbench.core.skeletons import COCO
+from workbench.data.datasets.classes import DataClasses
 from workbench.data.datasets.keypoints import DataKeypoints
 from workbench.experiments import plan, protocols
 from workbench.experiments.plan import StudyRun
@@ -209,8 +210,10 @@ def test_the_data_set_is_read_once_and_part_of_the_name(tmp_path: Path, monkeypa
     read: list[Path] = []
     monkeypatch.setattr(plan, "dataset_fingerprint", lambda folder: read.append(folder) or "coco@abc")
     monkeypatch.setattr(plan, "dataset_keypoints", lambda _: DataKeypoints(COCO, ""))
+    monkeypatch.setattr(plan, "dataset_classes", lambda _: DataClasses(("person", "dog"), {}))
     run = StudyRun(STUDY, WHOLE, tmp_path, data=tmp_path / "coco", changes={"recipe.lr": 0.1})
     assert {one.job.protocol.data for one in run.jobs(3)} == {"coco@abc"}
+    assert {one.job.variant.num_classes for one in run.jobs(3)} == {2}
     assert replace(run, seeds=4).stem == run.stem != run_of({"recipe.lr": 0.1}).stem
     assert read == [tmp_path / "coco"]
     assert replace(run, data=None).stem == run.stem  # a record is read without the folder

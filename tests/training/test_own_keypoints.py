@@ -20,7 +20,7 @@ from workbench.models.job import Job
 from workbench.training.machine import Machine
 from workbench.training.record import job_folder
 from workbench.training.run import run
-from workbench.training.source import check_keypoints, open_source
+from workbench.training.source import check_classes, check_keypoints, open_source
 
 
 def job_on(root: Path, skeleton: Skeleton) -> Job:
@@ -59,3 +59,14 @@ def test_another_set_is_refused_before_work(tmp_path: Path) -> None:
         Refused, match=r"17 key points .coco., the variant 5 .goat.: add --set variant.num_keypoints=17"
     ):
         check_keypoints(job_on(root, mine), COCO, "the embedded data set")
+
+
+def test_another_number_of_classes_is_refused_before_work(tmp_path: Path) -> None:
+    root = animals(tmp_path / "goats")
+    job = job_on(root, dataset_keypoints(root).skeleton)
+    check_classes(job, ("goat",), "goats")
+    two = replace(job, variant=small_variant(num_keypoints=5, keypoint_set=job.variant.skeleton, num_classes=2))
+    with pytest.raises(
+        Refused, match=r"goats has 1 class .goat., the variant 2: leave out --set variant.num_classes=2"
+    ):
+        open_source(two, 0, tmp_path, root)

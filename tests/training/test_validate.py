@@ -36,3 +36,17 @@ def test_persons_are_brought_back_to_their_image_before_they_are_judged(tmp_path
     far, shifted = evaluate_network(JOB, network, replace(source, restore=moved), Machine())
     assert [one.keypoints.tolist() for one in map(moved, found)] == [one.keypoints.tolist() for one in shifted]
     assert near["mOKS"] > far["mOKS"] == pytest.approx(0, abs=1e-9)
+
+
+def test_images_that_were_not_shown_leave_the_truth(tmp_path: Path) -> None:
+    """Persons of an image that can not be read are not missed: nobody could find them."""
+    network, source = Network(JOB.variant, seed=0).eval(), open_source(JOB, 0, tmp_path)
+    every = next(iter(source.validate()))
+    first = replace(every, images=every.images[:3], image_ids=every.image_ids[:3])
+    part = replace(source, validate=lambda: iter([first]))
+    evaluation, found = evaluate_network(JOB, network, part, Machine())
+    images = [image for image in source.truth["images"] if image["id"] in first.image_ids]
+    people = [one for one in source.truth["annotations"] if one["image_id"] in first.image_ids]
+    assert 0 < len(images) < len(source.truth["images"])
+    truth = {**source.truth, "images": images, "annotations": people}
+    assert dict(evaluation) == pytest.approx(dict(evaluate_coco(truth, found, source.skeleton.sigmas)), nan_ok=True)

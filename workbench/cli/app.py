@@ -11,7 +11,7 @@ from typer.core import TyperGroup, TyperOption
 from typer.main import get_command
 
 from workbench.cli.costs import cost_commands
-from workbench.cli.data import data_commands
+from workbench.cli.data import data_commands, data_verbs
 from workbench.cli.deploy import deploy_commands
 from workbench.cli.search import search_verbs
 from workbench.cli.studies import study_commands, study_verbs
@@ -32,6 +32,7 @@ commands.add_typer(study_verbs, name="study")
 commands.add_typer(search_verbs, name="search")
 for group in (study_commands, cost_commands, deploy_commands, data_commands):
     commands.add_typer(group)
+commands.add_typer(data_verbs, name="data")
 
 
 def run_command_line(words: Sequence[str] | None) -> int:

@@ -36,6 +36,8 @@ LISTS: Mapping[str, Callable[[], Iterable[str]]] = {
     "file_precisions": lambda: names.FILE_PRECISIONS,
     "samplers": lambda: names.SAMPLERS,
     "levels": lambda: names.LEVELS,
+    "parts": lambda: ("train", "val"),
+    "layouts": lambda: ("coco", "yolo"),
     "until": lambda: ("decided",),
 }
 
@@ -163,7 +165,7 @@ ProtocolName = Annotated[
 DataFolder = Annotated[
     Path | None,
     typer.Option(
-        "--data", metavar="FOLDER", help="Images in COCO or CrowdPose layout (default: the scenes that are drawn here)"
+        "--data", metavar="FOLDER", help="A data set, see docs/data.md (default: the scenes that are drawn here)"
     ),
 ]
 Seeds = Annotated[

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from torch.utils.data import DataLoader
 
-from workbench.core.errors import Refused
+from workbench.core.errors import DataFault, Refused
 from workbench.data.datasets.images import Unreadable
 from workbench.data.transforms.pixels import Sketch, pasted
 from workbench.tensors import Batch, Persons, Sample, Targets
@@ -213,7 +213,7 @@ class Loader:
             self.unreadable.update(unreadable)
             if packed is None:
                 file, reason = next(iter(unreadable.items()))
-                raise Refused(f"not one image of a batch can be read, first {file}: {reason}; check the data folder")
+                raise DataFault(f"not one image of a batch can be read, first {file}: {reason}; check the data folder")
             yield replace(packed, images=self._finish(packed.images))
 
     def order(self, epoch: int) -> NDArray[np.int64]:

@@ -32,7 +32,7 @@ import psutil
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy import event
 
-from workbench.core.errors import Refused, one_line
+from workbench.core.errors import DataFault, Refused, one_line
 from workbench.core.files import locked, locked_folder, write_whole
 from workbench.core.spec import Spec, from_dict
 from workbench.models.catalog import spec_types
@@ -44,6 +44,7 @@ from workbench.training.rung import Paused, rung_of
 LIMIT = 3  # failures after which a key is left alone until `retry`
 GRACE = 10.0  # seconds in which a worker that has claimed a trial says who it is
 HEARTBEAT = 60  # seconds; silence of four of them ends a trial whose owner can not be seen from here
+FAULTY = "faulty"  # the outcome of a job whose files can not be used
 RESET = "forgiven"  # what stores of old call the failures that count no more
 NETWORK = {"nfs", "nfs4", "cifs", "smbfs", "smb3", "afs", "ncpfs", "9p", "lustre", "ceph", "glusterfs", "beegfs"}
 
@@ -94,8 +95,9 @@ class QueueEntry:
 class JobQueue:
     """The queue of one plan. Each attempt at a job is a trial: job, key, owner and outcome are its user attributes.
 
-    Optuna's states are fewer than ours: a failed trial without the outcome "failed" or "infeasible" was killed, and a
-    pruned one with the outcome "paused" did what it was asked to.
+    Optuna's states are fewer than ours: a failed trial without the outcome "failed", "infeasible" or "faulty" was
+    killed, and a pruned one with the outcome "paused" did what it was asked to. Faulty is what a job's files made it
+    fail at: in the next command the job is as if it had not been tried.
     Earlier versions queued the address of a job in its study; such trials are passed over, their results count.
     """
 
@@ -142,6 +144,7 @@ class JobQueue:
         ended = [t for t in trials if t.state is TrialState.FAIL and t.number > reset]
         outcomes = [t.user_attrs.get("outcome", "killed") for t in ended]
         killed = sum(t.number >= self._first and "outcome" not in t.user_attrs for t in ended)
+        faulty = any(t.number >= self._first and t.user_attrs.get("outcome") == FAULTY for t in ended)
         note = str(ended[-1].user_attrs.get("note", "its process was killed")) if ended else ""
         queued = any(t.state is TrialState.WAITING and "job" in t.user_attrs for t in trials)
         rung = rung_of(job_folder(self.home, key))
@@ -149,12 +152,12 @@ class JobQueue:
             state, queued, rung = JobState.COMPLETE, False, 0
         elif running:
             state = JobState.RUNNING
-        elif "infeasible" in outcomes:
+        elif "infeasible" in outcomes or faulty:
             state = JobState.INFEASIBLE
         elif rung and not _lost_since(trials, ended, rung):
             state = JobState.PAUSED
         elif ended and not queued:
-            state = JobState(outcomes[-1])
+            state = JobState.FAILED if outcomes[-1] == FAULTY else JobState(outcomes[-1])
         elif any(t.state is TrialState.RUNNING for t in trials):
             state = JobState.KILLED  # its owner is dead, the queue does not know yet
         else:
@@ -378,7 +381,7 @@ def _run_trial(home: Path, train: Train, trial: Trial) -> float:
         except Exception as error:
             (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
             trial.set_user_attr("note", one_line(error))
-            trial.set_user_attr("outcome", "infeasible" if isinstance(error, Refused) else "failed")
+            trial.set_user_attr("outcome", _outcome(error))
             raise
         finally:
             for name in ("owner", "progress.json"):
@@ -389,6 +392,13 @@ def _run_trial(home: Path, train: Train, trial: Trial) -> float:
         raise optuna.TrialPruned(f"paused after epoch {result.epoch}")
     trial.set_user_attr("outcome", "complete")
     return _value(result)
+
+
+def _outcome(error: Exception) -> str:
+    """What files are at fault for says nothing of the job: the next command tries it again."""
+    if isinstance(error, DataFault):
+        return FAULTY
+    return "infeasible" if isinstance(error, Refused) else "failed"
 
 
 def _queued_job(attributes: Mapping[str, Any]) -> Job:

@@ -17,7 +17,8 @@ from typing import Any
 
 from workbench.core.errors import Refused
 from workbench.core.files import write_whole
-from workbench.data.datasets.folder import dataset_fingerprint, dataset_keypoints
+from workbench.data.datasets.classes import DataClasses
+from workbench.data.datasets.folder import dataset_classes, dataset_fingerprint, dataset_keypoints
 from workbench.data.datasets.keypoints import DataKeypoints
 from workbench.models.job import EMBEDDED
 from workbench.study import PlannedJob, Study, StudyProtocol
@@ -25,6 +26,7 @@ from workbench.training.record import Result, is_complete, job_folder, read_resu
 
 DATA_SET = "protocol.data"
 KEYPOINT_SET, NUM_KEYPOINTS = "variant.keypoint_set", "variant.num_keypoints"
+NUM_CLASSES = "variant.num_classes"
 RESERVED = {
     "seed": "--seeds N",
     "start": "--protocol NAME",
@@ -103,11 +105,18 @@ class StudyRun:
         """Those of the data set; None without its folder."""
         return None if self.data is None else dataset_keypoints(self.data)
 
+    @cached_property
+    def classes(self) -> DataClasses | None:
+        """Those of the data set; None without its folder."""
+        return None if self.data is None else dataset_classes(self.data)
+
     @property
     def job_changes(self) -> dict[str, Any]:
-        """What is changed of every job: its key points to those of the data set, and `given_changes`."""
-        found = self.keypoints
+        """What is changed of every job: its key points and classes to those of the data set, and `given_changes`."""
+        found, classes = self.keypoints, self.classes
         of_data = {} if found is None else {KEYPOINT_SET: found.skeleton, NUM_KEYPOINTS: len(found.skeleton)}
+        if classes is not None and len(classes.names) > 1:
+            of_data[NUM_CLASSES] = len(classes.names)
         return {**of_data, **self.given_changes}
 
     @property

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from workbench.core.errors import Refused, one_line
 from workbench.core.processes import usable_cores
-from workbench.data.datasets.folder import format_of
+from workbench.data.datasets.folder import checked, format_of
 from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.evaluation.metrics import measures
 from workbench.evaluation.verdicts import Verdict
@@ -36,7 +36,7 @@ from workbench.training.machine import Machine
 from workbench.training.record import train_minutes
 from workbench.training.run import check_ranks
 from workbench.training.run import run as train_job
-from workbench.training.source import check_keypoints
+from workbench.training.source import check_classes, check_keypoints
 
 
 def run_study(run: StudyRun, *, machine: Machine, jobs: int | None = None, train: TrainJob = train_job) -> int:
@@ -146,9 +146,20 @@ def _check_data(run: StudyRun, planned: Sequence[PlannedJob]) -> None:
     where = "the embedded data set" if found is None else str(run.data)
     for one in planned:
         check_keypoints(one.job, skeleton, where)
+        if run.classes is not None:
+            check_classes(one.job, run.classes.names, where)
     _check_claims(run, where)
     if found is not None:
         console.say(found.said)
+        _look_at_data(run)
+
+
+def _look_at_data(run: StudyRun) -> None:
+    """Whether the data set is fit, whole and before the first job; what was put right in it is said once."""
+    assert run.data is not None
+    for look in checked(run.data):
+        for line in look.notes():
+            console.say(line)
 
 
 def _check_claims(run: StudyRun, where: str) -> None:

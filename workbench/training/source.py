@@ -17,11 +17,11 @@ import numpy as np
 
 from workbench.core.augmentation import augmentation
 from workbench.core.distributed import rank, world
-from workbench.core.errors import Refused
+from workbench.core.errors import DataFault, Refused
 from workbench.core.keypoints import Skeleton
 from workbench.core.skeletons import SKELETONS
 from workbench.data.datasets.annotations import EvaluationRules
-from workbench.data.datasets.folder import dataset_fingerprint, dataset_keypoints, open_dataset
+from workbench.data.datasets.folder import dataset_classes, dataset_fingerprint, dataset_keypoints, open_dataset
 from workbench.data.datasets.images import Unreadable
 from workbench.data.loader import RESIZE, Loader, Transform, as_float, generator, random_resize
 from workbench.data.resident import ToDevice, on_gpu, placed
@@ -126,8 +126,9 @@ def validation(job: Job, home: Path, data: Path | None = None) -> Validation:
     if data is None:
         raise Refused(f"the job wants data set {protocol.data}, but no folder was given; add --data FOLDER")
     if (found := dataset_fingerprint(data)) != protocol.data:
-        raise Refused(f"{data} holds {found}, but the job was declared with {protocol.data}")
+        raise DataFault(f"{data} holds {found}, but the job was declared with {protocol.data}")
     check_keypoints(job, dataset_keypoints(data).skeleton, str(data))
+    check_classes(job, dataset_classes(data).names, str(data))
     val = open_dataset(data, "val")
     truth = _first(val.coco(), protocol.eval_images)
     shown = {image["id"] for image in truth["images"]}
@@ -153,6 +154,16 @@ def check_keypoints(job: Job, skeleton: Skeleton, where: str) -> None:
         f"{where} has {len(skeleton)} key points ({skeleton.name}), the variant {len(mine)} ({mine.name}): "
         + (f"add --set variant.num_keypoints={len(skeleton)}{named}" if named else "leave out what sets the variant's")
     )
+
+
+def check_classes(job: Job, classes: Sequence[str], where: str) -> None:
+    """Refuses a job whose network tells another number of classes apart than the data set has."""
+    mine = job.variant.num_classes
+    if mine != len(classes):
+        raise Refused(
+            f"{where} has {len(classes)} {'class' if len(classes) == 1 else 'classes'} ({', '.join(classes)}), the "
+            f"variant {mine}: leave out --set variant.num_classes={mine}, or set it to {len(classes)}"
+        )
 
 
 def _pipelines(protocol: Protocol) -> tuple[Transform | None, Transform | None]:

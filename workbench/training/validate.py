@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from workbench.evaluation.coco_ap import Evaluation, Evaluator
 from workbench.models.decode import detect
@@ -35,10 +36,29 @@ def evaluate_batches(
     find: Callable[[Batch], Sequence[Detections]], batches: Iterable[Batch], judged: Source | Validation
 ) -> tuple[Evaluation, list[Detections]]:
     """The evaluation of whatever finds persons in batches of the images of `judged`, and what it found there."""
-    evaluator = Evaluator(judged.truth, judged.skeleton.sigmas, crowdpose=judged.evaluation == "crowdpose")
+    evaluator = _evaluator(judged.truth, judged)
     found: list[Detections] = []
+    shown: set[int] = set()
     for batch in batches:
+        shown.update(batch.image_ids)
         for one in map(judged.restore, find(batch)):
             evaluator.add(one)  # matched while the device works on the next batch
             found.append(one)
+    if len(shown) < len(judged.truth["images"]):  # images that can not be read
+        evaluator = _evaluator(_only(judged.truth, shown), judged)
+        for one in found:
+            evaluator.add(one)
     return evaluator.result(), found
+
+
+def _evaluator(truth: dict[str, Any], judged: Source | Validation) -> Evaluator:
+    return Evaluator(truth, judged.skeleton.sigmas, crowdpose=judged.evaluation == "crowdpose")
+
+
+def _only(truth: dict[str, Any], shown: set[int]) -> dict[str, Any]:
+    """The truth of the images that were shown: nobody can be found in the others."""
+    return {
+        **truth,
+        "images": [image for image in truth["images"] if image["id"] in shown],
+        "annotations": [person for person in truth["annotations"] if person["image_id"] in shown],
+    }

@@ -39,5 +39,5 @@ def test_real_crowdpose() -> None:
     data: Annotated = CrowdPose(REAL / "crowdpose", "test", REAL / "crowdpose" / "test_crowdpose.json")
     data.check(decode=True)
     assert len(data) == 2 and [len(s) for s in data] == [3, 2] and data[0].crowd_index == pytest.approx(0.33)
-    with pytest.raises(Refused, match=r"images missing from .*: 2000, first"):
+    with pytest.raises(Refused, match=r"images missing from .*: 2,000, first"):
         open_dataset(REAL / "crowdpose", "val")

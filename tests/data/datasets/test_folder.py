@@ -1,9 +1,11 @@
 """Which format a folder has: formats are asked in turn, a new one is one entry; fingerprints do not parse."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from workbench.core import skeletons
 from workbench.core.errors import Refused
 from workbench.core.keypoints import Skeleton
 from workbench.core.skeletons import CROWDPOSE
+from workbench.data.datasets import annotations
 from workbench.data.datasets import folder as folders
 from workbench.data.datasets.annotations import Annotated
 from workbench.data.datasets.folder import dataset_fingerprint, format_of, open_dataset
@@ -135,26 +138,22 @@ def test_a_released_key_point_set_keeps_the_keys_of_old(other: Path) -> None:
 
 @pytest.fixture
 def parses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The part of each annotation file, by the name of its only category, each time that one is parsed."""
+    """The name of each annotation file, each time that one is parsed."""
     seen: list[str] = []
-    loads: Callable[..., object] = json.loads
+    parsed: Callable[..., object] = annotations.parsed
 
-    def counting(text: str | bytes, **more: object) -> object:
-        found = loads(text, **more)
-        if isinstance(found, dict) and "categories" in found:
-            seen.append(found["categories"][0]["name"])
-        return found
+    def counting(file: Path, take: Callable[[Any], Any]) -> object:
+        seen.append(file.stem.rpartition("_")[2])
+        return parsed(file, take)
 
-    monkeypatch.setattr(json, "loads", counting)
+    monkeypatch.setattr(annotations, "parsed", counting)
     return seen
 
 
 def coco(root: Path) -> Path:
     root.mkdir(exist_ok=True)
-    for part in ("train", "val"):
-        made = content()
-        made["categories"][0]["name"] = part
-        folder(root, made, f"{part}2017")
+    for part in ("train2017", "val2017"):
+        folder(root, content(), part)
     return root
 
 
@@ -164,9 +163,13 @@ def test_each_annotation_file_is_parsed_once(tmp_path: Path, parses: list[str]) 
     assert parses == [], "a fingerprint is of the files' bytes"
     job = small_job(data=fingerprint, epochs=1, epoch_images=0, batch=2, eval_images=0)
     source = open_source(job, 0, tmp_path, root)
-    assert sorted(parses) == ["train", "val"]
+    assert sorted(parses) == ["train2017", "val2017"]
     assert len(list(source.train(0))) == 1 and len(list(source.validate())) == 2
-    assert sorted(parses) == ["train", "val"] and len(source.truth["images"]) == 3
+    open_source(job, 0, tmp_path, root)
+    assert sorted(parses) == ["train2017", "val2017"] and len(source.truth["images"]) == 3
+    (root / "val2017" / "8.jpg").write_bytes((root / "val2017" / "7.jpg").read_bytes())
+    open_dataset(root, "val")
+    assert sorted(parses) == ["train2017", "val2017", "val2017"], "other files are looked at anew"
 
 
 def test_the_fingerprint_is_also_of_the_side_file(tmp_path: Path) -> None:
@@ -182,10 +185,30 @@ def test_the_fingerprint_is_of_both_files(part: str, tmp_path: Path) -> None:
     before = dataset_fingerprint(root)
     file = root / "annotations" / f"person_keypoints_{part}2017.json"
     file.write_text(file.read_text() + " ")
-    assert dataset_fingerprint(root) != before and before.startswith("set@")
+    assert dataset_fingerprint(root) != before and before.startswith("coco@")
     file.unlink()
-    with pytest.raises(Refused, match=rf"person_keypoints_{part}2017.json: No such file.*COCO has annotations/"):
+    with pytest.raises(
+        Refused, match=rf"person_keypoints_{part}2017.json: there is no such file; COCO has annotations/"
+    ):
         dataset_fingerprint(root)
+
+
+def test_the_fingerprint_is_of_the_images_and_not_of_the_folders_name(tmp_path: Path) -> None:
+    root = coco(tmp_path / "set")
+    before = dataset_fingerprint(root)
+    root = root.rename(tmp_path / "moved")
+    assert dataset_fingerprint(root) == before
+    image = root / "val2017" / "8.jpg"
+    known = image.stat()
+    image.write_bytes(bytes([*image.read_bytes()[:-2], 0, 0]))
+    assert dataset_fingerprint(root) != before, "another time"
+    os.utime(image, ns=(known.st_atime_ns, known.st_mtime_ns))
+    assert dataset_fingerprint(root) == before
+    image.write_bytes(b"longer")
+    os.utime(image, ns=(known.st_atime_ns, known.st_mtime_ns))
+    assert dataset_fingerprint(root) != before, "another size"
+    image.unlink()
+    assert dataset_fingerprint(root) != before
 
 
 @pytest.mark.parametrize("name", ["figures-real", "figures-easy", "figures-", "figures-easy@00000000"])

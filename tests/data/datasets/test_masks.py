@@ -17,7 +17,7 @@ def test_run_lengths_and_polygons() -> None:
     assert np.array_equal(mask_of({"counts": packed(counts)}, 9, 11), mask)
     assert unpack(packed([0, 100000, 3, 7, 9999, 1])) == [0, 100000, 3, 7, 9999, 1]
     square = mask_of([[1, 1, 4, 1, 4, 4, 1, 4], [3, 3, 6, 3, 6, 6, 3, 6]], 9, 11)
-    assert square.sum() == 16 + 16 - 4 and square[1:5, 1:5].all()
+    assert square.sum() == 9 + 9 - 1 and square[1:4, 1:4].all(), "rings add up; edges lie between pixels, as in COCO"
     for wrong in ({"counts": [1, 2]}, {"counts": None}, [[1, 2, 3]], [[1.0, float("nan")]], {"counts": [-1, 100]}):
         with pytest.raises(Refused):
             mask_of(wrong, 9, 11)

@@ -27,6 +27,7 @@ class Category:
         keypoints: names in the order of the columns.
         limbs: pairs of columns, from 0.
         left_out: limbs that speak of other key points than these.
+        flip: the column that mirrors each, where the file says so.
     """
 
     id: Any
@@ -34,6 +35,7 @@ class Category:
     keypoints: tuple[str, ...]
     limbs: tuple[tuple[int, int], ...] = ()
     left_out: int = 0
+    flip: tuple[int, ...] | None = None
 
 
 def category_records(file: Path) -> list[Any] | None:
@@ -73,7 +75,9 @@ def with_keypoints(records: Iterable[Any], where: str) -> Iterator[Category]:
             except Refused as error:
                 raise Refused(f"{said}: {error}") from None
             limbs, left_out = _limbs(record.get("skeleton"), len(names))
-            yield Category(record.get("id"), str(record.get("name")), tuple(names), limbs, left_out)
+            yield Category(
+                record.get("id"), str(record.get("name")), tuple(names), limbs, left_out, _flip(record.get("flip_idx"))
+            )
 
 
 def _limbs(given: Any, count: int) -> tuple[tuple[tuple[int, int], ...], int]:
@@ -87,3 +91,10 @@ def _limbs(given: Any, count: int) -> tuple[tuple[tuple[int, int], ...], int]:
 
 def _pair(limb: Any) -> bool:
     return isinstance(limb, list) and len(limb) == 2 and all(type(k) is int for k in limb)
+
+
+def _flip(given: Any) -> tuple[int, ...] | None:
+    """Each key point mirrors the one that mirrors it."""
+    if not isinstance(given, list) or not all(type(k) is int and 0 <= k < len(given) for k in given):
+        return None
+    return tuple(given) if all(given[given[k]] == k for k in range(len(given))) else None

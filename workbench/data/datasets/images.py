@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from workbench.data.datasets.jpeg import END, TURNED, is_whole, jpeg_header
+
+_JPEG = (".jpg", ".jpeg")
 
 
 class Unreadable(OSError):
@@ -20,8 +27,30 @@ class Unreadable(OSError):
         return Unreadable, (self.file, self.reason)
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """The image (H, W, 3), BGR, as it is stored: the camera's orientation tag is not applied, as in COCO's boxes.
+@dataclass(frozen=True, slots=True)
+class ImageHeader:
+    """What a file says of its image: the size of the pixels as they are stored, and how the camera was held.
+
+    Fields:
+        orientation: EXIF's tag, 1 to 8; 1 is upright as stored.
+    """
+
+    width: int
+    height: int
+    orientation: int = 1
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height once the image is turned as its tag says."""
+        swapped = self.orientation in TURNED
+        return (self.height, self.width) if swapped else (self.width, self.height)
+
+
+def read_image(path: Path, *, upright: bool = False) -> NDArray[np.uint8]:
+    """The image (H, W, 3), BGR.
+
+    Args:
+        upright: turn it as the camera's orientation tag says; else it is as stored, as in COCO's boxes.
 
     Raises:
         Unreadable: the file is missing, empty, cut off or of no known format.
@@ -29,8 +58,11 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     if reason := broken(path):
         raise Unreadable(str(path), reason)
     try:
+        flags = cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
         data = np.fromfile(path, np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        image = cv2.imdecode(data, flags)
+        if image is None and path.suffix.lower() in _JPEG:  # which is whole but for its end mark
+            image = cv2.imdecode(np.append(data, END), flags)
     except (OSError, cv2.error) as error:
         raise Unreadable(str(path), str(error).strip().splitlines()[0]) from error
     if image is None:
@@ -39,27 +71,55 @@ def read_image(path: Path) -> NDArray[np.uint8]:
 
 
 def broken(path: Path) -> str | None:
-    """Why the file cannot be a whole image, judged by its first and last bytes; None where nothing speaks against it.
+    """Why the file cannot be a whole image, judged without decoding; None where nothing speaks against it."""
+    found = image_header(path)
+    return found if isinstance(found, str) else None
+
+
+def image_header(path: Path) -> ImageHeader | str:
+    """What a whole image file says of itself, or why it is none.
 
     Some decoders fill the missing part of a cut JPEG with grey and say nothing, hence the look at its end.
     """
     try:
         with path.open("rb") as file:
-            head = file.read(8)
-            end = file.seek(0, 2)
-            file.seek(max(end - 1024, 0))
-            tail = file.read()
+            return _header(file, path)
     except FileNotFoundError:
         return "missing"
     except OSError as error:
         return error.strerror or "cannot be opened"
+
+
+def _header(file: BinaryIO, path: Path) -> ImageHeader | str:
+    head = file.read(8)
     if not head:
         return "empty"
     if head[:3] == b"\xff\xd8\xff":
-        # some cameras and tools append bytes after the end marker
-        return None if b"\xff\xd9" in tail else "a JPEG that is cut off"
+        found = jpeg_header(file)
+        end = file.seek(0, 2)
+        file.seek(max(end - 1024, 0))
+        # some cameras and tools append bytes after the end mark, up to a whole film
+        if b"\xff\xd9" not in file.read() and not is_whole(path.read_bytes()):
+            return "a JPEG that is cut off"
+        return ImageHeader(*found) if found else "not an image that can be decoded"
     if head == b"\x89PNG\r\n\x1a\n":
-        return None if b"IEND" in tail[-64:] else "a PNG that is cut off"
-    if path.suffix.lower() in (".jpg", ".jpeg"):
-        return "not a JPEG in spite of its name"
-    return None
+        file.seek(max(file.seek(0, 2) - 64, 0))
+        if b"IEND" not in file.read():
+            return "a PNG that is cut off"
+    elif path.suffix.lower() in _JPEG:
+        return _other(file) if _known(head) else "not a JPEG in spite of its name"
+    return _other(file)
+
+
+def _known(head: bytes) -> bool:
+    """Whether a file begins as an image of another format than its name says, which decoders read all the same."""
+    return head[:8] == b"\x89PNG\r\n\x1a\n" or head[:2] == b"BM" or head[:4] in (b"RIFF", b"GIF8", b"II*\0", b"MM\0*")
+
+
+def _other(file: BinaryIO) -> ImageHeader | str:
+    file.seek(0)
+    try:
+        with Image.open(file) as image:
+            return ImageHeader(*image.size)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return "not an image that can be decoded" if isinstance(error, UnidentifiedImageError) else str(error)

@@ -123,6 +123,8 @@ def _own(
     name = named[0].name if named else "own"
     flip = given.flip_of(names)
     pairs = f"pairs of {SIDE_FILE}" if flip is not None else "mirror pairs from left and right in their names"
+    if flip is None and named and named[0].flip is not None:
+        flip, pairs = named[0].flip, "mirror pairs of flip_idx"
     if flip is None:
         try:
             flip = mirror_of(names)

@@ -1,17 +1,20 @@
-"""Segmentations of the COCO format as masks: polygons, run lengths, and run lengths packed into a string."""
+"""Segmentations of the COCO format as masks: polygons, run lengths, and run lengths packed into a string.
+
+They are decoded by pycocotools, so a mask is what every reader of the format makes of it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pycocotools import mask as rle
 
 from workbench.core.errors import Refused
 
-Segmentation = Mapping[str, Any] | Sequence[Sequence[float]]
+Segmentation = Mapping[str, Any] | Sequence[Sequence[float] | NDArray[np.float64]]
 
 
 def mask_of(segmentation: Segmentation, height: int, width: int) -> NDArray[np.uint8]:
@@ -20,15 +23,46 @@ def mask_of(segmentation: Segmentation, height: int, width: int) -> NDArray[np.u
     Raises:
         Refused: neither polygons nor run lengths of an image of that size.
     """
+    if not fits(segmentation, height, width):
+        raise Refused(
+            f"segmentation {str(segmentation)[:40]!r}: expected polygons x, y, x, y, ... or run lengths of "
+            f"{width}x{height} pixels"
+        )
     if isinstance(segmentation, Mapping):
-        return _runs(segmentation, height, width)
-    return _polygons(segmentation, height, width)
+        counts = segmentation["counts"]
+        runs = unpack(counts) if isinstance(counts, str | bytes) else [int(n) for n in counts]
+        packed: Any = rle.frPyObjects({"counts": runs, "size": [height, width]}, height, width)  # pyright: ignore
+    else:
+        rings: Any = [np.asarray(ring, np.float64).ravel().tolist() for ring in segmentation]
+        packed = rle.merge(rle.frPyObjects(rings, height, width))
+    return np.asarray(rle.decode(packed), np.uint8)
+
+
+def fits(segmentation: Any, height: int, width: int) -> bool:
+    """Whether it can be decoded for an image of that size; nothing is decoded for it."""
+    if isinstance(segmentation, Mapping):
+        return _runs_fit(segmentation.get("counts"), height * width)
+    try:
+        rings = [np.asarray(ring, np.float64) for ring in segmentation]
+    except (TypeError, ValueError):
+        return False
+    # pycocotools takes a ring of four numbers for a box, hence six
+    return bool(rings) and all(r.ndim == 1 and r.size >= 6 and r.size % 2 == 0 and np.isfinite(r).all() for r in rings)
+
+
+def _runs_fit(counts: Any, pixels: int) -> bool:
+    try:
+        runs = np.asarray(unpack(counts) if isinstance(counts, str | bytes) else counts, np.int64)
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return False
+    return runs.ndim == 1 and bool((runs >= 0).all()) and int(runs.sum()) == pixels
 
 
 def unpack(packed: str | bytes) -> list[int]:
     """Run lengths from COCO's string: five bits a character from 48 on, lowest first, bit 6 for more, signed.
 
-    From the fourth on, each length is stored as the difference to the one before the last.
+    From the fourth on, each length is stored as the difference to the one before the last. pycocotools trusts such a
+    string, and reads beyond its end where it is wrong: hence the look at it.
     """
     data = packed.encode("ascii") if isinstance(packed, str) else packed
     counts: list[int] = []
@@ -44,28 +78,3 @@ def unpack(packed: str | bytes) -> list[int]:
         counts.append(value + counts[-2] if len(counts) > 2 else value)
         value = shift = 0
     return counts
-
-
-def _runs(segmentation: Mapping[str, Any], height: int, width: int) -> NDArray[np.uint8]:
-    counts = segmentation.get("counts")
-    try:
-        runs = np.asarray(unpack(counts) if isinstance(counts, (str, bytes)) else counts, np.int64)
-    except (TypeError, ValueError) as error:
-        raise Refused(f"run lengths {str(counts)[:40]!r}: expected a list of integers or COCO's string") from error
-    if runs.ndim != 1 or (runs < 0).any() or runs.sum() != height * width:
-        raise Refused(f"run lengths do not fill the image of {width}x{height}")
-    return np.repeat(np.arange(len(runs), dtype=np.uint8) % 2, runs).reshape(width, height).T.copy()  # by columns
-
-
-def _polygons(segmentation: Sequence[Sequence[float]], height: int, width: int) -> NDArray[np.uint8]:
-    mask = np.zeros((height, width), np.uint8)
-    try:
-        rings = [np.asarray(ring, np.float64).reshape(-1, 2) for ring in segmentation]
-    except (TypeError, ValueError) as error:
-        raise Refused(f"polygons {str(segmentation)[:40]!r}: expected lists of x, y, x, y, ...") from error
-    for ring in rings:  # one by one: where rings overlap they add up, they do not cancel
-        if not np.isfinite(ring).all():
-            raise Refused("polygons with numbers that are not finite")
-        if len(ring):
-            cv2.fillPoly(mask, [np.rint(ring).astype(np.int32)], (1,))
-    return mask

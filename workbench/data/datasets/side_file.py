@@ -3,7 +3,8 @@
     {"sigmas": {"head": 0.05, "tail": 0.08, ...}, "pairs": [["left_paw", "right_paw"]], "limbs": [["head", "tail"]]}
 
 Every part may be missing. `sigmas` may also be one number for all, or a list in the order of the names. `names` are
-those of the columns, where no category names them; `set` is the name of a published set that they are.
+those of the columns, where no category names them; `set` is the name of a published set that they are. `orientation`
+says of images with the tag of a camera that was turned whether they are annotated as "stored" or "upright".
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from workbench.core.errors import Refused
 from workbench.core.keypoints import check_names
 
 SIDE_FILE = "keypoints.json"
-_PARTS = ("set", "names", "sigmas", "pairs", "limbs")
+_PARTS = ("set", "names", "sigmas", "pairs", "limbs", "orientation")
+_ORIENTATIONS = (None, "stored", "upright")
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class SideFile:
     sigmas: Any = None
     pairs: Any = None
     limbs: Any = None
+    orientation: str | None = None
 
     def sigmas_of(self, names: Sequence[str]) -> tuple[float, ...] | None:
         """The constants in the order of the names.
@@ -117,4 +120,6 @@ def read_side_file(folder: Path) -> SideFile:
         found["names"] = tuple(names)
     if found.get("set") is not None and not isinstance(found["set"], str):
         raise Refused(f"{file}: set {found['set']!r}; expected the name of a key-point set")
+    if found.get("orientation") not in _ORIENTATIONS:
+        raise Refused(f"{file}: orientation {found['orientation']!r}; expected 'stored' or 'upright'")
     return SideFile(file, **found)

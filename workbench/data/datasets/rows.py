@@ -1,0 +1,181 @@
+"""The persons of an annotation file as columns of numbers, before anything is made of them.
+
+A number in quotes is read as the number; what is no number is kept apart, for whoever says so.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.tensors import Flags, Floats
+
+_LOT = 4096  # persons that are made into numbers together
+
+
+@dataclass
+class Column:
+    """One kind of value of all persons.
+
+    Fields:
+        values: (A, N); nan where there is none or a wrong one.
+        missing, wrong, quoted: (A,): none is given, it can not be read, or it holds numbers in quotes.
+        counts: (A,) how many numbers are given.
+    """
+
+    values: Floats
+    missing: Flags
+    wrong: Flags
+    quoted: Flags
+    counts: NDArray[np.int64]
+
+
+@dataclass
+class Rows:
+    """All persons of a file, one row each, as they stand there.
+
+    Fields:
+        ids, images, categories: whatever the file has.
+        boxes (A, 4), keypoints (A, 3 K), areas, crowd, counted (A, 1): numbers.
+        segmentations: by row, where key points may not be learnt from it.
+        strangers: how many annotations are no objects.
+    """
+
+    ids: list[Any]
+    images: list[Any]
+    categories: list[Any]
+    boxes: Column
+    keypoints: Column
+    areas: Column
+    crowd: Column
+    counted: Column
+    segmentations: dict[int, Any]
+    strangers: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def rows_of(records: Iterator[Any], keypoints: int | None) -> Rows:
+    """
+    Args:
+        keypoints: of a person; None: as many as the first one has.
+    """
+    ids, images, categories = list[Any](), list[Any](), list[Any]()
+    parts: dict[str, list[Column]] = {name: [] for name in _READ}
+    segmentations: dict[int, Any] = {}
+    strangers, width = 0, None if keypoints is None else 3 * keypoints
+    for lot in _lots(records):
+        people = [one for one in lot if isinstance(one, Mapping)]
+        strangers += len(lot) - len(people)
+        if width is None:
+            width = _width(people)
+        segmentations.update(_masks(people, len(ids)))
+        for name, (key, size) in _READ.items():
+            parts[name].append(_column([one.get(key) for one in people], size or width))
+        ids += [one.get("id") for one in people]
+        images += [one.get("image_id") for one in people]
+        categories += [one.get("category_id") for one in people]
+    columns = {name: _joined(found, _READ[name][1] or width or 0) for name, found in parts.items()}
+    return Rows(ids, images, categories, **columns, segmentations=segmentations, strangers=strangers)
+
+
+_READ: Mapping[str, tuple[str, int]] = {  # of `Rows`: its name in the file, and how many numbers it is; 0: 3 K
+    "boxes": ("bbox", 4),
+    "keypoints": ("keypoints", 0),
+    "areas": ("area", 1),
+    "crowd": ("iscrowd", 1),
+    "counted": ("num_keypoints", 1),
+}
+
+
+def _lots(records: Iterator[Any]) -> Iterator[list[Any]]:
+    while lot := list(itertools.islice(records, _LOT)):
+        yield lot
+
+
+def _width(people: Sequence[Mapping[str, Any]]) -> int:
+    first = next((one.get("keypoints") for one in people), None)
+    return len(first) // 3 * 3 if isinstance(first, list) else 0
+
+
+def _masks(people: Sequence[Mapping[str, Any]], start: int) -> Iterator[tuple[int, Any]]:
+    """Of persons that key points may not be learnt from. Polygons are kept as arrays: a fourth of the memory."""
+    for row, one in enumerate(people, start):
+        if not one.get("segmentation") or not _maybe_unlearnable(one):
+            continue
+        given = one["segmentation"]
+        try:
+            yield row, [np.asarray(ring, np.float64) for ring in given] if isinstance(given, list) else given
+        except (TypeError, ValueError):
+            yield row, given
+
+
+def _maybe_unlearnable(one: Mapping[str, Any]) -> bool:
+    if one.get("iscrowd") or not one.get("num_keypoints"):
+        return True
+    box, points = one.get("bbox"), one.get("keypoints")
+    return not isinstance(box, list) or not isinstance(points, list) or 0 in box[2:] or not any(points)
+
+
+def _column(given: Sequence[Any], size: int) -> Column:
+    """At once where all are numbers, as they mostly are, else one by one."""
+    shape = (len(given), size)
+    try:
+        values = np.array(given) if size > 1 else np.array(given)[:, None]
+    except (ValueError, IndexError, OverflowError):
+        values = np.empty(0, object)
+    if values.dtype.kind in "iufb" and values.shape == shape:
+        nothing = np.zeros(len(given), bool)
+        return Column(values.astype(np.float64), nothing, nothing, nothing, np.full(len(given), size))
+    found = [_numbers(one, size) for one in given]
+    missing, wrong, quoted = (np.array([one[i] for one in found], bool) for i in (1, 2, 3))
+    values = np.array([one[0] for one in found], np.float64).reshape(shape)
+    return Column(values, missing, wrong, quoted, np.array([one[4] for one in found], np.int64))
+
+
+def _numbers(given: Any, size: int) -> tuple[Sequence[float], bool, bool, bool, int]:
+    """The numbers, and whether they are missing, wrong or in quotes, and how many."""
+    nothing = [np.nan] * size
+    if given is None or given == []:
+        return nothing, True, False, False, 0
+    flat = _flat(given, size)
+    if flat is None:
+        return nothing, False, True, False, 0
+    if size > 4:
+        flat = _without_nulls(flat)
+    try:
+        numbers = [float(one) for one in flat]
+    except (TypeError, ValueError, OverflowError):
+        return nothing, False, True, False, len(flat)
+    quoted = any(isinstance(one, str) for one in flat)
+    return (numbers if len(numbers) == size else nothing), False, False, quoted, len(numbers)
+
+
+def _flat(given: Any, size: int) -> list[Any] | None:
+    if size == 1:
+        return None if isinstance(given, list | dict) else [given]
+    if not isinstance(given, list):
+        return None
+    nested = all(isinstance(one, list) and len(one) == 3 for one in given)
+    return [number for one in given for number in one] if nested else given
+
+
+def _without_nulls(flat: list[Any]) -> list[Any]:
+    """A key point x, y, visibility without a place is not labelled."""
+    for at in range(0, len(flat) - 2, 3):
+        x, y, visible = flat[at : at + 3]
+        if (x is None or y is None) and visible in (None, 0, "0", False):
+            flat = [*flat[:at], 0, 0, 0, *flat[at + 3 :]]
+    return flat
+
+
+def _joined(parts: Sequence[Column], size: int) -> Column:
+    no = np.zeros(0, bool)
+    every = parts or [Column(np.zeros((0, size)), no, no, no, np.zeros(0, np.int64))]
+    return Column(**{one.name: np.concatenate([getattr(part, one.name) for part in every]) for one in fields(Column)})
