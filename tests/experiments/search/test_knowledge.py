@@ -16,6 +16,7 @@ from workbench.experiments.search.plan import SEEDS
 from workbench.experiments.search.pricing import Price
 from workbench.experiments.search.rounds import Searcher
 from workbench.space import Factor
+from workbench.training.record import Result
 
 RUNGS = replace(SEARCH, rungs=(0.2, 1.0))
 SIGNAL = 2.5
@@ -50,17 +51,20 @@ def paused(known: Knowledge) -> Knowledge:
     )
 
 
-def taking(known: Knowledge, minutes: Callable[[float], float]) -> Knowledge:
-    """Trainings that took another time, which follows from the multiply-adds."""
+def taking(known: Knowledge, minutes: Callable[[int], float]) -> Knowledge:
+    """Trainings that took another time, by number."""
 
-    def slower(one: Training) -> Training:
-        if one.result is None:
-            return one
-        factor = MINUTES / minutes(GFLOPS[one.order.number])
-        curve = [{**line, "train_images_per_s": line["train_images_per_s"] * factor} for line in one.result.curve]
-        return replace(one, result=replace(one.result, curve=curve))
+    def slower(number: int, result: Result) -> Result:
+        factor = MINUTES / minutes(number)
+        curve = [{**line, "train_images_per_s": line["train_images_per_s"] * factor} for line in result.curve]
+        return replace(result, curve=curve)
 
-    return replace(known, trainings=[slower(one) for one in known.trainings])
+    trainings = [
+        replace(one, result=None if one.result is None else slower(one.order.number, one.result))
+        for one in known.trainings
+    ]
+    others = {number: slower(number, result) for number, result in known.taken_over.items()}
+    return replace(known, trainings=trainings, taken_over=others)
 
 
 def test_values_are_in_points_by_seed(known: Knowledge) -> None:
@@ -96,23 +100,31 @@ def test_one_that_waits_at_the_rung_is_seen_by_its_signal(known: Knowledge) -> N
 
 def test_minutes_are_believed_until_some_are_known(known: Knowledge, nothing: Knowledge) -> None:
     assert nothing.minutes.tolist() == [BEFORE] * 6 and nothing.spent == nothing.trained_minutes == 0
-    few = replace(known, trainings=known.trainings[: LEAST_KNOWN - 1])
+    few = replace(known, trainings=known.trainings[: LEAST_KNOWN - 1], taken_over={})
     assert few.minutes.tolist() == [BEFORE] * 6
     assert known.minutes.tolist() == pytest.approx([MINUTES] * 6)
 
 
-def test_minutes_are_a_line_over_multiply_adds(known: Knowledge) -> None:
-    assert taking(known, lambda g: 1 + g).minutes.tolist() == pytest.approx([1 + g for g in GFLOPS])
-    steep = taking(known, lambda g: 3 * g - 2).minutes  # of 1 at the cheapest that was trained
-    assert steep.tolist() == pytest.approx([max(3 * g - 2, 0.5) for g in GFLOPS])
-    falling = taking(known, lambda g: 10 - g).minutes
-    assert np.ptp(falling) == pytest.approx(0) and 5 < falling[0] < 9, "what is dearer is never expected to be faster"
+def test_minutes_are_learnt_from_options(known: Knowledge) -> None:
+    candidates = known.run.search.space.candidates
+    without = [dict(one.pairs)["layers"] == "0" for one in candidates]
+    slow = {number: 5.0 if without[place] else 1.0 for number, place in known.places.items()}
+    expected = taking(known, lambda number: slow[number]).minutes
+    trained = sorted(known.places[number] for number in known.values)
+    assert expected[trained].tolist() == pytest.approx([slow[place] for place in trained], rel=0.15)
+    assert min(expected[i] for i in range(6) if without[i]) > max(expected[i] for i in range(6) if not without[i])
+    assert expected.max() <= 10 and expected.min() >= 0.5, "no farther than twice what is known"
 
 
-def test_what_has_no_price_is_expected_to_take_longest(known: Knowledge) -> None:
+def test_minutes_of_what_others_trained_are_known(known: Knowledge) -> None:
+    alone = replace(known, trainings=known.trainings[: LEAST_KNOWN - 1], taken_over={})
+    both = replace(alone, taken_over=known.taken_over)
+    assert alone.minutes.tolist() == [BEFORE] * 6 and both.minutes.tolist() == pytest.approx([MINUTES] * 6)
+
+
+def test_what_has_no_price_costs_as_the_dearest_and_is_not_allowed(known: Knowledge) -> None:
     prices = [*PRICES[:5], Price(impossible="it can not be built")]
-    one = taking(replace(known, price_all=lambda: prices), lambda g: 1 + g)
-    assert one.minutes[5] == pytest.approx(6.0), "the longest so far"
+    one = replace(known, price_all=lambda: prices)
     assert one.pool.log_cost[5] == pytest.approx(math.log(5.0)) and not one.terms().allowed[5]
 
 

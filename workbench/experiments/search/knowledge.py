@@ -23,7 +23,9 @@ Z95 = 1.96
 POINTS = 100.0  # the process sees AP in points
 NOISE = 1.25  # AP, standard deviation of a training by chance; as recorded of `short`, before repeats tell it
 MINUTES = 2.5  # of a training on one core, before any are known
-LEAST_KNOWN = 3  # trainings whose minutes are known before a line is laid through them
+LEAST_KNOWN = 3  # trainings whose minutes are known before others are expected from them
+MINUTES_NOISE = 0.01  # variance of their logarithm: a tenth, by what else the machine does
+FARTHEST = math.log(2.0)  # beyond those known
 
 
 @dataclass(frozen=True)
@@ -133,16 +135,22 @@ class Knowledge:
 
     @cached_property
     def minutes(self) -> Floats:
-        """(N,): expected minutes of a whole training on one core."""
-        gflops = np.array([price.gflops for price in self.prices])
-        whole = [one for one in self.trainings if one.result is not None]
-        known = [(self.places[t.order.number], m) for t in whole if math.isfinite(m := self.spent_by(t))]
+        """(N,): expected minutes of a whole training on one core.
+
+        Multiply-adds say little of them across kinds of backbone, so they are learnt as scores are: from the options,
+        by a process of their own over the logarithm.
+        """
+        results = [(t.order.number, t.result) for t in self.trainings if t.result is not None]
+        known = [
+            (self.places[number], 0, math.log(minutes), MINUTES_NOISE)
+            for number, result in (*self.taken_over.items(), *results)
+            if number in self.places and math.isfinite(minutes := train_minutes(result.curve, self._epoch_images))
+        ]
         if len(known) < LEAST_KNOWN:
-            return np.full(len(gflops), MINUTES)
-        x, y = gflops[[i for i, _ in known]], np.array([m for _, m in known])
-        slope = max(0.0, float(((x - x.mean()) * (y - y.mean())).sum() / max(((x - x.mean()) ** 2).sum(), 1e-12)))
-        line = y.mean() + slope * (gflops - x.mean())
-        return np.nan_to_num(np.maximum(line, y.min() / 2), nan=float(y.max()))
+            return np.full(len(self.prices), MINUTES)
+        seen = observations(known)
+        expected = Process(self.pool, seen).predicted(np.arange(len(self.prices)))[0]
+        return np.exp(np.clip(expected, seen.values.min() - FARTHEST, seen.values.max() + FARTHEST))
 
     def spent_by(self, training: Training) -> float:
         """Minutes of training on one core; of a paused one as expected, nan where it has come to no end."""
