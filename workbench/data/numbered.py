@@ -53,14 +53,17 @@ def draw_numbered(sample: Sample, ids: Sequence[int]) -> _Image:
         _text(shown, f"id {name}", (x + 4, max(y - 6, 14)), 0.55)
         for k in np.flatnonzero(states > 0).tolist():
             px, py = (points[k] * factor).round().astype(int).tolist()
-            _text(shown, str(k), (px + 6, py - 5), 0.45)
+            _text(shown, str(k), (px + 7, py - 4), 0.4)
     return np.hstack([shown, _names(sample.skeleton, shown.shape[0])])
 
 
 def _text(image: _Image, text: str, at: tuple[int, int], size: float) -> None:
-    """Dark on a bright rim: legible on any ground."""
-    for colour, width in ((_PAPER, 4), (_INK, 1)):
-        cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, size, colour, width, cv2.LINE_AA)
+    """Dark on a bright plate, inside the image: legible on any ground."""
+    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
+    x = min(max(at[0], 2), max(image.shape[1] - width - 3, 2))
+    y = min(max(at[1], height + 2), image.shape[0] - below - 1)
+    cv2.rectangle(image, (x - 2, y - height - 1), (x + width + 1, y + below), _PAPER, -1)
+    cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, _INK, 1, cv2.LINE_AA)
 
 
 def _names(skeleton: Skeleton, height: int) -> _Image:
