@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,27 @@ class Category:
     flip: tuple[int, ...] | None = None
 
 
-def category_records(file: Path) -> list[Any] | None:
-    """What stands under `categories`; None where there is no such file or no such list."""
+FileVersion = tuple[Path, int, int]  # a file, its time in ns and its size; 0 and 0 where there is none
+
+
+def file_version(file: Path) -> FileVersion:
+    """What a file is known by in a cache: a change of it is another version."""
     try:
-        content = file.read_bytes()
+        found = file.stat()
+    except OSError:
+        return file.absolute(), 0, 0
+    return file.absolute(), found.st_mtime_ns, found.st_size
+
+
+def category_records(file: Path) -> list[Any] | None:
+    """What stands under `categories`, not to be changed; None where there is no such file or no such list."""
+    return _records(file_version(file))
+
+
+@lru_cache(maxsize=16)
+def _records(version: FileVersion) -> list[Any] | None:
+    try:
+        content = version[0].read_bytes()
     except OSError:
         return None
     places = [found.end() for found in _KEY.finditer(content)]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import Refused
-from workbench.data.datasets.categories import category_records
+from workbench.data.datasets.categories import FileVersion, category_records, file_version
 from workbench.data.datasets.pictures import identity
 
 _USED = re.compile(rb'"category_id"\s*:\s*"?([^",}\s]+)')
@@ -44,20 +44,12 @@ def classes_of(train: Path, *judged: Path) -> DataClasses:
     Raises:
         Refused: an id stands for two categories, or a class is judged that is not trained.
     """
-    return _classes(tuple((file, *_version(file)) for file in (train, *judged)))
-
-
-def _version(file: Path) -> tuple[int, int]:
-    try:
-        found = file.stat()
-    except OSError:
-        return 0, 0
-    return found.st_mtime_ns, found.st_size
+    return _classes((train, *judged), tuple(map(file_version, (train, *judged))))
 
 
 @lru_cache(maxsize=16)
-def _classes(files: tuple[tuple[Path, int, int], ...]) -> DataClasses:
-    paths = [file for file, _, _ in files]
+def _classes(paths: tuple[Path, ...], versions: tuple[FileVersion, ...]) -> DataClasses:
+    """Of files as they are now; `versions` are theirs."""
     known = {file: _named(category_records(file) or (), file) for file in paths}
     several = max(map(len, known.values())) > 1
     used = {file: _used(file) if several else set(known[file]) for file in paths}

@@ -160,7 +160,8 @@ def _digest(folder: Path, found: type[Annotated]) -> str:
     digest, splits = hashlib.sha256(), found.splits(folder)
     for file in (*(found.annotation_file(folder, split) for split in splits), folder / SIDE_FILE):
         if file.is_file() and os.access(file, os.R_OK):
-            digest.update(file.read_bytes())
+            with file.open("rb") as opened:
+                digest.update(hashlib.file_digest(opened, "sha256").digest())
     for images in dict.fromkeys(found.image_folder(folder, split) for split in splits):
         for line in _files(images):
             digest.update(line.encode("utf-8", "surrogateescape"))

@@ -17,7 +17,7 @@ from typing import Any
 from workbench.core.errors import Refused
 from workbench.core.keypoints import Skeleton, mirror_of
 from workbench.core.skeletons import COCO, columns_of, skeleton_named, skeleton_of
-from workbench.data.datasets.categories import Category, category_records, with_keypoints
+from workbench.data.datasets.categories import Category, FileVersion, category_records, file_version, with_keypoints
 from workbench.data.datasets.repeats import estimated_sigmas, repeated
 from workbench.data.datasets.side_file import SIDE_FILE, SideFile, read_side_file
 
@@ -61,22 +61,11 @@ def keypoints_of(files: Sequence[Path], folder: Path) -> DataKeypoints:
     Raises:
         Refused: no file names its key points, two of them or two categories name others, or the side file is wrong.
     """
-    return _decided(tuple(_version(file) for file in files), _version(folder / SIDE_FILE))
-
-
-Version = tuple[Path, int, int]  # a file, its time in ns and its size; 0 and 0 where there is none
-
-
-def _version(file: Path) -> Version:
-    try:
-        found = file.stat()
-    except OSError:
-        return file.absolute(), 0, 0
-    return file.absolute(), found.st_mtime_ns, found.st_size
+    return _decided(tuple(file_version(file) for file in files), file_version(folder / SIDE_FILE))
 
 
 @lru_cache(maxsize=16)
-def _decided(files: tuple[Version, ...], side: Version) -> DataKeypoints:
+def _decided(files: tuple[FileVersion, ...], side: FileVersion) -> DataKeypoints:
     """Of files as they are now: the same ones are looked at once in a process."""
     paths = [file for file, _, _ in files]
     records = {file: found for file in paths if (found := category_records(file)) is not None}

@@ -10,13 +10,16 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TextIO, TypeVar
 
 from workbench.core.errors import Refused
 
 _LISTS = ("images", "annotations", "categories")
+_OF_IMAGES = {"id", "file_name", "width", "height", "crowdIndex", "absent"}
 _SPACE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
+_AFTER = tuple(",]}: \t\n\r")  # what may follow a value
+_PART = 1 << 22  # characters that are read at a time
 
 T = TypeVar("T")
 
@@ -45,15 +48,14 @@ def parsed(file: Path, take: Callable[[Iterator[Any]], T]) -> Parsed[T]:
         Refused: there is no such file, it can not be read, it is no JSON, or not in COCO's form.
     """
     try:
-        content = file.read_bytes()
+        with file.open("rb") as raw:
+            encoding = json.detect_encoding(raw.read(4))  # which leaves out a mark at the beginning
+        with file.open(encoding=encoding, newline="") as opened:
+            found = _parts(_Text(opened), take)
     except FileNotFoundError:
         raise Refused(f"no annotation file {file}") from None
     except OSError as error:
         raise Refused(f"annotation file {file} cannot be read: {error.strerror}") from None
-    try:
-        text = content.decode(json.detect_encoding(content))  # a mark of the encoding at its beginning is left out
-        del content
-        found = _parts(text, take)
     except (ValueError, RecursionError) as error:  # malformed JSON, or bytes that are no text
         raise Refused(f"malformed JSON in {file.name}: {error}") from None
     if found is None:
@@ -61,62 +63,103 @@ def parsed(file: Path, take: Callable[[Iterator[Any]], T]) -> Parsed[T]:
     return found
 
 
-def _parts(text: str, take: Callable[[Iterator[Any]], T]) -> Parsed[T] | None:
+def _parts(text: _Text, take: Callable[[Iterator[Any]], T]) -> Parsed[T] | None:
     """None: it is JSON in another form."""
-    at = _after(text, 0)
-    if text[at : at + 1] != "{":
-        json.loads(text)
+    if text.sign() != "{":
+        text.value()
+        text.end()
         return None
     found: dict[str, Any] = {}
     persons: list[T] = []
-    at = _after(text, at + 1)
-    while text[at : at + 1] != "}":
-        key, at = _value(text, at)
-        at = _must(text, at, ":")
-        if key == "annotations" and text[at : at + 1] == "[":
-            walk = _Walk(text, at)
-            persons = [take(iter(walk))]
-            at = walk.end
+    text.must("{")
+    while text.sign() != "}":
+        key = text.value()
+        text.must(":")
+        if text.sign() != "[":
+            found[str(key)] = text.value()
+        elif key == "annotations":
+            persons = [take(text.elements())]
         else:
-            found[key], at = _value(text, at)
-        if text[at : at + 1] != "}":
-            at = _must(text, at, ",")
-    if _after(text, at + 1) != len(text):
-        raise json.JSONDecodeError("Extra data", text, at + 1)
+            found[str(key)] = [_slim(one) for one in text.elements()]
+        if text.sign() != "}":
+            text.must(",")
+    text.must("}")
+    text.end()
     images, categories = found.get("images"), found.get("categories")
     if not persons or not isinstance(images, list) or not isinstance(categories, list):
         return None
     return Parsed(images, categories, persons[0])
 
 
-class _Walk:
-    """The elements of a list. Once it is gone through, `end` is where the text goes on behind it."""
-
-    def __init__(self, text: str, at: int) -> None:
-        self.text, self.end = text, _after(text, at + 1)
-
-    def __iter__(self) -> Iterator[Any]:
-        text, at = self.text, self.end
-        while text[at : at + 1] != "]":
-            one, at = _value(text, at)
-            if text[at : at + 1] != "]":
-                at = _must(text, at, ",")
-            yield one
-        self.end = _after(text, at + 1)
+def _slim(record: Any) -> Any:
+    """An image without its addresses and dates, of which nobody asks: a third of the memory."""
+    if not isinstance(record, dict) or "file_name" not in record:
+        return record
+    return {key: value for key, value in record.items() if key in _OF_IMAGES}
 
 
-def _value(text: str, at: int) -> tuple[Any, int]:
-    """A value, and where the text goes on behind it and its space."""
-    value, at = _DECODER.raw_decode(text, at)
-    return value, _after(text, at)
+class _Text:
+    """A JSON text of which only a part is in memory: what was read is let go, more is taken when it is needed."""
 
+    def __init__(self, file: TextIO) -> None:
+        self.file, self.part, self.at, self.whole = file, "", 0, False
+        self.lines, self.columns = 0, 0  # that were let go, of the columns those of the line that goes on
+        self._more()
 
-def _after(text: str, at: int) -> int:
-    found = _SPACE.match(text, at)
-    return at if found is None else found.end()
+    def sign(self) -> str:
+        """The next character that is no space; "" at the end."""
+        while True:
+            found = _SPACE.match(self.part, self.at)
+            self.at = self.at if found is None else found.end()
+            if self.at < len(self.part) or self.whole:
+                return self.part[self.at : self.at + 1]
+            self._more()
 
+    def must(self, sign: str) -> None:
+        """Goes over that character, which must be the next one."""
+        if self.sign() != sign:
+            self._refuse(f"Expecting '{sign}'", self.at)
+        self.at += 1
 
-def _must(text: str, at: int, sign: str) -> int:
-    if text[at : at + 1] != sign:
-        raise json.JSONDecodeError(f"Expecting '{sign}'", text, at)
-    return _after(text, at + 1)
+    def value(self) -> Any:
+        """The next value; goes over it."""
+        self.sign()
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self.part, self.at)
+            except json.JSONDecodeError as error:
+                if self.whole:
+                    self._refuse(error.msg, error.pos)
+            else:
+                if self.whole or self.part[end : end + 1] in _AFTER:  # else a number may go on
+                    self.at = end
+                    return value
+            self._more()
+
+    def elements(self) -> Iterator[Any]:
+        """Those of the list that comes next; goes over it as they are taken."""
+        self.must("[")
+        while self.sign() != "]":
+            yield self.value()
+            if self.sign() != "]":
+                self.must(",")
+        self.must("]")
+
+    def end(self) -> None:
+        """Nothing else may come."""
+        if self.sign():
+            self._refuse("Extra data", self.at)
+
+    def _more(self) -> None:
+        """Lets go what was read and takes as much again as is left, so that long values take few attempts."""
+        newest = self.part.rfind("\n", 0, self.at)
+        self.lines += self.part.count("\n", 0, self.at)
+        self.columns = self.at - newest - 1 + (self.columns if newest < 0 else 0)
+        left = self.part[self.at :]
+        more = self.file.read(max(_PART, len(left)))
+        self.part, self.at, self.whole = left + more, 0, not more
+
+    def _refuse(self, what: str, at: int) -> NoReturn:
+        error = json.JSONDecodeError(what, self.part, at)
+        column = error.colno + (self.columns if error.lineno == 1 else 0)
+        raise ValueError(f"{what}: line {self.lines + error.lineno} column {column}")

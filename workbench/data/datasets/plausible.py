@@ -34,7 +34,7 @@ class Looks:
     names: NDArray[np.object_]
     boxes: Floats
     sizes: Floats
-    keypoints: Floats
+    keypoints: NDArray[np.floating]
     labelled: Flags
 
     @property
@@ -89,7 +89,7 @@ def _relative(seen: Looks) -> Flags:
     return there & ~here
 
 
-def _all_within(places: Floats, side: Floats, seen: Looks) -> Flags:
+def _all_within(places: NDArray[np.floating], side: Floats, seen: Looks) -> Flags:
     """(A,): whether all labelled places (A, K, 2) lie between 0 and the side (A, 1, 2)."""
     inside = ((places >= -_NEAR) & (places <= side + _NEAR)).all(2)
     return np.asarray((inside | ~seen.labelled).all(1))
@@ -113,7 +113,7 @@ def _corners(seen: Looks) -> Flags:
 def outside_image(seen: Looks, findings: Findings) -> Flags:
     """(A, K): labelled key points a little outside the image, which nobody can see; those far outside are a fault."""
     places, sizes = seen.keypoints[..., :2], seen.sizes[:, None]
-    over = np.maximum(-places, places - sizes).max(2)  # pixels beyond the nearest edge
+    over = np.maximum(-places.min(2), (places - sizes).max(2))  # pixels beyond the nearest edge
     far = ((over > _FAR * sizes.max(2)) & seen.labelled).any(1)
     if far.sum() > max(_SLIPS / 5 * seen.persons.sum(), 1):
         findings.add("labelled key points far outside the image, annotations", *seen.names[far])

@@ -81,7 +81,7 @@ def rows_of(records: Iterator[Any], keypoints: int | None) -> Rows:
         ids += [one.get("id") for one in people]
         images += [one.get("image_id") for one in people]
         categories += [one.get("category_id") for one in people]
-    columns = {name: _joined(found, _READ[name][1] or width or 0) for name, found in parts.items()}
+    columns = {name: _joined(parts.pop(name), size or width or 0) for name, (_, size) in _READ.items()}
     return Rows(ids, images, categories, **columns, segmentations=segmentations, strangers=strangers)
 
 
