@@ -19,7 +19,7 @@ def test_it_is_the_same_in_pieces_of_any_length(
     made = {"n": 123456, "x": -1.5e-7, **labelled(2, 1), "info": {"ä": ['\\"]', True, None]}, "last": 42}
     file = tmp_path / "a.json"
     file.write_text(json.dumps(made, indent=indent, ensure_ascii=False), "utf-8")
-    monkeypatch.setattr(parsing, "_PART", part)
+    monkeypatch.setattr(parsing, "READ_LENGTH", part)
     assert parsed(file, list) == Parsed(made["images"], made["categories"], made["annotations"])
 
 
@@ -38,7 +38,7 @@ def test_it_is_the_same_in_pieces_of_any_length(
 def test_what_is_wrong_is_said_with_its_line(
     text: str, said: str, part: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parsing, "_PART", part)
+    monkeypatch.setattr(parsing, "READ_LENGTH", part)
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(Refused, match=said):
         parsed(tmp_path / "a.json", list)

@@ -19,7 +19,7 @@ _OF_IMAGES = {"id", "file_name", "width", "height", "crowdIndex", "absent"}
 _SPACE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
 _AFTER = tuple(",]}: \t\n\r")  # what may follow a value
-_PART = 1 << 22  # characters that are read at a time
+READ_LENGTH = 1 << 22  # characters that are read at a time
 
 T = TypeVar("T")
 
@@ -156,7 +156,7 @@ class _Text:
         self.lines += self.part.count("\n", 0, self.at)
         self.columns = self.at - newest - 1 + (self.columns if newest < 0 else 0)
         left = self.part[self.at :]
-        more = self.file.read(max(_PART, len(left)))
+        more = self.file.read(max(READ_LENGTH, len(left)))
         self.part, self.at, self.whole = left + more, 0, not more
 
     def _refuse(self, what: str, at: int) -> NoReturn:
