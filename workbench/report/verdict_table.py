@@ -37,6 +37,7 @@ REPEATS = "Repeats: of so many with other seeds, so many came to the same verdic
 NOT_RUN = "no record under today's numerics"
 NOT_AUDITED = "not audited"
 SETTLES = re.compile(r"would take (about|more than) ([\d.]+ (?:times the )?\w+(?: per trunk)?)")
+ONE_ALONE = re.compile(r"one \w+: ")  # how the reason of a claim begins whose interval knows nothing of other seeds
 COST = "cost"  # the protocol of what is timed
 
 
@@ -73,8 +74,13 @@ class RecordedClaim:
 
     @property
     def effect(self) -> str:
-        """As `short_effect`; of an open claim also what would settle it, where the record has a forecast."""
+        """As `short_effect`; of an open claim also what would settle it, where the record has a forecast.
+
+        Of one seed the interval is over images: that is said, since it looks as if it decided.
+        """
         said = short_effect(self.line)
+        if ONE_ALONE.match(self.line["reason"]):
+            return said.replace(" (", "; one seed, over its images alone ", 1).removesuffix(")")
         more = SETTLES.search(self.line["reason"]) if self.line["verdict"] == "open" else None
         if more is None:
             return said
