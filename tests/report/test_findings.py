@@ -59,15 +59,16 @@ def test_titles_follow_the_numbers() -> None:
 def test_a_best_row_is_named_only_as_far_as_chance_allows(record: Record) -> None:
     """`more` has the highest AP; the record has its difference from `base`, which is both the next and the base."""
     pair: dict[str, Any] = {"claim": "", "verdict": "", "row": "more", "than": "base", "metric": "AP", "trunk": ""}
-    pair["margin"] = 0.0
+    pair |= {"margin": 0.0, "count": 2}
 
-    def said(low: float, **changes: str) -> str:
+    def said(low: float, **changes: str | int) -> str:
         pairs = pd.DataFrame([pair | {"low": low, "high": 0.2} | changes])
         return findings.quality_finding(replace(record, pairs=pairs)).partition(";")[0]
 
     assert said(0.1) == "more: highest AP, 65.1 %, above base by more than chance explains"
     assert said(-0.01) == "more: highest AP by the means, 65.1 %, not above base by more than chance explains"
     assert said(0.1, metric="NME") == said(0.1, trunk="a") == "more: highest AP by the means, 65.1 %"
+    assert said(0.1, count=1) == said(0.1, metric="NME"), "one pair of runs knows nothing of the chance in others"
     turned = {"row": "base", "than": "more"}
     assert "not above base" in said(-0.3, **turned), "the difference the other way round reaches to 0.2"
     third = replace(record.study, rows=(*STUDY.rows[:2], Row("third", {"coords.padding": 1.1})))
@@ -79,6 +80,7 @@ def test_a_best_row_is_named_only_as_far_as_chance_allows(record: Record) -> Non
 def test_a_lead_does_not_hide_that_its_claim_is_open(record: Record) -> None:
     """After the correction, or because it is asked of other networks; a margin is another claim."""
     pair: dict[str, Any] = {"row": "more", "than": "base", "metric": "AP", "trunk": "", "low": 0.1, "high": 0.2}
+    pair["count"] = 2
 
     def said(*claims: tuple[str, str, float]) -> str:
         lines = [pair | {"claim": name, "verdict": verdict, "margin": margin} for name, verdict, margin in claims]

@@ -137,8 +137,14 @@ def _above(record: Record, order: Sequence[str]) -> tuple[str, str]:
 
 
 def _lead(record: Record, row: str, than: str) -> float | None:
-    """The lower end of the recorded interval of the difference in AP; None where there is none."""
-    there, turned = _compared(record, row, than), _compared(record, than, row)
+    """The lower end of the recorded interval of the difference in AP; None where there is none.
+
+    One of a single pair of runs knows nothing of the chance in others: it counts as none.
+    """
+    there, turned = (
+        [line for line in _compared(record, *rows) if line["count"] > 1]
+        for rows in ((row, than), (than, row))
+    )
     ends = [*(line["low"] for line in there), *(-line["high"] for line in turned)]
     return ends[0] if ends else None
 
