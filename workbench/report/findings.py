@@ -142,8 +142,7 @@ def _lead(record: Record, row: str, than: str) -> float | None:
     One of a single pair of runs knows nothing of the chance in others: it counts as none.
     """
     there, turned = (
-        [line for line in _compared(record, *rows) if line["count"] > 1]
-        for rows in ((row, than), (than, row))
+        [line for line in _compared(record, *rows) if line["count"] > 1] for rows in ((row, than), (than, row))
     )
     ends = [*(line["low"] for line in there), *(-line["high"] for line in turned)]
     return ends[0] if ends else None
