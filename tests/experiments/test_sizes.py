@@ -13,6 +13,7 @@ from tests.inference.tiny import disturbed
 from tests.small import small_job
 from workbench.core.errors import Refused
 from workbench.evaluation.bootstrap import paired_bootstrap, resample
+from workbench.experiments import sizes
 from workbench.experiments.size_settings import Asked, Setting, combined_settings, own_setting, with_bins
 from workbench.experiments.sizes import (
     JUDGED,
@@ -25,6 +26,7 @@ from workbench.experiments.sizes import (
     within_memory,
 )
 from workbench.inference import cost, timing
+from workbench.inference.latency import TimingTask
 from workbench.inference.load import Trained
 from workbench.models.network import Network
 from workbench.tensors import Detections
@@ -157,13 +159,25 @@ def test_more_persons_than_cells_are_refused_before_any_work(trained: Trained, h
 
 
 @pytest.mark.slow
-def test_files_score_as_the_network_does(trained: Trained, home: Path) -> None:
+def test_files_score_as_the_network_does(trained: Trained, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is timed is a file with as many persons as are asked for, and tested with the runtimes."""
     pytest.importorskip("onnxruntime")
+    timed: list[tuple[str, TimingTask, Path]] = []
+
+    def written(network: Network, task: TimingTask, precision: str, folder: Path) -> Path:
+        timed.append((precision, task, folder))
+        return folder
+
+    monkeypatch.setattr(sizes, "onnx_file", written)
+    monkeypatch.setattr(sizes, "onnx_call", lambda path, task: lambda: path)
     settings = [
         Setting((64, 64), (12, 16), "eager", "float32"),
         *(Setting((side, side), (12, 16), "onnx", kind) for side in (32, 64) for kind in ("float32", "int8")),
     ]
     found = measure_sizes(trained, settings, Judging(home), QUICK)
+    asked = [(precision, task.size, task.persons) for precision, task, _ in timed]
+    assert asked == [(kind, (side, side), 2) for side in (32, 64) for kind in ("float32", "int8")]
+    assert len({folder for *_, folder in timed}) == 1, "one file for all sizes"
     values = {one.setting: one.values["mOKS"] for one in found.readings}
     assert values[settings[3]] == pytest.approx(values[settings[0]], abs=1e-3)
     assert values[settings[4]] == pytest.approx(values[settings[0]], abs=0.1)

@@ -17,10 +17,9 @@ from tests.inference.tiny import SHAPES, crowd, expected, found, network, same
 from tests.small import small_variant
 from workbench import __main__ as command
 from workbench.core.skeletons import COCO
-from workbench.inference import load, onnx_export
+from workbench.inference import load, onnx_export, runtimes
 from workbench.inference.deployed import Deployed, Selection, agreement, detections
 from workbench.inference.latency import TimingTask, with_batch_statistics
-from workbench.inference.runtimes import RUNTIMES
 from workbench.slots import DenseHead, Outputs, Towers
 from workbench.tensors import Detections
 
@@ -146,10 +145,21 @@ def test_int8_is_the_trunk_alone_and_close(file: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_runtime_of_its_own_finds_as_many_persons_as_it_is_told() -> None:
+def test_a_runtime_of_its_own_finds_as_many_persons_as_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In floats and in bytes, which are made of the file that lies there: writing takes long."""
     task = TimingTask((64, 96), persons=7)
-    call = RUNTIMES["onnx"].prepare(with_batch_statistics(small_variant(), task), task, "float32")
-    assert [len(one) for one in call()] == [7]  # pyright: ignore[reportGeneralTypeIssues]
+    network = with_batch_statistics(small_variant(), task)
+    plain = runtimes.onnx_file(network, task, "float32", tmp_path)
+    monkeypatch.setattr(onnx_export, "write_onnx", None)  # not once more
+    files = {"float32": plain, "int8": runtimes.onnx_file(network, task, "int8", tmp_path)}
+    assert runtimes.onnx_file(network, task, "float32", tmp_path) == plain
+    assert [onnx_export.read_about(file)["precision"] for file in files.values()] == ["float32", "int8"]
+    monkeypatch.setattr(runtimes, "onnx_file", lambda _network, _task, precision, _folder: files[precision])
+    for precision in files:
+        call = runtimes.RUNTIMES["onnx"].prepare(network, task, precision)
+        assert [len(one) for one in call()] == [7]  # pyright: ignore[reportGeneralTypeIssues]
 
 
 # --- the command

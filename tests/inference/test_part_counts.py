@@ -20,9 +20,9 @@ SIZE = (640, 640)
 
 
 def changed() -> Iterator[Variant]:
-    """Every option of a slot once, and some together."""
-    base = rtmo("s")
-    yield from map(rtmo, "tsm")
+    """Every option of a slot once, and some together, on a network of few layers; two published ones whole."""
+    base = nano()
+    yield from map(rtmo, "tm")
     for changes in (
         {"backbone": STDC(size="1")},
         {"backbone": STDC(size="nano"), "neck": PAFPN()},
@@ -50,7 +50,7 @@ def test_the_sum_of_the_parts_is_the_cost_of_the_network_to_the_unit() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("persons", [1, 10])
 def test_it_holds_for_other_sizes_and_persons(persons: int) -> None:
-    for variant, size in product((small_variant(), nano()), ((64, 96), (96, 96))):
+    for variant, size in ((small_variant(), (64, 96)), (small_variant(), (96, 96)), (nano(), (64, 96))):
         whole = cost.flops(variant, size, persons, counter="torch")
         assert PartCounter(size, persons).count(variant).flops == whole
 
