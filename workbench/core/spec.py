@@ -102,6 +102,8 @@ class Spec:
         Raises:
             KeyError: a path leads nowhere; the message says what exists.
         """
+        if not changes:
+            return self  # frozen, and checked when it was made
         loose = _thaw(self)
         for path, value in changes.items():
             loose = _replaced(loose, path.split("."), value, path)
@@ -158,7 +160,10 @@ def _flattened(path: str, value: Any) -> Iterator[tuple[str, Plain]]:
 
 @dataclass
 class _Loose:
-    """A spec taken apart, so that several changes can be made before it is checked."""
+    """A spec taken apart, so that several changes can be made before it is checked.
+
+    Its fields may hold specs that are whole: what no path leads into is neither made nor checked again.
+    """
 
     cls: type[Spec]
     fields: dict[str, Any]
@@ -166,7 +171,7 @@ class _Loose:
 
 def _thaw(value: Any) -> Any:
     if isinstance(value, Spec):
-        return _Loose(type(value), {f.name: _thaw(getattr(value, f.name)) for f in dataclasses.fields(value)})
+        return _Loose(type(value), {f.name: getattr(value, f.name) for f in dataclasses.fields(value)})
     return tuple(map(_thaw, value)) if isinstance(value, tuple) else value
 
 
