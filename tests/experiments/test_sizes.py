@@ -12,6 +12,7 @@ from tests.data.datasets.folders import content, folder
 from tests.inference.tiny import disturbed
 from tests.small import small_job
 from workbench.core.errors import Refused
+from workbench.data.datasets.folder import dataset_fingerprint
 from workbench.evaluation.bootstrap import paired_bootstrap, resample
 from workbench.experiments import sizes
 from workbench.experiments.size_settings import Asked, Setting, combined_settings, own_setting, with_bins
@@ -109,7 +110,7 @@ def test_a_folder_is_judged_whole_at_every_size(trained: Trained, home: Path, ph
     released = replace(trained, job=None)
     for network in (trained, released):
         judged = judged_images(network, Judging(home, photos))
-        assert len(judged.samples) == 3 and judged.protocol.data.startswith(photos.name)
+        assert len(judged.samples) == 3 and judged.protocol.data == dataset_fingerprint(photos)
         for size in ((64, 64), (32, 32)):
             (batch,) = judged.at(size).loader()(0)
             assert batch.images.shape == (3, 3, *size)
