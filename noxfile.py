@@ -1,7 +1,7 @@
 """The commands of the workbench. One environment, made once, serves every session.
 
 nox -s study -- NAME [options]     nox -s tests     nox -s lint     nox -s report -- NAME     nox -s ui     nox -s bench
-nox -s docs
+nox -s dashboard     nox -s docs
 """
 
 import hashlib
@@ -39,7 +39,7 @@ def python(session: nox.Session) -> str:
         patient = {"UV_HTTP_TIMEOUT": "600"}
         progress = [] if sys.stderr.isatty() else ["--quiet"]
         pins = ["--constraints", "constraints.txt", "--build-constraints", "constraints.txt"]
-        what = ["--editable", ".[dev,onnx,report]"]
+        what = ["--editable", ".[dashboard,dev,onnx,report]"]
         session.run(uv(), "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(HOME), external=True)
         install = [uv(), "pip", "install", *progress, "--python", str(PYTHON), *pins, *what]
         session.run(*install, external=True, env=patient)
@@ -68,6 +68,12 @@ def report(session: nox.Session) -> None:
 def ui(session: nox.Session) -> None:
     """Show the recorded runs in a browser, on this machine only, at the address that it prints."""
     workbench(session, "ui")
+
+
+@nox.session
+def dashboard(session: nox.Session) -> None:
+    """Show the candidates of searches in optuna-dashboard, on this machine only, at the address that it prints."""
+    workbench(session, "dashboard")
 
 
 @nox.session

@@ -43,6 +43,7 @@ COMPONENT |= {"components.batch_norm", "components.blocks", "components.similari
 STUDY = {"study", "space", "presets", "slots", "components"}
 FOREIGN: Mapping[str, str | tuple[str, ...]] = {
     "optuna": ("workbench.experiments.job_queue", "workbench.experiments.search.optuna_study"),
+    "optuna_dashboard": "workbench.experiments.search.dashboard",
     "mlflow": "workbench.experiments.tracking",
     "fvcore": "workbench.inference.cost",
     "pycocotools": ("workbench.evaluation.reference", "workbench.data.datasets.masks"),

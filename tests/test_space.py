@@ -104,6 +104,7 @@ WRONG = [
     ((DEPTH, Factor("deep", {"x": {}, "y": {"neck.depth": 0.67}})), {}, "'depth' .*'deep' .* both set 'neck.depth'"),
     ((NECK, DEPTH), {"up": "speed"}, "up='speed' is not measured; training gives AP"),
     ((NECK, DEPTH), {"down": "watts"}, "down: 'watts' is no cost; there are gflops, params, ms"),
+    ((NECK, DEPTH), {"down": "ms"}, "down='ms': time is measured only of what is proposed; limit it: --max ms=1.2"),
     ((NECK, DEPTH), {"limits": {"watt": 3.0}}, "limits: 'watt' is no cost"),
     ((NECK, DEPTH), {"limits": {"ms": 0.0}}, "limits: ms 0.0: must be above 0"),
     ((NECK, DEPTH), {"rungs": (0.5, 0.2, 1.0)}, "expected .1.0,., or one part of the training before it"),

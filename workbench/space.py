@@ -201,7 +201,8 @@ class Search:
     """A question that is answered by choosing from a space. It is checked when the file is imported.
 
     Fields:
-        up: a metric of the evaluation, as trained under the protocol; down: one of `COSTS`, of the published size.
+        up: a metric of the evaluation, as trained under the protocol.
+        down: one of `COSTS` that is counted, of the published size.
         limits: largest costs; candidates above one are not trained.
         rungs: parts of the training after which a candidate pauses and is compared; one at most before the end, 1.
         signal: what is compared there: a training loss, as `training.rung` calls it, of which less is better. It has to
@@ -276,6 +277,8 @@ class Search:
         for word, what in ((self.down, "down"), *((name, "limits") for name in self.limits)):
             if word not in COSTS:
                 raise Refused(f"{what}: {word!r} is no cost; there are {', '.join(COSTS)}")
+        if self.down == "ms":
+            raise Refused("down='ms': time is measured only of what is proposed; limit it: --max ms=1.2")
         for name, most in self.limits.items():
             if not most > 0:
                 raise Refused(f"limits: {name} {most}: must be above 0")

@@ -232,3 +232,11 @@ def test_commands_that_read_make_nothing(
     assert main(["study", "status", "ablate_levels", "--protocol", "cost"]) == 1
     assert main(["study", "replay", "ablate_levels"]) == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_searches_are_shown_at_a_port(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    calls = watch(monkeypatch, {"workbench.experiments.search.dashboard.serve": 0})
+    assert main(["dashboard"]) == 0 and main(["dashboard", "--port", "8081"]) == 0
+    assert [call[1][1] for call in calls] == [8080, 8081]
+    assert main(["dashboard", "--port", "0"]) == 2
+    assert "dashboard: --port '0': expected a whole number from 1 to 65535" in capsys.readouterr().err

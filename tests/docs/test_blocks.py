@@ -153,7 +153,8 @@ def faults(words: list[str], said: Callable[[], str]) -> list[str]:
         if flag != "-s" or session not in _sessions():
             return [f"nox has no session {session}"]
         rest = rest[1:] if rest[:1] == ["--"] else rest
-        return list(_workbench([session, *rest], said)) if session in ("study", "report", "ui", "bench") else []
+        ours = session in ("study", "report", "ui", "dashboard", "bench")
+        return list(_workbench([session, *rest], said)) if ours else []
     return [] if words[0] in SETUP else [f"{words[0]} is none of {COMMANDS}"]
 
 

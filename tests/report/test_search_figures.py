@@ -1,18 +1,16 @@
 """The figures of a search: what is on them, and what their axes say."""
 
-from pathlib import Path
-
 import pytest
 
-from tests.report.searched import read_planted
+from tests.report.searched import planted_record
 from workbench.report import search_figures as figures
 from workbench.report.drawing import Figure, Hover, png
 from workbench.report.search_frames import SearchRecord, compute_frame, fresh_frame, growth_shares, predictions_frame
 
 
 @pytest.fixture
-def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SearchRecord:
-    return read_planted(tmp_path, monkeypatch)
+def record() -> SearchRecord:
+    return planted_record()
 
 
 def drawn(figure: Figure) -> str:

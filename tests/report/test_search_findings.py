@@ -1,18 +1,17 @@
 """The sentences about a search are true of its numbers."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from tests.report.searched import read_planted
+from tests.report.searched import planted_record
 from workbench.report import search_findings as findings
 from workbench.report.search_frames import SearchRecord
 
 
 @pytest.fixture
-def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SearchRecord:
-    return read_planted(tmp_path, monkeypatch)
+def record() -> SearchRecord:
+    return planted_record()
 
 
 def test_where_predictions_did_not_hold_the_page_begins_with_that(record: SearchRecord) -> None:
@@ -44,3 +43,13 @@ def test_what_became_of_candidates_is_counted(record: SearchRecord) -> None:
     said = findings.looked_at(record)
     assert "The space has 6 networks: 5 may be trained, 1 are over a limit (gflops at most 5.5)" in said
     assert "6 candidates looked at" in said and "3 complete" in said and "4 minutes of training" in said
+
+
+def test_with_a_rung_candidates_wait_or_go_on(record: SearchRecord) -> None:
+    assert findings.rung_text(record) == "", "there is none"
+    paused = planted_record(rungs=True)
+    epochs = paused.protocol.protocol.epochs
+    said = f"New candidates pause after epoch {epochs // 5} of {epochs}. 1 candidate waits there, and 3 went on"
+    assert findings.rung_text(paused).startswith(said) and "`mean_loss_oks`" in findings.rung_text(paused)
+    assert "1 paused" in findings.looked_at(paused)
+    assert findings.compute_title(paused).startswith("100 % of 2 minutes"), "no further seeds"

@@ -1,11 +1,9 @@
 """What is counted from the record of a search, by hand."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.experiments.search.searched import MINUTES
-from tests.report.searched import read_planted
+from tests.report.searched import planted_record
 from workbench.report.search_frames import (
     SearchRecord,
     compute_frame,
@@ -19,8 +17,8 @@ from workbench.report.search_frames import (
 
 
 @pytest.fixture
-def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SearchRecord:
-    return read_planted(tmp_path, monkeypatch)
+def record() -> SearchRecord:
+    return planted_record()
 
 
 def test_predictions_are_held_against_the_first_training(record: SearchRecord) -> None:
@@ -53,3 +51,11 @@ def test_axes_say_which_network_is_meant(record: SearchRecord) -> None:
     assert record.trained_as == "as trained under small: network of published size, 96 x 96 px"
     assert "published size" in record.cost and record.cost_text(3.0) == "3.00 GFLOPs"
     assert record.difference == "difference in AP, points"
+
+
+def test_what_waits_at_the_rung_has_a_line_of_its_own() -> None:
+    record = planted_record(rungs=True)
+    line = compute_frame(record).set_index("what").loc["up to the rung, not gone on with"]
+    assert line["trainings"] == 1 and line["minutes"] == pytest.approx(MINUTES / 5)
+    assert [*record.paused["candidate"]] == ["#003"] and record.paused["signal"].iloc[0] == pytest.approx(0.5)
+    assert compute_frame(record)["minutes"].sum() == pytest.approx(3.2 * MINUTES)

@@ -1,22 +1,18 @@
 """The pieces of a search's page, from its files alone."""
 
-import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from tests.report.made_up import still, text
-from tests.report.searched import read_planted
+from tests.report.searched import planted_record
 from workbench.report import search_page as page
 from workbench.report.search_frames import SearchRecord
 
 
 @pytest.fixture
-def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SearchRecord:
-    found = read_planted(tmp_path, monkeypatch)
-    shutil.rmtree(tmp_path / "jobs")  # files are enough
-    return found
+def record() -> SearchRecord:
+    return planted_record()
 
 
 PICTURES = (
@@ -45,3 +41,10 @@ def test_where_all_scores_are_the_same_figures_are_left_out(record: SearchRecord
     for piece in (page.effects, page.growth, page.predicted, page.fresh, page.importance, page.parallel):
         assert "left out" in text(piece(same))
     assert still(page.front(same)) and still(page.compute(same))
+
+
+def test_candidates_that_wait_stand_in_a_table(record: SearchRecord) -> None:
+    assert "waits" not in text(page.saved(record))
+    said = text(page.saved(planted_record(rungs=True)))
+    assert "1 candidate waits there" in said and "| #003 |" in said and "2.00 GFLOPs | 0.5 | 30.0 |" in said
+    assert still(page.compute(planted_record(rungs=True)))

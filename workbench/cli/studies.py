@@ -1,4 +1,4 @@
-"""`workbench study`, `report`, `trunk` and `ui`: from the jobs of a study to its pages."""
+"""`workbench study`, `report`, `trunk`, `ui` and `dashboard`: from the jobs of a study to its pages."""
 
 from __future__ import annotations
 
@@ -380,3 +380,15 @@ def ui_command(
     from workbench.experiments import mlflow_pages
 
     return mlflow_pages.ui(runs_folder(), port)
+
+
+@study_commands.command("dashboard", cls=Command, epilog="Example: workbench dashboard --port 8081")
+def dashboard_command(
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", parser=whole_number(1, 65535), help="Of the address in the browser")
+    ] = 8080,
+) -> int:
+    """Show the candidates of searches in optuna-dashboard. Only this machine can see it; Ctrl+C ends it."""
+    from workbench.experiments.search import dashboard
+
+    return dashboard.serve(runs_folder(False), port)

@@ -156,7 +156,7 @@ def fall_text(record: SearchRecord, fall: Fall) -> str:
 def compute_title(record: SearchRecord) -> str:
     """Where most of the compute went."""
     frame = compute_frame(record)
-    total, seeds = frame["minutes"].sum(), frame["minutes"].iloc[2:].sum()
+    total, seeds = frame["minutes"].sum(), frame["minutes"].iloc[-2:].sum()
     if not total:
         return "no compute of its own: all numbers were known before"
     return (
@@ -173,6 +173,18 @@ def saved_text(record: SearchRecord) -> str:
     parts += [f"{count_of(known, 'candidate')} had numbers from elsewhere"] * bool(known)
     parts += [f"{count_of(same, 'computes', 'compute')} the same as another"] * bool(same)
     return f"No second was trained on what can be known without: {listed(parts)}."
+
+
+def rung_text(record: SearchRecord) -> str:
+    """How many candidates began, paused and went on, and what they were compared by; "" without rungs."""
+    if not record.rung:
+        return ""
+    summary, promoted = record.summary, int(record.candidates["promoted"].sum())
+    return (
+        f"New candidates pause after epoch {record.rung} of {summary['epochs']}. "
+        f"{count_of(len(record.paused), 'candidate waits', 'candidates wait')} there, and {promoted} went on to the "
+        f"end. They are compared by `{summary['signal']}`, of which less is better."
+    )
 
 
 def importance_title(frame: Frame) -> str:

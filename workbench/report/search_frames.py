@@ -11,6 +11,7 @@ import pandas as pd
 
 from workbench.core.errors import Refused
 from workbench.evaluation.metrics import METRICS, PERCENT, Metric
+from workbench.experiments.job_queue import JobState
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.protocols import protocol_named
 from workbench.report.frames import Frame
@@ -20,6 +21,7 @@ from workbench.space import Search
 from workbench.study import StudyProtocol, find_study
 
 FACTOR = "factor."  # what the columns of factors begin with: a factor may be called anything
+PAUSED = str(JobState.PAUSED)
 Z95 = 1.959964
 COSTS = {
     "gflops": "10^9 multiply-adds of one image, published size, 640 px",
@@ -79,6 +81,16 @@ class SearchRecord:
             name.removeprefix("limit_"): value for name, value in self.summary.items() if name.startswith("limit_")
         }
         return {name: float(value) for name, value in there.items()}
+
+    @property
+    def rung(self) -> int:
+        """The epoch after which new candidates pause; 0: they do not."""
+        return int(self.summary["rung"])
+
+    @property
+    def paused(self) -> Frame:
+        """The lines of the candidates that wait at the rung, those first whose signal is lowest."""
+        return self.candidates[self.candidates["state"] == PAUSED].sort_values("signal", kind="stable")
 
     @property
     def on_front(self) -> Frame:
@@ -171,10 +183,12 @@ def compute_frame(record: SearchRecord) -> Frame:
     frame = record.candidates
     on = frame["candidate"].isin(record.on_front["candidate"])
     first, fresh = frame["minutes"] - frame["front_minutes"], frame["front_minutes"]
-    trained = frame["minutes"] > 0
+    paused = frame["state"] == PAUSED
+    below, begun = ~on & ~paused, first > 0
     lines = [
-        ("first trainings, now on the front", first[on].sum(), int((on & (first > 0)).sum())),
-        ("first trainings, now below the front", first[~on].sum(), int((~on & trained & (first > 0)).sum())),
+        ("first trainings, now on the front", first[on].sum(), int((on & begun).sum())),
+        ("first trainings, now below the front", first[below].sum(), int((below & begun).sum())),
+        *([("up to the rung, not gone on with", first[paused].sum(), int(paused.sum()))] if record.rung else []),
         ("further seeds, now on the front", fresh[on].sum(), int(frame.loc[on, "front_seeds"].sum())),
         ("further seeds, now below the front", fresh[~on].sum(), int(frame.loc[~on, "front_seeds"].sum())),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from shlex import quote
 
 from workbench.experiments.profiling import REPORT_DATA
@@ -122,8 +123,25 @@ def compute(record: SearchRecord) -> Piece:
 
 
 def saved(record: SearchRecord) -> Text:
-    """What was not trained."""
-    return Text(findings.saved_text(record))
+    """What was not trained, or not to its end: with a rung, the candidates that wait there."""
+    said = [findings.saved_text(record), *filter(None, [findings.rung_text(record)])]
+    return paragraphs(*said, *([paused_table(record)] if len(record.paused) else []))
+
+
+def paused_table(record: SearchRecord) -> str:
+    """Candidates that wait at the rung, best signal first."""
+    lines = [
+        [
+            line["candidate"],
+            line["text"],
+            record.cost_text(line[record.search.down]),
+            f"{line['signal']:.4g}",
+            "" if math.isnan(line["predicted"]) else record.metric.text(line["predicted"]),
+        ]
+        for _, line in record.paused.iterrows()
+    ]
+    heads = ["", "network that waits", "cost", str(record.summary["signal"]), f"{record.metric.name} expected before"]
+    return table_text(heads, lines)
 
 
 def importance(record: SearchRecord) -> Piece:

@@ -23,7 +23,7 @@ import pandas as pd
 
 from workbench.core.errors import Refused
 from workbench.core.files import write_whole
-from workbench.experiments.job_queue import JobState, QueueEntry, stored_entries
+from workbench.experiments.job_queue import QueueEntry, stored_entries
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.search.decision import front
 from workbench.experiments.search.front import effects_of
@@ -32,6 +32,7 @@ from workbench.experiments.search.log import Proposal, State
 from workbench.experiments.search.optuna_study import importances
 from workbench.experiments.search.plan import SearchRun
 from workbench.experiments.search.rounds import Searcher
+from workbench.experiments.search.standing import given_up, standing
 from workbench.report.frames import Frame
 from workbench.report.freshness import SEARCH_PARTS
 from workbench.report.search_frames import FACTOR
@@ -40,7 +41,7 @@ from workbench.training.record import Result
 
 WHERE = ("commit", "machine", "threads", "precision")
 MOST_OVER = 1_000  # candidates over a limit that are recorded, cheapest first
-FRONT = "front"  # purpose of an order
+FRONT, PROMOTED = "front", "promoted"  # purposes of orders
 
 
 def write_search_record(run: SearchRun) -> list[Path]:
@@ -63,7 +64,8 @@ def write_search_record(run: SearchRun) -> list[Path]:
 def searched(run: SearchRun) -> tuple[Knowledge, dict[str, QueueEntry]]:
     """What is known of a search, under the limits that it was last run with, and where its jobs stand."""
     searcher = Searcher(run.as_run())
-    return searcher.know(), stored_entries(run.home, run.name, list(searcher.plan()))
+    entries = stored_entries(run.home, run.name, list(searcher.plan()))
+    return searcher.know(given_up(entries)), entries
 
 
 def search_frames(known: Knowledge, entries: Mapping[str, QueueEntry]) -> dict[str, Frame]:
@@ -96,6 +98,7 @@ def search_frame(known: Knowledge) -> Frame:
     }
     about = {"search": run.search.name, "protocol": run.protocol.name, "up": run.search.up, "down": run.search.down}
     settings = {"budget": run.budget, "sampler": run.sampler, "seed": run.seed, "noise": known.noise**0.5 / POINTS}
+    settings |= {"rung": run.rung, "epochs": run.job_protocol.epochs, "signal": run.search.signal if run.rung else ""}
     limits = {f"limit_{name}": most for name, most in run.all_limits.items()}
     return pd.DataFrame([{**about, **counts, **limits, **settings, **_where(results)}])
 
@@ -122,14 +125,16 @@ def _candidate_line(proposal: Proposal, known: Knowledge, entries: Mapping[str, 
     trainings = [one for one in known.trainings if one.order.number == proposal.number]
     taken = known.taken_over.get(proposal.number)
     results = [*([] if taken is None else [taken]), *(one.result for one in trainings if one.result is not None)]
-    state, why = _state(proposal, trainings, entries)
+    state, why = standing(proposal, known, entries)
+    waiting = next((one.signal for one in trainings if one.paused), math.nan)
     labels = {factor.name: "" for factor in known.run.search.factors} | dict(proposal.pairs)
     costs = {name: proposal.costs.get(name, math.nan) for name in ("params", "gflops", "ms")}
     predicted = dict(zip(("predicted", "low", "high"), (x / POINTS for x in proposal.predicted), strict=False))
     return {
         **{"number": proposal.number, "candidate": f"#{proposal.number:03d}", "text": text_of(proposal, known)},
         **{FACTOR + name: label for name, label in labels.items()},
-        **{"key": proposal.key, "state": state, "why": why, **costs},
+        **{"key": proposal.key, "state": str(state), "why": why, **costs},
+        **{"signal": waiting, "promoted": any(one.order.purpose == PROMOTED for one in trainings)},
         **{_seed_column(known, seed): value / POINTS for seed, value in sorted(values.items())},
         **{up: sum(values.values()) / len(values) / POINTS if values else math.nan, "seeds": len(values)},
         **{name: predicted.get(name, math.nan) for name in ("predicted", "low", "high")},
@@ -147,18 +152,6 @@ def text_of(proposal: Proposal, known: Knowledge) -> str:
     if place is None:
         return ", ".join(label for _, label in proposal.pairs)
     return known.run.search.space.candidates[place].text
-
-
-def _state(proposal: Proposal, trainings: Iterable[Training], entries: Mapping[str, QueueEntry]) -> tuple[str, str]:
-    """What became of a candidate: what the checks said, or where its first training stands, and why."""
-    if proposal.state is not State.ORDERED:
-        return str(proposal.state), proposal.why
-    first = next((one for one in trainings if one.order.seed == 0), None)
-    if first is None:
-        return str(JobState.PLANNED), ""
-    entry = entries.get(first.key, QueueEntry(JobState.PLANNED))
-    state = JobState.COMPLETE if first.result is not None else entry.state
-    return str(state), "" if first.result is not None else entry.note
 
 
 def _minutes(trainings: Iterable[Training], known: Knowledge) -> float:
@@ -213,13 +206,18 @@ def importance_frame(known: Knowledge) -> Frame:
 
 
 def over_frame(known: Knowledge) -> Frame:
-    """One line per candidate of the space that is over a limit, cheapest first."""
+    """One line per candidate of the space that is over a limit, cheapest first; on time, of the proposed ones."""
     down, names = known.run.search.down, ("params", "gflops", "ms")
     there = [(one, price) for one, price in zip(known.run.search.space.candidates, known.prices, strict=True)]
     lines = [
         {"text": one.text, **{name: getattr(price, name) for name in names}, "why": "; ".join(price.over)}
         for one, price in there
         if price.over
+    ]
+    lines += [
+        {"text": text_of(one, known), **{name: one.costs.get(name, math.nan) for name in names}, "why": one.why}
+        for one in known.log.proposals
+        if one.state is State.OVER and one.number in known.places and not known.prices[known.places[one.number]].over
     ]
     frame = pd.DataFrame(lines, columns=["text", *names, "why"])
     return frame.sort_values(down, kind="stable", ignore_index=True).head(MOST_OVER)

@@ -1,6 +1,7 @@
 """A search that is over: six candidates, a planted log, and jobs whose results are made up."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from workbench.models.job import Protocol
 from workbench.models.zoo import nano
 from workbench.space import Factor, Search
 from workbench.study import StudyProtocol
-from workbench.training.record import job_folder, write_curve, write_result
+from workbench.training.record import job_folder, write_curve, write_losses, write_result
+from workbench.training.rung import write_pause
 
 SEARCH = Search(
     name="planted",
@@ -44,8 +46,8 @@ TAGS = {"commit": "abc", "machine": "box", "threads": "1", "precision": "float32
 MINUTES = 0.5  # of each training
 
 
-def searching(home: Path) -> SearchRun:
-    return SearchRun(SEARCH, SETTING, home, budget=9.0)
+def searching(home: Path, search: Search = SEARCH) -> SearchRun:
+    return SearchRun(search, SETTING, home, budget=9.0)
 
 
 def plant(home: Path) -> SearchRun:
@@ -57,6 +59,21 @@ def plant(home: Path) -> SearchRun:
     trained = [(1, 0), *(one for one in [*EXPLORED, *FRONT] if one != (3, 0))]
     for clock, (number, seed) in enumerate(trained):
         _complete(run, number, seed, clock)
+    return run
+
+
+def plant_paused(home: Path) -> SearchRun:
+    """As `plant`, of a search with a rung: #003 waits there, #004 has gone on from it to the end."""
+    run = searching(home, replace(SEARCH, rungs=(0.2, 1.0)))
+    proposals = [_proposal(run, number) for number in range(len(GFLOPS))]
+    orders = [Order(number, seed, until=run.rung) for number, seed in EXPLORED]
+    LogFile(run.log_folder).add(*proposals, *orders, *(Order(n, purpose="promoted") for n in (0, 2, 4)))
+    for clock, one in enumerate([(1, 0), (0, 0), (2, 0), (4, 0)]):
+        _complete(run, *one, clock)
+    folder = job_folder(home, proposals[3].key)
+    folder.mkdir(parents=True)
+    write_losses(folder, [{"epoch": epoch, "loss_oks": 0.5} for epoch in range(1, run.rung + 1)])
+    write_pause(folder, proposals[3].key, run.rung, {})
     return run
 
 

@@ -41,7 +41,7 @@ def with_third(known: Knowledge, third: Callable[[Training], Training]) -> Knowl
 
 
 def failed(known: Knowledge) -> Knowledge:
-    return with_third(known, lambda one: replace(one, closed=True))
+    return with_third(known, lambda one: replace(one, closed=True, fault="out of memory"))
 
 
 def paused(known: Knowledge) -> Knowledge:
@@ -149,7 +149,7 @@ def test_outcomes_are_means_of_what_has_come_to_an_end(known: Knowledge) -> None
         4: (pytest.approx(0.28), 1),
     }
     gave_up = failed(known).outcomes()[3]
-    assert math.isnan(gave_up.up) and gave_up.words == {"failed": True}
+    assert math.isnan(gave_up.up) and gave_up.fault == "out of memory"
     assert 3 not in paused(known).outcomes(), "it may go on"
 
 

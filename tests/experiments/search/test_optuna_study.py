@@ -87,6 +87,23 @@ def test_a_trial_ends_when_its_training_does(tmp_path: Path) -> None:
     assert len(loaded(run).get_trials()) == 2
 
 
+def test_a_training_that_failed_for_good_has_failed_and_says_why(known: Knowledge) -> None:
+    SearchStudy(known.run, known.log, known.outcomes())
+    assert by_number(known.run)[3].state is TrialState.RUNNING, "it may be tried again"
+    key = known.log.proposals[3].key
+    lost = Searcher(known.run).know({key: "the gradient is not finite"})
+    assert {3} == lost.outcomes().keys() - known.outcomes().keys()
+    SearchStudy(known.run, lost.log, lost.outcomes())
+    failed = by_number(known.run)[3]
+    assert failed.state is TrialState.FAIL and failed.user_attrs["why"] == "the gradient is not finite"
+    assert failed.user_attrs["key"] == key and failed.values is None
+    study = loaded(known.run)._study_id
+    SearchStudy(known.run, lost.log, lost.outcomes())
+    assert loaded(known.run)._study_id == study, "it agrees"
+    SearchStudy(known.run, known.log, known.outcomes())
+    assert by_number(known.run)[3].state is TrialState.RUNNING, "`retry` has forgotten the failure"
+
+
 def test_one_that_agrees_is_kept(known: Knowledge) -> None:
     SearchStudy(known.run, known.log, known.outcomes())
     before = loaded(known.run)

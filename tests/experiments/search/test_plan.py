@@ -6,10 +6,16 @@ from typing import Any
 
 import pytest
 
+from tests.data.datasets.animals import NAMES, animals
 from tests.experiments.search.searched import SEARCH, SETTING
+from workbench.components.necks.pafpn import PAFPN
 from workbench.core.errors import Refused
+from workbench.experiments.plan import StudyRun
 from workbench.experiments.protocols import PROTOCOLS
 from workbench.experiments.search.plan import BUDGET, SAMPLERS, SMOKE, SearchRun
+from workbench.models.zoo import nano
+from workbench.space import Factor, Search
+from workbench.study import Row, Study
 from workbench.training.record import write_result
 
 RUNGS = replace(SEARCH, rungs=(0.2, 1.0))
@@ -41,6 +47,29 @@ def test_other_changes_are_another_search(tmp_path: Path) -> None:
     assert low.planned(first).job.key == same.planned(first).job.key != plain.planned(first).job.key
     assert folder.job_changes == {"protocol.data": "folder@1"}
     assert folder.planned(first).job.protocol.data == "folder@1"
+
+
+def test_a_data_set_brings_its_own_key_points(tmp_path: Path) -> None:
+    """As in a study: its jobs are the same ones."""
+    root = animals(tmp_path / "goats")
+    run = SearchRun(SEARCH, PROTOCOLS["smoke"], tmp_path, data=root)
+    job = run.any_job
+    assert job.variant.skeleton.keypoints == NAMES and job.protocol.data == run.fingerprint
+    rows = (SEARCH.as_row(SEARCH.space.candidates[0]), Row("x", {"neck.depth": 0.0}))
+    study = StudyRun(Study("s", "?", "none", SEARCH.base, rows), PROTOCOLS["smoke"], tmp_path, data=root)
+    assert study.jobs()[0].job.key == job.key
+    assert run.given_changes == {"protocol.data": run.fingerprint}
+    plain = SearchRun(SEARCH, PROTOCOLS["smoke"], tmp_path, fingerprint=run.fingerprint)
+    assert plain.name == run.name and plain.stem == run.stem, "the data set decides its key points"
+
+
+def test_the_first_candidate_may_be_impossible(tmp_path: Path) -> None:
+    necks = Factor("neck", {"pafpn": {"neck": PAFPN()}, "hybrid": {}})
+    layers = Factor("layers", {2: {"neck.transformer_encoder_layers": 2}, "usual": {}})
+    run = SearchRun(Search("x", "?", "a test", nano(), (necks, layers)), SHORT, tmp_path)
+    assert run.job_protocol.epochs == SHORT.protocol.epochs
+    with pytest.raises(Refused, match="PAFPN has no"):
+        run.planned(run.search.space.candidates[0])
 
 
 def test_a_stem_is_the_name_of_a_file(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import cache
 
 import pytest
 
@@ -28,9 +29,13 @@ SIZE = (64, 64)
 LAYERS = {f"{n} layers": small_variant(**{"neck.transformer_encoder_layers": n}) for n in range(6)}
 
 
+COUNTER = cache(PartCounter)  # each part is built and counted once for all tests here: it takes seconds
+
+
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pricing, "SIZE", SIZE)
+    monkeypatch.setattr(pricing, "PartCounter", COUNTER)
 
 
 def gflops() -> list[float]:

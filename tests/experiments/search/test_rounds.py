@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,14 @@ from tests.experiments.fakes import FAKED
 from workbench.core.errors import Refused
 from workbench.experiments.job_queue import storage_of
 from workbench.experiments.protocols import PROTOCOLS
-from workbench.experiments.search import rounds
+from workbench.experiments.search import pricing, rounds
 from workbench.experiments.search.decision import front
 from workbench.experiments.search.log import Log, LogFile, State
 from workbench.experiments.search.plan import SEEDS, SearchRun
+from workbench.experiments.search.pricing import NEAR
 from workbench.experiments.search.rounds import Searcher, run_search, status
 from workbench.models.job import Job
+from workbench.models.variant import Variant
 from workbench.models.zoo import nano
 from workbench.space import Factor, Search
 from workbench.training.machine import Machine
@@ -60,6 +63,10 @@ class NoTwins:
 @pytest.fixture(autouse=True)
 def _no_twins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds, "Twins", NoTwins)
+    monkeypatch.setattr(pricing, "PartCounter", COUNTER)
+
+
+COUNTER = cache(pricing.PartCounter)  # each part is built and counted once for all searches here: it takes seconds
 
 
 def score(job: Job) -> float:
@@ -231,7 +238,62 @@ def test_a_training_that_fails_is_said_and_the_search_goes_on(
     run = run_in(tmp_path, budget=15.0)
     assert run_search(run, machine=Machine(), jobs=1, train=failing) == 1
     assert "the gradient is not finite" in capsys.readouterr().out
+    failed = [one for one in trials_of(run) if one.params["depth"] == "none"]
+    assert failed and all(one.state.name == "FAIL" for one in failed)
+    assert {one.user_attrs["why"] for one in failed} == {"RuntimeError: the gradient is not finite"}
+    assert status(run) == 1 and f"{len(failed)} failed" in capsys.readouterr().out
     assert any(one.result is not None for one in Searcher(run).know().trainings)
+
+
+class Instrument:
+    """Stands for the one that times networks: those with further layers take more of the base's time."""
+
+    def __init__(self) -> None:
+        self.timed: list[str] = []
+
+    def __call__(self, base: Variant) -> Callable[[Variant], float]:
+        return self.ratio
+
+    def ratio(self, variant: Variant) -> float:
+        layers = int(str(dict(variant.neck.flat())["transformer_encoder_layers"]))
+        self.timed.append(variant.key)
+        return 1.0 + 0.2 * layers
+
+
+def with_instrument(run: SearchRun, monkeypatch: pytest.MonkeyPatch) -> Instrument:
+    found = Instrument()
+    monkeypatch.setattr(rounds, "ratio_to", found)
+    assert start(run) == 0
+    return found
+
+
+def test_a_limit_on_time_is_measured_where_it_may_be_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = run_in(tmp_path, limits={"ms": 1.1})
+    timed = with_instrument(run, monkeypatch).timed
+    proposals = log_of(run).proposals
+    space, variant = run.search.space, run.search.variant
+    asked = {one.number: variant(space.candidate(one.pairs)).key for one in proposals}
+    assert timed == list(dict.fromkeys(asked[one.number] for one in proposals if one.timed)), "each once, in order"
+    for one in proposals:
+        layers = int(dict(one.pairs)["layers"])
+        assert (one.state is State.OVER) == (layers > 0) and "at most 1.1" in (one.why or "at most 1.1")
+        if one.timed:
+            assert one.costs["ms"] == pytest.approx(1.0 + 0.2 * layers)
+        else:
+            assert one.state is State.OVER and "as predicted" in one.why and one.costs["ms"] > NEAR * 1.1
+    assert any(not one.timed for one in proposals), "the time of some was plain before"
+    over = {one.key for one in proposals if one.state is State.OVER}
+    assert over and not over & set(ended(tmp_path))
+    # what was timed stands in the log: the same command times nothing, a higher limit only what is new
+    assert with_instrument(run, monkeypatch).timed == []
+    assert not {*timed} & {*with_instrument(run_in(tmp_path, limits={"ms": 1.3}, budget=60.0), monkeypatch).timed}
+
+
+def test_a_limit_on_time_that_nobody_meets_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "ratio_to", Instrument())
+    with pytest.raises(Refused, match=r"no candidate meets --max ms=0.5, where .*layers 0.* is the cheapest with 1: "):
+        start(run_in(tmp_path, limits={"ms": 0.5}))
+    assert not (tmp_path / "begun").exists()
 
 
 @pytest.mark.parametrize(

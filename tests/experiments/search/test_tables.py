@@ -62,10 +62,10 @@ def test_states_are_counted_and_failures_said(known: Knowledge, capsys: pytest.C
     out = capsys.readouterr().out
     third = next(one for one in known.trainings if one.order.number == 3)
     assert f"#003, seed 0 ({third.key}): the gradient is not finite" in out
-    assert "2 complete, 1 known, 1 running, 1 failed, 1 over a limit" in out
+    assert "6 proposed: 1 over a limit, 1 known, 1 running, 2 complete, 1 failed" in out
     assert "4 of 9 minutes of training on one core" in out
     print_states(known, {})
-    assert "4 planned" in capsys.readouterr().out, "nothing is in the queue"
+    assert "1 planned, 3 complete" in capsys.readouterr().out, "nothing is in the queue, results stand in folders"
 
 
 def test_a_search_that_was_not_begun(

@@ -36,6 +36,7 @@ class Training:
         order: the last one of it; key: of its job; result: if it is complete.
         closed: what was ordered is done, or it failed for good.
         signal: of a paused one, what it is compared by; nan otherwise.
+        fault: why it failed for good, if it did.
     """
 
     order: Order
@@ -43,6 +44,7 @@ class Training:
     result: Result | None
     closed: bool
     signal: float = math.nan
+    fault: str = ""
 
     @property
     def paused(self) -> bool:
@@ -204,17 +206,17 @@ class Knowledge:
         return {one.order.number for one in self.trainings if one.paused}
 
     def outcomes(self) -> dict[int, Outcome]:
-        """For Optuna: of each proposal that was trained the mean over its seeds, in 0..1."""
+        """For Optuna: of each proposal that was trained the mean over its seeds, in 0..1, or why it failed."""
         waiting = {one.order.number for one in self.open if one.order.seed == 0}
-        failed = {one.order.number for one in self.trainings if one.closed and one.result is None}
+        failed = {one.order.number: one.fault for one in self.trainings if one.fault and one.order.seed == 0}
         found: dict[int, Outcome] = {}
         for proposal in self.log.proposals:
             seeds = self.values.get(proposal.number, {})
             if seeds and proposal.number not in waiting:
                 mean = sum(seeds.values()) / len(seeds) / POINTS
                 found[proposal.number] = Outcome(mean, {"seeds": len(seeds)})
-            elif proposal.number in failed - self.at_rung:
-                found[proposal.number] = Outcome(words={"failed": True})
+            elif proposal.number in failed:
+                found[proposal.number] = Outcome(fault=failed[proposal.number])
         return found
 
     def trained(self) -> list[Proposal]:

@@ -33,7 +33,7 @@ class Proposal:
     Fields:
         number: from 0 on; pairs: factor and label, as of `Candidate`; key: of its job with the first seed.
         why: of the state, "" where it was ordered.
-        costs: what was counted or measured; empty where it is impossible.
+        costs: what was counted or measured; empty where it is impossible. timed: its "ms" was measured, not predicted.
         predicted: mean, low and high of the metric before anything of it was known; () without a model.
         gain: what the proposer expected of it; by: the sampler.
     """
@@ -47,6 +47,7 @@ class Proposal:
     predicted: tuple[float, ...] = ()
     gain: float = 0.0
     by: str = ""
+    timed: bool = False
 
 
 @dataclass(frozen=True)

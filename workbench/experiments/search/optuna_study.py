@@ -11,7 +11,8 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -25,6 +26,7 @@ from workbench.experiments.search.log import Log, Proposal, State
 from workbench.experiments.search.plan import SURROGATE, SearchRun
 from workbench.space import Candidate, Space
 
+PREFIX = "search "  # of the names of these studies: plans of jobs have studies in the same store
 NUMBER = "proposal"  # the attribute of a trial by which it is found
 ABSENT = "none"  # the option of a factor that a candidate does not have
 AGAIN = 200  # times that a sampler may ask for what it knows; then the next candidate that it does not know is taken
@@ -38,10 +40,12 @@ _CONTROLS: Mapping[str, Callable[[int], BaseSampler]] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is known of a proposal: the mean of the metric over its seeds (nan: not yet), and its state in words."""
+    """What is known of a proposal: the mean of the metric over its seeds (nan: not yet), what else a trial says of it,
+    and why its training failed for good."""
 
     up: float = math.nan
     words: Mapping[str, Any] = field(default_factory=dict)
+    fault: str = ""
 
 
 class SurrogateSampler(BaseSampler):
@@ -79,11 +83,11 @@ class SearchStudy:
     def __init__(self, run: SearchRun, log: Log, outcomes: Mapping[int, Outcome]) -> None:
         self._run, self._space = run, run.search.space
         self._storage = storage_of(run.home / "optuna.db", heartbeat=False)  # its trials are not processes
-        self._name = f"search {run.name}"
+        self._name = f"{PREFIX}{run.name}"
         optuna.logging.set_verbosity(optuna.logging.CRITICAL)
         with locked(run.home / "plan.lock"):
             self._study = self._opened()
-            if not self._agrees(log):
+            if not self._agrees(log, outcomes):
                 optuna.delete_study(study_name=self._name, storage=self._storage)
                 self._study = self._opened()
                 for proposal in self._held(log):
@@ -98,16 +102,23 @@ class SearchStudy:
             study.set_metric_names([self._run.search.up, self._run.search.down])
         return study
 
-    def _agrees(self, log: Log) -> bool:
-        """Whether each proposal of the space has a trial, with its choices among today's options."""
+    def _agrees(self, log: Log, outcomes: Mapping[int, Outcome]) -> bool:
+        """Whether each proposal of the space has a trial, with its choices among today's options.
+
+        A trial that has ended stays so: one that failed, of a training that is tried again, does not agree.
+        """
         trials, held = self._by_number(), self._held(log)
         if trials.keys() != {one.number for one in held}:
             return False
         return all(
             trials[one.number].params == dict(one.pairs)
             and trials[one.number].distributions == self._choices(one.pairs)
+            and (trials[one.number].state is not TrialState.FAIL or self._fails(one, outcomes))
             for one in held
         )
+
+    def _fails(self, proposal: Proposal, outcomes: Mapping[int, Outcome]) -> bool:
+        return self._ended(proposal, outcomes.get(proposal.number, Outcome()))[0] is TrialState.FAIL
 
     def _held(self, log: Log) -> list[Proposal]:
         """Proposals that are in the space: an option may have been taken out of the search."""
@@ -187,7 +198,7 @@ class SearchStudy:
     def _ended(self, proposal: Proposal, outcome: Outcome) -> tuple[TrialState, list[float] | None]:
         """The state of a trial and its values. What is over a limit has values too: else samplers come back to it."""
         cost = proposal.costs.get(self._run.search.down, math.nan)
-        if proposal.state is State.IMPOSSIBLE:
+        if proposal.state is State.IMPOSSIBLE or outcome.fault:
             return TrialState.FAIL, None
         if proposal.state is State.SAME:
             return TrialState.PRUNED, None
@@ -203,7 +214,8 @@ class SearchStudy:
         return {name: math.log(proposal.costs[name] / most) for name, most in limits.items() if name in proposal.costs}
 
     def _attributes(self, proposal: Proposal, outcome: Outcome) -> dict[str, Any]:
-        about = {"key": proposal.key, "state": str(proposal.state), "why": proposal.why, "by": proposal.by}
+        why = outcome.fault or proposal.why
+        about = {"key": proposal.key, "state": str(proposal.state), "why": why, "by": proposal.by}
         return {**about, **proposal.costs, **outcome.words}
 
     def _trial(self, proposal: Proposal, outcome: Outcome) -> FrozenTrial:
@@ -218,6 +230,21 @@ class SearchStudy:
         for name, over in self._over(proposal).items():
             trial.set_constraint(name, over)
         return trial
+
+
+class Stored(NamedTuple):
+    """A study of a search, as it stands in the store."""
+
+    id: int
+    name: str
+
+
+def studies_of(home: Path) -> list[Stored]:
+    """Of all searches, the one that was begun last as the last; none where nothing was searched."""
+    if not (home / "optuna.db").exists():
+        return []
+    found = storage_of(home / "optuna.db", heartbeat=False).get_all_studies()
+    return [Stored(one._study_id, one.study_name) for one in found if one.study_name.startswith(PREFIX)]
 
 
 def importances(space: Space, scores: Mapping[Candidate, float]) -> dict[str, float]:

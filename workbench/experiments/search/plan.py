@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +18,10 @@ from typing import Any
 
 from workbench.core.errors import Refused
 from workbench.core.files import write_whole
-from workbench.data.datasets.folder import dataset_fingerprint
-from workbench.experiments.plan import DATA_SET, check_options
-from workbench.models.job import Protocol
+from workbench.data.datasets.folder import dataset_fingerprint, dataset_keypoints
+from workbench.data.datasets.keypoints import DataKeypoints
+from workbench.experiments.plan import DATA_SET, KEYPOINT_SET, NUM_KEYPOINTS, check_options
+from workbench.models.job import Job, Protocol
 from workbench.space import COSTS, Candidate, Search
 from workbench.study import PlannedJob, StudyProtocol
 from workbench.training.record import Result, is_complete, job_folder, read_result
@@ -79,15 +81,39 @@ class SearchRun:
         if self.search.rungs[0] < 1:
             rung_epoch(protocol, self.search.rungs[0])
 
+    @cached_property
+    def keypoints(self) -> DataKeypoints | None:
+        """Those of the data set; None without its folder."""
+        return None if self.data is None else dataset_keypoints(self.data)
+
     @property
     def job_changes(self) -> dict[str, Any]:
-        """What is changed of every job: `changes` and the data set."""
+        """What is changed of every job: its key points to those of the data set, and `given_changes`."""
+        found = self.keypoints
+        of_data = {} if found is None else {KEYPOINT_SET: found.skeleton, NUM_KEYPOINTS: len(found.skeleton)}
+        return {**of_data, **self.given_changes}
+
+    @property
+    def given_changes(self) -> dict[str, Any]:
+        """`changes` and the data set, which decides its key points."""
         return {**self.changes, **({DATA_SET: self.fingerprint} if self.fingerprint else {})}
 
     @cached_property
+    def any_job(self) -> Job:
+        """The job of the first candidate that is possible: of what all have in common.
+
+        Raises:
+            Refused: none is, or the protocol or a change suits none.
+        """
+        for candidate in self.search.space.candidates:
+            with suppress(Refused):
+                return self.planned(candidate).job
+        return self.planned(self.search.space.candidates[0]).job  # which says why
+
+    @property
     def job_protocol(self) -> Protocol:
         """What every job trains under, with the changes."""
-        return self.planned(self.search.space.candidates[0]).job.protocol
+        return self.any_job.protocol
 
     @property
     def most(self) -> int:
@@ -114,11 +140,11 @@ class SearchRun:
     @cached_property
     def stem(self) -> str:
         """How the files of its report begin."""
-        said = re.sub(r"[^\w.]+", "-", "_".join(f"{k}={v}" for k, v in sorted(self.job_changes.items())))[:80]
+        said = re.sub(r"[^\w.]+", "-", "_".join(f"{k}={v}" for k, v in sorted(self.given_changes.items())))[:80]
         return "_".join([self.search.name, self.protocol.name, *([said] if said else []), *self._digest()])
 
     def _digest(self) -> list[str]:
-        told = sorted(self.job_changes.items())
+        told = sorted(self.given_changes.items())
         return [hashlib.sha256(repr(told).encode()).hexdigest()[:8]] if told else []
 
     def write_settings(self) -> None:

@@ -47,7 +47,7 @@ def search_subject(run: SearchRun) -> Subject:
         return {f"published_{name}": value for name, value in of(planned).costs.items()}
 
     about = run.search.name, run.search.question, run.search.source
-    changes = said(sorted(run.job_changes.items()))
+    changes = said(sorted(run.given_changes.items()))
     return Subject(run.home, *about, run.protocol, changes, parameters, tags, numbers)
 
 

@@ -12,8 +12,11 @@ from functools import cached_property
 
 from workbench.core.errors import Refused
 from workbench.core.files import locked
+from workbench.data.datasets.folder import format_of
+from workbench.data.synthetic.dataset import SyntheticScenes
+from workbench.evaluation.metrics import measures
 from workbench.experiments import console
-from workbench.experiments.job_queue import JobQueue, JobState, QueueEntry, gives_up, read_progress, stored_entries
+from workbench.experiments.job_queue import JobQueue, JobState, QueueEntry, read_progress, stored_entries
 from workbench.experiments.runner import cores
 from workbench.experiments.search.decision import chosen, explores, front, next_seed
 from workbench.experiments.search.knowledge import Knowledge, Training
@@ -22,6 +25,7 @@ from workbench.experiments.search.optuna_study import SearchStudy
 from workbench.experiments.search.plan import SearchRun
 from workbench.experiments.search.pricing import Price, Timed, Twins, check_admits, counted, priced, ratio_to
 from workbench.experiments.search.recorded import Recorder
+from workbench.experiments.search.standing import given_up
 from workbench.experiments.search.tables import print_search, print_states
 from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, terminable, work_off
 from workbench.space import Candidate
@@ -29,6 +33,7 @@ from workbench.study import PlannedJob
 from workbench.training.machine import Machine
 from workbench.training.run import run as train_job
 from workbench.training.rung import rung_of, signals_at
+from workbench.training.source import check_keypoints
 
 
 @dataclass
@@ -36,7 +41,6 @@ class Searcher:
     """A search at work: its files, its prices, and what it knows."""
 
     run: SearchRun
-    times: dict[str, Timed] = field(default_factory=dict)
     jobs: dict[tuple[tuple[tuple[str, str], ...], int], PlannedJob] = field(default_factory=dict)
 
     @cached_property
@@ -68,6 +72,16 @@ class Searcher:
         return ""
 
     @cached_property
+    def times(self) -> dict[str, Timed]:
+        """Networks that were timed, by the key of their variant: as the log has them, and since."""
+        space = self.run.search.space
+        return {
+            self.run.search.variant(space.candidate(one.pairs)).key: Timed(one.costs["gflops"], one.costs["ms"])
+            for one in self.file.read().proposals
+            if one.timed and one.pairs in self._there
+        }
+
+    @cached_property
     def twins(self) -> Twins:
         """Of the jobs that were looked at."""
         return Twins()
@@ -76,13 +90,13 @@ class Searcher:
     def file(self) -> LogFile:
         return LogFile(self.run.log_folder)
 
-    def know(self, closed: Mapping[str, bool] | None = None) -> Knowledge:
-        """What is known now. `closed`: keys of jobs that failed for good."""
+    def know(self, lost: Mapping[str, str] | None = None) -> Knowledge:
+        """What is known now. `lost`: keys of jobs that failed for good, and why."""
         log = self.file.read()
         by_number = {one.number: one for one in log.proposals}
         last = {(order.number, order.seed): order for order in log.orders}
         trainings = [
-            self._training(order, by_number[order.number], closed or {})
+            self._training(order, by_number[order.number], lost or {})
             for order in last.values()
             if order.seed == 0 or by_number[order.number].pairs in self._there
         ]
@@ -91,7 +105,7 @@ class Searcher:
             self.run, lambda: self.prices, log, trainings, {n: r for n, r in found.items() if r is not None}
         )
 
-    def _training(self, order: Order, proposal: Proposal, closed: Mapping[str, bool]) -> Training:
+    def _training(self, order: Order, proposal: Proposal, lost: Mapping[str, str]) -> Training:
         key = proposal.key if order.seed == 0 else self.job(proposal, order.seed).job.key
         result, folder = self.run.result(key), self.run.folder(key)
         if result is None and 0 < order.until <= rung_of(folder):
@@ -101,7 +115,8 @@ class Searcher:
                 raise Refused(f"{self.run.search.name}: job {key} has no {name!r} at the rung; give `signal` another")
             return Training(order, key, None, True, signal)
         gone = proposal.pairs not in self._there
-        return Training(order, key, result, result is not None or gone or closed.get(key, False))
+        fault = lost.get(key, "")
+        return Training(order, key, result, result is not None or gone or key in lost, fault=fault)
 
     @cached_property
     def _there(self) -> set[tuple[tuple[str, str], ...]]:
@@ -125,17 +140,12 @@ class Searcher:
             if self.run.result(key := self.run.planned(one).job.key) is not None
         ]
         lines = [
-            Proposal(len(known.log.proposals) + n, one.pairs, State.KNOWN, "trained before", key, self._costs(i))
-            for n, (i, one, key) in enumerate(fresh)
+            Proposal(number, one.pairs, State.KNOWN, "trained before", key, _costs(self.prices[i]))
+            for number, (i, one, key) in enumerate(fresh, start=len(known.log.proposals))
         ]
         if lines:
             self.file.add(*lines)
         return bool(lines)
-
-    def _costs(self, place: int) -> dict[str, float]:
-        price = self.prices[place]
-        found = {"params": price.params, "gflops": price.gflops, "ms": price.ms}
-        return {name: value for name, value in found.items() if value == value}
 
     def about(self) -> str:
         """What is searched, in a line, before it begins."""
@@ -202,38 +212,50 @@ class Searcher:
         seen = {candidates[i] for i in known.places.values()}
         candidate = study.propose(lambda: candidates[best.which], seen, number)
         place = known.place[candidate]
-        state, why = self._checked(candidate, place)
+        state, why, price = self._checked(candidate, place)
         proposal = Proposal(
             number,
             candidate.pairs,
             state,
             why,
             "" if state is State.IMPOSSIBLE else self.run.planned(candidate).job.key,
-            self._costs(place),
+            _costs(price),
             known.prediction(place),
             best.gain if candidates[best.which] == candidate else 0.0,
             self.run.sampler,
+            price.measured,
         )
         return [proposal, Order(number, until=self.run.rung)] if state is State.ORDERED else [proposal]
 
-    def _checked(self, candidate: Candidate, place: int) -> tuple[State, str]:
-        """The checks before a second of training, in their order."""
-        if why := self.why_not(candidate) or self.prices[place].impossible:
-            return State.IMPOSSIBLE, why
+    def _checked(self, candidate: Candidate, place: int) -> tuple[State, str, Price]:
+        """The checks before a second of training, in their order, and what the candidate costs."""
+        price = self.prices[place]
+        if why := self.why_not(candidate) or price.impossible:
+            return State.IMPOSSIBLE, why, price
         job = self.run.planned(candidate).job
         if self.run.result(job.key) is not None:
-            return State.KNOWN, "trained before"
-        if over := self._over(candidate, place):
-            return State.OVER, over
+            return State.KNOWN, "trained before", price
+        price = self._with_time(candidate, price)
+        if price.over:
+            return State.OVER, "; ".join(price.over), price
         if same := self.twins.earlier(candidate.text, job):
-            return State.SAME, f"computes the same as {same}"
-        return State.ORDERED, ""
+            return State.SAME, f"computes the same as {same}", price
+        return State.ORDERED, "", price
 
-    def _over(self, candidate: Candidate, place: int) -> str:
-        if self.prices[place].admitted and "ms" in self.run.all_limits:
-            variant, ratio = self.run.search.variant(candidate), ratio_to(self.run.search.base)
-            self.prices[place] = priced({"one": variant}, self.run.all_limits, self.times, ratio)["one"]
-        return "; ".join(self.prices[place].over)
+    def _with_time(self, candidate: Candidate, price: Price) -> Price:
+        """Where there is a limit on time, its time too.
+
+        What may be proposed does not depend on it, so a search that was killed goes on as it would have.
+        """
+        if not price.admitted or "ms" not in self.run.all_limits:
+            return price
+        ratio = ratio_to(self.run.search.base)
+        return priced({"one": self.run.search.variant(candidate)}, self.run.all_limits, self.times, ratio)["one"]
+
+
+def _costs(price: Price) -> dict[str, float]:
+    found = {"params": price.params, "gflops": price.gflops, "ms": price.ms}
+    return {name: value for name, value in found.items() if value == value}
 
 
 def _said(proposal: Proposal, searcher: Searcher) -> str:
@@ -257,10 +279,10 @@ def run_search(
         0 all that was ordered is complete, 1 something failed, 130 interrupted.
 
     Raises:
-        Refused: no candidate meets the limits, no data set where one is needed, or a home that can not hold a queue.
+        Refused: no candidate meets the limits, a data set that is missing or does not suit, or a home that can not hold
+            a queue.
     """
-    if run.data is None and not run.planned(run.search.space.candidates[0]).job.protocol.scenes:
-        raise Refused(f"protocol {run.protocol.name} wants a data set: add --data FOLDER")
+    _check_data(run)
     searcher, size = Searcher(run), jobs or cores(machine)
     if again:
         console.say(f"{retry(run)} jobs are tried again")
@@ -276,8 +298,9 @@ def run_search(
         except KeyboardInterrupt:
             console.say("stopped; the same command goes on from there")
             return 130
-    known = searcher.know(_closed(entries))
+    known = searcher.know(given_up(entries))
     points = front(known)
+    _check_any(known, searcher)
     print_search(known, points)
     record.conclude(known, points, console.say)
     failed = [one for one in known.trainings if one.result is None and not one.paused and one.key in entries]
@@ -286,19 +309,48 @@ def run_search(
     return 1 if failed else 0
 
 
+def _check_data(run: SearchRun) -> None:
+    """At once, not job by job.
+
+    Raises:
+        Refused: there is no data set where one is wanted, its key points are not the candidates', or its evaluation
+            does not give the metric that is searched for.
+    """
+    if run.data is None and not run.job_protocol.scenes:
+        raise Refused(f"protocol {run.protocol.name} wants a data set: add --data FOLDER")
+    found, rules = run.keypoints, SyntheticScenes.evaluation if run.data is None else format_of(run.data).evaluation
+    where = "the embedded data set" if run.data is None else str(run.data)
+    check_keypoints(run.any_job, SyntheticScenes.skeleton if found is None else found.skeleton, where)
+    if run.search.up not in (measured := measures(crowdpose=rules == "crowdpose")):
+        raise Refused(
+            f"{run.search.name} searches for {run.search.up}, which {where} can not tell: its evaluation ({rules}) has "
+            f"{', '.join(measured)}"
+        )
+    if found is not None:
+        console.say(found.said)
+
+
+def _check_any(known: Knowledge, searcher: Searcher) -> None:
+    """Refuses a limit on time that nobody met; the others are checked before anything is looked at."""
+    proposals = known.log.proposals
+    if proposals and all(one.state is State.OVER for one in proposals):
+        prices = {searcher.text(one): Price(**one.costs, measured=one.timed, over=(one.why,)) for one in proposals}
+        check_admits(prices, known.run.all_limits)
+
+
 def _work(searcher: Searcher, pool: WorkerPool, size: int, record: Recorder) -> dict[str, QueueEntry]:
     """Until nothing is open and nothing is left to decide."""
     run = searcher.run
     queue, plan = JobQueue(run.home, run.name), searcher.plan()
     with console.Display(f"{run.search.name}, {run.protocol.name}") as screen:
-        known = searcher.know(_closed(queue.entries(plan)))
+        known = searcher.know(given_up(queue.entries(plan)))
         study = SearchStudy(run, known.log, known.outcomes())
 
         def look(entries: Mapping[str, QueueEntry]) -> bool:
             running = [key for key, entry in entries.items() if entry.state is JobState.RUNNING]
             screen.update([*plan.values()], entries, {key: read_progress(run.folder(key)) for key in running})
             with locked(run.log_folder / "decide.lock"):
-                known = searcher.know(_closed(entries))
+                known = searcher.know(given_up(entries))
                 study.update(known.log, known.outcomes())
                 decided = len(known.open) < size and searcher.step(known, study)
             if not decided:
@@ -311,11 +363,6 @@ def _work(searcher: Searcher, pool: WorkerPool, size: int, record: Recorder) -> 
         return work_off(queue, plan, pool, look)
 
 
-def _closed(entries: Mapping[str, QueueEntry]) -> dict[str, bool]:
-    """Keys of jobs that are not tried again."""
-    return {key: True for key, one in entries.items() if one.state is not JobState.RUNNING and gives_up(one)}
-
-
 def status(run: SearchRun) -> int:
     """Prints where each candidate stands. Changes nothing.
 
@@ -325,7 +372,7 @@ def status(run: SearchRun) -> int:
     searcher = Searcher(run)
     plan = searcher.plan()
     entries = stored_entries(run.home, run.name, list(plan))
-    known = searcher.know(_closed(entries))
+    known = searcher.know(given_up(entries))
     print_states(known, entries)
     done = (one.result is not None or one.paused or one.key not in plan for one in known.trainings)
     return 0 if known.trainings and all(done) else 1

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 from rich.text import Text
 
 from workbench.experiments.console import STATE_COLOURS, console, say
-from workbench.experiments.job_queue import JobState, QueueEntry
+from workbench.experiments.job_queue import QueueEntry
 from workbench.experiments.search.front import FrontPoint
 from workbench.experiments.search.knowledge import Knowledge
-from workbench.experiments.search.log import Proposal, State
+from workbench.experiments.search.log import Proposal
+from workbench.experiments.search.standing import counts, standing
 
 SHOWN = 12  # candidates off the front that are shown, best first
 
@@ -20,19 +20,21 @@ SHOWN = 12  # candidates off the front that are shown, best first
 def print_states(known: Knowledge, entries: Mapping[str, QueueEntry]) -> None:
     """A line per candidate that was looked at: its number, what it is, what became of it."""
     table = Table("candidate", "", "state", "seeds", "GFLOPs", header_style="dim")
-    counts: Counter[str] = Counter()
+    states: list[str] = []
     for one in known.log.proposals:
-        state = _state(one, known, entries)
-        counts[state.plain] += 1
+        states.append(standing(one, known, entries).state)
         cost = f"{one.costs['gflops']:.2f}" if "gflops" in one.costs else ""
-        table.add_row(f"#{one.number:03d}", Text(_text(one, known)), state, str(_seeds(one, known)), cost)
+        table.add_row(
+            f"#{one.number:03d}", Text(_text(one, known)), _coloured(states[-1]), str(_seeds(one, known)), cost
+        )
     screen = console()
     screen.print(table)
     for one in known.trainings:
         entry = entries.get(one.key)
         if one.result is None and entry is not None and entry.note:
             screen.print(Text(f"#{one.order.number:03d}, seed {one.order.seed} ({one.key}): {entry.note}"))
-    say(", ".join(f"{count} {state}" for state, count in counts.items()) or "no candidate was proposed yet")
+    parts = ", ".join(f"{count} {state}" for state, count in counts(states).items())
+    say(f"{len(states)} proposed: {parts}" if states else "no candidate was proposed yet")
     say(f"{known.trained_minutes:.0f} of {known.run.budget:g} minutes of training on one core")
 
 
@@ -48,13 +50,8 @@ def _text(proposal: Proposal, known: Knowledge) -> str:
     return known.run.search.space.candidates[place].text
 
 
-def _state(proposal: Proposal, known: Knowledge, entries: Mapping[str, QueueEntry]) -> Text:
-    if proposal.state is not State.ORDERED:
-        return Text(f"{proposal.state}", "dim")
-    mine = [entries[t.key] for t in known.trainings if t.order.number == proposal.number and t.key in entries]
-    open_ = [entry.state for entry in mine if entry.state is not JobState.COMPLETE]
-    state = open_[0] if open_ else JobState.COMPLETE if mine else JobState.PLANNED
-    return Text(str(state), STATE_COLOURS[state])
+def _coloured(state: str) -> Text:
+    return Text(state, next((colour for one, colour in STATE_COLOURS.items() if one == state), "dim"))
 
 
 def print_search(known: Knowledge, points: Sequence[FrontPoint]) -> None:
