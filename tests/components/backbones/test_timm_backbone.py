@@ -10,6 +10,7 @@ import pytest
 import timm
 import torch
 
+from workbench.components.backbones import timm_backbone
 from workbench.components.backbones.timm_backbone import TimmBackbone
 from workbench.core.errors import Refused
 
@@ -38,6 +39,21 @@ def test_unfit_names_are_refused_when_declared(name: str, says: str) -> None:
     with pytest.raises(Refused, match=says) as caught:
         TimmBackbone(name=name)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_known_without_timm_is_what_timm_says() -> None:
+    """Renew the version and the channels when timm is renewed."""
+    assert timm.__version__ == timm_backbone._KNOWN_WITH
+    for name in timm_backbone._CHANNELS:
+        assert timm_backbone._taps(name) == timm_backbone._read_taps(name), name
+
+
+def test_with_another_timm_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[str]()
+    monkeypatch.setattr(timm_backbone, "_read_taps", asked.append)
+    monkeypatch.setattr(timm_backbone, "_KNOWN_WITH", "0.0.1")
+    timm_backbone._taps.__wrapped__("resnet18")
+    assert asked == ["resnet18"]
 
 
 def test_timm_weights_from_a_file(tmp_path: Path) -> None:

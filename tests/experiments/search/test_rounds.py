@@ -153,14 +153,14 @@ def test_what_is_over_a_limit_or_known_is_never_trained(tmp_path: Path) -> None:
     full = run_in(tmp_path)
     prices = Searcher(full).prices
     most = sorted(one.gflops for one in prices)[len(prices) // 2]
-    run = run_in(tmp_path, limits={"gflops": most}, sampler="random")
+    run = run_in(tmp_path, budget=12.0, limits={"gflops": most}, sampler="random")
     assert start(run) == 0
     dear = {one.key for one in log_of(run).proposals if one.state is State.OVER}
     assert dear and not dear & set(ended(tmp_path))
     over = [one for one in trials_of(run) if one.user_attrs.get("state") == str(State.OVER)]
     assert over and all(one.values[0] == 0 and one.constraints["gflops"] > 0 for one in over)  # pyright: ignore
     # another search in the same folder takes over what is there
-    other = run_in(tmp_path, search=replace(SEARCH, name="another"))
+    other = run_in(tmp_path, budget=12.0, search=replace(SEARCH, name="another"))
     trained = set(ended(tmp_path))
     assert start(other) == 0
     known = {one.key for one in log_of(other).proposals if one.state is State.KNOWN}
@@ -170,18 +170,18 @@ def test_what_is_over_a_limit_or_known_is_never_trained(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2", "nsga3", "random"])
 def test_samplers_of_optuna_may_propose_as_well(tmp_path: Path, sampler: str) -> None:
-    run = run_in(tmp_path, budget=15.0, sampler=sampler)
+    run = run_in(tmp_path, budget=10.0, sampler=sampler)
     assert start(run) == 0
     proposals = log_of(run).proposals
     assert len({one.pairs for one in proposals}) == len(proposals) and {one.by for one in proposals} == {sampler}
 
 
 def test_an_option_may_be_added_to_a_search(tmp_path: Path) -> None:
-    run = run_in(tmp_path, budget=15.0)
+    run = run_in(tmp_path, budget=8.0)
     assert start(run) == 0
     before = log_of(run)
     factors = [*SEARCH.factors[:-1], Factor("padding", {p: {"coords.padding": p} for p in (1.0, 1.25, 1.5)})]
-    wider = run_in(tmp_path, budget=60.0, search=replace(SEARCH, factors=tuple(factors)))
+    wider = run_in(tmp_path, budget=20.0, search=replace(SEARCH, factors=tuple(factors)))
     assert start(wider) == 0
     after = log_of(wider)
     assert after.proposals[: len(before.proposals)] == before.proposals and len(after.proposals) > len(before.proposals)
@@ -204,7 +204,7 @@ def at_rungs(
 
 
 def test_with_a_rung_few_go_on_to_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = run_in(tmp_path, search=replace(SEARCH, rungs=(0.2, 1.0)))
+    run = run_in(tmp_path, budget=10.0, search=replace(SEARCH, rungs=(0.2, 1.0)))
     assert run_search(run, machine=Machine(), jobs=1, train=at_rungs) == 0
     paused, whole = (Counter((tmp_path / name).read_text().split()) for name in ("paused", "ended"))
     orders = log_of(run).orders
@@ -218,7 +218,7 @@ def test_with_a_rung_few_go_on_to_the_end(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_two_at_a_time_train_nothing_twice(tmp_path: Path) -> None:
-    run = run_in(tmp_path)
+    run = run_in(tmp_path, budget=12.0)
     assert start(run, jobs=2) == 0
     assert set(ended(tmp_path).values()) == {1}
     pairs = [one.pairs for one in log_of(run).proposals]
@@ -235,7 +235,7 @@ def test_a_training_that_fails_is_said_and_the_search_goes_on(
             raise RuntimeError("the gradient is not finite")
         return made_up(job, machine, home, data, tell, until)
 
-    run = run_in(tmp_path, budget=15.0)
+    run = run_in(tmp_path, budget=8.0)
     assert run_search(run, machine=Machine(), jobs=1, train=failing) == 1
     assert "the gradient is not finite" in capsys.readouterr().out
     failed = [one for one in trials_of(run) if one.params["depth"] == "none"]
@@ -268,7 +268,7 @@ def with_instrument(run: SearchRun, monkeypatch: pytest.MonkeyPatch) -> Instrume
 
 
 def test_a_limit_on_time_is_measured_where_it_may_be_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = run_in(tmp_path, limits={"ms": 1.1})
+    run = run_in(tmp_path, budget=12.0, limits={"ms": 1.1})
     timed = with_instrument(run, monkeypatch).timed
     proposals = log_of(run).proposals
     space, variant = run.search.space, run.search.variant
@@ -286,7 +286,7 @@ def test_a_limit_on_time_is_measured_where_it_may_be_met(tmp_path: Path, monkeyp
     assert over and not over & set(ended(tmp_path))
     # what was timed stands in the log: the same command times nothing, a higher limit only what is new
     assert with_instrument(run, monkeypatch).timed == []
-    assert not {*timed} & {*with_instrument(run_in(tmp_path, limits={"ms": 1.3}, budget=60.0), monkeypatch).timed}
+    assert not {*timed} & {*with_instrument(run_in(tmp_path, limits={"ms": 1.3}, budget=16.0), monkeypatch).timed}
 
 
 def test_a_limit_on_time_that_nobody_meets_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,7 +340,7 @@ def test_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
     chance, kills = random.Random(0), 0
     process = begun_apart(stormy)
     while kills < 20 and process.is_alive():
-        time.sleep(chance.uniform(0.05, 1.5))
+        time.sleep(chance.uniform(0.05, 0.8))
         children = psutil.Process(process.pid).children(recursive=True) if process.is_alive() else []
         victim = chance.choice([process.pid, *(one.pid for one in children)])
         try:
