@@ -351,7 +351,7 @@ def test_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
         if victim == process.pid:
             process.join()
             process = begun_apart(stormy)
-    process.join(60)
+    process.join()
     assert start(stormy) == 0
     assert log_of(stormy) == log_of(plain)
     assert set(ended(stormy.home)) == set(ended(plain.home)) and set(ended(stormy.home).values()) == {1}

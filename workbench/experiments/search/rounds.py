@@ -343,8 +343,9 @@ def _work(searcher: Searcher, pool: WorkerPool, size: int, record: Recorder) -> 
     run = searcher.run
     queue, plan = JobQueue(run.home, run.name), searcher.plan()
     with console.Display(f"{run.search.name}, {run.protocol.name}") as screen:
-        known = searcher.know(given_up(queue.entries(plan)))
-        study = SearchStudy(run, known.log, known.outcomes())
+        with locked(run.log_folder / "decide.lock"):  # another process may be at work on the same search
+            known = searcher.know(given_up(queue.entries(plan)))
+            study = SearchStudy(run, known.log, known.outcomes())
 
         def look(entries: Mapping[str, QueueEntry]) -> bool:
             running = [key for key, entry in entries.items() if entry.state is JobState.RUNNING]
