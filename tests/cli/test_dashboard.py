@@ -10,7 +10,7 @@ import pytest
 
 from tests.browser import IN_A_BROWSER, keep, opened_page, serving
 from tests.experiments.search.searched import plant
-from workbench.experiments.search.dashboard import address
+from workbench.experiments.search.dashboard import dashboard_address
 from workbench.experiments.search.optuna_study import SearchStudy
 from workbench.experiments.search.rounds import Searcher
 
@@ -40,7 +40,7 @@ def page() -> Iterator[Any]:
 
 def test_the_trials_of_a_search_are_shown(home: Path, port: int, page: Any) -> None:
     printed = (home / "dashboard.log").read_text().partition(" ")[0]
-    assert printed == address(home, port), "the command prints the one address"
+    assert printed == dashboard_address(home, port), "the command prints the one address"
     page.goto(printed)
     page.get_by_text("Trial 2", exact=True).first.wait_for()
     keep(page, "dashboard")
@@ -51,7 +51,7 @@ def test_the_trials_of_a_search_are_shown(home: Path, port: int, page: Any) -> N
 
 def test_a_trial_says_why(home: Path, port: int, page: Any) -> None:
     """Why it was not trained, and under which key its training stands."""
-    page.goto(f"{address(home, port)}/trials?numbers=5")
+    page.goto(f"{dashboard_address(home, port)}/trials?numbers=5")
     page.get_by_text("gflops 6, at most 5.5").first.wait_for()
     keep(page, "dashboard-trial")
     text = page.inner_text("body")

@@ -7,6 +7,13 @@ import pytest
 
 from tests.cli.commands import options_of, watch
 from workbench.__main__ import main
+from workbench.core.skeletons import COCO
+from workbench.data.datasets.keypoints import DataKeypoints
+
+A_FOLDER = {
+    "workbench.experiments.search.plan.dataset_fingerprint": "folder@1",
+    "workbench.experiments.search.plan.dataset_keypoints": DataKeypoints(COCO, "COCO's"),
+}
 
 
 @pytest.fixture
@@ -14,7 +21,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Any, ..
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
     place = "workbench.experiments.search.chosen_front"
     answers: dict[str, Any] = {f"{place}.show_front": 0, f"{place}.write_study": "studies/a.py: done"}
-    return watch(monkeypatch, {**answers, "workbench.experiments.search.plan.dataset_fingerprint": "folder@1"})
+    return watch(monkeypatch, {**answers, **A_FOLDER})
 
 
 def test_the_front_is_shown_or_written(calls: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,8 +12,15 @@ from tests.cli.commands import watch
 from workbench.__main__ import main
 from workbench.cli.searches import Limit, Minutes, budget, check_study_options, limit
 from workbench.core.errors import Refused
+from workbench.core.skeletons import COCO
+from workbench.data.datasets.keypoints import DataKeypoints
 
 ROUNDS = "workbench.experiments.search.rounds"
+
+A_FOLDER = {
+    "workbench.experiments.search.plan.dataset_fingerprint": "folder@1",
+    "workbench.experiments.search.plan.dataset_keypoints": DataKeypoints(COCO, "COCO's"),
+}
 
 
 @pytest.fixture
@@ -22,7 +29,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Any, ..
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("workbench.core.processes.prepare", lambda: None)
     answers = {f"{ROUNDS}.run_search": 0, f"{ROUNDS}.status": 1, f"{ROUNDS}.retry": 2}
-    return watch(monkeypatch, {**answers, "workbench.experiments.search.plan.dataset_fingerprint": "folder@1"})
+    return watch(monkeypatch, {**answers, **A_FOLDER})
 
 
 @pytest.mark.parametrize(

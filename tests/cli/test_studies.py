@@ -235,7 +235,7 @@ def test_commands_that_read_make_nothing(
 
 
 def test_searches_are_shown_at_a_port(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    calls = watch(monkeypatch, {"workbench.experiments.search.dashboard.serve": 0})
+    calls = watch(monkeypatch, {"workbench.experiments.search.dashboard.serve_dashboard": 0})
     assert main(["dashboard"]) == 0 and main(["dashboard", "--port", "8081"]) == 0
     assert [call[1][1] for call in calls] == [8080, 8081]
     assert main(["dashboard", "--port", "0"]) == 2

@@ -391,4 +391,4 @@ def dashboard_command(
     """Show the candidates of searches in optuna-dashboard. Only this machine can see it; Ctrl+C ends it."""
     from workbench.experiments.search import dashboard
 
-    return dashboard.serve(runs_folder(False), port)
+    return dashboard.serve_dashboard(runs_folder(False), port)

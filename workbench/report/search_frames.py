@@ -21,7 +21,7 @@ from workbench.space import Search
 from workbench.study import StudyProtocol, find_study
 
 FACTOR = "factor."  # what the columns of factors begin with: a factor may be called anything
-PAUSED = str(JobState.PAUSED)
+_PAUSED = str(JobState._PAUSED)
 Z95 = 1.959964
 COSTS = {
     "gflops": "10^9 multiply-adds of one image, published size, 640 px",
@@ -90,7 +90,7 @@ class SearchRecord:
     @property
     def paused(self) -> Frame:
         """The lines of the candidates that wait at the rung, those first whose signal is lowest."""
-        return self.candidates[self.candidates["state"] == PAUSED].sort_values("signal", kind="stable")
+        return self.candidates[self.candidates["state"] == _PAUSED].sort_values("signal", kind="stable")
 
     @property
     def on_front(self) -> Frame:
@@ -183,7 +183,7 @@ def compute_frame(record: SearchRecord) -> Frame:
     frame = record.candidates
     on = frame["candidate"].isin(record.on_front["candidate"])
     first, fresh = frame["minutes"] - frame["front_minutes"], frame["front_minutes"]
-    paused = frame["state"] == PAUSED
+    paused = frame["state"] == _PAUSED
     below, begun = ~on & ~paused, first > 0
     lines = [
         ("first trainings, now on the front", first[on].sum(), int((on & begun).sum())),

@@ -43,16 +43,16 @@ def test_unfit_names_are_refused_when_declared(name: str, says: str) -> None:
 
 def test_what_is_known_without_timm_is_what_timm_says() -> None:
     """Renew the version and the channels when timm is renewed."""
-    assert timm.__version__ == timm_backbone._KNOWN_WITH
-    for name in timm_backbone._CHANNELS:
-        assert timm_backbone._taps(name) == timm_backbone._read_taps(name), name
+    assert timm.__version__ == timm_backbone.TIMM_VERSION
+    for name in timm_backbone.TAPPED_CHANNELS:
+        assert timm_backbone.taps_of(name) == timm_backbone.read_taps(name), name
 
 
 def test_with_another_timm_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = list[str]()
-    monkeypatch.setattr(timm_backbone, "_read_taps", asked.append)
-    monkeypatch.setattr(timm_backbone, "_KNOWN_WITH", "0.0.1")
-    timm_backbone._taps.__wrapped__("resnet18")
+    monkeypatch.setattr(timm_backbone, "read_taps", asked.append)
+    monkeypatch.setattr(timm_backbone, "TIMM_VERSION", "0.0.1")
+    timm_backbone.taps_of.__wrapped__("resnet18")
     assert asked == ["resnet18"]
 
 

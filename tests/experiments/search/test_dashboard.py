@@ -9,7 +9,7 @@ import pytest
 from tests.experiments.search.searched import searching
 from workbench.core.errors import Refused
 from workbench.experiments.job_queue import JobQueue
-from workbench.experiments.search.dashboard import address, serve
+from workbench.experiments.search.dashboard import dashboard_address, serve_dashboard
 from workbench.experiments.search.log import Log
 from workbench.experiments.search.optuna_study import SearchStudy, studies_of
 
@@ -24,19 +24,19 @@ def home(tmp_path: Path) -> Path:
 def test_it_is_that_of_the_last_search(home: Path) -> None:
     (one,) = studies_of(home)
     assert one.name == "search planted/small", "plans of jobs are no searches"
-    assert address(home, 8081) == f"http://127.0.0.1:8081/dashboard/studies/{one.id}"
+    assert dashboard_address(home, 8081) == f"http://127.0.0.1:8081/dashboard/studies/{one.id}"
 
 
 def test_without_a_search_there_is_nothing_to_show(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"no search was begun in .*; run one first, as in: nox -s study -- search_rtmo"):
-        serve(tmp_path, 8080)
+        serve_dashboard(tmp_path, 8080)
     assert not (tmp_path / "optuna.db").exists()
 
 
 def test_without_the_package_its_extra_is_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna_dashboard", None)
     with pytest.raises(Refused, match="it is the extra `dashboard`: nox -s dashboard"):
-        serve(home, 8080)
+        serve_dashboard(home, 8080)
 
 
 def test_a_port_that_is_taken_is_refused(home: Path) -> None:
@@ -45,4 +45,4 @@ def test_a_port_that_is_taken_is_refused(home: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(Refused, match=f"--port {port}: .*; give another"):
-            serve(home, port)
+            serve_dashboard(home, port)

@@ -21,10 +21,10 @@ from workbench.tensors import Level, Levels
 
 _STRIDES = (8, 16, 32)
 _Taps = tuple[tuple[int, ...], Levels]
-# What `_read_taps` finds in those that are named here and in the studies, with this version of timm. To plan jobs it is
+# What `read_taps` finds in those that are named here and in the studies, with this version of timm. To plan jobs it is
 # enough, and timm takes twice as long to import as torch.
-_KNOWN_WITH = "1.0.31"
-_CHANNELS = {
+TIMM_VERSION = "1.0.31"
+TAPPED_CHANNELS = {
     "resnet18": (128, 256, 512),
     "test_resnet": (48, 192, 96),
     "mobilenetv4_conv_small": (64, 96, 960),
@@ -46,10 +46,10 @@ class TimmBackbone(Backbone):
     use_pretrained: bool | str = False
 
     def check(self) -> None:
-        _taps(self.name)
+        taps_of(self.name)
 
     def build(self) -> Pyramid:
-        indices, levels = _taps(self.name)
+        indices, levels = taps_of(self.name)
         net = _created(self.name, indices, self.use_pretrained)
         return _Timm(net, levels)
 
@@ -86,14 +86,14 @@ class _NormAct(BatchNorm2d):
 
 
 @lru_cache
-def _taps(name: str) -> _Taps:
-    """As `_read_taps`, without timm where they are known."""
-    if name not in _CHANNELS or version("timm") != _KNOWN_WITH:
-        return _read_taps(name)
-    return (2, 3, 4), tuple(Level(c, s) for c, s in zip(_CHANNELS[name], _STRIDES, strict=True))
+def taps_of(name: str) -> _Taps:
+    """As `read_taps`, without timm where they are known."""
+    if name not in TAPPED_CHANNELS or version("timm") != TIMM_VERSION:
+        return read_taps(name)
+    return (2, 3, 4), tuple(Level(c, s) for c, s in zip(TAPPED_CHANNELS[name], _STRIDES, strict=True))
 
 
-def _read_taps(name: str) -> _Taps:
+def read_taps(name: str) -> _Taps:
     """Indices and levels of the maps at strides 8, 16 and 32, read from a network without memory.
 
     Raises:

@@ -25,7 +25,7 @@ class _Quiet(WSGIRequestHandler):
         """Says nothing of each request."""
 
 
-def address(home: Path, port: int) -> str:
+def dashboard_address(home: Path, port: int) -> str:
     """Of the search that was begun last.
 
     Raises:
@@ -37,13 +37,13 @@ def address(home: Path, port: int) -> str:
     return f"http://{HOST}:{port}/dashboard/studies/{found[-1].id}"
 
 
-def serve(home: Path, port: int) -> int:
+def serve_dashboard(home: Path, port: int) -> int:
     """Shows all searches until interrupted.
 
     Raises:
         Refused: there is none, the package is not installed, or the port is taken.
     """
-    page = address(home, port)
+    page = dashboard_address(home, port)
     try:
         import optuna_dashboard
     except ModuleNotFoundError:

@@ -26,7 +26,7 @@ from workbench.experiments.search.log import Log, Proposal, State
 from workbench.experiments.search.plan import SURROGATE, SearchRun
 from workbench.space import Candidate, Space
 
-PREFIX = "search "  # of the names of these studies: plans of jobs have studies in the same store
+_PREFIX = "search "  # of the names of these studies: plans of jobs have studies in the same store
 NUMBER = "proposal"  # the attribute of a trial by which it is found
 ABSENT = "none"  # the option of a factor that a candidate does not have
 AGAIN = 200  # times that a sampler may ask for what it knows; then the next candidate that it does not know is taken
@@ -83,7 +83,7 @@ class SearchStudy:
     def __init__(self, run: SearchRun, log: Log, outcomes: Mapping[int, Outcome]) -> None:
         self._run, self._space = run, run.search.space
         self._storage = storage_of(run.home / "optuna.db", heartbeat=False)  # its trials are not processes
-        self._name = f"{PREFIX}{run.name}"
+        self._name = f"{_PREFIX}{run.name}"
         optuna.logging.set_verbosity(optuna.logging.CRITICAL)
         with locked(run.home / "plan.lock"):
             self._study = self._opened()
@@ -232,19 +232,19 @@ class SearchStudy:
         return trial
 
 
-class Stored(NamedTuple):
+class StoredSearch(NamedTuple):
     """A study of a search, as it stands in the store."""
 
     id: int
     name: str
 
 
-def studies_of(home: Path) -> list[Stored]:
+def studies_of(home: Path) -> list[StoredSearch]:
     """Of all searches, the one that was begun last as the last; none where nothing was searched."""
     if not (home / "optuna.db").exists():
         return []
     found = storage_of(home / "optuna.db", heartbeat=False).get_all_studies()
-    return [Stored(one._study_id, one.study_name) for one in found if one.study_name.startswith(PREFIX)]
+    return [StoredSearch(one._study_id, one.study_name) for one in found if one.study_name.startswith(_PREFIX)]
 
 
 def importances(space: Space, scores: Mapping[Candidate, float]) -> dict[str, float]:

@@ -6,6 +6,7 @@ search that was killed goes on where it stood, whatever else it had in mind.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -330,12 +331,16 @@ def _check_data(run: SearchRun) -> None:
         console.say(found.said)
 
 
+def _price(proposal: Proposal) -> Price:
+    costs = (proposal.costs.get(name, math.nan) for name in ("params", "gflops", "ms"))
+    return Price(*costs, measured=proposal.timed, over=(proposal.why,))
+
+
 def _check_any(known: Knowledge, searcher: Searcher) -> None:
     """Refuses a limit on time that nobody met; the others are checked before anything is looked at."""
     proposals = known.log.proposals
     if proposals and all(one.state is State.OVER for one in proposals):
-        prices = {searcher.text(one): Price(**one.costs, measured=one.timed, over=(one.why,)) for one in proposals}
-        check_admits(prices, known.run.all_limits)
+        check_admits({searcher.text(one): _price(one) for one in proposals}, known.run.all_limits)
 
 
 def _work(searcher: Searcher, pool: WorkerPool, size: int, record: Recorder) -> dict[str, QueueEntry]:

@@ -9,12 +9,14 @@ from workbench.experiments.job_queue import JobState, QueueEntry, gives_up
 from workbench.experiments.search.knowledge import Knowledge, Training
 from workbench.experiments.search.log import Proposal, State
 
-WORDS = tuple(map(str, (State.OVER, State.IMPOSSIBLE, State.SAME, State.KNOWN, *JobState)))  # in which they are counted
+_WORDS = tuple(
+    map(str, (State.OVER, State.IMPOSSIBLE, State.SAME, State.KNOWN, *JobState))
+)  # in which they are counted
 _LOST = (JobState.FAILED, JobState.KILLED, JobState.INFEASIBLE)
 
 
 class Standing(NamedTuple):
-    """A state of `WORDS`, and why it is that where there is something to say."""
+    """A state of `_WORDS`, and why it is that where there is something to say."""
 
     state: str
     why: str = ""
@@ -44,9 +46,9 @@ def _of(first: Training, entries: Mapping[str, QueueEntry]) -> Standing:
 
 
 def counts(states: Iterable[str]) -> dict[str, int]:
-    """How many candidates are in each state, in the order of `WORDS`, those left out that none is in."""
+    """How many candidates are in each state, in the order of `_WORDS`, those left out that none is in."""
     there = [*states]
-    return {word: there.count(word) for word in WORDS if word in there}
+    return {word: there.count(word) for word in _WORDS if word in there}
 
 
 def given_up(entries: Mapping[str, QueueEntry]) -> dict[str, str]:
