@@ -21,7 +21,7 @@ from workbench.space import Search
 from workbench.study import StudyProtocol, find_study
 
 FACTOR = "factor."  # what the columns of factors begin with: a factor may be called anything
-_PAUSED = str(JobState._PAUSED)
+_PAUSED = str(JobState.PAUSED)
 Z95 = 1.959964
 COSTS = {
     "gflops": "10^9 multiply-adds of one image, published size, 640 px",

@@ -9,9 +9,8 @@ from workbench.experiments.job_queue import JobState, QueueEntry, gives_up
 from workbench.experiments.search.knowledge import Knowledge, Training
 from workbench.experiments.search.log import Proposal, State
 
-_WORDS = tuple(
-    map(str, (State.OVER, State.IMPOSSIBLE, State.SAME, State.KNOWN, *JobState))
-)  # in which they are counted
+# in which candidates are counted
+_WORDS = tuple(map(str, (State.OVER, State.IMPOSSIBLE, State.SAME, State.KNOWN, *JobState)))
 _LOST = (JobState.FAILED, JobState.KILLED, JobState.INFEASIBLE)
 
 
