@@ -8,9 +8,10 @@ The claim is two. "Costs little or no AP" is one of not being worse: it holds wh
 and more, and a study too small to see such a loss leaves it open. "Saves latency" is decided by timing the published
 networks side by side at 640 px. The necks compute P3 in every row, since it feeds P4: what is saved is its head.
 
-At 96 px the answer on AP is one for small persons. A person here is 25 px wide (root of its area, the median), 1.6 cells
-of P4; in 229 images of COCO's val2017, scaled to 640 px, it is 77 px, 4.8 cells. Cells so coarse have fewer positives
-per person and leave more of a key point's place to the head. So a loss of AP here does not say that there is one there.
+At 96 px the answer on AP is one for small persons. A person here is 25 px wide (root of its area, the median), 1.6
+cells of P4; in 229 images of COCO's val2017, scaled to 640 px, it is 77 px, 4.8 cells. Cells so coarse have fewer
+positives per person and leave more of a key point's place to the head. So a loss of AP here does not say that there is
+one there.
 """
 
 from workbench.presets import RTMO_S, rtmo
