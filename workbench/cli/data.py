@@ -104,7 +104,8 @@ def _data_set(folder: Path | None, train: list[str] | None, val: list[str] | Non
     from workbench.data.datasets.listed import write_list
 
     parts = [[_file_and_folder(text) for text in texts] for texts in (train, val)]
-    name = hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+    there = [[[str(path.resolve()) for path in pair] for pair in part] for part in parts]
+    name = hashlib.sha256(json.dumps(there).encode()).hexdigest()[:12]
     place = write_list(runs_folder() / "data" / "lists" / name, *parts)
     print(f"as a data set: {place}", file=sys.stderr)
     return place

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import threading
 from multiprocessing import forkserver
 from typing import Any
 
@@ -37,3 +39,15 @@ def prepare() -> None:
     if START == "forkserver":
         context().set_forkserver_preload(PRELOADED)
         forkserver.ensure_running()
+
+
+def end_with_parent() -> None:
+    """Call it in a process that was started here: it is asked to end once its parent is gone, however that went."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import signal
 import threading
@@ -161,16 +160,9 @@ def serve(settings: WorkerSettings) -> None:
     """A worker: jobs from the queue until none waits. Ctrl-C reaches it through its parent only."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupt_once)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    processes.end_with_parent()
     logging.captureWarnings(True)
     try:
         JobQueue(settings.home, settings.queue).work(settings.train_job)
     except KeyboardInterrupt:
         os._exit(130)  # at once: a heartbeat that was not told to stop would hold the process for a minute
-
-
-def _leave_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os.kill(os.getpid(), signal.SIGTERM)

@@ -65,6 +65,11 @@ def test_written_anew_it_is_the_same(layout: Any, tmp_path: Path) -> None:
         assert same(open_dataset(tmp_path / "out", split), open_dataset(plain, split), 1e-3)  # pyright: ignore
     assert dataset_keypoints(tmp_path / "out").skeleton.keypoints == NAMES
     assert dataset_keypoints(tmp_path / "out").skeleton.flip == dataset_keypoints(plain).skeleton.flip
+    sigmas = {name: 0.03 + k / 100 for k, name in enumerate(NAMES)}
+    (plain / "keypoints.json").write_text(json.dumps({"sigmas": sigmas, "pairs": []}))
+    convert_dataset(plain, tmp_path / "changed", layout)
+    found = dataset_keypoints(tmp_path / "changed").skeleton
+    assert found.sigmas == tuple(sigmas.values()) and found.flip == (0, 1, 2, 3, 4)
     with pytest.raises(Refused, match="out is not empty"):
         convert_dataset(plain, tmp_path / "out", layout)
 
@@ -81,6 +86,19 @@ def test_a_set_without_a_part_to_judge_on_is_split(tmp_path: Path) -> None:
     assert not parts[0] & parts[1] and len(parts[0] | parts[1]) == 4
     with pytest.raises(Refused, match=r"a share of 0.01 of 4 images leaves one part empty"):
         convert_dataset(plain, tmp_path / "none", val_share=0.01)
+
+
+def test_what_nobody_is_in_may_be_missing_and_a_part_to_judge_on_is_not_lost(tmp_path: Path) -> None:
+    made = labelled(4, 1)
+    made["images"].append({"id": 9, "file_name": "9.png", "width": 64, "height": 64})
+    plain = animals(tmp_path / "plain", made)
+    (plain / "train2017" / "9.png").unlink()
+    assert convert_dataset(plain, tmp_path / "out") == {"train": 4, "val": 3}
+    with pytest.raises(Refused, match="has a part to be judged on"):
+        convert_dataset(plain, tmp_path / "split", val_share=0.25)
+    (tmp_path / "file").touch()
+    with pytest.raises(Refused, match="file is not empty"):
+        convert_dataset(plain, tmp_path / "file")
 
 
 def yolo(root: Path, **change: Any) -> Path:
@@ -114,6 +132,52 @@ def test_yolo_that_does_not_say_what_mirrors_what_is_refused(tmp_path: Path) -> 
         open_dataset(root, "train")
     (root / "keypoints.json").write_text(json.dumps({"names": NAMES}))
     assert open_dataset(root, "train").skeleton.keypoints == NAMES
+
+
+@pytest.mark.parametrize("flip", [[0, 1, 3, 4, 2], ["0", "1", "3", "2", "4"], [0, 1, 2, 3]])
+def test_yolo_with_mirrors_that_do_not_lead_back_is_refused(flip: list[Any], tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="expected the numbers 0 to 4"):
+        open_dataset(yolo(tmp_path, kpt_names=None, flip_idx=flip), "train")
+
+
+def test_yolo_with_a_class_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    root = yolo(tmp_path)
+    (root / "labels" / "train" / "1.txt").write_text("nan 0.5 0.5 0.2 0.2\n")
+    with pytest.raises(Refused, match=r"first 1.txt line 1"):
+        open_dataset(root, "train")
+
+
+def listed(root: Path, *parts: Path) -> Path:
+    """The parts to train on, and the first one's to be judged on."""
+    files = [(one / "annotations" / "person_keypoints_train2017.json", one / "train2017") for one in parts]
+    val = parts[0] / "annotations" / "person_keypoints_val2017.json", parts[0] / "val2017"
+    return write_list(root, files, [val])
+
+
+def test_what_lies_beside_image_folders_is_no_part_of_a_data_set(tmp_path: Path) -> None:
+    root = listed(tmp_path / "list", animals(tmp_path / "a"), animals(tmp_path / "b"))
+    yolos = yolo(tmp_path / "c")
+    before = dataset_fingerprint(root), dataset_fingerprint(yolos)
+    shutil.copy(tmp_path / "a" / "train2017" / "1.png", tmp_path / "picture.png")
+    shutil.copy(tmp_path / "a" / "train2017" / "1.png", yolos / "picture.png")
+    assert (dataset_fingerprint(root), dataset_fingerprint(yolos)) == before
+    shutil.copy(tmp_path / "a" / "train2017" / "1.png", tmp_path / "b" / "train2017" / "7.png")
+    assert dataset_fingerprint(root) != before[0]
+
+
+def test_a_file_that_does_not_name_its_key_points_is_not_taken_for_one_that_does(tmp_path: Path) -> None:
+    made = labelled(2, 5, (4, 3, 2, 1, 0))
+    del made["categories"][0]["keypoints"]
+    root = listed(tmp_path / "list", animals(tmp_path / "a"), animals(tmp_path / "b", made))
+    with pytest.raises(Refused, match=r"b/annotations.*no category names its key points"):
+        open_dataset(root, "train")
+
+
+def test_a_list_is_made_once(tmp_path: Path) -> None:
+    plain = animals(tmp_path / "a")
+    before = (listed(tmp_path / "list", plain) / "sets.json").stat()
+    again = (listed(tmp_path / "list", plain) / "sets.json").stat()
+    assert (again.st_mtime_ns, again.st_ino) == (before.st_mtime_ns, before.st_ino)
 
 
 def test_sets_with_other_key_points_are_taken_together(tmp_path: Path) -> None:

@@ -217,3 +217,30 @@ def perfect(sample: Any) -> Detections:
         keypoint_scores=np.ones(sample.persons.visible.shape, np.float32),
         image_id=sample.image_id,
     )
+
+
+def test_an_image_that_is_another_ones_does_not_stand_in_for_a_missing_one(tmp_path: Path) -> None:
+    made = labelled(2, 1)
+    made["images"][0]["file_name"], made["images"][1]["file_name"] = "1.png", "other/1.png"
+    (tmp_path / "train2017" / "other").mkdir(parents=True)
+    root = animals(tmp_path, made)
+    (root / "train2017" / "other" / "1.png").unlink()
+    with pytest.raises(DataFault, match=r"images missing from .*: 1, first other/1.png"):
+        open_dataset(root, "train")
+
+
+def test_labels_follow_the_file_that_is_trained_on(tmp_path: Path) -> None:
+    made, val = labelled(2, 1), labelled(2, 2)
+    for one in (made, val):
+        one["categories"] = [one["categories"][0] | {"id": n, "name": name} for n, name in ((1, "goat"), (2, "cow"))]
+    made["annotations"][1]["category_id"] = 2
+    for one in val["annotations"]:
+        one["category_id"] = 2
+    assert dataset_classes(animals(tmp_path, made, val)).names == ("goat", "cow")
+
+
+def test_category_ids_that_are_no_ints_are_the_same_ones(tmp_path: Path) -> None:
+    made = labelled(2, 1, (1, 0, 2, 3, 4))
+    made["categories"][0]["id"] = 1.0
+    plain, turned = open_dataset(animals(tmp_path / "a"), "train"), open_dataset(animals(tmp_path / "b", made), "train")
+    assert len(turned) == 2 and turned.skeleton.keypoints != plain.skeleton.keypoints

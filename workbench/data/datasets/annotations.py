@@ -79,6 +79,11 @@ class Annotated(Sequence[Sample], ABC):
         """Where the images of a split lie, or should lie."""
 
     @classmethod
+    def image_folders(cls, folder: Path, split: str) -> Sequence[Path]:
+        """The folders that hold nothing but images of the data set, whose files its fingerprint speaks of."""
+        return [cls.image_folder(folder, split)]
+
+    @classmethod
     def keypoints(cls, folder: Path, file: Path | None = None) -> DataKeypoints:
         """The key points of the data set in a folder, or of one annotation file that is not among its own.
 

@@ -61,7 +61,7 @@ def _classes(paths: tuple[Path, ...], versions: tuple[FileVersion, ...]) -> Data
                 f"{file.name} has category {', '.join(map(repr, others))}, which {paths[0].name} has not (it has "
                 f"{', '.join(map(repr, names.values()))}): give a class the same name in all files"
             )
-        names = {**here, **names}
+        names = names or here
     place = {name: label for label, name in enumerate(names)}
     labels = {
         file: {key: place[_compared(name)] for key, name in known[file].items() if _compared(name) in place}

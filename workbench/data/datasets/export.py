@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,10 +16,12 @@ import yaml
 
 from workbench.core.errors import Refused
 from workbench.core.files import write_whole
+from workbench.core.keypoints import Skeleton
 from workbench.data.datasets.annotations import Annotated
 from workbench.data.datasets.converted import CocoContent
-from workbench.data.datasets.folder import format_of, open_dataset
+from workbench.data.datasets.folder import dataset_keypoints, format_of, open_dataset
 from workbench.data.datasets.images import image_header
+from workbench.data.datasets.side_file import SIDE_FILE
 
 Layout = Literal["coco", "yolo"]
 LAYOUTS: tuple[Layout, ...] = ("coco", "yolo")
@@ -36,10 +39,10 @@ def convert_dataset(folder: Path, out: Path, layout: Layout = "coco", val_share:
     Raises:
         Refused: the data set is not fit, the folder is not empty, or the share leaves one part without an image.
     """
-    if out.exists() and any(out.iterdir()):
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise Refused(f"{out} is not empty; give a folder that is not there yet")
     train = _alone(folder) if val_share else open_dataset(folder, "train")
-    truth = train.coco(covered=True)
+    truth = _of_files(train, train.coco(covered=True))
     parts = {"train": (train, truth)}
     if val_share:
         judged = _chosen([image["file_name"] for image in truth["images"]], val_share)
@@ -51,11 +54,21 @@ def convert_dataset(folder: Path, out: Path, layout: Layout = "coco", val_share:
         (_write_coco if layout == "coco" else _write_yolo)(out, part, dataset, _plain_ids(content))
     if layout == "yolo":
         _write_yaml(out, train)
+    _write_side_file(out, train.skeleton)
     return {part: len(content["images"]) for part, (_, content) in parts.items()}
+
+
+def _of_files(train: Annotated, truth: CocoContent) -> CocoContent:
+    """Without images that nobody is in and that are not there: nothing is trained on them, so no check minds."""
+    used = set(train.image_ids)
+    there = [one for one in truth["images"] if one["id"] in used or (train.images / one["file_name"]).is_file()]
+    return {**truth, "images": there}
 
 
 def _alone(folder: Path) -> Annotated:
     found = format_of(folder)
+    if (file := found.annotation_file(folder, found.splits(folder)[1])).is_file():
+        raise Refused(f"{folder} has a part to be judged on ({file}); leave out --val-share, or it would be lost")
     dataset = found(folder, found.splits(folder)[0])
     dataset.check()
     return dataset
@@ -111,8 +124,8 @@ def _line(person: Mapping[str, Any], width: int, height: int) -> str:
     numbers = [(x + w / 2) / width, (y + h / 2) / height, w / width, h / height]
     flat = person["keypoints"]
     for at in range(0, len(flat), 3):
-        seen = flat[at + 2] > 0
-        numbers += [flat[at] / width * seen, flat[at + 1] / height * seen, flat[at + 2]]
+        seen = flat[at + 2] > 0 and not person["iscrowd"]
+        numbers += [flat[at] / width * seen, flat[at + 1] / height * seen, flat[at + 2] * seen]
     return " ".join([str(person["category_id"] - 1), *(f"{number:.6f}".rstrip("0").rstrip(".") for number in numbers)])
 
 
@@ -127,6 +140,18 @@ def _write_yaml(out: Path, dataset: Annotated) -> None:
         "kpt_names": {0: list(skeleton.keypoints)},
     }
     (out / "data.yaml").write_text(yaml.safe_dump(said, sort_keys=False), "utf-8")
+
+
+def _write_side_file(out: Path, skeleton: Skeleton) -> None:
+    """What annotation files do not say of key points: constants and pairs that do not follow from their names."""
+    with suppress(Refused):  # their names do not tell the pairs
+        found = dataset_keypoints(out).skeleton
+        if (found.sigmas, found.flip) == (skeleton.sigmas, skeleton.flip):
+            return
+    names = skeleton.keypoints
+    pairs = [[names[k], names[other]] for k, other in enumerate(skeleton.flip) if k < other]
+    said = {"sigmas": dict(zip(names, skeleton.sigmas, strict=True)), "pairs": pairs}
+    (out / SIDE_FILE).write_text(json.dumps(said, indent=1), "utf-8")
 
 
 def _write_images(folder: Path, dataset: Annotated, content: CocoContent) -> None:

@@ -162,7 +162,7 @@ def _digest(folder: Path, found: type[Annotated]) -> str:
         if file.is_file() and os.access(file, os.R_OK):
             with file.open("rb") as opened:
                 digest.update(hashlib.file_digest(opened, "sha256").digest())
-    for images in dict.fromkeys(found.image_folder(folder, split) for split in splits):
+    for images in dict.fromkeys(place for split in splits for place in found.image_folders(folder, split)):
         for line in _files(images):
             digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()

@@ -6,7 +6,7 @@ either; where the annotated size does not tell which, the other images of the se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from workbench.data.datasets.findings import Findings
@@ -15,7 +15,7 @@ from workbench.data.datasets.pictures import ImageEntry, leaves
 from workbench.data.datasets.side_file import SIDE_FILE, read_side_file
 
 
-def look_at_images(pictures: Iterable[ImageEntry], folder: Path, root: Path, findings: Findings) -> bool:
+def look_at_images(pictures: Sequence[ImageEntry], folder: Path, root: Path, findings: Findings) -> bool:
     """Finds fault with files; those that lie elsewhere than their name says are found, and their entry is changed.
 
     Args:
@@ -26,13 +26,14 @@ def look_at_images(pictures: Iterable[ImageEntry], folder: Path, root: Path, fin
     """
     seen: dict[str, list[str]] = {"upright": [], "stored": [], "either": []}
     other: Mapping[str, str] | None = None
+    taken = {picture.file for picture in pictures}
     for picture in pictures:
         if leaves(picture.file):
             continue
         header = image_header(folder / picture.file)
         if header == "missing":
             other = _by_name(folder) if other is None else other
-            header = _elsewhere(picture, folder, other, findings)
+            header = _elsewhere(picture, folder, other, taken, findings)
         if isinstance(header, str):
             if header == "missing":
                 findings.add(f"images missing from {folder}", picture.file)
@@ -53,11 +54,14 @@ def _by_name(folder: Path) -> dict[str, str]:
     return found
 
 
-def _elsewhere(picture: ImageEntry, folder: Path, by_name: Mapping[str, str], findings: Findings) -> ImageHeader | str:
-    """The file of that name in other letters or another folder of the images', where there is but one."""
+def _elsewhere(
+    picture: ImageEntry, folder: Path, by_name: Mapping[str, str], taken: set[str], findings: Findings
+) -> ImageHeader | str:
+    """The file of that name in other letters or another folder, where there is but one, and it is no other's."""
     found = by_name.get(PurePosixPath(picture.file).name.lower(), "")
-    if not found:
+    if not found or found in taken:
         return "missing"
+    taken.add(found)
     findings.note("images found under another folder or spelling than file_name says", picture.file)
     picture.file = found
     return image_header(folder / found)

@@ -18,6 +18,7 @@ from workbench.core.errors import Refused
 from workbench.core.keypoints import Skeleton, mirror_of
 from workbench.core.skeletons import COCO, columns_of, skeleton_named, skeleton_of
 from workbench.data.datasets.categories import Category, FileVersion, category_records, file_version, with_keypoints
+from workbench.data.datasets.classes import category_key
 from workbench.data.datasets.repeats import estimated_sigmas, repeated
 from workbench.data.datasets.side_file import SIDE_FILE, SideFile, read_side_file
 
@@ -46,10 +47,10 @@ class DataKeypoints:
         Raises:
             Refused: a category names other key points.
         """
-        named = {str(one.id): _columns(one, self.skeleton, file) for one in with_keypoints(records, file)}
+        named = {category_key(one.id): _columns(one, self.skeleton, file) for one in with_keypoints(records, file)}
         if self.unnamed is None:
             return named
-        every = {str(record.get("id")) for record in records if isinstance(record, Mapping)}
+        every = {category_key(record.get("id")) for record in records if isinstance(record, Mapping)}
         return {**dict.fromkeys(every, self.unnamed), **named}
 
 

@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any, final
 
 from workbench.core.errors import Refused
+from workbench.core.files import write_whole
 from workbench.core.keypoints import canonical
 from workbench.data.datasets.annotations import Annotated
 from workbench.data.datasets.categories import Category, category_records, with_keypoints
+from workbench.data.datasets.classes import category_key
 from workbench.data.datasets.converted import CocoContent, converted
 from workbench.data.datasets.parsing import parsed
 from workbench.data.datasets.pictures import identity
@@ -78,6 +80,11 @@ class ListedFiles(Annotated):
         """The folder that holds all image folders; names of images begin there."""
         return _root(_listed(folder))
 
+    @classmethod
+    def image_folders(cls, folder: Path, split: str) -> Sequence[Path]:
+        """Those of the list: what holds them all may hold anything."""
+        return [images.resolve() for _, images in _listed(folder)[split]]
+
 
 def write_list(folder: Path, train: Parts, val: Parts) -> Path:
     """Writes the list of a data set into a folder, which is then the data set's."""
@@ -86,7 +93,10 @@ def write_list(folder: Path, train: Parts, val: Parts) -> Path:
         name: [[str(path.resolve()) for path in part] for part in parts]
         for name, parts in (("train", train), ("val", val))
     }
-    (folder / LIST).write_text(json.dumps(made, indent=1), "utf-8")
+    file, text = folder / LIST, json.dumps(made, indent=1)
+    if not file.is_file() or file.read_text("utf-8") != text:  # else what was made of it would be made anew
+        with write_whole(file) as part:
+            part.write_text(text, "utf-8")
     return folder
 
 
@@ -121,7 +131,8 @@ def _content(parts: Parts, target: Category | None, root: Path) -> CocoContent:
         columns = _columns(file, found.categories, target)
         prefix = Path(os.path.relpath(folder.resolve(), root))
         ids = _add_images(made, found.images, prefix, _absent(columns))
-        names = {str(one.get("id")): _category(made, one, target) for one in found.categories if isinstance(one, dict)}
+        records = [one for one in found.categories if isinstance(one, dict)]
+        names = {category_key(one.get("id")): _category(made, one, target) for one in records}
         for person in found.persons:
             if isinstance(person, dict):
                 made["annotations"].append(_moved(person, ids, names, columns, len(made["annotations"]) + 1))
@@ -136,9 +147,11 @@ def _columns(file: Path, records: Sequence[Any], target: Category | None) -> dic
     for one in with_keypoints(records, file.name):
         places = {name: at for at, name in enumerate(canonical(one.keypoints))}
         order = tuple(places.get(name, -1) for name in canonical(target.keypoints))
-        found[str(one.id)] = _Columns(order, len(one.keypoints))
+        found[category_key(one.id)] = _Columns(order, len(one.keypoints))
         if max(order) < 0:
             raise Refused(f"{file}: category {one.name!r} has none of the key points {', '.join(target.keypoints)}")
+    if not found:
+        raise Refused(f"{file}: no category names its key points, so nothing says which they are; add them to it")
     return found
 
 
@@ -176,7 +189,7 @@ def _category(made: CocoContent, record: CocoContent, target: Category | None) -
 def _moved(
     person: CocoContent, ids: Mapping[Any, int], names: Mapping[str, int], columns: Mapping[str, _Columns], number: int
 ) -> CocoContent:
-    key = str(person.get("category_id"))
+    key = category_key(person.get("category_id"))
     moved = {**person, "id": number, "image_id": ids.get(identity(person.get("image_id")), -1)}
     moved["category_id"] = names.get(key, -1)
     flat, known = person.get("keypoints"), columns.get(key)

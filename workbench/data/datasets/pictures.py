@@ -79,6 +79,8 @@ def _entry(record: Mapping[str, Any], file: str, folder: Path, findings: Finding
         header = image_header(folder / file)
         if isinstance(header, str):
             findings.add("images without an extent, and no file that tells it", file)
+        elif header.upright != (header.width, header.height):
+            findings.add("images without an extent, with an orientation tag that leaves open which it is", file)
         else:
             findings.note("images without width and height, taken from the files", file)
             sides = [header.width, header.height]

@@ -64,6 +64,11 @@ class YoloPose(Annotated):
         """Names of images begin at the root that the YAML file gives."""
         return _spec(folder).root
 
+    @classmethod
+    def image_folders(cls, folder: Path, split: str) -> Sequence[Path]:
+        """Those that images lie in: beside them lie labels, and what training writes."""
+        return sorted({image.parent for image in _images(_spec(folder), split)})
+
 
 @dataclass(frozen=True)
 class _Spec:
@@ -105,8 +110,11 @@ def _category(said: dict[str, Any], count: int, folder: Path, file: Path) -> dic
     flip, names = said.get("flip_idx"), said.get("kpt_names")
     if isinstance(names, dict):
         names = next(iter(names.values()), None)
-    if flip is not None and (not isinstance(flip, list) or sorted(map(str, flip)) != sorted(map(str, range(count)))):
-        raise Refused(f"{file}: flip_idx {str(flip)[:60]}; expected the numbers 0 to {count - 1}, each once")
+    if flip is not None and not _mirrors(flip, count):
+        raise Refused(
+            f"{file}: flip_idx {str(flip)[:60]}; expected the numbers 0 to {count - 1}, each once, and of each key "
+            "point the one that mirrors it in turn"
+        )
     given = read_side_file(folder)
     if names:
         if len(names) != count:
@@ -120,6 +128,11 @@ def _category(said: dict[str, Any], count: int, folder: Path, file: Path) -> dic
             f'kpt_names or flip_idx, or {folder / SIDE_FILE} with {{"set": "coco"}} or {{"names": [...]}}'
         )
     return {"keypoints": [f"point {k}" for k in range(count)], "flip_idx": flip}
+
+
+def _mirrors(flip: Any, count: int) -> bool:
+    whole = isinstance(flip, list) and all(type(k) is int for k in flip) and sorted(flip) == list(range(count))
+    return whole and all(flip[flip[k]] == k for k in range(count))
 
 
 def _images(spec: _Spec, split: str) -> Iterator[Path]:
@@ -192,9 +205,11 @@ def _person(line: str, spec: _Spec, width: int, height: int) -> CocoContent | No
     """An annotation in pixels; None where the line is none. Five numbers alone are a person without key points."""
     try:
         label, x, y, w, h, *points = (float(word) for word in line.split())
-    except ValueError:
+        if label != int(label):
+            return None
+    except (ValueError, OverflowError):
         return None
-    if label != int(label) or len(points) not in (0, spec.count * spec.side):
+    if len(points) not in (0, spec.count * spec.side):
         return None
     flat: list[float] = []
     for at in range(0, len(points), spec.side):

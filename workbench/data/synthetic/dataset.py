@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from workbench.core.errors import Refused
 from workbench.core.files import make_once
 from workbench.core.keypoints import Skeleton
-from workbench.core.processes import usable_cores
+from workbench.core.processes import end_with_parent, usable_cores
 from workbench.core.skeletons import COCO
 from workbench.data.datasets.annotations import EvaluationRules
 from workbench.data.synthetic.scene import RENDERER_VERSION, SCENE_LEVELS, SMALLEST, render, scene_persons
@@ -228,8 +228,14 @@ def _render_all(scenes: SyntheticScenes, images: Path, workers: int) -> Iterator
         yield from map(_render_part, jobs)
         return
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, spawn, initializer=cv2.setNumThreads, initargs=(0,)) as pool:
+    with ProcessPoolExecutor(workers, spawn, initializer=_begin_rendering) as pool:
         yield from pool.map(_render_part, jobs)
+
+
+def _begin_rendering() -> None:
+    """In a process of its own. Without a parent it would wait for ever for what to render."""
+    end_with_parent()
+    cv2.setNumThreads(0)
 
 
 def _render_part(job: tuple[SyntheticScenes, Path, int, int]) -> _Rendered:
