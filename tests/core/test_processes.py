@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import psutil
 import pytest
 
 IMPORT = """
@@ -17,3 +19,29 @@ def test_it_is_imported_without_what_takes_seconds(module: str) -> None:
     command = [sys.executable, "-c", IMPORT, f"workbench.{module}"]
     found = subprocess.run(command, capture_output=True, text=True)
     assert (found.stdout.strip(), found.stderr) == ("[]", "")
+
+
+_ENDS = """
+import multiprocessing, os, sys, time
+from workbench.core.processes import end_with_parent
+
+def wait():
+    end_with_parent()
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+
+if __name__ == "__main__":
+    multiprocessing.get_context("spawn").Process(target=wait).start()
+    time.sleep(600)
+"""
+
+
+def test_a_process_ends_with_its_parent_even_if_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "ends.py").write_text(_ENDS)
+    parent = subprocess.Popen([sys.executable, str(tmp_path / "ends.py")], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.wait()
+    child.wait(30)
+    parent.stdout.close()

@@ -52,7 +52,7 @@ def test_roboflow_and_cvat(tmp_path: Path) -> None:
         assert same(open_dataset(tmp_path / name, "val"), open_dataset(plain, "val"))
     assert format_of(tmp_path / "roboflow").name == "Roboflow"
     assert (
-        "categories without an annotation, left out: 1, first 'animals'"
+        "categories without an annotation or key points, left out: 1, first 'animals'"
         in open_dataset(tmp_path / "roboflow", "val").look().notes()
     )
 
@@ -140,11 +140,13 @@ def test_yolo_with_mirrors_that_do_not_lead_back_is_refused(flip: list[Any], tmp
         open_dataset(yolo(tmp_path, kpt_names=None, flip_idx=flip), "train")
 
 
-def test_yolo_with_a_class_that_is_no_number_is_refused(tmp_path: Path) -> None:
+def test_yolo_with_a_line_that_is_none_or_of_no_class_is_refused(tmp_path: Path) -> None:
     root = yolo(tmp_path)
-    (root / "labels" / "train" / "1.txt").write_text("nan 0.5 0.5 0.2 0.2\n")
-    with pytest.raises(Refused, match=r"first 1.txt line 1"):
-        open_dataset(root, "train")
+    label = root / "labels" / "train" / "1.txt"
+    for text in (b"nan 0.5 0.5 0.2 0.2\n", b"0 0.5 \xff 0.2 0.2\n", b"7 0.5 0.5 0.2 0.2\n"):
+        label.write_bytes(text)
+        with pytest.raises(Refused, match=r"first 1.txt line 1"):
+            open_dataset(root, "train")
 
 
 def listed(root: Path, *parts: Path) -> Path:

@@ -92,7 +92,7 @@ RIGHT: dict[str, tuple[Change, str]] = {
     ),
     "dummy class": (
         lambda c: c["categories"].append({"id": 0, "name": "goats", "keypoints": c["categories"][0]["keypoints"]}),
-        "categories without an annotation, left out",
+        "categories without an annotation or key points, left out",
     ),
 }
 
@@ -244,3 +244,27 @@ def test_category_ids_that_are_no_ints_are_the_same_ones(tmp_path: Path) -> None
     made["categories"][0]["id"] = 1.0
     plain, turned = open_dataset(animals(tmp_path / "a"), "train"), open_dataset(animals(tmp_path / "b", made), "train")
     assert len(turned) == 2 and turned.skeleton.keypoints != plain.skeleton.keypoints
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_category_without_key_points_is_no_class_beside_others(encoding: str, tmp_path: Path) -> None:
+    root = animals(tmp_path)
+    for file in (root / "annotations").iterdir():
+        made = json.loads(file.read_text())
+        made["categories"] += [{"id": 2, "name": "car"}, made["categories"][0] | {"id": 3, "name": "cow"}]
+        made["annotations"][0]["category_id"] = 3
+        box = {"id": 99, "image_id": 1, "category_id": 2, "bbox": [1, 1, 9, 9], "area": 81, "iscrowd": 0}
+        file.write_text(json.dumps({**made, "annotations": [*made["annotations"], box]}), encoding)
+    train = open_dataset(root, "train")
+    assert dataset_classes(root).names == ("goat", "cow")
+    assert train[0].persons.labels.tolist() == [1] and train[1].persons.labels.tolist() == [0]
+    assert train.look().notes() == [
+        "categories without an annotation or key points, left out: 1, first 'car'",
+        "annotations of a category that names no key points, and without any: left out: 1, first 99",
+    ]
+
+
+def test_a_key_of_images_that_says_nothing_here_is_passed_over(tmp_path: Path) -> None:
+    made = labelled(2, 1)
+    made["images"][0]["absent"], made["images"][1]["absent"] = None, "no"
+    assert len(open_dataset(animals(tmp_path, made), "train")) == 2

@@ -142,7 +142,9 @@ class Annotated(Sequence[Sample], ABC):
             return {}, {}
         self.skeleton = found.skeleton
         if self.classes.empty:
-            self.findings.note("categories without an annotation, left out", *map(repr, self.classes.empty))
+            self.findings.note(
+                "categories without an annotation or key points, left out", *map(repr, self.classes.empty)
+            )
         return dict(columns), dict(self.classes.labels[self.file])
 
     def _check_content(self) -> None:

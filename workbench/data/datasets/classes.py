@@ -1,10 +1,12 @@
 """The classes of a data set: by name, over the files it is trained and judged on.
 
-A class is a category that has annotations. Its label is the same in all files, whatever its id in each.
+A class is a category that has annotations and, where any category does, names key points. Its label is the same in all
+files, whatever its id in each.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from workbench.data.datasets.categories import FileVersion, category_records, fi
 from workbench.data.datasets.pictures import identity
 
 _USED = re.compile(rb'"category_id"\s*:\s*"?([^",}\s]+)')
+NO_CLASS = -1  # of a category that names no key points
 
 
 @dataclass(frozen=True)
@@ -24,8 +27,8 @@ class DataClasses:
     """
     Fields:
         names: of the classes, in the order of their labels.
-        labels: of each file, by the category's id as text: the label.
-        empty: names of categories that nobody has, which are left out.
+        labels: of each file, by the category's id as text: the label, or `NO_CLASS`.
+        empty: names of categories that nobody has or that name no key points, which are left out.
     """
 
     names: tuple[str, ...]
@@ -50,7 +53,13 @@ def classes_of(train: Path, *judged: Path) -> DataClasses:
 @lru_cache(maxsize=16)
 def _classes(paths: tuple[Path, ...], versions: tuple[FileVersion, ...]) -> DataClasses:
     """Of files as they are now; `versions` are theirs."""
-    known = {file: _named(category_records(file) or (), file) for file in paths}
+    records = {file: [one for one in category_records(file) or () if isinstance(one, Mapping)] for file in paths}
+    known = {file: _named(records[file], file) for file in paths}
+    every = {_compared(name): name for file in paths for name in known[file].values()}
+    bare = _without_keypoints(records)
+    for file, keys in bare.items():
+        for key in keys & known[file].keys():
+            del known[file][key]
     several = max(map(len, known.values())) > 1
     used = {file: _used(file) if several else set(known[file]) for file in paths}
     names: dict[str, str] = {}  # as compared: as written
@@ -65,16 +74,27 @@ def _classes(paths: tuple[Path, ...], versions: tuple[FileVersion, ...]) -> Data
     place = {name: label for label, name in enumerate(names)}
     labels = {
         file: {key: place[_compared(name)] for key, name in known[file].items() if _compared(name) in place}
+        | dict.fromkeys(bare[file], NO_CLASS)
         for file in paths
     }
-    every = {_compared(name): name for file in paths for name in known[file].values()}
     return DataClasses(tuple(names.values()), labels, tuple(name for same, name in every.items() if same not in names))
 
 
-def _named(records: Sequence[Any], file: Path) -> dict[str, str]:
+def _without_keypoints(records: Mapping[Path, Sequence[Mapping[str, Any]]]) -> dict[Path, set[str]]:
+    """Ids of the categories that name no key points, where any do: nobody of theirs can be learnt from."""
+    keys = {
+        file: [(category_key(one.get("id")), bool(one.get("keypoints"))) for one in found]
+        for file, found in records.items()
+    }
+    if not any(named for found in keys.values() for _, named in found):
+        return {file: set() for file in records}
+    return {file: {key for key, _ in found} - {key for key, named in found if named} for file, found in keys.items()}
+
+
+def _named(records: Sequence[Mapping[str, Any]], file: Path) -> dict[str, str]:
     """The name of each category, by its id as text, in the order of the ids."""
     found: dict[str, str] = {}
-    whole = [one for one in records if isinstance(one, Mapping) and identity(one.get("id")) is not None]
+    whole = [one for one in records if identity(one.get("id")) is not None]
     for one in sorted(whole, key=lambda one: (str(type(identity(one["id"]))), identity(one["id"]))):
         key, name = category_key(one["id"]), str(one.get("name", one["id"]))
         if _compared(found.setdefault(key, name)) != _compared(name):
@@ -92,4 +112,6 @@ def _used(file: Path) -> set[str]:
         content = file.read_bytes()
     except OSError:
         return set()
+    if not (encoding := json.detect_encoding(content[:4])).startswith("utf-8"):
+        content = content.decode(encoding, "replace").encode()
     return {category_key(one.group(1).decode("utf-8", "replace")) for one in _USED.finditer(content)}

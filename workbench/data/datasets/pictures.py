@@ -84,7 +84,8 @@ def _entry(record: Mapping[str, Any], file: str, folder: Path, findings: Finding
         else:
             findings.note("images without width and height, taken from the files", file)
             sides = [header.width, header.height]
-    absent = tuple(record.get("absent", ()))
+    given = record.get("absent")
+    absent = tuple(k for k in given if type(k) is int) if isinstance(given, list) else ()
     return ImageEntry(0, file, *sides, crowd_index=_number_or_zero(record.get("crowdIndex")), absent=absent)
 
 

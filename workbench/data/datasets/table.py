@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.core.keypoints import Skeleton
-from workbench.data.datasets.classes import category_key
+from workbench.data.datasets.classes import NO_CLASS, category_key
 from workbench.data.datasets.findings import Findings
 from workbench.data.datasets.masks import Segmentation, fits
 from workbench.data.datasets.pictures import LARGEST_ID, ImageEntry, identity
@@ -25,6 +25,7 @@ BEYOND = 1.0  # pixels that a box may reach over the edge: rounding, not a mista
 INSIDE = 0.75  # share of a box that lies in its image, below which it is not only a little over the edge
 AREA_OF_BOX = 0.53  # where the annotation has no area
 AREA_MOST, AREA_LEAST = 1.5, 1e-3  # of the box: no person covers more or less of it
+_UNKNOWN = -2  # label of a category that is not there
 
 
 @dataclass(slots=True)
@@ -112,7 +113,7 @@ class _Maker:
         self.rows, self.findings = rows, findings
         self.count = rows.keypoints.values.shape[1]  # K times 3
         self.names = np.array([*map(str, rows.ids), None], object)[:-1]
-        self.whole = np.ones(len(rows), bool)
+        self.whole, self.bare = np.ones(len(rows), bool), np.zeros(len(rows), bool)
         if rows.strangers:
             findings.add(f"annotations that are no objects: {rows.strangers:,}")
         given, boxes, areas = rows.keypoints, rows.boxes, rows.areas
@@ -157,18 +158,18 @@ class _Maker:
     def classes(self, labels: Mapping[str, int], columns: Mapping[str, Sequence[int]]) -> tuple[Any, list[str]]:
         """The label of each row, -1 of what is left out, and its category's key."""
         keys = [category_key(one) for one in self.rows.categories]
-        found = np.array([labels.get(key, -1) for key in keys], np.int64)
-        self._fault("annotations of no category of the file", found < 0)
+        found = np.array([labels.get(key, _UNKNOWN) for key in keys], np.int64)
+        self._fault("annotations of no category of the file", found == _UNKNOWN)
         silent = np.array([key not in columns for key in keys], bool) if columns else np.zeros(len(keys), bool)
-        bare = silent & self.rows.keypoints.missing
+        self.bare = bare = silent & self.rows.keypoints.missing
         self._fault("annotations of a category that names no key points", silent & ~bare)
         self._note("annotations of a category that names no key points, and without any: left out", bare)
-        return np.where(bare, -1, found), keys
+        return np.where(bare, NO_CLASS, found), keys
 
     def points(self, keys: Sequence[str], columns: Mapping[str, Sequence[int]]) -> Floats:
         """(A, K, 3) in the order of the set; not labelled where none are given."""
         given = self.rows.keypoints
-        self._note("persons without key points, taken as regions to ignore, annotations", given.missing)
+        self._note("persons without key points, taken as regions to ignore, annotations", given.missing & ~self.bare)
         given.values[given.missing] = 0  # in place: of COCO's 100 MB one copy is enough
         points = given.values.reshape(len(self.rows), self.count // 3, 3)
         for key, order in columns.items():

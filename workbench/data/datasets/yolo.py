@@ -170,17 +170,19 @@ def _labels(image: Path) -> Path:
 
 def _content(spec: _Spec, images: Sequence[Path], labels: Sequence[Path]) -> CocoContent:
     findings = Findings()
-    records, people = list[CocoContent](), list[CocoContent]()
+    records, people, known = list[CocoContent](), list[CocoContent](), _class_names(spec)
     for number, (image, label) in enumerate(zip(images, labels, strict=True), start=1):
         header = image_header(image)
         width, height = (1, 1) if isinstance(header, str) else header.upright  # broken ones are told with the others
         file = image.relative_to(spec.root) if image.is_relative_to(spec.root) else image
         records.append({"id": number, "file_name": file.as_posix(), "width": width, "height": height})
-        for at, line in enumerate(label.read_text("utf-8").splitlines() if label.is_file() else (), start=1):
+        for at, line in enumerate(label.read_text("utf-8", "replace").splitlines() if label.is_file() else (), start=1):
             if line.strip() and not isinstance(header, str):
                 person = _person(line, spec, width, height)
                 if person is None:
                     findings.add(_expected(spec), f"{label.name} line {at}")
+                elif known and person["category_id"] not in known:
+                    findings.add("lines with a class that is not among names", f"{label.name} line {at}")
                 else:
                     people.append({"id": len(people) + 1, "image_id": number, **person})
     if findings:
@@ -193,9 +195,17 @@ def _expected(spec: _Spec) -> str:
     return f"lines that are not a whole class number, four numbers of a box and {shape}"
 
 
-def _categories(spec: _Spec, people: Sequence[CocoContent]) -> list[CocoContent]:
+def _class_names(spec: _Spec) -> dict[int, Any]:
+    """By their number; empty where the file names none."""
     names = spec.said.get("names") or {}
-    known = dict(enumerate(names)) if isinstance(names, list) else {int(key): name for key, name in names.items()}
+    try:
+        return dict(enumerate(names)) if isinstance(names, list) else {int(key): name for key, name in names.items()}
+    except (AttributeError, ValueError, TypeError):
+        raise Refused(f"{spec.file}: names {str(names)[:60]}; expected a list, or a name for each number") from None
+
+
+def _categories(spec: _Spec, people: Sequence[CocoContent]) -> list[CocoContent]:
+    known = _class_names(spec)
     for person in people:
         known.setdefault(person["category_id"], str(person["category_id"]))
     return [{"id": number, "name": str(name), **spec.category} for number, name in sorted(known.items())]
