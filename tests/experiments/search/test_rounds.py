@@ -181,7 +181,7 @@ def test_an_option_may_be_added_to_a_search(tmp_path: Path) -> None:
     assert start(run) == 0
     before = log_of(run)
     factors = [*SEARCH.factors[:-1], Factor("padding", {p: {"coords.padding": p} for p in (1.0, 1.25, 1.5)})]
-    wider = run_in(tmp_path, budget=20.0, search=replace(SEARCH, factors=tuple(factors)))
+    wider = run_in(tmp_path, budget=40.0, search=replace(SEARCH, factors=tuple(factors)))
     assert start(wider) == 0
     after = log_of(wider)
     assert after.proposals[: len(before.proposals)] == before.proposals and len(after.proposals) > len(before.proposals)
