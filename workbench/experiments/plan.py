@@ -51,6 +51,14 @@ class SequentialSettings:
     budget: int | None = None
 
 
+def data_changes(keypoints: DataKeypoints | None, classes: DataClasses | None) -> dict[str, Any]:
+    """What the data set of a folder changes of every job: its key points, and its classes where there are several."""
+    found = {} if keypoints is None else {KEYPOINT_SET: keypoints.skeleton, NUM_KEYPOINTS: len(keypoints.skeleton)}
+    if classes is not None and len(classes.names) > 1:
+        found[NUM_CLASSES] = len(classes.names)
+    return found
+
+
 @dataclass(frozen=True)
 class StudyRun:
     """A study under a protocol, with everything else that a command may say of it.
@@ -92,8 +100,9 @@ class StudyRun:
         if self.data is not None and not self.fingerprint:
             object.__setattr__(self, "fingerprint", dataset_fingerprint(self.data))
         plain = self._plan(self.seed_count, {}, f"study {self.study.name} under protocol {self.protocol.name}:")
-        self._planned[self.seed_count] = self._plan(self.seed_count, self.job_changes, "--set")
-        _check_keys(plain, self._planned[self.seed_count], self.changes)
+        planned = self._plan(self.seed_count, self.job_changes, "--set") if self.job_changes else plain
+        _check_keys(plain, planned, self.changes)
+        self._planned[self.seed_count] = planned
 
     @property
     def seed_count(self) -> int:
@@ -113,11 +122,7 @@ class StudyRun:
     @property
     def job_changes(self) -> dict[str, Any]:
         """What is changed of every job: its key points and classes to those of the data set, and `given_changes`."""
-        found, classes = self.keypoints, self.classes
-        of_data = {} if found is None else {KEYPOINT_SET: found.skeleton, NUM_KEYPOINTS: len(found.skeleton)}
-        if classes is not None and len(classes.names) > 1:
-            of_data[NUM_CLASSES] = len(classes.names)
-        return {**of_data, **self.given_changes}
+        return {**data_changes(self.keypoints, self.classes), **self.given_changes}
 
     @property
     def given_changes(self) -> dict[str, Any]:

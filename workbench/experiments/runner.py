@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from workbench.core.errors import Refused, one_line
 from workbench.core.processes import usable_cores
@@ -151,13 +152,17 @@ def _check_data(run: StudyRun, planned: Sequence[PlannedJob]) -> None:
     _check_claims(run, where)
     if found is not None:
         console.say(found.said)
-        _look_at_data(run)
+    if run.data is not None:
+        look_at_data(run.data)
 
 
-def _look_at_data(run: StudyRun) -> None:
-    """Whether the data set is fit, whole and before the first job; what was put right in it is said once."""
-    assert run.data is not None
-    for look in checked(run.data):
+def look_at_data(folder: Path) -> None:
+    """Whether the data set is fit, whole and before the first job; what was put right in it is said once.
+
+    Raises:
+        DataFault: it is not.
+    """
+    for look in checked(folder):
         for line in look.notes():
             console.say(line)
 

@@ -20,7 +20,7 @@ from workbench.core.skeletons import CROWDPOSE
 from workbench.data.datasets import annotations
 from workbench.data.datasets import folder as folders
 from workbench.data.datasets.annotations import Annotated
-from workbench.data.datasets.folder import dataset_fingerprint, format_of, open_dataset
+from workbench.data.datasets.folder import checked, dataset_fingerprint, format_of, open_dataset
 from workbench.data.draw import draw_sample
 from workbench.models.criterion import losses
 from workbench.models.job import Job
@@ -219,3 +219,16 @@ def test_a_folder_of_any_name_is_read(name: str, tmp_path: Path) -> None:
     assert sorted(i for batch in source.train(0) for i in batch.image_ids) == [7, 9]
     with pytest.raises(Refused, match="no folder was given; add --data FOLDER"):
         open_source(job, 0, tmp_path / "home")
+
+
+def test_images_of_both_parts_are_told(tmp_path: Path) -> None:
+    """What is judged on images that it was trained on says nothing."""
+    folder(tmp_path, content())
+    (tmp_path / "val2017").symlink_to("train2017")
+    written = json.dumps(content())
+    (tmp_path / "annotations/person_keypoints_val2017.json").write_text(written)
+    with pytest.raises(Refused, match=r"images that are trained on as well: 2, first 7\.jpg, 9\.jpg"):
+        checked(tmp_path)
+    (tmp_path / "val2017").unlink()
+    folder(tmp_path, content(), "val2017")
+    assert [len(part.findings.found) for part in checked(tmp_path)] == [0, 0]

@@ -10,8 +10,10 @@ from tests.data.datasets.animals import NAMES, animals
 from tests.experiments.search.searched import SEARCH, SETTING
 from workbench.components.necks.pafpn import PAFPN
 from workbench.core.errors import Refused
+from workbench.data.datasets.classes import DataClasses
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.protocols import PROTOCOLS
+from workbench.experiments.search import plan
 from workbench.experiments.search.plan import BUDGET, SAMPLERS, SMOKE, SearchRun
 from workbench.models.zoo import nano
 from workbench.space import Factor, Search
@@ -61,6 +63,12 @@ def test_a_data_set_brings_its_own_key_points(tmp_path: Path) -> None:
     assert run.given_changes == {"protocol.data": run.fingerprint}
     plain = SearchRun(SEARCH, PROTOCOLS["smoke"], tmp_path, fingerprint=run.fingerprint)
     assert plain.name == run.name and plain.stem == run.stem, "the data set decides its key points"
+
+
+def test_a_data_set_brings_its_own_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "dataset_classes", lambda _: DataClasses(("goat", "dog"), {}))
+    run = SearchRun(SEARCH, PROTOCOLS["smoke"], tmp_path, data=animals(tmp_path / "both"))
+    assert run.any_job.variant.num_classes == 2
 
 
 def test_the_first_candidate_may_be_impossible(tmp_path: Path) -> None:

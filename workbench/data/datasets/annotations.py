@@ -5,6 +5,7 @@ Semantics: RTMO (arXiv 2312.07526) as released, section 9 of the specification t
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -164,6 +165,12 @@ class Annotated(Sequence[Sample], ABC):
     def image_ids(self) -> list[int]:
         """The image of each sample."""
         return [picture.id for picture in self._used]
+
+    @property
+    def image_files(self) -> list[str]:
+        """The file of each sample's image."""
+        images = str(self.images.resolve())
+        return [os.path.join(images, picture.file) for picture in self._used]
 
     @property
     def persons(self) -> int:

@@ -73,7 +73,7 @@ class DataReport:
             f"{part['part']}: {part['images']:,} images, {part['persons']:,} persons to learn from, {part['file']}"
             for part in self.parts
         ]
-        said += [f"put right: {one}" for one in self.put_right]
+        said += [f"noted: {one}" for one in self.put_right]
         said += [f"WRONG: {one}" for one in self.findings]
         return [*filter(None, said), "fit to train and judge" if self.fit else "NOT fit: correct what is wrong first"]
 

@@ -87,13 +87,16 @@ def looks(folder: Path, *, decode: bool = False) -> list[PartLook]:
     Raises:
         Refused: no such folder, no known format, or files that do not fit each other.
     """
-    found = format_of(folder)
-    made: list[PartLook] = []
+    digest = _digest(folder, format_of(folder))
     splits: tuple[Split, Split] = ("train", "val")
-    for split in splits:
-        part = _opened(folder, split, _digest(folder, found))
-        made.append(PartLook(split, part.file, part.images, len(part), part.persons, part.look(decode=decode)))
-    return made
+    train, val = opened = [_opened(folder, split, digest) for split in splits]
+    findings = [part.look(decode=decode).copied() for part in opened]
+    if both := set(train.image_files).intersection(val.image_files):
+        findings[1].add("images that are trained on as well", *map(os.path.basename, sorted(both)))
+    return [
+        PartLook(split, part.file, part.images, len(part), part.persons, found)
+        for split, part, found in zip(splits, opened, findings, strict=True)
+    ]
 
 
 @lru_cache(maxsize=4)

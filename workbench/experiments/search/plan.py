@@ -18,9 +18,10 @@ from typing import Any
 
 from workbench.core.errors import Refused
 from workbench.core.files import write_whole
-from workbench.data.datasets.folder import dataset_fingerprint, dataset_keypoints
+from workbench.data.datasets.classes import DataClasses
+from workbench.data.datasets.folder import dataset_classes, dataset_fingerprint, dataset_keypoints
 from workbench.data.datasets.keypoints import DataKeypoints
-from workbench.experiments.plan import DATA_SET, KEYPOINT_SET, NUM_KEYPOINTS, check_options
+from workbench.experiments.plan import DATA_SET, check_options, data_changes
 from workbench.models.job import Job, Protocol
 from workbench.space import COSTS, Candidate, Search
 from workbench.study import PlannedJob, StudyProtocol
@@ -86,12 +87,15 @@ class SearchRun:
         """Those of the data set; None without its folder."""
         return None if self.data is None else dataset_keypoints(self.data)
 
+    @cached_property
+    def classes(self) -> DataClasses | None:
+        """Those of the data set; None without its folder."""
+        return None if self.data is None else dataset_classes(self.data)
+
     @property
     def job_changes(self) -> dict[str, Any]:
-        """What is changed of every job: its key points to those of the data set, and `given_changes`."""
-        found = self.keypoints
-        of_data = {} if found is None else {KEYPOINT_SET: found.skeleton, NUM_KEYPOINTS: len(found.skeleton)}
-        return {**of_data, **self.given_changes}
+        """What is changed of every job: its key points and classes to those of the data set, and `given_changes`."""
+        return {**data_changes(self.keypoints, self.classes), **self.given_changes}
 
     @property
     def given_changes(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.evaluation.metrics import measures
 from workbench.experiments import console
 from workbench.experiments.job_queue import JobQueue, JobState, QueueEntry, read_progress, stored_entries
-from workbench.experiments.runner import cores
+from workbench.experiments.runner import cores, look_at_data
 from workbench.experiments.search.decision import chosen, explores, front, next_seed
 from workbench.experiments.search.knowledge import Knowledge, Training
 from workbench.experiments.search.log import Log, LogFile, Order, Proposal, State
@@ -34,7 +34,7 @@ from workbench.study import PlannedJob
 from workbench.training.machine import Machine
 from workbench.training.run import run as train_job
 from workbench.training.rung import rung_of, signals_at
-from workbench.training.source import check_keypoints
+from workbench.training.source import check_classes, check_keypoints
 
 
 @dataclass
@@ -314,8 +314,9 @@ def _check_data(run: SearchRun) -> None:
     """At once, not job by job.
 
     Raises:
-        Refused: there is no data set where one is wanted, its key points are not the candidates', or its evaluation
-            does not give the metric that is searched for.
+        Refused: there is no data set where one is wanted, its key points or classes are not the candidates', or its
+            evaluation does not give the metric that is searched for.
+        DataFault: the data set is not fit.
     """
     if run.data is None and not run.job_protocol.scenes:
         raise Refused(f"protocol {run.protocol.name} wants a data set: add --data FOLDER")
@@ -327,8 +328,12 @@ def _check_data(run: SearchRun) -> None:
             f"{run.search.name} searches for {run.search.up}, which {where} can not tell: its evaluation ({rules}) has "
             f"{', '.join(measured)}"
         )
+    if run.classes is not None:
+        check_classes(run.any_job, run.classes.names, where)
     if found is not None:
         console.say(found.said)
+    if run.data is not None:
+        look_at_data(run.data)
 
 
 def _price(proposal: Proposal) -> Price:
