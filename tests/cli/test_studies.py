@@ -10,6 +10,7 @@ import pytest
 from tests.cli.commands import options_of, watch
 from workbench.__main__ import main
 from workbench.core.skeletons import COCO
+from workbench.data.datasets.classes import DataClasses
 from workbench.data.datasets.keypoints import DataKeypoints
 from workbench.experiments.protocols import PROTOCOLS
 
@@ -61,6 +62,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         "workbench.report.render.write_profile": [Path("page.html")],
         "workbench.experiments.plan.dataset_fingerprint": "folder@1",
         "workbench.experiments.plan.dataset_keypoints": DataKeypoints(COCO, ""),
+        "workbench.experiments.plan.dataset_classes": DataClasses(("person",), {}),
     }
     monkeypatch.setattr("workbench.report.index.write_index", lambda _: Path("index.html"))
     return watch(monkeypatch, answers)
