@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.importance import FanovaImportanceEvaluator
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
@@ -255,6 +254,8 @@ def importances(space: Space, scores: Mapping[Candidate, float]) -> dict[str, fl
     Returns:
         by factor, 1 in all; nothing where all scores are equal.
     """
+    from optuna.importance import FanovaImportanceEvaluator  # brings scikit-learn, which takes a second
+
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     study = optuna.create_study(direction="maximize")
     choices = {f.name: CategoricalDistribution((*f.labels, *((ABSENT,) if f.when else ()))) for f in space.factors}
