@@ -8,11 +8,13 @@ import pytest
 from tests.cli.commands import options_of, watch
 from workbench.__main__ import main
 from workbench.core.skeletons import COCO
+from workbench.data.datasets.classes import DataClasses
 from workbench.data.datasets.keypoints import DataKeypoints
 
 A_FOLDER = {
     "workbench.experiments.search.plan.dataset_fingerprint": "folder@1",
     "workbench.experiments.search.plan.dataset_keypoints": DataKeypoints(COCO, "COCO's"),
+    "workbench.experiments.search.plan.dataset_classes": DataClasses(("person",), {}),
 }
 
 

@@ -13,6 +13,7 @@ from workbench.__main__ import main
 from workbench.cli.searches import Limit, Minutes, budget, check_study_options, limit
 from workbench.core.errors import Refused
 from workbench.core.skeletons import COCO
+from workbench.data.datasets.classes import DataClasses
 from workbench.data.datasets.keypoints import DataKeypoints
 
 ROUNDS = "workbench.experiments.search.rounds"
@@ -20,6 +21,7 @@ ROUNDS = "workbench.experiments.search.rounds"
 A_FOLDER = {
     "workbench.experiments.search.plan.dataset_fingerprint": "folder@1",
     "workbench.experiments.search.plan.dataset_keypoints": DataKeypoints(COCO, "COCO's"),
+    "workbench.experiments.search.plan.dataset_classes": DataClasses(("person",), {}),
 }
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.data.datasets.animals import labelled
+from tests.data.datasets.animals import animals, labelled
 from workbench.core.errors import Refused
 from workbench.data.datasets import parsing
+from workbench.data.datasets.folder import open_dataset
 from workbench.data.datasets.parsing import Parsed, parsed
 
 
@@ -42,3 +43,12 @@ def test_what_is_wrong_is_said_with_its_line(
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(Refused, match=said):
         parsed(tmp_path / "a.json", list)
+
+
+def test_marks_at_the_beginning_and_other_encodings_are_read(tmp_path: Path) -> None:
+    root = animals(tmp_path)
+    file = root / "annotations" / "person_keypoints_train2017.json"
+    content = file.read_text()
+    for encoding in ("utf-8-sig", "utf-16"):
+        file.write_text(content, encoding)
+        assert len(open_dataset(root, "train")) == 4

@@ -1,0 +1,45 @@
+"""Numbers of another unit are refused, a single slip is told."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.data.datasets.changed import Change, Content, moved, persons, written
+from workbench.core.errors import DataFault
+from workbench.data.datasets.folder import checked, open_dataset
+
+
+def relative(c: Content) -> None:
+    for one in c["annotations"]:
+        points = np.reshape(one["keypoints"], (-1, 3)) - [*one["bbox"][:2], 0]
+        one["keypoints"] = points.ravel().tolist()
+
+
+def corners(c: Content) -> None:
+    for one in c["annotations"]:
+        x, y, w, h = one["bbox"]
+        one["bbox"] = [x, y, x + w, y + h]
+
+
+WRONG: dict[str, tuple[Change, str]] = {
+    "normalised": (moved(1 / 64), r"key points that look normalised .*: 4, first 1, 2, 3"),
+    "relative to the box": (relative, r"key points that look relative to their box, annotations: \d, first"),
+    "outside": (moved(1, 500), r"labelled key points far outside the image, annotations: 4, first 1, 2, 3"),
+    "normalised boxes": (persons(bbox=[0.1, 0.1, 0.7, 0.7]), r"boxes that look normalised .*: 4, first 1, 2, 3"),
+    "corners": (corners, r"boxes that look like two corners, x, y, width, height expected, annotations: \d, first"),
+}
+
+
+@pytest.mark.parametrize("fault", WRONG)
+def test_another_unit_is_refused_for_both_parts_at_once(fault: str, tmp_path: Path) -> None:
+    change, said = WRONG[fault]
+    with pytest.raises(DataFault, match=said) as refused:
+        checked(written(tmp_path, change))
+    assert str(refused.value).count("with the images of") == 2
+
+
+def test_one_misplaced_person_is_told_and_kept(tmp_path: Path) -> None:
+    root = written(tmp_path, lambda c: c["annotations"][0].update(bbox=[1, 50, 8, 8]))
+    said = "persons with most of their key points outside their box, annotations: 1, first 1"
+    assert f"train: {said}" in checked(root)[0].notes() and len(open_dataset(root, "train")[0]) == 1
