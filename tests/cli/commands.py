@@ -11,6 +11,16 @@ from typer.main import get_command
 
 from workbench.cli.app import commands
 from workbench.cli.studies import RUN
+from workbench.core.skeletons import COCO
+from workbench.data.datasets.classes import DataClasses
+from workbench.data.datasets.keypoints import DataKeypoints
+
+# What a search asks of the folder of a data set, for `watch`.
+A_FOLDER = {
+    "workbench.experiments.search.plan.dataset_fingerprint": "folder@1",
+    "workbench.experiments.search.plan.dataset_keypoints": DataKeypoints(COCO, "COCO's"),
+    "workbench.experiments.search.plan.dataset_classes": DataClasses(("person",), {}),
+}
 
 
 def all_commands() -> Iterator[tuple[tuple[str, ...], TyperCommand]]:

@@ -5,17 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.cli.commands import options_of, watch
+from tests.cli.commands import A_FOLDER, watch
 from workbench.__main__ import main
-from workbench.core.skeletons import COCO
-from workbench.data.datasets.classes import DataClasses
-from workbench.data.datasets.keypoints import DataKeypoints
-
-A_FOLDER = {
-    "workbench.experiments.search.plan.dataset_fingerprint": "folder@1",
-    "workbench.experiments.search.plan.dataset_keypoints": DataKeypoints(COCO, "COCO's"),
-    "workbench.experiments.search.plan.dataset_classes": DataClasses(("person",), {}),
-}
 
 
 @pytest.fixture

@@ -8,21 +8,12 @@ from typing import Any
 import pytest
 import typer
 
-from tests.cli.commands import watch
+from tests.cli.commands import A_FOLDER, watch
 from workbench.__main__ import main
 from workbench.cli.searches import Limit, Minutes, budget, check_study_options, limit
 from workbench.core.errors import Refused
-from workbench.core.skeletons import COCO
-from workbench.data.datasets.classes import DataClasses
-from workbench.data.datasets.keypoints import DataKeypoints
 
 ROUNDS = "workbench.experiments.search.rounds"
-
-A_FOLDER = {
-    "workbench.experiments.search.plan.dataset_fingerprint": "folder@1",
-    "workbench.experiments.search.plan.dataset_keypoints": DataKeypoints(COCO, "COCO's"),
-    "workbench.experiments.search.plan.dataset_classes": DataClasses(("person",), {}),
-}
 
 
 @pytest.fixture

@@ -74,9 +74,9 @@ def test_what_would_settle_an_open_claim_is_said_as_it_was_forecast(forecast: st
     assert RecordedClaim("a", "short", line | {"verdict": "holds"}).effect == "+1.0 (0.0 to 2.0)"
 
 
-def test_an_interval_of_one_seed_is_said_to_be_of_its_images() -> None:
+def test_one_seed_has_no_interval() -> None:
     line = {"claim": "C2", "verdict": "open", "reason": "one seed: difference", "effect": "+1.0 AP (+0.5 to +2.0)"}
-    assert RecordedClaim("a", "short", line).effect == "+1.0; one seed, over its images alone +0.5 to +2.0"
+    assert RecordedClaim("a", "short", line).effect == "+1.0; one seed"
 
 
 @pytest.fixture

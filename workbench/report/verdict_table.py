@@ -76,11 +76,11 @@ class RecordedClaim:
     def effect(self) -> str:
         """As `short_effect`; of an open claim also what would settle it, where the record has a forecast.
 
-        Of one seed the interval is over images: that is said, since it looks as if it decided.
+        Of one seed the interval is over images alone: it is left out, since it looks as if it decided.
         """
         said = short_effect(self.line)
         if ONE_ALONE.match(self.line["reason"]):
-            return said.replace(" (", "; one seed, over its images alone ", 1).removesuffix(")")
+            return f"{said.partition(' (')[0]}; one seed"
         more = SETTLES.search(self.line["reason"]) if self.line["verdict"] == "open" else None
         if more is None:
             return said

@@ -14,8 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.files import write_whole
+from workbench.data.datasets.annotations import Annotated
 
 CocoContent = dict[str, Any]
+
+
+class Converted(Annotated):
+    """A layout that is put into COCO's form once, with a part to train on and one to be judged on."""
+
+    evaluation = "coco"
+
+    @classmethod
+    def splits(cls, folder: Path) -> tuple[str, str]:
+        """train and val."""
+        return "train", "val"
 
 
 def converted(kind: str, sources: Iterable[Path], make: Callable[[], CocoContent], more: str = "") -> Path:

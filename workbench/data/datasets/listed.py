@@ -20,10 +20,9 @@ from typing import Any, final
 from workbench.core.errors import Refused
 from workbench.core.files import write_whole
 from workbench.core.keypoints import canonical
-from workbench.data.datasets.annotations import Annotated
 from workbench.data.datasets.categories import Category, category_records, with_keypoints
 from workbench.data.datasets.classes import category_key
-from workbench.data.datasets.converted import CocoContent, converted
+from workbench.data.datasets.converted import CocoContent, Converted, converted
 from workbench.data.datasets.parsing import parsed
 from workbench.data.datasets.pictures import identity
 from workbench.data.datasets.side_file import SIDE_FILE
@@ -43,22 +42,16 @@ Parts = Sequence[tuple[Path, Path]]  # annotation files, each with its image fol
 
 
 @final
-class ListedFiles(Annotated):
+class ListedFiles(Converted):
     """A list of annotation files with folders, put into one file in COCO's form once."""
 
     name = "list"
     layout = 'sets.json: {"train": [["annotations.json", "image folder"], ...], "val": [...]}'
-    evaluation = "coco"
 
     @classmethod
     def holds(cls, folder: Path) -> bool:
         """Whether the folder has such a list."""
         return (folder / LIST).is_file()
-
-    @classmethod
-    def splits(cls, folder: Path) -> tuple[str, str]:
-        """train and val."""
-        return "train", "val"
 
     @classmethod
     def annotation_file(cls, folder: Path, split: str) -> Path:

@@ -18,8 +18,7 @@ from typing import Any, final
 import yaml
 
 from workbench.core.errors import Refused
-from workbench.data.datasets.annotations import Annotated
-from workbench.data.datasets.converted import CocoContent, converted
+from workbench.data.datasets.converted import CocoContent, Converted, converted
 from workbench.data.datasets.findings import Findings
 from workbench.data.datasets.images import image_header
 from workbench.data.datasets.side_file import SIDE_FILE, read_side_file
@@ -29,22 +28,16 @@ _PARTS = {"train": ("train",), "val": ("val", "valid", "test")}
 
 
 @final
-class YoloPose(Annotated):
+class YoloPose(Converted):
     """Ultralytics' layout, put into COCO's form once."""
 
     name = "YOLO"
     layout = "data.yaml with kpt_shape, images/ and labels/"
-    evaluation = "coco"
 
     @classmethod
     def holds(cls, folder: Path) -> bool:
         """Whether a YAML file of the folder speaks of key points."""
         return _yaml(folder) is not None
-
-    @classmethod
-    def splits(cls, folder: Path) -> tuple[str, str]:
-        """train and val."""
-        return "train", "val"
 
     @classmethod
     def annotation_file(cls, folder: Path, split: str) -> Path:
