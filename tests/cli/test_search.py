@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.commands import A_FOLDER, watch
+from tests.cli.commands import A_FOLDER, options_of, watch
 from workbench.__main__ import main
 
 
