@@ -32,23 +32,26 @@ class Trained:
     job: Job | None = None
 
 
-def load_trained(what: str) -> Trained:
+def load_trained(what: str, weights: str | Path | None = None) -> Trained:
     """The network that `what` names, with its weights.
 
     Args:
         what: a name of `zoo.RELEASED`, whose weights are downloaded once; a file with released weights; or the folder
             of a complete job.
+        weights: the file of a released model's weights, where they are here already.
 
     Raises:
         Refused: there is no such thing, or it holds no weights of a known network.
     """
     path = Path(what)
+    if weights is not None and what not in RELEASED:
+        raise Refused(f"{what}: weights are taken for a released model ({', '.join(RELEASED)}); {what} has its own")
     if path.is_dir():
         return _of_job(path)
     if path.is_file():
         return Trained(open_published(path), (640, 640), path.name)
     if what in RELEASED:
-        model = ModelManager.get(what)
+        model = ModelManager.get(what, weights)
         return Trained(model.network, model.size, what)
     if what == _NANO:
         raise Refused(f"{what}: no weights are published; pass the folder of a job, or --random-weights")
