@@ -75,8 +75,16 @@ def test_supervision_is_given_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "supervision", SimpleNamespace(KeyPoints=SimpleNamespace))
     given = inferred().to_supervision()
     assert given.xy.shape == (3, 17, 2) and np.array_equal(given.xy, found().keypoints)
-    assert np.array_equal(given.confidence, found().keypoint_scores) and given.class_id.tolist() == [0, 0, 0]
-    assert given.data["class_name"].tolist() == ["person"] * 3 and given.data["xyxy"].shape == (3, 4)
+    assert np.array_equal(given.keypoint_confidence, found().keypoint_scores) and given.class_id.tolist() == [0, 0, 0]
+    assert np.array_equal(given.detection_confidence, found().scores)
+    assert given.data["class_name"].tolist() == ["person"] * 3 and np.array_equal(given.data["xyxy"], found().boxes)
     monkeypatch.setitem(sys.modules, "supervision", None)
-    with pytest.raises(Refused, match="supervision is not installed; pip install supervision"):
+    with pytest.raises(Refused, match=r"it is not installed; pip install 'supervision>=0\.29'"):
         inferred().to_supervision()
+
+
+def test_supervision_takes_it() -> None:
+    sv = pytest.importorskip("supervision")
+    given = inferred().to_supervision()
+    assert len(given) == 3 and sv.EdgeAnnotator().annotate(IMAGE.copy(), given).shape == IMAGE.shape
+    assert len(Inferred(detections=[], skeleton=COCO).to_supervision()) == 0

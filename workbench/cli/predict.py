@@ -122,11 +122,12 @@ def predict_command(
     from workbench.inference.sources import find_sources
 
     sources = find_sources(inputs, folder)
-    from workbench.inference.finder import WantedPersons, open_finder
-    from workbench.inference.predict import PredictOptions, predict
     from workbench.inference.window import Window
 
     screen = Window() if show else None
+    from workbench.inference.finder import WantedPersons, open_finder
+    from workbench.inference.predict import PredictOptions, predict
+
     finder = open_finder(network, weights, WantedPersons(score_threshold, nms_threshold, max_persons), device)
     options = PredictOptions(batch=batch, draw_threshold=draw_threshold, frames=frames)
     total = None if any(one.moves for one in sources) else len(sources)

@@ -87,7 +87,7 @@ class Inferred:
         ]
 
     def to_supervision(self) -> Any:
-        """The same as `supervision.KeyPoints`; scores and boxes of persons are in its `data`.
+        """The same as `supervision.KeyPoints`; the boxes of the persons are in its `data`.
 
         Raises:
             Refused: supervision is not installed.
@@ -95,15 +95,14 @@ class Inferred:
         try:
             import supervision  # pyright: ignore[reportMissingImports]
         except ImportError as error:
-            raise Refused("to_supervision: supervision is not installed; pip install supervision") from error
+            raise Refused("to_supervision: it is not installed; pip install 'supervision>=0.29'") from error
         found = self._found()
-        data = {
-            "class_name": np.array([one.label for one in self.detections]),
-            "score": found.scores,
-            "xyxy": found.boxes,
-        }
         return supervision.KeyPoints(
-            xy=found.keypoints, confidence=found.keypoint_scores, class_id=found.labels, data=data
+            xy=found.keypoints,
+            class_id=found.labels,
+            keypoint_confidence=found.keypoint_scores,
+            detection_confidence=found.scores,
+            data={"class_name": np.array([one.label for one in self.detections]), "xyxy": found.boxes},
         )
 
     def _found(self) -> Detections:

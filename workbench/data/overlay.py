@@ -6,6 +6,7 @@ a plate. Dark edges keep all of it legible on any ground.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import cycle
 from typing import Final
 
@@ -53,6 +54,13 @@ def draw_found(image: _Image, found: Detections, skeleton: Skeleton, threshold: 
     return shown
 
 
+@lru_cache(maxsize=8)
+def _colours(skeleton: Skeleton) -> tuple[list[_Colour], list[_Colour]]:
+    """Of the key points and of the limbs; their names are read once, not for every person."""
+    points = [side_colour(skeleton, k) for k in range(len(skeleton))]
+    return points, [limb_colour(skeleton, a, b) for a, b in skeleton.limbs]
+
+
 class _Brush:
     """Draws one person of a height in pixels of the image, enlarged by a factor, with lines of a fitting width."""
 
@@ -68,15 +76,15 @@ class _Brush:
         cv2.rectangle(self.shown, low, high, colour, thin, cv2.LINE_AA, _SHIFT)
 
     def pose(self, points: Array, seen: NDArray[np.bool_], skeleton: Skeleton) -> None:
-        limbs = [limb for limb in skeleton.limbs if seen[list(limb)].all()]
+        of_points, of_limbs = _colours(skeleton)
+        limbs = [(a, b, colour) for (a, b), colour in zip(skeleton.limbs, of_limbs, strict=True) if seen[a] and seen[b]]
         edge = max(1.0, self.width / 2)
         for dark in (True, False):
-            for a, b in limbs:
-                colour = _DARK if dark else limb_colour(skeleton, a, b)
-                wide = round(self.width + edge * dark)
-                cv2.line(self.shown, self._at(points[a]), self._at(points[b]), colour, wide, cv2.LINE_AA, _SHIFT)
+            for a, b, colour in limbs:
+                wide, ink = round(self.width + edge * dark), _DARK if dark else colour
+                cv2.line(self.shown, self._at(points[a]), self._at(points[b]), ink, wide, cv2.LINE_AA, _SHIFT)
         for k in np.flatnonzero(seen).tolist():
-            for colour, radius in ((_DARK, self.width * 1.2 + edge), (side_colour(skeleton, k), self.width * 1.2)):
+            for colour, radius in ((_DARK, self.width * 1.2 + edge), (of_points[k], self.width * 1.2)):
                 cv2.circle(
                     self.shown, self._at(points[k]), round(radius * (1 << _SHIFT)), colour, -1, cv2.LINE_AA, _SHIFT
                 )

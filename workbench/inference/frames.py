@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from workbench.core.errors import Refused
 from workbench.data.datasets.images import Unreadable
 
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # it would print its own words about files that are no videos
 _CODEC = "mp4v"  # which OpenCV can write everywhere
 _RATE = 25.0  # frames a second where the source does not say
 
