@@ -72,6 +72,7 @@ def test_crowdposes_rules(tmp_path: Path) -> None:
     expected = reference_crowdpose(truth, found_by, COCO.sigmas)
     assert found.evaluation == "crowdpose" and {"AP_E", "AP_M", "AP_H"} <= found.values.keys()
     assert dict(found.values) == pytest.approx(expected.values, abs=1e-6)
+    assert any(line.startswith("AP_H") and line.endswith("%, hard images") for line in found.lines())
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no real data beside the repository")

@@ -34,6 +34,7 @@ from workbench.tensors import Detections
 from workbench.training.validate import truth_of_images
 
 _RULES: Mapping[EvaluationRules, str] = {"coco": "COCO's rules", "crowdpose": "CrowdPose's rules"}
+_SPLITS = {"AP_E": ", easy images", "AP_M": ", medium images", "AP_H": ", hard images"}
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,10 @@ class Judgement:
         """The same as a table in words."""
         yield f"{self.subject} on {self.images:,} images of {self.data}, by {_RULES[self.evaluation]}"
         yield ""
+        splits = _SPLITS if self.evaluation == "crowdpose" else {}
         for name, value in self.values.items():
             shown, text = METRICS[name].shown, "-" if value == UNDEFINED else METRICS[name].text(value) or "-"
-            yield f"{name:6}{text:>8} {shown.unit}"
+            yield f"{name:6}{text:>8} {shown.unit}{splits.get(name, '')}"
         wide = max(map(len, ("key point", *(one.name for one in self.keypoints))))
         yield ""
         yield f"{'key point':{wide}}{'found':>8}{'error, root of area':>22}{'median, px':>13}"
