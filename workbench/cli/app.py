@@ -13,7 +13,9 @@ from typer.main import get_command
 from workbench.cli.costs import cost_commands
 from workbench.cli.data import data_commands, data_verbs
 from workbench.cli.deploy import deploy_commands
+from workbench.cli.evaluate import evaluate_commands
 from workbench.cli.gallery import gallery_commands
+from workbench.cli.predict import predict_commands
 from workbench.cli.register import register_commands
 from workbench.cli.search import search_verbs
 from workbench.cli.studies import study_commands, study_verbs
@@ -32,7 +34,16 @@ commands = typer.Typer(
 )
 commands.add_typer(study_verbs, name="study")
 commands.add_typer(search_verbs, name="search")
-for group in (study_commands, gallery_commands, register_commands, cost_commands, deploy_commands, data_commands):
+for group in (
+    study_commands,
+    gallery_commands,
+    register_commands,
+    predict_commands,
+    evaluate_commands,
+    cost_commands,
+    deploy_commands,
+    data_commands,
+):
     commands.add_typer(group)
 commands.add_typer(data_verbs, name="data")
 
