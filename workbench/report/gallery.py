@@ -24,7 +24,7 @@ from workbench.report.record import recorded_jobs
 from workbench.tensors import Array, Detections, Sample
 
 SURE = 0.3  # persons found with a lower score are not shown
-SIDE = 640  # pixels of the longer side of a picture, at most
+PICTURE_SIDE = 640  # pixels of the longer side of a picture, at most
 QUALITY = 85  # of a JPEG
 
 
@@ -136,7 +136,7 @@ def _oks(record: MatchRecords, image: int) -> float:
 
 
 def _picture(sample: Sample) -> str:
-    factor = min(1.0, SIDE / max(sample.image.shape[:2]))
+    factor = min(1.0, PICTURE_SIDE / max(sample.image.shape[:2]))
     small = cv2.resize(sample.image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     _, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     return f"data:image/jpeg;base64,{b64encode(data.tobytes()).decode()}"

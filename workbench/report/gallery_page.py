@@ -16,7 +16,7 @@ from workbench.report.gallery import SURE, Gallery, ShownImage, ShownPerson
 from workbench.report.names import row_name
 
 THIRDS = ("low", "middle", "high")
-WINDOW = 1480  # pixels
+TILES_WIDTH = 1480  # pixels
 _SIDES: tuple[str, ...] = ("left", "right", "middle")
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #222; margin: 1.5rem; }
@@ -123,7 +123,7 @@ def _controls(found: Gallery) -> str:
 
 def _side(found: Gallery) -> int:
     """Pixels of a tile with which all rows stand beside each other in a window of usual width."""
-    return min(320, max(140, WINDOW // (len(found.rows) + 1)))
+    return min(320, max(140, TILES_WIDTH // (len(found.rows) + 1)))
 
 
 def _article(one: ShownImage, found: Gallery) -> str:
