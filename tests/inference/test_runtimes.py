@@ -16,6 +16,7 @@ from workbench import __main__ as command
 from workbench.cli import names as known_names
 from workbench.core.errors import Refused
 from workbench.inference import runtimes, timing
+from workbench.inference.deployed import Deployed
 from workbench.inference.latency import TimingTask, with_batch_statistics
 from workbench.inference.runtimes import RUNTIMES, compare, latency_table
 from workbench.inference.timing import Patience
@@ -85,10 +86,30 @@ def test_low_precisions_compute_in_them(runtime: str) -> None:
     assert 1e-4 < fine < coarse / 2 and 1e-3 < coarse < 3, "pixels"
 
 
+@pytest.mark.slow
+def test_a_written_file_runs_beside_networks_and_finds_as_many_persons(tmp_path: Path) -> None:
+    onnx_export = pytest.importorskip("workbench.inference.onnx_export")
+    file = tmp_path / "mine.onnx"
+    onnx_export.write_onnx(Deployed(Network(small_variant(), seed=0).eval()), file, {})
+    for persons in (0, 1, 7):
+        task = TimingTask((64, 64), persons)
+        assert [len(found) for found in _found(runtimes.written_call(file, task))] == [persons]
+    task = TimingTask((64, 64), persons=3)
+    found = compare(["a", str(file)], task, Patience(most=1))
+    assert list(found.seconds) == ["a torch float32", "rtmo-s eager float32", f"{file} onnx"]
+    (tmp_path / "other.onnx").write_text("hello")
+    with pytest.raises(Refused, match="not a file that ONNX Runtime reads"):
+        runtimes.written_call(tmp_path / "other.onnx", task)
+    with pytest.raises(Refused, match="runtime onnx does not run on cuda"):
+        runtimes.check_runtimes(["onnx"], ["float32"], "cuda")
+
+
 def test_what_can_not_be_timed_is_refused() -> None:
     task = TimingTask((64, 64), persons=3)
     cases: tuple[tuple[str, list[str], dict[str, Any]], ...] = (
         ("no network 'b'; there are a, rtmo-s", ["b"], {}),
+        ("x.onnx: no such file", ["x.onnx"], {}),
+        ("x.onnx: one stands there twice", ["x.onnx", "x.onnx"], {}),
         ("no runtime 'tvm'; there are eager, torch", ["a"], {"runtimes": ["tvm"]}),
         ("runtime torch has no precision 'int4'; it has float32", ["a"], {"precisions": ["int4"]}),
         ("twice", ["a", "a"], {}),

@@ -15,6 +15,7 @@ from workbench.cli.data import data_commands, data_verbs
 from workbench.cli.deploy import deploy_commands
 from workbench.cli.search import search_verbs
 from workbench.cli.studies import study_commands, study_verbs
+from workbench.cli.weights import weight_verbs
 from workbench.core.errors import Refused
 
 PROGRAM = "workbench"
@@ -33,6 +34,7 @@ commands.add_typer(search_verbs, name="search")
 for group in (study_commands, cost_commands, deploy_commands, data_commands):
     commands.add_typer(group)
 commands.add_typer(data_verbs, name="data")
+commands.add_typer(weight_verbs, name="weights")
 
 
 def run_command_line(words: Sequence[str] | None) -> int:
