@@ -24,7 +24,7 @@ from workbench.models.decode import detect
 from workbench.models.network import Network
 from workbench.models.variant import Variant
 from workbench.models.zoo import rtmo
-from workbench.rtmo import RELEASED, RTMO, CSPConfig, ModelManager, ResNetConfig, RTMOConfig, STDCConfig
+from workbench.rtmo import RELEASES, RTMO, CSPConfig, ModelManager, ResNetConfig, RTMOConfig, STDCConfig
 
 COUNTS = {"t": 6_829_875, "s": 9_868_899, "m": 22_526_307, "l": 44_693_315}
 CROWD = {"s": 9_765_678, "m": 22_372_254, "l": 44_488_430}
@@ -108,9 +108,9 @@ def test_default_is_the_released_small_model() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", RELEASED)
+@pytest.mark.parametrize("name", RELEASES)
 def test_released_models(name: str) -> None:
-    size, keypoints, _, file = RELEASED[name]
+    size, keypoints, _, file = RELEASES[name]
     variant = ModelManager.config(name).variant()
     assert variant == rtmo(size, keypoints)
     with torch.device("meta"):
@@ -350,7 +350,7 @@ def test_weights_of_another_model(tmp_path: Path) -> None:
 
 
 def test_no_such_model() -> None:
-    with pytest.raises(Refused, match="no network 'rtmo-x'; there are .*released with weights rtmo-t, rtmo-s-coco"):
+    with pytest.raises(Refused, match=r"no network 'rtmo-x'; there are .*released with weights rtmo-t, rtmo-s-coco"):
         ModelManager.get("rtmo-x")
     with pytest.raises(Refused, match="rtmo-s: a preset has no weights"):
         ModelManager.get("rtmo-s")

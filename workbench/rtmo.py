@@ -45,7 +45,7 @@ from workbench.models.decode import detect, keep, poses
 from workbench.models.named import blueprint, open_network
 from workbench.models.network import Network
 from workbench.models.published import load_published, published_state
-from workbench.models.releases import RELEASES as RELEASED
+from workbench.models.releases import RELEASES as RELEASES
 from workbench.models.variant import Variant
 from workbench.models.zoo import SIZES, rtmo
 from workbench.slots import Backbone
@@ -329,7 +329,9 @@ class RTMO(nn.Module):
         variant = self.network.variant
         terms = {loss.term for loss in variant.losses if loss.weights[phase]} - {"loss_bbox_aux"}
         if terms != {*RTMOLoss.__slots__} - {"loss_bbox_aux"}:
-            raise Refused(f"targets: the losses of this network are {sorted(terms)}, not the published ones; train a job")
+            raise Refused(
+                f"targets: the losses of this network are {sorted(terms)}, not the published ones; train a job"
+            )
         return _packed(targets, images, variant)
 
     @torch.no_grad()

@@ -30,9 +30,7 @@ RELEASES, PRESETS = ("rtmo-t", "rtmo-s-coco"), ("nano", "rtmo-t", "rtmo-s")
         ("stdc1-rtmo", "backbone"),
     ],
 )
-def test_a_word_means_one_kind_of_thing(
-    what: str, kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_word_means_one_kind_of_thing(what: str, kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a.pth", "a.onnx"):
         (tmp_path / name).touch()
     for name in ("folder", "nano"):  # a name is a name, whatever lies here
@@ -60,7 +58,9 @@ def test_a_row_is_a_study_and_a_label() -> None:
 
 @pytest.mark.parametrize("kind", ["preset", "backbone", "row"])
 def test_what_has_no_weights_says_what_to_do(kind: Kind) -> None:
-    with pytest.raises(Refused, match=r"x: .* has no weights; add a file that has some \(--weights FILE\), or name a rel"):
+    with pytest.raises(
+        Refused, match=r"x: .* has no weights; add a file that has some \(--weights FILE\), or name a rel"
+    ):
         check_weights("x", kind, None)
     check_weights("x", kind, "a.pth")
 
@@ -78,6 +78,6 @@ def test_released_weights_may_come_from_a_file() -> None:
 
 
 def test_an_onnx_file_is_refused_with_the_reason() -> None:
-    with pytest.raises(Refused, match="a.onnx: an ONNX file has no parts to count; name what it was made from"):
+    with pytest.raises(Refused, match=r"a\.onnx: an ONNX file has no parts to count; name what it was made from"):
         check_no_onnx("a.onnx", "onnx", "has no parts to count")
     check_no_onnx("a.pth", "file", "has no parts to count")

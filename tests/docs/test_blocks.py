@@ -24,9 +24,9 @@ from workbench.experiments.noop_check import check_distinct
 from workbench.experiments.protocols import PROTOCOLS
 from workbench.inference.runtimes import RUNTIMES
 from workbench.models import catalog
+from workbench.models.named import blueprint
 from workbench.models.network import Network
 from workbench.models.published import published_state
-from workbench.models.named import blueprint
 from workbench.models.zoo import network_named, rtmo
 from workbench.study import Study, find_study, known_studies
 

@@ -54,5 +54,5 @@ def test_names_of_nothing_are_refused() -> None:
     with pytest.raises(Refused, match="nano: a preset has no weights; add a file"):
         load.load_trained("nano")
     for opened in (load.load_trained, load.load_untrained):
-        with pytest.raises(Refused, match="no network 'nobody'; there are nano, .*released with weights rtmo-t"):
+        with pytest.raises(Refused, match=r"no network 'nobody'; there are nano, .*released with weights rtmo-t"):
             opened("nobody")

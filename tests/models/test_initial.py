@@ -28,7 +28,9 @@ def test_the_same_network_is_taken_whole(tmp_path: Path) -> None:
     other = begun()
     found = initialise(other, mmpose_file(tmp_path / "a.pth"))
     assert found.new == found.left == () and equal(dict(other.state_dict()), dict(network().state_dict()))
-    assert {name for name in other.state_dict() if name not in found.taken} == set(filter(is_constant, other.state_dict()))
+    assert {name for name in other.state_dict() if name not in found.taken} == set(
+        filter(is_constant, other.state_dict())
+    )
 
 
 @pytest.mark.parametrize(("count", "classes"), [(4, 1), (17, 3), (20, 2)])
@@ -53,7 +55,9 @@ def test_a_file_may_hold_a_part(tmp_path: Path) -> None:
 def test_what_is_left_over_is_refused_unless_asked_for(tmp_path: Path) -> None:
     path, other = mmpose_file(tmp_path / "a.pth"), begun(**REGRESSION)
     before = {name: value.clone() for name, value in other.state_dict().items()}
-    with pytest.raises(Refused, match=r"a.pth: \d+ tensors have no place in this network: .*coords.*--init-leftover ignore"):
+    with pytest.raises(
+        Refused, match=r"a.pth: \d+ tensors have no place in this network: .*coords.*--init-leftover ignore"
+    ):
         initialise(other, path)
     assert equal(dict(other.state_dict()), before)
     found = initialise(other, path, leftover=True)
@@ -65,7 +69,9 @@ def test_what_is_left_over_is_refused_unless_asked_for(tmp_path: Path) -> None:
 def test_another_width_is_refused_in_any_case(tmp_path: Path) -> None:
     other = Network(small_variant(), 0)
     before = {name: value.clone() for name, value in other.state_dict().items()}
-    with pytest.raises(Refused, match=r"tensors are of another network, as backbone.stem.conv.conv.weight, .*preset nano"):
+    with pytest.raises(
+        Refused, match=r"tensors are of another network, as backbone.stem.conv.conv.weight, .*preset nano"
+    ):
         initialise(other, mmpose_file(tmp_path / "a.pth", 4), leftover=True)
     assert equal(dict(other.state_dict()), before)
 
@@ -106,7 +112,7 @@ def test_a_copy_is_kept_by_its_digest(tmp_path: Path) -> None:
     start_file(home, digest).write_bytes(b"another")
     with pytest.raises(Refused, match="is another file by now"):
         begin_with_file(other, home, digest)
-    with pytest.raises(Refused, match="no weights 0123 in .*starts, .*--init FILE"):
+    with pytest.raises(Refused, match=r"no weights 0123 in .*starts, .*--init FILE"):
         start_file(home, "0123")
 
 

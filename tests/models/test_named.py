@@ -46,7 +46,7 @@ def test_the_row_of_a_study() -> None:
 def test_what_is_no_row_is_refused() -> None:
     with pytest.raises(Refused, match=r"study ablate_dcc has no row 'nothing'; there are \['regression', "):
         blueprint("ablate_dcc:nothing")
-    with pytest.raises(Refused, match="search_rtmo:x: studies/search_rtmo.py has no rows"):
+    with pytest.raises(Refused, match=r"search_rtmo:x: studies/search_rtmo.py has no rows"):
         blueprint("search_rtmo:x")
 
 
@@ -79,7 +79,7 @@ def test_a_preset_with_weights(weights: str, tmp_path: Path) -> None:
     mmpose_file(tmp_path / "a.pth")
     job_folder(tmp_path / "job")
     if weights == "job":
-        with pytest.raises(Refused, match="job: not this network's weights.*It fits the network of its job"):
+        with pytest.raises(Refused, match=r"job: not this network's weights.*It fits the network of its job"):
             open_network("nano", tmp_path / weights)
     else:
         found, _ = open_network("nano", tmp_path / weights)

@@ -48,7 +48,9 @@ def test_advice_on_a_network_of_ones_own() -> None:
     assert advice(of({"head.x": torch.zeros(1)})).startswith("It fits no preset t, s, m, l or nano")
 
 
-@pytest.mark.parametrize("gone", ["head.dcc.pos_enc", "backbone.stem.conv.conv.weight", "neck.input_proj.0.conv.weight"])
+@pytest.mark.parametrize(
+    "gone", ["head.dcc.pos_enc", "backbone.stem.conv.conv.weight", "neck.input_proj.0.conv.weight"]
+)
 def test_a_network_in_parts_is_none(gone: str) -> None:
     assert recognised(of({name: value for name, value in published().items() if name != gone})) is None
 

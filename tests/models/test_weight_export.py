@@ -112,5 +112,5 @@ def test_what_can_not_be_written_is_refused(out: str, to: Names, said: str, tmp_
 
 def test_what_is_no_network_of_ours_is_refused(tmp_path: Path) -> None:
     torch.save({"head.x": torch.zeros(1)}, tmp_path / "a.pth")
-    with pytest.raises(Refused, match="not the weights of a network that is known here. It fits no preset"):
+    with pytest.raises(Refused, match=r"not the weights of a network that is known here\. It fits no preset"):
         convert_weights(tmp_path / "a.pth", tmp_path / "b.pth", "mmpose")

@@ -22,7 +22,11 @@ def test_a_file_is_described(tmp_path: Path) -> None:
     assert (found.network, found.fits, found.names, found.place) == ("nano", True, "mmpose", ("state_dict",))
     assert (len(found.keypoints), found.classes, found.size) == (4, 2, (96, 96))
     assert found.sha256 == hashlib.sha256(path.read_bytes()).hexdigest() and found.bytes == path.stat().st_size
-    learnt = {part: sum(p.numel() for p in network(4, 2).get_submodule(part).parameters()) for part in found.parts if part != "total"}
+    learnt = {
+        part: sum(p.numel() for p in network(4, 2).get_submodule(part).parameters())
+        for part in found.parts
+        if part != "total"
+    }
     assert {part: found.parts[part].parameters for part in learnt} == learnt
     assert found.parts["total"].parameters == sum(learnt.values())
     assert found.parts["total"].tensors == len(published(4, 2)) - 1  # the constants of OKS are none of the network's

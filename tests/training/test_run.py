@@ -200,7 +200,7 @@ def test_a_complete_job_is_read_on_any_machine(tmp_path: Path) -> None:
 
 
 def test_a_job_whose_file_of_weights_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="no weights 0123 in .*starts, with which the job begins: declare it again"):
+    with pytest.raises(Refused, match=r"no weights 0123 in .*starts, with which the job begins: declare it again"):
         run(small_job(epochs=1).vary({"start.weights": "0123"}), Machine(), tmp_path)
     assert not list(tmp_path.iterdir())
 

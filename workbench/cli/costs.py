@@ -12,9 +12,7 @@ from workbench.cli.options import COUNT, Command, completing, files_in, one_of, 
 from workbench.core.errors import Refused
 
 cost_commands = typer.Typer()
-_NETWORK = (
-    "{any_network}; BACKBONE-rtmo, as in stdc1-rtmo and resnet50-rtmo; STUDY:ROW; a file of weights; the folder of a job"
-)
+_NETWORK = "{any_network}; BACKBONE-rtmo, as in resnet50-rtmo; STUDY:ROW; a file of weights; the folder of a job"
 
 
 @cost_commands.command("components", cls=Command, epilog="Example: workbench components")

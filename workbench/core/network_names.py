@@ -71,12 +71,14 @@ def check_weights(what: str, kind: Kind, weights: object) -> None:
         Refused: the message says what to do.
     """
     if weights is not None and kind in ("file", "folder", "onnx"):
-        raise Refused(f"{what}: has weights of its own; leave out the others ({weights}), or name a preset in its place")
+        raise Refused(
+            f"{what}: has weights of its own; leave out the others ({weights}), or name a preset in its place"
+        )
     if weights is None and kind in UNTRAINED:
         word = {"preset": "a preset", "backbone": "a backbone in RTMO-s", "row": "the row of a study"}[kind]
         raise Refused(
-            f"{what}: {word} has no weights; add a file that has some (--weights FILE), or name a released model, a file "
-            "of weights or the folder of a job, runs/jobs/KEY"
+            f"{what}: {word} has no weights; add a file that has some (--weights FILE), or name a released model, a "
+            "file of weights or the folder of a job, runs/jobs/KEY"
         )
 
 

@@ -23,7 +23,18 @@ from workbench.core.files import make_once
 Weights = dict[str, Tensor]
 # Where programs put the weights in what they save. An average stands first where it is the one to use: mmengine's own
 # is in "state_dict" already and "ema_state_dict" has the others, Focoos' and ours are beside "model".
-_PLACES = ("state_dict", "model_state_dict", "ema_state", "ema", "model", "ema_state_dict", "module", "net", "network", "weights")
+_PLACES = (
+    "state_dict",
+    "model_state_dict",
+    "ema_state",
+    "ema",
+    "model",
+    "ema_state_dict",
+    "module",
+    "net",
+    "network",
+    "weights",
+)
 
 
 class Placed(NamedTuple):
@@ -31,7 +42,6 @@ class Placed(NamedTuple):
 
     tensors: Weights
     place: tuple[str, ...]
-
 
 
 def load_into(module: nn.Module, data: Any, source: str, prefix: str = "") -> None:

@@ -4,8 +4,8 @@
     job = job.vary({"start.weights": keep_start_weights("rtmo-s.pth", home)})
 
 What fits is taken. What depends on the number of key points or classes, and is of another number, is new, as is what
-the file has not. What the file has and the network has not is left over, and refused unless that is asked for. A file of
-another width is refused in any case. Such a job names the file by its digest, and `home` keeps a copy of it.
+the file has not. What the file has and the network has not is left over, and refused unless that is asked for. A file
+of another width is refused in any case. Such a job names the file by its digest, and `home` keeps a copy of it.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def initialise(network: Network, source: str | Path, leftover: bool = False) -> 
     left = [name for name in given if name not in own]
     if left and not leftover:
         raise Refused(
-            f"{source}: {len(left)} tensors have no place in this network{_listed(map(our_name, left))}; leave them with "
-            "--init-leftover ignore (leftover=True)"
+            f"{source}: {len(left)} tensors have no place in this network{_listed(map(our_name, left))}; leave them "
+            "with --init-leftover ignore (leftover=True)"
         )
     network.load_state_dict({our_name(name): given[name] for name in taken}, strict=False)
     new = [name for name in learnt if name not in taken]
@@ -106,8 +106,8 @@ def start_file(home: Path, digest: str) -> Path:
     found = sorted(path for path in _folder(home).glob(f"{digest}.*") if path.suffix not in (".lock", ".part"))
     if not found:
         raise Refused(
-            f"no weights {digest} in {_folder(home)}, with which the job begins: declare it again with --init FILE, or copy "
-            "them there"
+            f"no weights {digest} in {_folder(home)}, with which the job begins: declare it again with --init FILE, or "
+            "copy them there"
         )
     return found[0]
 

@@ -43,7 +43,7 @@ def recognised(file: WeightFile) -> Recognised | None:
         return Recognised("", file.job.variant, file.job.protocol.size)
     if file.variant is not None and file.size is not None:
         return Recognised("", file.variant, file.size)
-    points, classes = (len(file.tensors.get(name, ())) for name in (_POINTS, _CLASSES))
+    points, classes = (_length(file.tensors, name) for name in (_POINTS, _CLASSES))
     if not points or not classes:
         return None
     skeleton = skeleton_in(file, points)
@@ -116,9 +116,13 @@ def learnt_shapes(variant: Variant) -> Mapping[str, torch.Size]:
 
 def _presets(tensors: Weights) -> list[str]:
     """Those whose first layer is as wide as the file's."""
-    width = len(tensors.get(ANCHOR, ()))
+    width = _length(tensors, ANCHOR)
     sizes = [size for size, factors in zoo.SIZES.items() if int(64 * factors.width) == width]
     return [f"rtmo-{size}" for size in sizes] or ["nano"]
+
+
+def _length(tensors: Weights, name: str) -> int:
+    return tensors[name].shape[0] if name in tensors and tensors[name].ndim else 0
 
 
 def _sigmas(value: Tensor | None, count: int) -> tuple[float, ...]:

@@ -85,10 +85,14 @@ def _check_components(file: WeightFile, variant: Variant, to: Names) -> None:
     parts = (variant.backbone, variant.neck, variant.head, variant.coords)
     for part, known in zip(parts, _RTMO, strict=True):
         if not isinstance(part, known):
-            raise Refused(f"{file.source}: its {type(part).__name__} is nothing that {to} has in place of {known.__name__}")
+            raise Refused(
+                f"{file.source}: its {type(part).__name__} is nothing that {to} has in place of {known.__name__}"
+            )
     assert isinstance(variant.coords, DCC)
     if odd := [name for name in _SWITCHES if getattr(variant.coords, name) != getattr(DCC(), name)]:
-        raise Refused(f"{file.source}: its DCC has {', '.join(odd)} switched, which {to}'s can not; it stays in our names")
+        raise Refused(
+            f"{file.source}: its DCC has {', '.join(odd)} switched, which {to}'s can not; it stays in our names"
+        )
 
 
 def _container(tensors: Weights, to: Names) -> dict[str, Any]:

@@ -7,7 +7,7 @@ this program writes names its network in its header; one in the folder of a job 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,15 +130,19 @@ def _of_folder(folder: Path) -> Path:
     return folder / OF_A_JOB[0]
 
 
-def _without_wrapper(state: Weights) -> tuple[dict[str, str], str]:
+def _without_wrapper(state: Iterable[str]) -> tuple[dict[str, str], str]:
     """The names of the network's tensors, each with what it is without the words of wrappers: parallel, compiled,
     averaging ones, a whole training program; and what stood before all of them.
 
-    What such a program keeps beside the network, buffers of its metrics or a counter of steps, is left out.
+    What such a program keeps beside the network is left out: buffers of its metrics, a counter of steps, and the
+    weights themselves where their average is there.
     """
     bare = {name: ".".join(word for word in name.split(".") if word not in _WRAPPERS) for name in state}
-    if len(set(bare.values())) < len(state):  # two parts of one program
-        return {name: name for name in state}, ""
+    averages = {name: word for name, word in bare.items() if _of_average(name)}
+    if any(word.endswith(ANCHOR) for word in averages.values()):
+        bare = averages
+    if len(set(bare.values())) < len(bare):  # two parts of one program
+        return {name: name for name in bare}, ""
     heads = {name.removesuffix(ANCHOR) for name in bare.values() if name.endswith(ANCHOR)}
     if len(heads) != 1:
         return bare, _common(bare)
@@ -146,6 +150,11 @@ def _without_wrapper(state: Weights) -> tuple[dict[str, str], str]:
     kept = {name: bare[name].removeprefix(head) for name in bare if bare[name].startswith(head)}
     kept = {name: word for name, word in kept.items() if word != "steps"}
     return kept, _common(kept)
+
+
+def _of_average(name: str) -> bool:
+    """Whether a name is of an average that a training program keeps beside the weights, as `ema_model.`."""
+    return any("ema" in word.split("_") for word in name.split("."))
 
 
 def _common(bare: Mapping[str, str]) -> str:

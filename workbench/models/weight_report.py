@@ -127,7 +127,9 @@ def network_words(found: Recognised | None) -> str:
     """A preset's name, else the components."""
     if found is None:
         return ""
-    return found.preset or _preset_of(found.variant) or ", ".join(type(getattr(found.variant, s)).__name__ for s in _SLOTS)
+    return (
+        found.preset or _preset_of(found.variant) or ", ".join(type(getattr(found.variant, s)).__name__ for s in _SLOTS)
+    )
 
 
 def _preset_of(variant: Variant) -> str:
@@ -148,8 +150,8 @@ def _parts(tensors: Weights) -> dict[str, Part]:
         learnt = [v.numel() for n, v in mine.items() if not is_constant(n) and last_word(n) not in _STATISTICS]
         if mine:
             found[part] = Part(len(mine), sum(learnt))
-    counts = [(part.tensors, part.parameters) for part in found.values()]
-    return found | {"total": Part(*(sum(column) for column in zip(*counts, strict=True)))}
+    parts = list(found.values())
+    return found | {"total": Part(sum(part.tensors for part in parts), sum(part.parameters for part in parts))}
 
 
 def _others(file: WeightFile) -> tuple[str, ...]:
