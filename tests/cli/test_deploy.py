@@ -96,4 +96,4 @@ def test_a_network_without_weights_is_refused(
 def test_presets_and_rows_are_written_with_the_weights_of_a_file(calls: list[tuple[Any, ...]]) -> None:
     for name in ("nano", "ablate_dcc:regression"):
         assert main(["deploy", name, "-o", "x.onnx", "--weights", "mine.pth"]) == 0
-        assert calls[-2][:2] == ("load.load_trained", (name, Path("mine.pth")))
+        assert calls[-2][:2] == ("workbench.inference.load.load_trained", (name, Path("mine.pth")))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from workbench.core.errors import Refused
-from workbench.core.network_names import Kind, check_no_onnx, check_weights, kind_of, row_of
+from workbench.core.network_names import NetworkKind, check_no_onnx, check_weights, kind_of, row_of
 
 RELEASES, PRESETS = ("rtmo-t", "rtmo-s-coco"), ("nano", "rtmo-t", "rtmo-s")
 
@@ -30,7 +30,9 @@ RELEASES, PRESETS = ("rtmo-t", "rtmo-s-coco"), ("nano", "rtmo-t", "rtmo-s")
         ("stdc1-rtmo", "backbone"),
     ],
 )
-def test_a_word_means_one_kind_of_thing(what: str, kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_word_means_one_kind_of_thing(
+    what: str, kind: NetworkKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("a.pth", "a.onnx"):
         (tmp_path / name).touch()
     for name in ("folder", "nano"):  # a name is a name, whatever lies here
@@ -57,7 +59,7 @@ def test_a_row_is_a_study_and_a_label() -> None:
 
 
 @pytest.mark.parametrize("kind", ["preset", "backbone", "row"])
-def test_what_has_no_weights_says_what_to_do(kind: Kind) -> None:
+def test_what_has_no_weights_says_what_to_do(kind: NetworkKind) -> None:
     with pytest.raises(
         Refused, match=r"x: .* has no weights; add a file that has some \(--weights FILE\), or name a rel"
     ):
@@ -66,7 +68,7 @@ def test_what_has_no_weights_says_what_to_do(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "onnx"])
-def test_what_has_weights_takes_no_others(kind: Kind) -> None:
+def test_what_has_weights_takes_no_others(kind: NetworkKind) -> None:
     check_weights("x", kind, None)
     with pytest.raises(Refused, match=r"x: has weights of its own; leave out the others \(a.pth\)"):
         check_weights("x", kind, "a.pth")

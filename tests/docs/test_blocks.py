@@ -205,6 +205,6 @@ def _unknown_values(names: list[str], options: list[str]) -> Iterator[str]:
 def _network(name: str) -> bool:
     """Files and folders of an example need not be there."""
     try:
-        return "/" in name or name.endswith(".pth") or bool(blueprint(name))
+        return "/" in name or name.endswith((".pth", ".onnx")) or bool(blueprint(name))
     except Refused:
         return False

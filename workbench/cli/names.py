@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from workbench.core.errors import Refused
-from workbench.core.network_names import Kind, check_no_onnx, check_weights, kind_of
+from workbench.core.network_names import NetworkKind, check_no_onnx, check_weights, kind_of
 
 PROTOCOLS = ("smoke", "probe", "thaw", "fork", "short", "laptop", "proxy", "paper", "cost")
 NETWORKS = ("nano", *(f"rtmo-{size}" for size in "tsml"), *(f"rtmo-{size}-crowdpose" for size in "sml"))
@@ -28,7 +28,7 @@ SAMPLERS = ("surrogate", "tpe", "nsga2", "nsga3", "random")
 LEVELS = ("easy", "hard")
 
 
-def check_network(what: str, onnx: str = "") -> Kind:
+def check_network(what: str, onnx: str = "") -> NetworkKind:
     """Refuses a name that can mean no network, which `models.named` would refuse seconds later.
 
     Args:

@@ -13,12 +13,12 @@ from typing import Literal
 from workbench.core.errors import Refused
 from workbench.core.study_files import check_study
 
-Kind = Literal["release", "preset", "backbone", "row", "onnx", "folder", "file"]
-UNTRAINED = ("preset", "backbone", "row")  # kinds of networks that come without weights
+NetworkKind = Literal["release", "preset", "backbone", "row", "onnx", "folder", "file"]
+_UNTRAINED = ("preset", "backbone", "row")  # kinds of networks that come without weights
 _ROW = re.compile(r"(\w{2,}):(.+)")
 
 
-def kind_of(what: str, releases: Collection[str], presets: Collection[str]) -> Kind:
+def kind_of(what: str, releases: Collection[str], presets: Collection[str]) -> NetworkKind:
     """What `what` names. A release and a preset go before a file or folder of that name, which is `./NAME`.
 
     Args:
@@ -61,7 +61,7 @@ def row_of(what: str) -> tuple[str, str]:
     return study, label
 
 
-def check_weights(what: str, kind: Kind, weights: object) -> None:
+def check_weights(what: str, kind: NetworkKind, weights: object) -> None:
     """Refuses a network without weights, and weights for one that has its own.
 
     Args:
@@ -74,7 +74,7 @@ def check_weights(what: str, kind: Kind, weights: object) -> None:
         raise Refused(
             f"{what}: has weights of its own; leave out the others ({weights}), or name a preset in its place"
         )
-    if weights is None and kind in UNTRAINED:
+    if weights is None and kind in _UNTRAINED:
         word = {"preset": "a preset", "backbone": "a backbone in RTMO-s", "row": "the row of a study"}[kind]
         raise Refused(
             f"{what}: {word} has no weights; add a file that has some (--weights FILE), or name a released model, a "
@@ -82,7 +82,7 @@ def check_weights(what: str, kind: Kind, weights: object) -> None:
         )
 
 
-def check_no_onnx(what: str, kind: Kind, reason: str) -> None:
+def check_no_onnx(what: str, kind: NetworkKind, reason: str) -> None:
     """Refuses an ONNX file where none is of use.
 
     Args:

@@ -30,7 +30,7 @@ from workbench.models.variant import Variant
 from workbench.models.weight_file import read_weight_file
 from workbench.models.weight_names import COUNTER, is_constant, last_word, our_name, published_name
 
-DIGITS = 16  # of the sha256 that a job names a file by
+_DIGITS = 16  # of the sha256 that a job names a file by
 _SHOWN = 6  # layers of a list in a message
 
 
@@ -92,7 +92,7 @@ def keep_start_weights(source: str | Path, home: Path) -> str:
     """
     path = read_weight_file(source).path
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()[:DIGITS]
+        digest = hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS]
     make_once(_folder(home) / f"{digest}{path.suffix}", lambda part: shutil.copyfile(path, part))
     return digest
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from workbench.core.errors import Refused
-from workbench.core.network_names import Kind, check_no_onnx, check_weights, kind_of, row_of
+from workbench.core.network_names import NetworkKind, check_no_onnx, check_weights, kind_of, row_of
 from workbench.models import zoo
 from workbench.models.job import Job
 from workbench.models.network import Network
@@ -99,7 +99,7 @@ def _released(what: str) -> WeightFile:
         raise Refused(f"{what}: no weights given and none found: {error}; or pass weights=PATH") from error
 
 
-def _of_name(what: str, kind: Kind) -> Blueprint:
+def _of_name(what: str, kind: NetworkKind) -> Blueprint:
     if kind == "release":
         release = RELEASES[what.replace("_", "-")]
         return Blueprint(zoo.rtmo(release.size, release.keypoints), (release.side, release.side), what)

@@ -49,7 +49,7 @@ def recognised(file: WeightFile) -> Recognised | None:
     skeleton = skeleton_in(file, points)
     for preset in _presets(file.tensors):
         variant = with_points(preset, skeleton, classes)
-        if fits(file.tensors, variant):
+        if has_weights_of(file.tensors, variant):
             side = _SIDES.get(preset, 640)
             return Recognised(preset, variant, (side, side))
     return None
@@ -100,7 +100,7 @@ def skeleton_in(file: WeightFile, count: int) -> Skeleton:
     )
 
 
-def fits(tensors: Weights, variant: Variant) -> bool:
+def has_weights_of(tensors: Weights, variant: Variant) -> bool:
     """Whether there is all that a network learns, under its published names, in its shapes."""
     return all(name in tensors and tensors[name].shape == shape for name, shape in learnt_shapes(variant).items())
 

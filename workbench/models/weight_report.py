@@ -11,7 +11,7 @@ from typing import Any
 
 from workbench.core.weights import Weights
 from workbench.models import zoo
-from workbench.models.recognised import Recognised, advice, fits, recognised
+from workbench.models.recognised import Recognised, advice, has_weights_of, recognised
 from workbench.models.variant import Variant
 from workbench.models.weight_file import WeightFile, read_weight_file
 from workbench.models.weight_names import COUNTER, SIGMAS, is_constant, last_word
@@ -109,7 +109,7 @@ def weight_report(source: str | Path) -> WeightReport:
         place=file.place,
         prefix=file.prefix,
         network=network_words(found),
-        fits=found is not None and fits(file.tensors, found.variant),
+        fits=found is not None and has_weights_of(file.tensors, found.variant),
         size=None if found is None else found.size,
         skeleton="" if points is None else points.name,
         keypoints=() if points is None else points.keypoints,
