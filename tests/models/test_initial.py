@@ -123,6 +123,13 @@ def test_a_job_is_a_source_too(tmp_path: Path) -> None:
     assert start_file(tmp_path, keep_start_weights(folder, tmp_path)).suffix == ".safetensors"
 
 
+def test_a_released_model_is_a_source_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = mmpose_file(tmp_path / "a.pth")
+    monkeypatch.setattr("workbench.models.weight_file.fetched", lambda source, sha256: path)
+    assert initialise(begun(), "rtmo_s_coco").new == ()
+    assert start_file(tmp_path, keep_start_weights("rtmo-s-coco", tmp_path)).read_bytes() == path.read_bytes()
+
+
 def test_what_is_no_file_of_weights_is_not_kept(tmp_path: Path) -> None:
     (tmp_path / "a.pth").write_text("hello")
     with pytest.raises(Refused, match="not a checkpoint that can be read safely"):

@@ -80,6 +80,12 @@ def test_points_without_names_and_constants_have_numbers() -> None:
     assert skeleton_in(of(sigmas((0.05,) * 17)), 17).name == "of_the_file"
 
 
+def test_focoos_constants_of_other_points_are_taken_as_they_stand() -> None:
+    """It has 0.05 for each where there are not 17, whatever they are."""
+    skeleton = skeleton_in(of(sigmas((0.05,) * 14)), 14)
+    assert skeleton != CROWDPOSE and skeleton.sigmas == (0.05,) * 14 and len(skeleton) == 14
+
+
 def test_a_file_that_says_what_it_is_is_believed(tmp_path: Path) -> None:
     variant = nano_with(4).vary({"coords.padding": 1.0})
     write_weight_file(tmp_path / "a.safetensors", network(4).state_dict(), variant, (64, 96), torch.ones(4))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from collections import OrderedDict
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from tests.models.written import equal, job_folder, mmpose_file, nano_with, network, points, published
 from tests.small import small_job
@@ -70,6 +73,29 @@ def test_a_file_of_ours_says_whose_weights_it_holds(tmp_path: Path) -> None:
     assert equal({SIGMAS: found.tensors[SIGMAS]}, {SIGMAS: sigmas})
 
 
+class HistoryBuffer:
+    """As mmengine's, which keeps a function of its own class with its numbers."""
+
+    def __init__(self) -> None:
+        self._log_history, self._statistics = np.ones(3, np.float32), {"mean": HistoryBuffer.mean}
+
+    def mean(self) -> float:
+        return 1.0
+
+
+def test_logs_of_mmengine_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = ModuleType("mmengine_logging")
+    monkeypatch.setattr(HistoryBuffer, "__module__", engine.__name__)
+    engine.HistoryBuffer = HistoryBuffer  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.setitem(sys.modules, engine.__name__, engine)
+    hub = {"log_scalars": OrderedDict(loss=HistoryBuffer()), "runtime_info": OrderedDict(epoch=3, loop=None)}
+    mmpose_file(tmp_path / "a.pth", message_hub=hub, param_schedulers=[{"begin": 0}], ema_state_dict={})
+    monkeypatch.delitem(sys.modules, engine.__name__)
+    found = read_weight_file(tmp_path / "a.pth")
+    assert equal(found.tensors, published()) and found.place == ("state_dict",)
+    assert found.beside["param_schedulers"] == "1 entries" and "log_scalars" in found.beside["message_hub"]
+
+
 @pytest.mark.parametrize("name", ["", "weights.safetensors", "checkpoint.pt"])
 def test_the_folder_of_a_job_and_its_files(name: str, tmp_path: Path) -> None:
     folder = job_folder(tmp_path / "job")
@@ -83,8 +109,6 @@ def test_the_folder_of_a_job_and_its_files(name: str, tmp_path: Path) -> None:
 
 
 def small_state(folder: Path) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
-
     return load_file(folder / "weights.safetensors")
 
 

@@ -23,11 +23,11 @@ from workbench.core.errors import Refused
 from workbench.core.files import make_once
 from workbench.core.keypoints import Skeleton
 from workbench.core.weights import Weights
+from workbench.models.named import source_file
 from workbench.models.network import Network
 from workbench.models.published import with_constants
 from workbench.models.recognised import advice, learnt_shapes
 from workbench.models.variant import Variant
-from workbench.models.weight_file import read_weight_file
 from workbench.models.weight_names import COUNTER, is_constant, last_word, our_name, published_name
 
 _DIGITS = 16  # of the sha256 that a job names a file by
@@ -52,13 +52,14 @@ def initialise(network: Network, source: str | Path, leftover: bool = False) -> 
     """Begins a network with what fits of a file, in place. The rest of it stays as it is.
 
     Args:
-        source: a file of weights under mmpose's, Focoos' or our names, a path or an address; or the folder of a job.
+        source: a file of weights under mmpose's, Focoos' or our names, a path or an address; the folder of a job; or
+            the name of a released model.
         leftover: leave what the network has no place for; False refuses such a file.
 
     Raises:
         Refused: no such file; nothing of it fits; it is of another width or depth; or something is left over.
     """
-    file = read_weight_file(source)
+    file = source_file(source)
     own = {published_name(name): value for name, value in network.state_dict().items()}
     given = with_constants(file.tensors, own, network.variant.skeleton.sigmas)
     given = {name: value for name, value in given.items() if not is_constant(name) and last_word(name) != "sigmas"}
@@ -90,7 +91,7 @@ def keep_start_weights(source: str | Path, home: Path) -> str:
     Raises:
         Refused: as `initialise`, of the file alone.
     """
-    path = read_weight_file(source).path
+    path = source_file(source).path
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS]
     make_once(_folder(home) / f"{digest}{path.suffix}", lambda part: shutil.copyfile(path, part))

@@ -73,7 +73,7 @@ def open_network(what: str, weights: str | Path | None = None) -> tuple[Network,
         file = read_weight_file(what)
         plan = _of_file(file)
     else:
-        file = _released(what) if weights is None else read_weight_file(weights)
+        file = source_file(what if weights is None else weights)
         plan = _of_name(what, kind)
     network = Network(_untaught(plan.variant))
     network.load_state_dict(matched(file, network))
@@ -91,12 +91,22 @@ def open_untrained(what: str) -> tuple[Network, Blueprint]:
     return Network(_untaught(plan.variant), seed=0).eval(), plan
 
 
-def _released(what: str) -> WeightFile:
-    release = RELEASES[what.replace("_", "-")]
+def source_file(source: str | Path) -> WeightFile:
+    """The weights that are taken from elsewhere: of a released model by its name, a file, or the folder of a job.
+
+    Raises:
+        Refused: they could not be had.
+    """
+    name = str(source).replace("_", "-")
+    return read_weight_file(source) if name not in RELEASES else _released(name)
+
+
+def _released(name: str) -> WeightFile:
+    release = RELEASES[name]
     try:
         return read_weight_file(address_of(release), digest_of(release))
     except Refused as error:
-        raise Refused(f"{what}: no weights given and none found: {error}; or pass weights=PATH") from error
+        raise Refused(f"{name}: no weights given and none found: {error}; or pass weights=PATH") from error
 
 
 def _of_name(what: str, kind: NetworkKind) -> Blueprint:
