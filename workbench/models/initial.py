@@ -121,12 +121,25 @@ def begin_with_file(network: Network, home: Path, digest: str) -> Weights:
     Raises:
         Refused: there is no copy, or another file in its place.
     """
+    initialise(network, _checked(home, digest), leftover=True)
+    return network.state_dict()
+
+
+def kept_weights(home: Path, digest: str) -> Weights:
+    """What the copy that `home` keeps holds, under our names.
+
+    Raises:
+        Refused: there is no copy, or another file in its place.
+    """
+    return {our_name(name): value for name, value in source_file(_checked(home, digest)).tensors.items()}
+
+
+def _checked(home: Path, digest: str) -> Path:
     path = start_file(home, digest)
     with path.open("rb") as file:
         if not hashlib.file_digest(file, "sha256").hexdigest().startswith(digest):
             raise Refused(f"{path}: is another file by now; delete it, and declare the job again with --init FILE")
-    initialise(network, path, leftover=True)
-    return network.state_dict()
+    return path
 
 
 def _folder(home: Path) -> Path:
