@@ -34,7 +34,7 @@ from workbench.models.trunk import Features, features, file_trunk, on_trunk, tru
 from workbench.tensors import Batch, Detections, Sample
 
 VALIDATION = 10_000_000  # first scene of the validation part: far from every training scene
-FEW = 8  # images at a time whose features are computed, at the sizes of real ones
+FEATURES_AT_ONCE = 8  # images at a time whose features are computed, at the sizes of real ones
 PICTURES = 9  # validation images that are drawn with what was found
 
 
@@ -289,7 +289,7 @@ def _features_of_folder(
     network: Network, job: Job, part: str, samples: Sequence[Sample], fit: Transform | None, home: Path
 ) -> Features:
     """Of every image that can be read, as it is fitted to the network's input."""
-    every = Loader(samples, FEW, seed=0, transform=fit, shuffle=False, drop_last=False)
+    every = Loader(samples, FEATURES_AT_ONCE, seed=0, transform=fit, shuffle=False, drop_last=False)
     height, width = job.protocol.size
     name = f"{_identity(job)}-{job.protocol.data}-{part}-{height}x{width}.safetensors"
     return features(network, lambda: every(0), 0, home / "features" / name)
