@@ -23,7 +23,7 @@ ARROWS: Mapping[str, set[str]] = {
     "data": {"core", "tensors"},
     "evaluation": {"core", "tensors"},
     "rtmo": {"models", "data"},
-    "inference": {"rtmo"},
+    "inference": {"models", "data"},
     "row": {"models"},
     "space": {"row", "evaluation"},
     "study": {"space"},

@@ -35,6 +35,7 @@ from workbench.components.heads.rtmo_head import RTMOHead
 from workbench.components.necks.hybrid_encoder import HybridEncoder
 from workbench.core.errors import Refused
 from workbench.core.files import write_whole
+from workbench.core.skeletons import RELEASED_SKELETONS
 from workbench.core.spec import Spec
 from workbench.data.find import BATCH, inferred_in
 from workbench.data.inferred import Detection as Detection
@@ -42,10 +43,11 @@ from workbench.data.inferred import Inferred
 from workbench.data.picture import Picture
 from workbench.models.criterion import losses
 from workbench.models.decode import detect, keep, poses
+from workbench.models.named import blueprint, open_network
 from workbench.models.network import Network
 from workbench.models.published import load_published, published_state
+from workbench.models.releases import RELEASES as RELEASES
 from workbench.models.variant import Variant
-from workbench.models.zoo import RELEASED as RELEASED
 from workbench.models.zoo import SIZES, rtmo
 from workbench.slots import Backbone
 from workbench.tensors import Dense, Detections, Targets
@@ -259,13 +261,22 @@ PersonsOfImage = Mapping[str, Any] | object
 
 
 class RTMO(nn.Module):
-    """RTMO of a config. `network` is the workbench's own module; `size` (height, width) is what `infer` works at."""
+    """RTMO of a config, or of a network that is there already.
 
-    def __init__(self, config: RTMOConfig = RTMOConfig(), size: tuple[int, int] = (640, 640)) -> None:
+    `network` is the workbench's own module; `size` (height, width) is what `infer` works at; `config` is None where the
+    published fields do not describe the network.
+    """
+
+    def __init__(
+        self,
+        config: RTMOConfig | None = RTMOConfig(),
+        size: tuple[int, int] = (640, 640),
+        network: Network | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         self.size = size
-        self.network = Network(config.variant())
+        self.network = network or Network((config or RTMOConfig()).variant())
 
     def forward(
         self,
@@ -290,11 +301,20 @@ class RTMO(nn.Module):
         _check_images(images)
         if not 0 <= phase < len(self.network.variant.phases):
             raise Refused(f"phase {phase}: expected 0..{len(self.network.variant.phases) - 1}")
-        packed = None if targets is None else _packed(targets, images, self.config)
+        packed = None if targets is None else self._targets(targets, images, phase)
         dense = self.network(images, proxy=packed is not None)
         outputs = self._found(dense, score_threshold, nms_threshold)
         loss = None if packed is None else RTMOLoss(**losses(self.network, dense, packed, phase))
         return RTMOModelOutput(outputs=outputs, loss=loss)
+
+    def _targets(self, targets: Sequence[PersonsOfImage], images: Tensor, phase: int) -> Targets:
+        variant = self.network.variant
+        terms = {loss.term for loss in variant.losses if loss.weights[phase]} - {"loss_bbox_aux"}
+        if terms != {*RTMOLoss.__slots__} - {"loss_bbox_aux"}:
+            raise Refused(
+                f"targets: the losses of this network are {sorted(terms)}, not the published ones; train a job"
+            )
+        return _packed(targets, images, variant)
 
     @torch.no_grad()
     def _found(self, dense: Dense, score_threshold: float, nms_threshold: float) -> KeypointOutput:
@@ -353,7 +373,8 @@ class RTMO(nn.Module):
         several = isinstance(image, list | tuple)
         given: Any = image if several else [image]
         find = partial(self._find, score_threshold, nms_threshold)
-        found = inferred_in(given, find, self.size, self.network.variant.skeleton, self.config.num_classes, batch)
+        variant = self.network.variant
+        found = inferred_in(given, find, self.size, variant.skeleton, variant.num_classes, batch)
         return found if several else found[0]
 
     def _find(self, score_threshold: float, nms_threshold: float, images: NDArray[np.uint8]) -> list[Detections]:
@@ -384,7 +405,7 @@ def _check_images(images: object) -> None:
         raise Refused(f"images: shape {tuple(images.shape)}; expected (B, 3, H, W) with H and W multiples of 32")
 
 
-def _packed(targets: Sequence[PersonsOfImage], images: Tensor, config: RTMOConfig) -> Targets:
+def _packed(targets: Sequence[PersonsOfImage], images: Tensor, variant: Variant) -> Targets:
     """The persons of all images, padded.
 
     Raises:
@@ -393,7 +414,7 @@ def _packed(targets: Sequence[PersonsOfImage], images: Tensor, config: RTMOConfi
     if isinstance(targets, Mapping | Tensor) or len(targets) != len(images):
         given = type(targets).__name__ if isinstance(targets, Mapping | Tensor) else f"{len(targets)} entries"
         raise Refused(f"targets: {given} given; expected a list with one entry for each of the {len(images)} images")
-    rows = [_row(target, i, images.device, config) for i, target in enumerate(targets)]
+    rows = [_row(target, i, images.device, variant) for i, target in enumerate(targets)]
     columns = {name: pad_sequence([row[name] for row in rows], batch_first=True) for name in rows[0]}
     if not columns["boxes"].shape[1]:  # nobody in any image: one row of padding keeps the shapes
         columns = {name: value.new_zeros(len(images), 1, *value.shape[2:]) for name, value in columns.items()}
@@ -410,71 +431,78 @@ def _packed(targets: Sequence[PersonsOfImage], images: Tensor, config: RTMOConfi
     )
 
 
-def _row(target: PersonsOfImage, index: int, device: torch.device, config: RTMOConfig) -> dict[str, Tensor]:
+def _row(target: PersonsOfImage, index: int, device: torch.device, variant: Variant) -> dict[str, Tensor]:
     given = target if isinstance(target, Mapping) else {n: getattr(target, n, None) for n in (*_SHAPES, "labels")}
     missing = [name for name in _SHAPES if given.get(name) is None]
     if missing:
         raise Refused(f"targets[{index}]: no {', '.join(missing)}; expected {', '.join(_SHAPES)}")
-    if config.num_classes > 1 and given.get("labels") is None:
-        raise Refused(f"targets[{index}]: no labels, and there are {config.num_classes} classes; give labels (G,)")
+    if variant.num_classes > 1 and given.get("labels") is None:
+        raise Refused(f"targets[{index}]: no labels, and there are {variant.num_classes} classes; give labels (G,)")
     found = {name: torch.as_tensor(given[name], dtype=torch.float32, device=device) for name in _SHAPES}
     persons = len(found["boxes"]) if found["boxes"].ndim else 0
     labels = given.get("labels")
     found["labels"] = torch.zeros(persons, device=device) if labels is None else torch.as_tensor(labels, device=device)
     for name, value in found.items():
-        shape = (persons, *(config.num_keypoints if side == "K" else side for side in _SHAPES.get(name, ())))
+        shape = (persons, *(variant.num_keypoints if side == "K" else side for side in _SHAPES.get(name, ())))
         if tuple(value.shape) != shape:
             raise Refused(f"targets[{index}].{name}: shape {tuple(value.shape)}; expected {shape}")
         if not value.isfinite().all():
             raise Refused(f"targets[{index}].{name}: holds NaN or infinity; give numbers, 0 for what is not labelled")
-    if not set(found["labels"].tolist()) <= set(range(config.num_classes)):
-        raise Refused(f"targets[{index}].labels: {found['labels'].tolist()}; expected 0..{config.num_classes - 1}")
+    if not set(found["labels"].tolist()) <= set(range(variant.num_classes)):
+        raise Refused(f"targets[{index}].labels: {found['labels'].tolist()}; expected 0..{variant.num_classes - 1}")
     return found
 
 
 _SHAPES: dict[str, tuple[int | str, ...]] = {"boxes": (4,), "keypoints": ("K", 2), "visible": ("K",), "areas": ()}
 
 
-_RELEASE = "https://download.openmmlab.com/mmpose/v1/projects/rtmo/"
-
-
 class ModelManager:
-    """The released models by name; the name of this class is part of the published face."""
+    """Models by name; the name of this class is part of the published face."""
 
     @staticmethod
     def config(name: str) -> RTMOConfig:
-        """The config of a released model.
+        """The config of a released model or a preset.
 
         Raises:
-            Refused: there is no such model; the message says which there are.
+            Refused: there is no such model, or these fields do not describe it.
         """
-        if name not in RELEASED:
-            raise Refused(f"no model {name!r}; there are {', '.join(RELEASED)}")
-        release = RELEASED[name]
-        return RTMOConfig(
-            backbone_config=CSPConfig(size=_WORDS[release.size]),
-            num_keypoints=release.keypoints,
-            pose_vec_channels=SIZES[release.size].pose,
-        )
+        found = _config_of(blueprint(name).variant)
+        if found is None:
+            raise Refused(f"{name}: RTMOConfig does not describe it; take its variant, or its network by get()")
+        return found
 
     @staticmethod
     def get(name: str, weights: str | Path | None = None) -> RTMO:
-        """A released model in eval mode.
+        """A model in eval mode.
 
         Args:
-            weights: a checkpoint: a path or an address; None downloads the released one once.
+            name: a released model ("rtmo-s-coco"), a file of weights, the folder of a job, or, with `weights`, another
+                name of `models.named`, such as the preset "rtmo-s".
+            weights: a file of weights: a path or an address; None takes the model's own, and downloads released ones
+                once.
 
         Raises:
             Refused: no such model, the weights could not be had, or they are of another model.
         """
-        config = ModelManager.config(name)
-        release = RELEASED[name]
-        model = RTMO(config, (release.side, release.side))
-        if weights is not None:
-            model.load(weights)
-            return model.eval()
-        try:
-            model.load(_RELEASE + release.file, sha256=release.file.rpartition("_")[0].rpartition("-")[2])
-        except Refused as error:
-            raise Refused(f"{name}: no weights given and none found: {error}; or pass weights=PATH") from error
-        return model.eval()
+        network, plan = open_network(name, weights)
+        return RTMO(_config_of(plan.variant), plan.size, network).eval()
+
+
+def _config_of(variant: Variant) -> RTMOConfig | None:
+    """The config whose network it is; None where no released size is."""
+    for size, word in _WORDS.items():
+        preset = rtmo(size)
+        if variant.num_keypoints in RELEASED_SKELETONS and variant.backbone == preset.backbone:
+            config = RTMOConfig(
+                backbone_config=CSPConfig(size=word),
+                num_classes=variant.num_classes,
+                num_keypoints=variant.num_keypoints,
+                pose_vec_channels=SIZES[size].pose,
+            )
+            made = config.variant()
+            alike = all(getattr(made, part) == getattr(variant, part) for part in _BUILT)
+            return config if alike else None
+    return None
+
+
+_BUILT = ("backbone", "neck", "head", "coords", "num_classes", "num_keypoints", "keypoint_set")  # what a network is

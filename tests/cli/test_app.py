@@ -106,6 +106,12 @@ def test_help_and_mistakes_come_without_torch() -> None:
         *("stud", "bench nothing", "study nobody", "study status nobody", "report nobody"),
         *("study x --seeds 0", "study ablate_dcc --protocol smoek", "study ablate_dcc --set a=1 --set a=2"),
         *("cost rtmo-x", "latency rtmo-x", "latency nano --runtime tvm", "trunk jiont", "deploy rtmo-x -o x.onnx"),
+        *(
+            "cost ablate_nothing:x",
+            "deploy nano -o x.onnx",
+            "weights show none.pth",
+            "weights convert none.pth -o a.pth",
+        ),
     ]
     helps = ["--help", *(" ".join([*words, "--help"]) for words, _ in COMMANDS)]
     done = subprocess.run([sys.executable, "-c", LIGHT, *refused, *helps], capture_output=True, text=True)

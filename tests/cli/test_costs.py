@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cli.commands import options_of, watch
+from tests.models.written import mmpose_file, network
 from workbench.__main__ import main
 from workbench.cli.costs import network_cost
 from workbench.core.errors import Refused
@@ -51,6 +52,19 @@ def test_the_cost_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == network_cost("nano") + "\n"
 
 
+def test_a_file_has_a_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", str(mmpose_file(tmp_path / "a.pth", 4))]) == 0
+    text = capsys.readouterr().out
+    total = sum(p.numel() for p in network(4).parameters())
+    assert text.startswith("a.pth at 96 x 96") and f"{total:,}" in text
+
+
+def test_an_onnx_file_has_no_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.onnx").touch()
+    assert main(["cost", str(tmp_path / "a.onnx")]) == 2
+    assert "an ONNX file has no parts to count" in capsys.readouterr().err
+
+
 def test_components_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["components"]) == 0
     assert capsys.readouterr().out == catalog.listing() + "\n"
@@ -89,6 +103,7 @@ def test_runtimes_and_precisions_come_with_commas(calls: list[tuple[Any, ...]]) 
         ("--precision int4", "--precision 'int4': expected float32, bf16, fp16, int8, or several of them with commas"),
         ("--precision int8", "runtime torch has no precision 'int8'; it has float32, bf16, fp16"),
         ("rtmo-x", "no network 'rtmo-x'; there are nano, "),
+        ("ablate_nothing:x", "no study is called 'ablate_nothing'; there are "),
         ("--reference rtmo-x", "no network 'rtmo-x'; there are nano, "),
         ("--device tpu", "--device 'tpu': expected cpu or cuda"),
         ("--size 0", "--size '0': expected a whole number of 1 or more"),

@@ -20,6 +20,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "--nms-threshold": ("0.5",),
     "--max-persons": ("5",),
     "--random-weights": (),
+    "--weights": ("mine.pth",),
 }
 PLAIN = ["deploy", "rtmo-t", "-o", "x.onnx"]
 
@@ -53,6 +54,7 @@ def test_every_precision_is_taken(precision: str, calls: list[tuple[Any, ...]]) 
         ("--precision int4", "deploy: --precision 'int4': expected float32 or fp16 or int8"),
         ("--score-threshold high", "deploy: --score-threshold 'high': expected a number"),
         ("--score-threshold 2", "score threshold 2.0"),
+        ("--weights a.pth --random-weights", "--weights a.pth and --random-weights: give one of the two"),
         ("--max-persons 0", "deploy: --max-persons '0': expected a whole number of 1 or more"),
     ],
 )
@@ -69,3 +71,29 @@ def test_without_the_extra_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "onnx", None)
     assert main(PLAIN) == 2
     assert capsys.readouterr().err == "workbench: deploy: onnx is missing; install rtmo-workbench[onnx]\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nano"], "nano: a preset has no weights; add a file that has some (--weights FILE)"),
+        (["rtmo-x", "--random-weights"], "no network 'rtmo-x'; there are nano, "),
+        (["a.onnx"], "a.onnx: an ONNX file is written already"),
+        (["a.onnx", "--random-weights"], "a.onnx: an ONNX file is written already"),
+        (["a.pth", "--weights", "b.pth"], "a.pth: has weights of its own; leave out the others (b.pth)"),
+    ],
+)
+def test_a_network_without_weights_is_refused(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.onnx", "a.pth"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    assert main(["deploy", *words, "-o", "x.onnx"]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_presets_and_rows_are_written_with_the_weights_of_a_file(calls: list[tuple[Any, ...]]) -> None:
+    for name in ("nano", "ablate_dcc:regression"):
+        assert main(["deploy", name, "-o", "x.onnx", "--weights", "mine.pth"]) == 0
+        assert calls[-2][:2] == ("workbench.inference.load.load_trained", (name, Path("mine.pth")))

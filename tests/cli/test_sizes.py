@@ -61,12 +61,12 @@ def test_words_become_what_is_asked(calls: list[tuple[Any, ...]]) -> None:
 def test_table_and_pictures_are_written(
     calls: list[tuple[Any, ...]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["search", "sizes", "x"]) == 0
+    assert main(["search", "sizes", "rtmo-t"]) == 0
     place = tmp_path / "home" / "sizes" / "job_x"
     assert {file.name for file in place.iterdir()} == {"sizes.csv", "sizes.png", "sizes.svg"}
     printed = capsys.readouterr()
     assert "96 px, 64x96 bins, torch bf16" in printed.out and str(place / "sizes.svg") in printed.err
-    assert main(["search", "sizes", "x", "-o", str(tmp_path / "there"), "--json"]) == 0
+    assert main(["search", "sizes", "rtmo-t", "-o", str(tmp_path / "there"), "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["settings"]) == 5
     assert (tmp_path / "there" / "sizes.csv").read_text().count("\n") == 6
 
@@ -86,3 +86,8 @@ def test_values_are_checked(
 ) -> None:
     assert main(["search", "sizes", "rtmo-t", *options.split()]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_network_without_weights_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "sizes", "nano"]) == 2
+    assert "nano: a preset has no weights" in capsys.readouterr().err

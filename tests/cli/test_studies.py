@@ -13,6 +13,7 @@ from workbench.core.skeletons import COCO
 from workbench.data.datasets.classes import DataClasses
 from workbench.data.datasets.keypoints import DataKeypoints
 from workbench.experiments.protocols import PROTOCOLS
+from workbench.study import find_study
 
 VERBS = {
     "study": ("study",),
@@ -37,6 +38,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--max": ("--max", "gflops=8"),
     "--sampler": ("--sampler", "tpe"),
     "--claims-only": ("--claims-only",),
+    "--trunk": ("--trunk", "mine.pth"),
 }
 NOTHING = ("no seeds could be saved", "there is nothing to audit")  # of a timing study, whatever the option
 WITH = {"--budget": ("--until", "decided")}  # what has to be given, too
@@ -89,6 +91,20 @@ def test_an_option_is_used_or_refused(
     calls.clear()
     main([*words, *more])
     assert changed != calls and len(changed) >= len(calls) > 0
+
+
+@pytest.mark.parametrize("verb", ["study", "status"])
+def test_a_trunk_may_be_a_file(verb: str, calls: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = (find_study("ablate_dcc"), PROTOCOLS["smoke"])
+    asked = watch(monkeypatch, {"workbench.experiments.file_trunk.on_file_trunk": answer})
+    words = [*VERBS[verb], "ablate_dcc", "--protocol", "probe", "--data", "some/folder", "--trunk", "mine.pth"]
+    assert main(words) == 1
+    assert asked[0][1][1:3] == (PROTOCOLS["probe"], "mine.pth") and calls[-1][1][0].protocol.name == "smoke"
+
+
+def test_a_trunk_of_a_file_wants_images(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["study", "ablate_dcc", "--protocol", "probe", "--trunk", "mine.pth"]) == 2
+    assert "--trunk mine.pth: its features are of images; add --data FOLDER" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Trained networks by what a user has of them."""
+"""Trained networks by what a user has of them; what names mean is tested with `models.named`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.models.written import mmpose_file, network
 from tests.small import small_job
 from workbench.core.errors import Refused
 from workbench.inference import load
 
 
-@pytest.mark.slow
-def test_a_released_checkpoint_is_known_by_its_shapes(tmp_path: Path) -> None:
+def test_a_file_is_known_by_its_shapes(tmp_path: Path) -> None:
+    found = load.load_trained(str(mmpose_file(tmp_path / "a.pth", 4)))
+    assert (found.source, found.size, found.job) == ("a.pth", (96, 96), None) and not found.network.training
     torch.save({"state_dict": {"head.x": torch.zeros(1)}}, tmp_path / "other.pth")
     with pytest.raises(Refused, match="not the weights of a released model"):
         load.load_trained(str(tmp_path / "other.pth"))
@@ -35,17 +37,22 @@ def test_a_folder_that_is_no_complete_job_is_refused(missing: str, job_folder: P
         load.load_trained(str(job_folder))
 
 
+def test_a_preset_takes_the_weights_that_are_given(tmp_path: Path) -> None:
+    found = load.load_trained("nano", mmpose_file(tmp_path / "a.pth"))
+    assert found.source == "nano" and found.size == (96, 96)
+    assert all(torch.equal(value, network().state_dict()[name]) for name, value in found.network.state_dict().items())
+
+
 def test_random_weights_are_the_same_each_time() -> None:
     one, other = (load.load_untrained("nano") for _ in range(2))
-    assert one.size == (96, 96) and one.job is None and "random weights" in one.source
+    assert one.size == (96, 96) and one.job is None and one.source == "nano, random weights"
     theirs = other.network.state_dict()
     assert all(torch.equal(value, theirs[name]) for name, value in one.network.state_dict().items())
 
 
 def test_names_of_nothing_are_refused() -> None:
-    with pytest.raises(Refused, match="nano: no weights are published; pass the folder of a job"):
+    with pytest.raises(Refused, match="nano: a preset has no weights; add a file"):
         load.load_trained("nano")
-    with pytest.raises(Refused, match="'nobody': no such file, folder or released model; released are rtmo"):
-        load.load_trained("nobody")
-    with pytest.raises(Refused, match="no model 'nobody'"):
-        load.load_untrained("nobody")
+    for opened in (load.load_trained, load.load_untrained):
+        with pytest.raises(Refused, match=r"no network 'nobody'; there are nano, .*released with weights rtmo-t"):
+            opened("nobody")

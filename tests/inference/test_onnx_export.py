@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from torch import Tensor
 from tests.inference.tiny import SHAPES, crowd, expected, found, network, same
 from tests.small import small_variant
 from workbench import __main__ as command
+from workbench.core.errors import Refused
 from workbench.core.skeletons import COCO
 from workbench.inference import load, onnx_export, runtimes
 from workbench.inference.deployed import Deployed, Selection, agreement, detections
@@ -121,6 +123,24 @@ def test_limits_can_be_said_anew_at_any_call(session: onnx_export.Session) -> No
     other = Selection(score_threshold=0.2, nms_threshold=0.3)
     assert [len(one) for one in expected(images, other)] != [len(one) for one in expected(images, CHOSEN)]
     same(run(session, images, score_threshold=[0.2], nms_threshold=[0.3]), expected(images, other))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("persons", [0, 1, 7])
+def test_a_written_file_is_timed_with_as_many_persons_as_it_is_told(persons: int, file: Path) -> None:
+    """Whatever its weights find in the image."""
+    found = runtimes.written_call(file, TimingTask((64, 64), persons))()
+    assert isinstance(found, list) and [len(one) for one in found] == [persons]
+
+
+@pytest.mark.slow
+def test_a_file_whose_persons_can_not_be_set_is_not_timed(file: Path, tmp_path: Path) -> None:
+    model = onnx.load(str(file))
+    for limit in [value for value in model.graph.input if value.name in onnx_export.LIMITS]:
+        model.graph.input.remove(limit)
+    onnx.save(model, str(tmp_path / "closed.onnx"))
+    with pytest.raises(Refused, match="has no input max_persons, nms_threshold, score_threshold, so the number"):
+        runtimes.written_call(tmp_path / "closed.onnx", TimingTask((64, 64)))
 
 
 @pytest.mark.slow

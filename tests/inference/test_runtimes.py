@@ -85,10 +85,30 @@ def test_low_precisions_compute_in_them(runtime: str) -> None:
     assert 1e-4 < fine < coarse / 2 and 1e-3 < coarse < 3, "pixels"
 
 
+@pytest.mark.slow
+def test_a_written_file_runs_beside_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it finds is tested with the export."""
+    task = TimingTask((64, 64), persons=3)
+    monkeypatch.setattr(runtimes, "written_call", lambda path, task: lambda: [path])
+    found = compare(["a", "mine.onnx"], task, Patience(most=1))
+    assert list(found.seconds) == ["a torch float32", "rtmo-s eager float32", "mine.onnx onnx"]
+    with pytest.raises(Refused, match="runtime onnx does not run on cuda"):
+        runtimes.check_runtimes(["onnx"], ["float32"], "cuda")
+
+
+def test_what_onnx_runtime_does_not_read_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "other.onnx").write_text("hello")
+    with pytest.raises(Refused, match="not a file that ONNX Runtime reads"):
+        runtimes.written_call(tmp_path / "other.onnx", TimingTask((64, 64)))
+
+
 def test_what_can_not_be_timed_is_refused() -> None:
     task = TimingTask((64, 64), persons=3)
     cases: tuple[tuple[str, list[str], dict[str, Any]], ...] = (
         ("no network 'b'; there are a, rtmo-s", ["b"], {}),
+        ("x.onnx: no such file", ["x.onnx"], {}),
+        ("x.onnx: one stands there twice", ["x.onnx", "x.onnx"], {}),
         ("no runtime 'tvm'; there are eager, torch", ["a"], {"runtimes": ["tvm"]}),
         ("runtime torch has no precision 'int4'; it has float32", ["a"], {"precisions": ["int4"]}),
         ("twice", ["a", "a"], {}),

@@ -133,11 +133,19 @@ def test_a_job_that_begins_in_a_phase_passes_over_those_before() -> None:
         ({"start": Start(key="abc", phase=3)}, "there are 3 phases"),
         ({"start": Start(key="abc", epoch=600)}, "training ends after 600 epochs"),
         ({"start": Start(key="abc"), "protocol.trunk": "joint"}, "weights of both"),
+        ({"start": Start(weights="abc"), "protocol.trunk": "joint"}, "weights of both"),
+        ({"start.weights": "abc", "start.key": "def"}, "weights of the file abc and of the job def; give one"),
     ],
 )
 def test_a_start_that_can_not_be_is_refused(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(Refused, match=says):
         Job().vary(changes)
+
+
+def test_a_job_that_begins_with_a_file_is_known_by_the_file() -> None:
+    keys = {Job().vary({"start.weights": digest}).key for digest in ("", "abc", "abd")}
+    assert len(keys) == 3 and Job().key in keys
+    assert phase_at(Job(start=Start(weights="abc", phase=1)), 0.0) == 1
 
 
 @pytest.mark.parametrize("fields", [{"epoch": 1}, {"phase": 1}, {"key": "abc", "epoch": -1}], ids=str)

@@ -99,6 +99,16 @@ WRITTEN: dict[str, Callable[[dict[str, Tensor]], Any]] = {
         "callbacks": {"best": pathlib.PurePosixPath("a")},
     },
     "model_state_dict": lambda state: {"epoch": 3, "model_state_dict": state},
+    "Lightning with an average": lambda state: {
+        "state_dict": {
+            **wrapped({name: torch.zeros_like(value) for name, value in state.items()}, "model."),
+            **wrapped(state, "ema_model.module."),
+        }
+    },
+    "an average beside the weights": lambda state: {
+        "model": {name: torch.zeros_like(value) for name, value in state.items()},
+        "ema": {"updates": 7, "module": state},
+    },
     "an average alone": lambda state: {"ema_state_dict": {"steps": torch.tensor(5), **wrapped(state, "module.")}},
     "parameters": lambda state: OrderedDict(
         (name, nn.Parameter(value) if value.is_floating_point() else value) for name, value in state.items()

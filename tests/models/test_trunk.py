@@ -8,13 +8,16 @@ from typing import ClassVar, final
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from tests.small import small_job, small_variant
+from workbench.core.errors import Refused
 from workbench.models import trunk
+from workbench.models.initial import keep_start_weights
 from workbench.models.job import Job
 from workbench.models.network import Network
+from workbench.models.weight_names import is_constant
 from workbench.slots import DenseHead, Head, Outputs, Towers
 from workbench.tensors import Levels
 
@@ -83,3 +86,26 @@ def _part(name: str) -> str:
     """The coordinate stage, a child of the head, or another part."""
     part, child, *_ = name.split(".")
     return f"head.{child}" if part == "head" else part
+
+
+def test_the_trunk_of_a_file_is_frozen_and_the_rest_is_new(tmp_path: Path) -> None:
+    given = {name: value.half() if value.is_floating_point() else value for name, value in _trained().items()}
+    save_file(given, tmp_path / "a.safetensors")
+    name = trunk.file_trunk(keep_start_weights(tmp_path / "a.safetensors", tmp_path))
+    network = trunk.on_trunk(small_job(trunk=name), tmp_path)
+    anew = trunk.probed(network.variant)
+    for key, value in network.state_dict().items():
+        if value.is_floating_point() and not is_constant(key) and not key.startswith(anew):
+            assert torch.equal(value, given[key].float()), key
+    made = Network(small_variant(), small_job().seed).state_dict()
+    assert torch.equal(network.state_dict()["coords.x_fc.weight"], made["coords.x_fc.weight"])
+    assert {key for key, p in network.named_parameters() if p.requires_grad} == {
+        key for key, _ in network.named_parameters() if key.startswith(anew)
+    }
+    other = small_job(trunk=name).vary({"variant.neck.transformer_encoder_layers": 2})
+    with pytest.raises(Refused, match="does not fit this variant"):
+        trunk.on_trunk(other, tmp_path)
+
+
+def _trained() -> dict[str, Tensor]:
+    return dict(Network(small_variant(), seed=7).state_dict())

@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tests.small import small_job
 from workbench.components.losses.kld import KLD
@@ -18,6 +18,7 @@ from workbench.core.spec import from_dict
 from workbench.evaluation.records import MatchRecords
 from workbench.models.catalog import spec_types
 from workbench.models.common_start import common_start
+from workbench.models.initial import keep_start_weights
 from workbench.models.job import Start
 from workbench.models.network import Network
 from workbench.training import loop
@@ -199,6 +200,12 @@ def test_a_complete_job_is_read_on_any_machine(tmp_path: Path) -> None:
     assert [p.name for p in folder.iterdir()] == ["result.json"]
 
 
+def test_a_job_whose_file_of_weights_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"no weights 0123 in .*starts, with which the job begins: declare it again"):
+        run(small_job(epochs=1).vary({"start.weights": "0123"}), Machine(), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_a_job_begins_with_the_weights_of_another(tmp_path: Path) -> None:
     """And goes on in a schedule of its own. That job is to be complete: the plan of a study sees to it."""
@@ -216,6 +223,17 @@ def test_a_job_begins_with_the_weights_of_another(tmp_path: Path) -> None:
     run(alone, Machine(), tmp_path)
     moved = load_file(job_folder(tmp_path, alone.key) / "weights.safetensors")
     assert not torch.allclose(moved["backbone.stem.conv.conv.weight"], weights[0]["backbone.stem.conv.conv.weight"])
+
+
+@pytest.mark.slow
+def test_a_job_begins_with_a_file_of_weights(tmp_path: Path) -> None:
+    before = Network(small_job().variant, 99).state_dict()
+    save_file(before, tmp_path / "a.safetensors")
+    digest = keep_start_weights(tmp_path / "a.safetensors", tmp_path)
+    job = small_job(epochs=1).vary({"start.weights": digest, "recipe.lr": 1e-9, "recipe.schedule": ()})
+    weights = load_file(run(job, Machine(), tmp_path).folder / "weights.safetensors")
+    for name, _ in Network(job.variant).named_parameters():
+        torch.testing.assert_close(weights[name], before[name], rtol=0, atol=1e-6)
 
 
 @pytest.mark.slow

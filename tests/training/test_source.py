@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tests.small import small_job, small_variant
 from workbench.core.errors import Refused
 from workbench.data.datasets.folder import dataset_fingerprint, open_dataset
 from workbench.models import trunk
+from workbench.models.initial import keep_start_weights
 from workbench.models.network import Network
 from workbench.slots import Towers
 from workbench.training.source import open_source
@@ -151,6 +153,26 @@ def test_validation_images_that_can_not_be_read_are_counted(tmp_path: Path) -> N
     judged = [i for batch in source.validate() for i in batch.image_ids]
     assert len(judged) == 3 and source.truth["images"][0]["id"] not in judged
     assert [Path(file).name for file in source.unreadable] == [source.truth["images"][0]["file_name"]]
+
+
+@real
+def test_a_probe_sees_the_features_that_a_file_has_of_real_images(tmp_path: Path) -> None:
+    network = Network(small_variant(), seed=9).eval()
+    save_file(network.state_dict(), tmp_path / "a.safetensors")
+    name = trunk.file_trunk(keep_start_weights(tmp_path / "a.safetensors", tmp_path))
+    job = small_job(data=dataset_fingerprint(COCO), eval_images=8, epoch_images=8, batch=4, images=0)
+    seen, fed = (open_source(one, 0, tmp_path, COCO) for one in (job, job.vary({"protocol.trunk": name})))
+    assert fed.network is not None and len(list((tmp_path / "features").glob("file@*.safetensors"))) == 2
+    for plain, probe in ((seen.train(0), fed.train(0)), (seen.validate(), fed.validate())):
+        images, towers = next(iter(plain)), next(iter(probe))
+        assert images.image_ids == towers.image_ids
+        with torch.no_grad():
+            expected = network.towers(images.images)
+        for branch in ("cls", "pose"):
+            for a, b in zip(getattr(expected, branch), getattr(towers.images, branch), strict=True):
+                torch.testing.assert_close(a, b, rtol=2e-3, atol=2e-3)
+    with pytest.raises(Refused, match="no weights 0123 in"):
+        open_source(job.vary({"protocol.trunk": trunk.file_trunk("0123")}), 0, tmp_path, COCO)
 
 
 def test_another_trunk_under_the_same_name_is_another_job(stored: Network, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import torch
 from safetensors.torch import save_file
 
 from tests.small import small_job
+from workbench.core.errors import Refused
+from workbench.models.initial import keep_start_weights
 from workbench.models.network import Network
 from workbench.training.machine import CPU
 from workbench.training.record import job_folder
@@ -33,3 +35,18 @@ def test_a_job_begins_with_its_own_weights_or_with_those_of_the_job_before(tmp_p
     save_file({k: v.contiguous() for k, v in before.state_dict().items()}, folder / "weights.safetensors")
     state = initial_state(later, CPU, source, tmp_path)
     assert same(state.model, before) and same(state.averaged, before) and state.epoch == 0
+
+
+def test_a_job_begins_with_what_fits_of_a_file(tmp_path: Path) -> None:
+    """Weights and their average; the rest is what its seed makes."""
+    job = small_job().vary({"variant.num_classes": 2})
+    source, before = open_source(small_job(), 0, tmp_path), Network(small_job().variant, 99)
+    save_file(before.state_dict(), tmp_path / "a.safetensors")
+    later = job.vary({"start.weights": keep_start_weights(tmp_path / "a.safetensors", tmp_path)})
+    state = initial_state(later, CPU, source, tmp_path)
+    own, given = Network(job.variant, job.seed).state_dict(), before.state_dict()
+    for network in (state.model, state.averaged):
+        for name, value in network.state_dict().items():
+            assert torch.equal(value, (own if "out_cls" in name else given)[name]), name
+    with pytest.raises(Refused, match="no weights 0123 in"):
+        initial_state(job.vary({"start.weights": "0123"}), CPU, source, tmp_path)

@@ -19,6 +19,7 @@ from workbench.cli.predict import predict_commands
 from workbench.cli.register import register_commands
 from workbench.cli.search import search_verbs
 from workbench.cli.studies import study_commands, study_verbs
+from workbench.cli.weights import weight_verbs
 from workbench.core.errors import Refused
 
 PROGRAM = "workbench"
@@ -46,6 +47,7 @@ for group in (
 ):
     commands.add_typer(group)
 commands.add_typer(data_verbs, name="data")
+commands.add_typer(weight_verbs, name="weights")
 
 
 def run_command_line(words: Sequence[str] | None) -> int:

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli.names import check_networks
+from workbench.cli.names import check_network
 from workbench.cli.options import COUNT, Command, completing, files_in, one_of, whole_number, words_of
 from workbench.core.errors import Refused
 
 cost_commands = typer.Typer()
-_NETWORK = "{networks}; or BACKBONE-rtmo, as in stdc1-rtmo and resnet50-rtmo"
+_NETWORK = "{any_network}; BACKBONE-rtmo, as in resnet50-rtmo; STUDY:ROW; a file of weights; the folder of a job"
 
 
 @cost_commands.command("components", cls=Command, epilog="Example: workbench components")
@@ -26,10 +26,10 @@ def components_command() -> int:
 
 @cost_commands.command("cost", cls=Command, epilog="Example: workbench cost rtmo-s")
 def cost_command(
-    name: Annotated[str, typer.Argument(metavar="NAME", help=_NETWORK, autocompletion=completing("networks"))],
+    name: Annotated[str, typer.Argument(metavar="NAME", help=_NETWORK, autocompletion=completing("any_network"))],
 ) -> int:
-    """Count parameters and multiply-adds of a network, by part."""
-    check_networks([name])
+    """Count parameters and multiply-adds of a network, by part, at the size that it is made for."""
+    check_network(name, "has no parts to count")
     print(network_cost(name))
     return 0
 
@@ -41,12 +41,13 @@ def network_cost(name: str) -> str:
         Refused: no such network.
     """
     from workbench.inference import cost
-    from workbench.models import zoo
+    from workbench.models.named import blueprint
 
-    variant, size = zoo.network_named(name), zoo.native_size(name)
+    plan = blueprint(name)
+    variant, size = plan.variant, plan.size
     counts, published = cost.parameters(variant), cost.flops(variant, size, form="published")
     deployed = cost.flops(variant, size)
-    lines = [f"{name} at {size[0]} x {size[1]}, {cost.PERSONS} persons found", ""]
+    lines = [f"{plan.source} at {size[0]} x {size[1]}, {cost.PERSONS} persons found", ""]
     lines += [f"{'':10}{'parameters':>14}{'multiply-adds, millions':>36}", f"{'':24}{'published':>18}{'deployed':>18}"]
     for part in (*cost.NETWORK_PARTS, "total"):
         both = (getattr(f, part) / 1e6 for f in (published, deployed))
@@ -55,7 +56,7 @@ def network_cost(name: str) -> str:
 
 
 NetworkNames = Annotated[
-    list[str], typer.Argument(metavar="NAME", help=_NETWORK, autocompletion=completing("networks"))
+    list[str], typer.Argument(metavar="NAME", help=_NETWORK, autocompletion=completing("any_network"))
 ]
 Reference = Annotated[
     str,
@@ -63,7 +64,7 @@ Reference = Annotated[
         "--reference",
         metavar="NAME",
         help="The network that ratios are to, eager in float32",
-        autocompletion=completing("networks"),
+        autocompletion=completing("any_network"),
     ),
 ]
 Runtimes = Annotated[
@@ -116,8 +117,10 @@ def latency_command(
     ] = 60,
     anyway: Annotated[bool, typer.Option("--anyway", help="Measure on a busy machine, too")] = False,
 ) -> int:
-    """Time networks side by side. One image at a time, with random weights."""
-    check_networks([*names, reference])
+    """Time networks side by side. One image at a time, with random weights. An ONNX file runs as it is."""
+    for name in names:
+        check_network(name)
+    check_network(reference, "is no reference: it is one runtime and one precision")
     from workbench.inference import runtimes
     from workbench.inference.latency import TimingTask
     from workbench.inference.timing import Patience

@@ -7,11 +7,12 @@ from typing import Annotated, cast
 
 import typer
 
-from workbench.cli.names import check_source
+from workbench.cli.names import check_network, check_source
 from workbench.cli.options import COUNT, Command, any_number, completing, one_of
 from workbench.core.errors import Refused
 
 deploy_commands = typer.Typer()
+_NO_ONNX = "is written already"
 
 
 @deploy_commands.command("deploy", cls=Command, epilog="Example: workbench deploy rtmo-s-coco -o rtmo-s.onnx")
@@ -20,11 +21,16 @@ def deploy_command(
         str,
         typer.Argument(
             metavar="NAME",
-            help="A released model ({released}), a checkpoint file, or the folder of a job",
-            autocompletion=completing("released"),
+            help="A released model ({released}), a file of weights, or the folder of a job; with --weights a preset, a "
+            "backbone in RTMO-s or STUDY:ROW, see workbench cost --help",
+            autocompletion=completing("any_network"),
         ),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE.onnx", help="The file to write")],
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", metavar="FILE", help="Of the network, where it has none; or the folder of a job"),
+    ] = None,
     precision: Annotated[
         str,
         typer.Option(
@@ -56,7 +62,12 @@ def deploy_command(
     ] = False,
 ) -> int:
     """Write a trained network as an ONNX file, and compare the two."""
-    check_source(source)
+    if random_weights and weights is not None:
+        raise Refused(f"--weights {weights} and --random-weights: give one of the two")
+    if random_weights:
+        check_network(source, _NO_ONNX)
+    else:
+        check_source(source, weights, _NO_ONNX)
     import torch
 
     from workbench.inference import load
@@ -68,6 +79,6 @@ def deploy_command(
         from workbench.inference import onnx_export
     except ImportError as error:
         raise Refused(f"deploy: {error.name} is missing; install rtmo-workbench[onnx]") from error
-    trained = load.load_untrained(source) if random_weights else load.load_trained(source)
+    trained = load.load_untrained(source) if random_weights else load.load_trained(source, weights)
     print(onnx_export.deploy(trained, out, cast(Precision, precision), selection, calibrate))
     return 0

@@ -8,14 +8,17 @@ that is mistyped.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from workbench.core.errors import Refused
+from workbench.core.network_names import NetworkKind, check_no_onnx, check_weights, kind_of
 
 PROTOCOLS = ("smoke", "probe", "thaw", "fork", "short", "laptop", "proxy", "paper", "cost")
 NETWORKS = ("nano", *(f"rtmo-{size}" for size in "tsml"), *(f"rtmo-{size}-crowdpose" for size in "sml"))
-STDC = ("stdcnano", "stdc1", "stdc2")
-RELEASED = ("rtmo-t", *(f"rtmo-{size}-{data}" for data in ("coco", "crowdpose") for size in "sml"))
+RELEASED = (
+    "rtmo-t",
+    *(f"rtmo-{size}-{data}" for data in ("coco", "crowdpose", "body7") for size in "sml"),
+    "rtmo-l-body7-crowdpose",
+)
 TRUNKS = ("regression", "joint", "heatmap", "joint-2", "joint-3", "joint-4")
 RUNTIMES = ("eager", "torch", "cudagraph", "onnx")
 DEVICES = ("cpu", "cuda")
@@ -25,29 +28,34 @@ SAMPLERS = ("surrogate", "tpe", "nsga2", "nsga3", "random")
 LEVELS = ("easy", "hard")
 
 
-def check_networks(names: Sequence[str]) -> None:
-    """Refuses a network that can not be, which `models.zoo.network_named` would refuse seconds later.
+def check_network(what: str, onnx: str = "") -> NetworkKind:
+    """Refuses a name that can mean no network, which `models.named` would refuse seconds later.
+
+    Args:
+        onnx: what an ONNX file has not that the command needs; "" where it takes one.
+
+    Returns:
+        what kind of thing it names.
 
     Raises:
-        Refused: a name that is neither a preset's nor that of a backbone in RTMO; which backbones timm has, only timm
-            knows.
+        Refused: it names nothing; which backbones timm has, and which rows a study, is found out later.
     """
-    for name in names:
-        if name.replace("_", "-") not in NETWORKS and not name.endswith("-rtmo"):
-            raise Refused(
-                f"no network {name!r}; there are {', '.join(NETWORKS)}, and BACKBONE-rtmo with {', '.join(STDC)} or a "
-                "name of timm.list_models(), as in resnet50-rtmo"
-            )
+    kind = kind_of(what, RELEASED, NETWORKS)
+    if onnx:
+        check_no_onnx(what, kind, onnx)
+    return kind
 
 
-def check_source(what: str) -> None:
-    """Refuses what no trained network can come from, which `inference.load` would refuse seconds later.
+def check_source(what: str, weights: object = None, onnx: str = "") -> None:
+    """Refuses a name from which no trained network can come, likewise.
+
+    Args:
+        weights: the file that is given beside it, None for none.
 
     Raises:
-        Refused: neither a released model nor a file or folder.
+        Refused: as `check_network`, or it has no weights, or has its own beside those given.
     """
-    if what not in RELEASED and what != "nano" and not Path(what).exists():
-        raise Refused(f"{what!r}: no such file, folder or released model; released are {', '.join(RELEASED)}")
+    check_weights(what, check_network(what, onnx), weights)
 
 
 def check_trunks(names: Sequence[str]) -> None:

@@ -29,6 +29,7 @@ LISTS: Mapping[str, Callable[[], Iterable[str]]] = {
     "protocols": lambda: names.PROTOCOLS,
     "networks": lambda: names.NETWORKS,
     "released": lambda: names.RELEASED,
+    "any_network": lambda: (*names.NETWORKS, *(name for name in names.RELEASED if name not in names.NETWORKS)),
     "trunks": lambda: names.TRUNKS,
     "runtimes": lambda: names.RUNTIMES,
     "devices": lambda: names.DEVICES,
@@ -38,6 +39,7 @@ LISTS: Mapping[str, Callable[[], Iterable[str]]] = {
     "levels": lambda: names.LEVELS,
     "parts": lambda: ("train", "val"),
     "layouts": lambda: ("coco", "yolo"),
+    "weight_names": lambda: ("workbench", "mmpose", "focoos"),
     "until": lambda: ("decided",),
 }
 

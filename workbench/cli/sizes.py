@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from workbench.cli.names import check_source
 from workbench.cli.options import COUNT, completing, runs_folder, whole_number
 from workbench.core.errors import Refused
 
@@ -113,6 +114,7 @@ def sizes_command(
     as_json: AsJson = False,
 ) -> int:
     """Compare input sizes, bins, precisions and runtimes of one trained network. Nothing is trained."""
+    check_source(source, onnx="has no layers that are known here")
     import torch
 
     from workbench.experiments.size_settings import Asked, combined_settings

@@ -72,6 +72,15 @@ Jobs = Annotated[
     int | None,
     typer.Option("--jobs", metavar="N", parser=COUNT, help="Jobs at a time (default: by the machine's cores)"),
 ]
+TrunkFile = Annotated[
+    str | None,
+    typer.Option(
+        "--trunk",
+        metavar="FILE",
+        help="With --protocol probe and --data: on the features of these weights, of a job's folder or of a released "
+        "model",
+    ),
+]
 RunName = Annotated[
     str,
     typer.Argument(
@@ -118,6 +127,7 @@ def run_command(
     sets: Sets = None,
     limits: Limits = None,
     sampler: SamplerName = None,
+    trunk: TrunkFile = None,
 ) -> int:
     """Runs a study, as `study NAME`, `study resume NAME` and `study retry NAME`."""
     _check_words(name, sets)
@@ -141,6 +151,7 @@ def run_command(
     _check_budget(until, budget)
     if not isinstance(asked, Study) or not under.trains:
         return profiling.run_timing(_timing(ctx, asked, under), again)
+    asked, under = _on_trunk(asked, under, trunk, data)
     run = _planned(asked, under, data, sets, seeds, first_seed, _decided(until, budget))
     if again:
         print(f"{runner.retry(run)} jobs are tried again")
@@ -163,6 +174,7 @@ def status_command(
     budget: Budget = None,
     sets: Sets = None,
     limits: Limits = None,
+    trunk: TrunkFile = None,
 ) -> int:
     """Show what is planned, running, complete and failed. Exit code 0: all complete, 1: something is missing."""
     _check_words(name, sets)
@@ -179,6 +191,7 @@ def status_command(
     _check_budget(until, budget)
     if not isinstance(asked, Study) or not under.trains:
         return profiling.print_measured(_timing(ctx, asked, under, reads=True))
+    asked, under = _on_trunk(asked, under, trunk, data)
     return runner.status(_planned(asked, under, data, sets, seeds, first_seed, _decided(until, budget), reads=True))
 
 
@@ -276,6 +289,17 @@ def _timing(ctx: typer.Context, asked: Study | TimingStudy, under: StudyProtocol
         )
     refuse_options_but(ctx, ("protocol",), f"{asked.name}, {under.name}: nothing is trained")
     return TimingRun(asked if isinstance(asked, TimingStudy) else asked.profile(), under, runs_folder(not reads))
+
+
+def _on_trunk(asked: Study, under: StudyProtocol, trunk: str | None, data: Path | None) -> tuple[Study, StudyProtocol]:
+    """Both as they are, or with the trunk of a file of weights."""
+    if trunk is None:
+        return asked, under
+    if data is None:
+        raise Refused(f"--trunk {trunk}: its features are of images; add --data FOLDER")
+    from workbench.experiments.file_trunk import on_file_trunk
+
+    return on_file_trunk(asked, under, trunk, runs_folder())
 
 
 def _planned(

@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Mapping
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
@@ -21,8 +21,27 @@ from workbench.core.errors import Refused, one_line
 from workbench.core.files import make_once
 
 Weights = dict[str, Tensor]
-# Where programs put the weights in what they save. An average stands first where it is the one to use.
-_PLACES = ("state_dict", "model_state_dict", "model", "ema_state_dict", "ema", "net", "network", "weights")
+# Where programs put the weights in what they save. An average stands first where it is the one to use: mmengine's own
+# is in "state_dict" already and "ema_state_dict" has the others, Focoos' and ours are beside "model".
+_PLACES = (
+    "state_dict",
+    "model_state_dict",
+    "ema_state",
+    "ema",
+    "model",
+    "ema_state_dict",
+    "module",
+    "net",
+    "network",
+    "weights",
+)
+
+
+class Placed(NamedTuple):
+    """The named tensors of a checkpoint, and the keys that lead to them, as ("state_dict",)."""
+
+    tensors: Weights
+    place: tuple[str, ...]
 
 
 def load_into(module: nn.Module, data: Any, source: str, prefix: str = "") -> None:
@@ -55,13 +74,28 @@ def as_tensors(data: Any, source: str) -> Weights:
     Raises:
         Refused: there are none.
     """
-    while isinstance(data, Mapping) and (inner := [data[k] for k in _PLACES if isinstance(data.get(k), Mapping)]):
-        data = inner[0]
-    found = {k: v for k, v in data.items() if isinstance(v, Tensor)} if isinstance(data, Mapping) else {}
-    if not found:
+    return placed_tensors(data, source).tensors
+
+
+def placed_tensors(data: Any, source: str) -> Placed:
+    """As `as_tensors`, with where they stand. Of several places with tensors the first of `_PLACES` is taken.
+
+    Raises:
+        Refused: there are none.
+    """
+    found = _placed(data, ())
+    if found is None:
         there = f"; it has {', '.join(map(str, list(data)[:8]))}" if isinstance(data, Mapping) and data else ""
         raise Refused(f"{source}: holds no named tensors{there}; pass a state dict")
     return found
+
+
+def _placed(data: Any, place: tuple[str, ...]) -> Placed | None:
+    if not isinstance(data, Mapping):
+        return None
+    inner = (_placed(data.get(key), (*place, key)) for key in _PLACES)
+    here = {name: value for name, value in data.items() if isinstance(value, Tensor)}
+    return next((one for one in inner if one is not None), Placed(here, place) if here else None)
 
 
 def read_weights(source: str, option: str = "use_pretrained", sha256: str = "") -> Any:

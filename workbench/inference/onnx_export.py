@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from onnxruntime import quantization
 from onnxscript import opset20
 
-from workbench.core.errors import Refused
+from workbench.core.errors import Refused, one_line
 from workbench.core.files import write_whole
 from workbench.core.provenance import commit
 from workbench.data.datasets.images import Unreadable, read_image
@@ -220,10 +220,28 @@ class Session:
         """What must be given, with `name` and `shape`; not what has a default."""
         return list(self._session.get_inputs())
 
+    def settings(self) -> list[str]:
+        """The names of what may be given, and has a default."""
+        return [value.name for value in self._session.get_overridable_initializers()]
+
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Any]:
         """Every output by its name."""
         names = [output.name for output in self._session.get_outputs()]
         return dict(zip(names, self._session.run(names, dict(inputs)), strict=True))
+
+
+def open_session(path: Path, threads: int = 0) -> Session:
+    """A file in ONNX Runtime.
+
+    Raises:
+        Refused: there is none, or it can not be read.
+    """
+    if not path.is_file():
+        raise Refused(f"{path}: no such file")
+    try:
+        return Session(path, threads)
+    except Exception as error:  # of its own kinds, one for each fault
+        raise Refused(f"{path}: not a file that ONNX Runtime reads ({one_line(error)})") from error
 
 
 def bytes_of(path: Path) -> Counter[str]:

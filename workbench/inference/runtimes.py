@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,7 +23,7 @@ from workbench.inference.cuda_graph import CudaGraph
 from workbench.inference.deployed import Deployed, Selection, detections
 from workbench.inference.latency import TimingTask, as_call, noise_images, with_batch_statistics, with_persons
 from workbench.inference.timing import Call, Comparison, Patience, measure
-from workbench.models import zoo
+from workbench.models.named import blueprint
 from workbench.models.network import Network
 from workbench.tensors import Detections
 
@@ -92,6 +93,41 @@ def onnx_call(path: Path, task: TimingTask) -> Call:
     return lambda: detections(*session(image))
 
 
+def written_call(path: Path, task: TimingTask) -> Call:
+    """What a file that is there finds in the task's images: as many persons as the task says, whatever its weights.
+
+    Raises:
+        Refused: no file of ONNX Runtime, or one whose number of persons can not be set.
+    """
+    try:
+        from workbench.inference import onnx_export
+    except ImportError as error:
+        raise Refused(f"{path}: {error.name} is missing; install rtmo-workbench[onnx]") from error
+    session = onnx_export.open_session(path, task.threads)
+    if missing := [name for name in onnx_export.LIMITS if name not in session.settings()]:
+        raise Refused(
+            f"{path}: has no input {', '.join(missing)}, so the number of persons can not be set; expected a file that "
+            "workbench deploy wrote"
+        )
+    limits = {
+        "max_persons": np.array([task.persons], np.int64),
+        "nms_threshold": np.array([1.0], np.float32),
+        "score_threshold": np.array([-1.0], np.float32),
+    }
+    given = {"input": noise_images(task).numpy(), **limits}
+
+    def call() -> list[Detections]:
+        found = session.run(given)
+        return detections(found["dets"], found["keypoints"])
+
+    return call
+
+
+def is_onnx(name: str) -> bool:
+    """Whether a network's name is the path of an ONNX file."""
+    return Path(name).suffix == ".onnx"
+
+
 def _deployed(network: Network, task: TimingTask, dtype: torch.dtype) -> Deployed:
     selection = Selection(max_persons=max(task.persons, Selection.max_persons))
     return Deployed(with_persons(network, task), selection, dtype)
@@ -116,7 +152,7 @@ def compare(
     reference: str = REFERENCE,
     anyway: bool = False,
 ) -> Comparison:
-    """Every network under every runtime in every precision, called "name runtime precision".
+    """Every network under every runtime in every precision, called "name runtime precision"; ONNX files, "name onnx".
 
     The reference, eager in float32, is measured with them: a ratio to it compares over machines.
 
@@ -124,17 +160,22 @@ def compare(
         Refused: an unknown name, runtime or precision, one twice, or a runtime without that precision or device; the
             machine is busy.
     """
-    wanted = [(name, runtime, precision) for name in names for runtime in runtimes for precision in precisions]
-    if len(set(wanted)) < len(wanted):
-        raise Refused(f"latency: {', '.join(map(' '.join, wanted))}: one stands there twice; name each once")
+    files = [name for name in names if is_onnx(name)]
+    networks = [name for name in names if name not in files]
+    wanted = [(name, runtime, precision) for name in networks for runtime in runtimes for precision in precisions]
+    if len(set(wanted)) < len(wanted) or len(set(files)) < len(files):
+        raise Refused(f"latency: {', '.join([*map(' '.join, wanted), *files])}: one stands there twice; name each once")
     check_runtimes(runtimes, precisions, task.device)
+    check_runtimes(["onnx"] * bool(files), ["float32"], task.device)
+    written = {f"{name} onnx": written_call(Path(name), task) for name in files}
     base = (reference, "eager", "float32")
-    variants = {name: zoo.network_named(name) for name in (*names, reference)}
-    networks = {name: with_batch_statistics(variant, task) for name, variant in variants.items()}
+    variants = {name: blueprint(name).variant for name in (*networks, reference)}
+    built = {name: with_batch_statistics(variant, task) for name, variant in variants.items()}
     calls = {
-        " ".join(entry): RUNTIMES[entry[1]].prepare(networks[entry[0]], task, entry[2])
+        " ".join(entry): RUNTIMES[entry[1]].prepare(built[entry[0]], task, entry[2])
         for entry in dict.fromkeys([*wanted, base])
     }
+    calls |= written
     return measure(calls, " ".join(base), threads=task.threads, device=task.device, patience=patience, anyway=anyway)
 
 

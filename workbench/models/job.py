@@ -141,7 +141,7 @@ class Protocol(Spec):
 @final
 @dataclass(frozen=True, kw_only=True)
 class Start(Spec):
-    """The complete job that another one begins with; "" for none.
+    """The complete job, or the file of weights, that a job begins with; "" for none.
 
     Fields:
         key: of the job whose weights are taken. It stands in for everything that decides them.
@@ -150,17 +150,22 @@ class Start(Spec):
         phase: of the variant, that training begins in; earlier ones are passed over.
         coords: where the coordinate stage is in the network of that job, as the names of its parameters begin; ""
             where it has none. Other stages of that job are left behind.
+        weights: the first digits of the sha256 of a file whose weights are taken as far as they fit, see
+            `models.initial`; "" for none.
     """
 
     key: str = ""
     epoch: int = 0
     phase: int = 0
     coords: str = "coords"
+    weights: str = ""
 
     def check(self) -> None:
         if self.epoch < 0 or self.phase < 0:
             raise Refused(f"start: epoch {self.epoch} and phase {self.phase} must be 0 or more")
-        if not self.key and (self.epoch or self.phase):
+        if self.weights and (self.key or self.epoch):
+            raise Refused(f"start: weights of the file {self.weights} and of the job {self.key}; give one")
+        if not self.key and not self.weights and (self.epoch or self.phase):
             raise Refused(f"start: epoch {self.epoch} and phase {self.phase} of no job; give the key of one")
 
 
@@ -180,8 +185,8 @@ class Job(Spec):
             raise Refused(f"start.epoch {self.start.epoch}: training ends after {self.protocol.last} epochs")
         if self.start.phase >= len(self.variant.phases):
             raise Refused(f"start.phase {self.start.phase}: there are {len(self.variant.phases)} phases, from 0")
-        if self.start.key and self.protocol.trunk:
-            raise Refused(f"start.key {self.start.key!r} and trunk {self.protocol.trunk!r}: weights of both; give one")
+        if (begun := self.start.key or self.start.weights) and self.protocol.trunk:
+            raise Refused(f"start {begun!r} and trunk {self.protocol.trunk!r}: weights of both; give one")
         if self.seed < 0:
             raise Refused(f"seed {self.seed}: must be 0 or more")
         for i in range(len(self.variant.phases)):

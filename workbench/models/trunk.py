@@ -1,6 +1,7 @@
 """Frozen trunks: the trained part of a network that all rows of a probe share.
 
-A trunk is a trained job whose backbone, neck and towers are kept.
+A trunk is a trained job whose backbone, neck and towers are kept in the package; or that of a file of weights, which
+`file_trunk` names by its digest and `models.initial` keeps a copy of.
 
 Under a probe every row trains anew only its coordinate stage and what its head calls `probed`; the rest computes its
 features once per data set.
@@ -20,11 +21,14 @@ from torch import Tensor
 
 from workbench.core.errors import Refused
 from workbench.core.files import make_once, write_whole
+from workbench.models.initial import kept_weights
 from workbench.models.job import Job
 from workbench.models.network import Network
 from workbench.models.variant import Variant
+from workbench.models.weight_names import COUNTER, is_constant, last_word
 from workbench.slots import Towers
 
+_FILE, _IDS = "file", "ids"
 STORED = Path(__file__).parents[1] / "trunks"  # NAME.safetensors and NAME.json: job, curve, how it was made
 
 
@@ -79,24 +83,24 @@ def trunk_identity(name: str) -> str:
     return f"{name}@{trunk_digest(name)}" if name in stored_trunks() else name
 
 
-def on_trunk(job: Job) -> Network:
+def file_trunk(digest: str) -> str:
+    """What a job calls the trunk of a file of weights, by the digest of the copy that is kept of it."""
+    return f"{_FILE}@{digest}"
+
+
+def on_trunk(job: Job, home: Path | None = None) -> Network:
     """The job's network with the trunk's weights, everything frozen but what a probe trains.
+
+    Args:
+        home: holds the copy of the file that the trunk is from, where it is from one.
 
     Raises:
         Refused: no such trunk, another one than the job was declared with, or the job's backbone, neck or head is not
             the trunk's.
     """
     name, _, declared = job.protocol.trunk.partition("@")
-    if name not in stored_trunks():
-        raise Refused(f"no trunk {name!r}; stored are {stored_trunks()}. `workbench trunk NAME` trains one")
-    if declared and declared != trunk_digest(name):
-        raise Refused(
-            f"trunk {name!r} is now {trunk_digest(name)}, the job was declared with {declared}: run the study again"
-        )
     network = Network(job.variant, job.seed)
-    weights = {
-        k: v.float() if v.is_floating_point() else v for k, v in load_file(STORED / f"{name}.safetensors").items()
-    }
+    weights = _of_file(network, home, declared) if name == _FILE and home is not None else _stored(name, declared)
     own = {k: v for k, v in network.state_dict().items() if not k.startswith(probed(job.variant))}
     odd = sorted(set(own) ^ set(weights)) or [k for k in own if own[k].shape != weights[k].shape]
     if odd:
@@ -108,14 +112,38 @@ def on_trunk(job: Job) -> Network:
     return network
 
 
+def _of_file(network: Network, home: Path, digest: str) -> dict[str, Tensor]:
+    """What a file has for a network, but for what a probe trains anew."""
+    given, anew = kept_weights(home, digest), probed(network.variant)
+    own = {k: v for k, v in network.state_dict().items() if not k.startswith(anew)}
+    ours = {k: v for k, v in own.items() if is_constant(k) or last_word(k) == COUNTER}
+    return ours | {k: v.float() if v.is_floating_point() else v for k, v in given.items() if k in own and k not in ours}
+
+
+def _stored(name: str, declared: str) -> dict[str, Tensor]:
+    if name not in stored_trunks():
+        raise Refused(f"no trunk {name!r}; stored are {stored_trunks()}. `workbench trunk NAME` trains one")
+    if declared and declared != trunk_digest(name):
+        raise Refused(
+            f"trunk {name!r} is now {trunk_digest(name)}, the job was declared with {declared}: run the study again"
+        )
+    stored = load_file(STORED / f"{name}.safetensors")
+    return {k: v.float() if v.is_floating_point() else v for k, v in stored.items()}
+
+
 class Features:
-    """The towers of every image of a data set, half precision, in memory. `start` is the first image's id."""
+    """The towers of every image of a data set, half precision, in memory. `start` is the first image's id, where the
+    maps do not say whose they are."""
 
     def __init__(self, maps: dict[str, Tensor], start: int) -> None:
-        self.maps, self.start = maps, start
+        self.maps = maps
+        ids = maps.get(_IDS)
+        self.rows = None if ids is None else {image: row for row, image in enumerate(ids.tolist())}
+        self.start = start
 
     def __call__(self, image_ids: tuple[int, ...]) -> Towers:
-        rows = torch.tensor(image_ids) - self.start
+        found = [i - self.start if self.rows is None else self.rows[i] for i in image_ids]
+        rows = torch.tensor(found)
 
         def pick(branch: str) -> list[Tensor]:
             return [self.maps[k][rows].float() for k in sorted(self.maps) if k.startswith(branch)]
@@ -134,10 +162,12 @@ def features(network: Network, images: Callable[[], Any], start: int, path: Path
 
 
 def _computed(network: Network, images: Callable[[], Any]) -> dict[str, Tensor]:
-    """Half precision maps by branch and level, `cls0`, `cls1`, ..., each (images, channels, height, width)."""
+    """Half precision maps by branch and level, `cls0`, `cls1`, ..., each (images, channels, height, width), and the ids
+    of the images."""
     parts: dict[str, list[Tensor]] = {}
     network.eval()
     for batch in images():
+        parts.setdefault(_IDS, []).append(torch.tensor(batch.image_ids))
         towers = network.towers(batch.images.contiguous(memory_format=torch.channels_last))
         for branch, levels in (("cls", towers.cls), ("pose", towers.pose)):
             for i, level in enumerate(levels):

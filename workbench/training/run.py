@@ -20,6 +20,7 @@ from workbench.core.provenance import machine_name, result_tags
 from workbench.data.draw import predictions
 from workbench.evaluation.coco_ap import Evaluation
 from workbench.inference.cost import cost_metrics
+from workbench.models.initial import start_file
 from workbench.models.job import Job
 from workbench.tensors import Detections
 from workbench.training.loop import Tick, TrainingState, train
@@ -109,11 +110,13 @@ def run(
 
 
 def check_start(job: Job, home: Path) -> None:
-    """Refuses a job before the one that it begins with is complete.
+    """Refuses a job before what it begins with is there.
 
     Raises:
-        Refused: that job is not there, or kept no state to go on from.
+        Refused: that job is not complete, or kept no state to go on from; or the file of weights is not kept in `home`.
     """
+    if job.start.weights:
+        start_file(home, job.start.weights)
     if not job.start.key:
         return
     folder = job_folder(home, job.start.key)

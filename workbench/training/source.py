@@ -30,10 +30,11 @@ from workbench.data.transforms import pipelines
 from workbench.data.transforms.geometry import Letterbox
 from workbench.models.job import Job, Protocol, phase_at
 from workbench.models.network import Network
-from workbench.models.trunk import Features, features, on_trunk, trunk_identity
+from workbench.models.trunk import Features, features, file_trunk, on_trunk, trunk_identity
 from workbench.tensors import Batch, Detections, Sample
 
 VALIDATION = 10_000_000  # first scene of the validation part: far from every training scene
+FEATURES_AT_ONCE = 8  # images at a time whose features are computed, at the sizes of real ones
 PICTURES = 9  # validation images that are drawn with what was found
 
 
@@ -78,7 +79,7 @@ def open_source(
     if job.protocol.scenes:
         return _on_scenes(job, workers, home, judged, device, resident)
     assert data is not None  # else the validation images were refused
-    return _on_folder(job, workers, data, judged, device, resident)
+    return _on_folder(job, workers, data, judged, device, resident, home)
 
 
 @dataclass(frozen=True)
@@ -254,7 +255,7 @@ def _on_scenes(job: Job, workers: int, home: Path, judged: Validation, device: s
             pictures,
             unreadable=loader.unreadable,
         )
-    network = on_trunk(job)
+    network = on_trunk(job, home)
     kept = [_kept(network, job, f, s, home) for f, s in ((train, scenes), (val, judged.samples))]
     loader, judge = (
         _Training(job, _Labels(scenes), as_float, workers),
@@ -274,9 +275,24 @@ def _on_scenes(job: Job, workers: int, home: Path, judged: Validation, device: s
 
 def _kept(network: Network, job: Job, scenes: SyntheticScenes, images: Sequence[Sample], home: Path) -> Features:
     every = Loader(images, 100, seed=0, shuffle=False, drop_last=False)
-    name = job.protocol.trunk.partition("@")[0]
-    path = home / "features" / f"{trunk_identity(name)}-{cache_name(scenes)}.safetensors"
+    path = home / "features" / f"{_identity(job)}-{cache_name(scenes)}.safetensors"
     return features(network, lambda: every(0), scenes.start, path)
+
+
+def _identity(job: Job) -> str:
+    """Of the trunk as it is now."""
+    name, _, digest = job.protocol.trunk.partition("@")
+    return job.protocol.trunk if job.protocol.trunk == file_trunk(digest) else trunk_identity(name)
+
+
+def _features_of_folder(
+    network: Network, job: Job, part: str, samples: Sequence[Sample], fit: Transform | None, home: Path
+) -> Features:
+    """Of every image that can be read, as it is fitted to the network's input."""
+    every = Loader(samples, FEATURES_AT_ONCE, seed=0, transform=fit, shuffle=False, drop_last=False)
+    height, width = job.protocol.size
+    name = f"{_identity(job)}-{job.protocol.data}-{part}-{height}x{width}.safetensors"
+    return features(network, lambda: every(0), 0, home / "features" / name)
 
 
 class _Labels(Sequence[Sample]):
@@ -297,21 +313,37 @@ def _with_features(batches: Iterable[Batch], kept: Features) -> Iterator[Batch]:
         yield replace(batch, images=kept(batch.image_ids))
 
 
-def _on_folder(job: Job, workers: int, folder: Path, judged: Validation, device: str, resident: float) -> Source:
+def _on_folder(
+    job: Job, workers: int, folder: Path, judged: Validation, device: str, resident: float, home: Path
+) -> Source:
     train = open_dataset(folder, "train")
     loader = _Training(job, *placed(train, device, resident, workers), workers, device)
     judge = judged.loader(workers, device=device)
+    network = on_trunk(job, home) if job.protocol.trunk else None
+    kept: Sequence[Features] = ()
+    if network is not None:
+        fit = _pipelines(job.protocol)[0]
+        kept = [
+            _features_of_folder(network, job, "train", train, fit, home),
+            _features_of_folder(network, job, "val", judged.samples, judged.fit, home),
+        ]
     return Source(
-        lambda epoch: _resized(loader(epoch), job.seed, epoch, job.protocol),
+        lambda epoch: _seen(_resized(loader(epoch), job.seed, epoch, job.protocol), kept[:1]),
         len(loader),
-        lambda: _counted(judge, loader.unreadable),
+        lambda: _seen(_counted(judge, loader.unreadable), kept[1:]),
         judged.truth,
         judged.skeleton,
         judged.evaluation,
         list(itertools.islice(_readable(judged.samples), PICTURES)),
         restore=judged.restore,
+        network=network,
         unreadable=loader.unreadable,
     )
+
+
+def _seen(batches: Iterable[Batch], kept: Sequence[Features]) -> Iterator[Batch]:
+    """The batches, with features in place of images where there are some."""
+    return _with_features(batches, kept[0]) if kept else iter(batches)
 
 
 def _counted(judge: Loader, unreadable: dict[str, str]) -> Iterator[Batch]:

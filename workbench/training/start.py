@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from workbench.core.errors import Refused
+from workbench.models.initial import begin_with_file
 from workbench.models.job import Job
 from workbench.training.loop import TrainingState
 from workbench.training.machine import Machine
@@ -21,17 +22,19 @@ STATE = "state.pt"  # in the folder of a job that others go on from
 
 def initial_state(job: Job, machine: Machine, source: Source, home: Path) -> TrainingState:
     """The state before the first step: initial weights of the job's seed, on its frozen trunk where it has one; or what
-    the complete job has left that it begins with.
+    the file or the complete job has that it begins with.
 
     Args:
         source: of the job; its network becomes the state's own.
-        home: holds the folder of the job that this one begins with.
+        home: holds the folder of the job, or the copy of the file, that this one begins with.
 
     Raises:
         FileNotFoundError: that job is not complete.
         Refused: it ended after another epoch than this one goes on from.
     """
     state = TrainingState(job, machine, source.network)
+    if job.start.weights:
+        state.begin_with(begin_with_file(state.model, home, job.start.weights))
     if job.start.key:
         _begin(state, job, home)
     return state
