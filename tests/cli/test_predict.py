@@ -82,7 +82,7 @@ def test_a_run_on_pictures(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("rtmo-x photo.jpg", "'rtmo-x': no such file, folder or released model"),
+        ("rtmo-x photo.jpg", "no network 'rtmo-x'; there are nano"),
         ("rtmo-t none.jpg", "none.jpg: no such file or folder; expected pictures"),
         ("rtmo-t", "predict: Missing argument 'INPUT'"),
         ("rtmo-t photo.jpg -o .", "the drawing of photo.jpg would be written over it"),
