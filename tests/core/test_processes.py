@@ -1,11 +1,16 @@
 """Processes: what a command imports before its workers' server does must be light."""
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
 import pytest
+
+from workbench.core.processes import INTERRUPTED, interruptible
 
 IMPORT = """
 import importlib, sys
@@ -45,3 +50,23 @@ def test_a_process_ends_with_its_parent_even_if_that_is_killed(tmp_path: Path) -
     parent.wait()
     child.wait(30)
     parent.stdout.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_request_to_end_is_an_interrupt_and_the_second_ends_at_once(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    before = signal.getsignal(number)
+    with interruptible() as check:
+        check()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+        with pytest.raises(KeyboardInterrupt):  # also where Python dropped the first
+            check()
+        assert ended == []
+        with contextlib.suppress(KeyboardInterrupt):  # `_exit` comes back here
+            os.kill(os.getpid(), number)
+        assert ended == [INTERRUPTED] == [130]
+    assert signal.getsignal(number) is before

@@ -13,8 +13,12 @@ from typer.main import get_command
 from workbench.cli.costs import cost_commands
 from workbench.cli.data import data_commands, data_verbs
 from workbench.cli.deploy import deploy_commands
+from workbench.cli.doctor import doctor_commands
+from workbench.cli.project import project_commands
+from workbench.cli.runs import past_commands
 from workbench.cli.search import search_verbs
 from workbench.cli.studies import study_commands, study_verbs
+from workbench.cli.train import run_commands
 from workbench.core.errors import Refused
 
 PROGRAM = "workbench"
@@ -30,7 +34,11 @@ commands = typer.Typer(
 )
 commands.add_typer(study_verbs, name="study")
 commands.add_typer(search_verbs, name="search")
-for group in (study_commands, cost_commands, deploy_commands, data_commands):
+GROUPS = (
+    *(study_commands, run_commands, past_commands, cost_commands, deploy_commands, data_commands),
+    *(project_commands, doctor_commands),
+)
+for group in GROUPS:
     commands.add_typer(group)
 commands.add_typer(data_verbs, name="data")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from workbench.core.errors import Refused
 
 PROTOCOLS = ("smoke", "probe", "thaw", "fork", "short", "laptop", "proxy", "paper", "cost")
+FROM_SCRATCH = ("smoke", "short", "laptop", "proxy", "paper")
 NETWORKS = ("nano", *(f"rtmo-{size}" for size in "tsml"), *(f"rtmo-{size}-crowdpose" for size in "sml"))
 STDC = ("stdcnano", "stdc1", "stdc2")
 RELEASED = ("rtmo-t", *(f"rtmo-{size}-{data}" for data in ("coco", "crowdpose") for size in "sml"))
