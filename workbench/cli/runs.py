@@ -85,10 +85,12 @@ def _cells(one: MetricOfTwo) -> list[str]:
 
     metric = METRICS[one.metric]
     low, high = (metric.difference(value, more=1) for value in (one.low, one.high)) if _known(one) else ("", "")
-    ahead = {"first": "A is ahead", "second": "B is ahead", "": "open" if _known(one) else ""}[one.ahead]
+    undecided = "" if not _known(one) else "open" if one.low < one.high else "equal"
+    ahead = {"first": "A is ahead", "second": "B is ahead", "": undecided}[one.ahead]
     interval = f"{low} to {high}" if _known(one) else ""
     values = metric.text(one.first), metric.text(one.second), metric.difference(one.difference)
-    return [f"{metric.column}, {metric.shown.unit}".removesuffix(", "), *values, interval, ahead]
+    head = metric.head or f"{metric.name}, {metric.shown.unit}".removesuffix(", ")
+    return [head, *values, interval, ahead]
 
 
 def _known(one: MetricOfTwo) -> bool:

@@ -38,7 +38,7 @@ def _own_folder(name: str) -> str | None:
 
 def own_modules(name: str) -> list[str]:
     """The full names of the modules in the current folder's folder of that name, private ones left out."""
-    if _own_folder(name) is None or own_package(name) is None:
+    if (own := _own_folder(name)) is None or own_package(name) is None:
         return []
-    found = sorted(module.name for module in pkgutil.iter_modules([name]))
+    found = sorted(module.name for module in pkgutil.iter_modules([own]))  # one path, one cache of what lies there
     return [f"{name}.{module}" for module in found if not module.startswith("_")]
