@@ -6,14 +6,14 @@ import pytest
 
 from workbench.__main__ import main
 from workbench.experiments import doctor
-from workbench.experiments.doctor import State, Symptom
+from workbench.experiments.doctor import Health, Symptom
 
 
-@pytest.mark.parametrize(("state", "code"), [(State.FINE, 0), (State.NOTED, 0), (State.BROKEN, 1)])
+@pytest.mark.parametrize(("state", "code"), [(Health.FINE, 0), (Health.NOTED, 0), (Health.BROKEN, 1)])
 def test_only_what_is_broken_is_a_failure(
-    state: State, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    state: Health, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = [Symptom("python", State.FINE, "3.11"), Symptom("home", state, "there", "do this")]
+    found = [Symptom("python", Health.FINE, "3.11"), Symptom("home", state, "there", "do this")]
     monkeypatch.setattr(doctor, "examine", lambda _: found)
     assert main(["doctor"]) == main(["doctor", "--json"]) == code
     text = capsys.readouterr().out

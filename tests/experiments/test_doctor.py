@@ -18,21 +18,21 @@ import torch
 
 from workbench.core import provenance
 from workbench.experiments import doctor
-from workbench.experiments.doctor import DISTRIBUTION_NAME, EXTRAS, PROBES, State, Symptom, examine
+from workbench.experiments.doctor import DISTRIBUTION_NAME, EXTRAS, PROBES, Health, Symptom, examine
 
 
 def probed(name: str, home: Path) -> list[Symptom]:
     return examine(home, {name: PROBES[name]})
 
 
-def states(name: str, home: Path) -> dict[str, State]:
+def states(name: str, home: Path) -> dict[str, Health]:
     return {one.about: one.state for one in probed(name, home)}
 
 
 def test_here_nothing_is_broken_and_nothing_is_made(tmp_path: Path) -> None:
     home = tmp_path / "home"
     found = examine(home)
-    assert [one for one in found if one.state is State.BROKEN and one.about != "free disk"] == []
+    assert [one for one in found if one.state is Health.BROKEN and one.about != "free disk"] == []
     assert {"python", "packages", "processor", "threads", "home", "mlflow", "trunks"} <= {one.about for one in found}
     assert not home.exists()
     json.dumps([one.as_dict() for one in found], allow_nan=False)
@@ -48,12 +48,12 @@ def test_a_probe_is_quick(name: str, tmp_path: Path) -> None:
 
 def test_a_probe_that_fails_is_a_finding_and_the_others_go_on(tmp_path: Path) -> None:
     def failing(_: Path) -> Iterator[Symptom]:
-        yield Symptom("one", State.FINE, "well")
+        yield Symptom("one", Health.FINE, "well")
         raise PermissionError("not yours\nmore")
 
     found = examine(tmp_path, {"odd": failing, "python": PROBES["python"]})
     assert [(one.about, one.state) for one in found] == [
-        ("one", State.FINE), ("odd", State.BROKEN), ("python", State.FINE),
+        ("one", Health.FINE), ("odd", Health.BROKEN), ("python", Health.FINE),
     ]  # fmt: skip
     assert str(found[1]) == "!! odd: PermissionError: not yours"
 
@@ -77,7 +77,7 @@ def test_a_package_that_is_missing_or_old_is_broken(
 
     monkeypatch.setattr(doctor.metadata, "version", without_torch)
     (found,) = probed("packages", tmp_path)
-    assert (found.state, found.said) == (State.BROKEN, said)
+    assert (found.state, found.said) == (Health.BROKEN, said)
 
 
 def test_a_missing_extra_is_noted_with_what_it_is_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,14 +90,14 @@ def test_a_missing_extra_is_noted_with_what_it_is_for(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(doctor.metadata, "version", without_onnx)
     found = {one.about: one for one in probed("extras", tmp_path)}["extra onnx"]
-    assert (found.state, found.said) == (State.NOTED, "onnx is missing")
+    assert (found.state, found.said) == (Health.NOTED, "onnx is missing")
     assert found.cure.startswith("for workbench deploy") and found.cure.endswith("'rtmo-workbench[onnx]'")
 
 
 def test_more_threads_than_cores_are_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert states("threads", tmp_path) == {"threads": State.FINE}
+    assert states("threads", tmp_path) == {"threads": Health.FINE}
     monkeypatch.setattr(torch, "get_num_threads", lambda: 999)
-    assert states("threads", tmp_path) == {"threads": State.NOTED}
+    assert states("threads", tmp_path) == {"threads": Health.NOTED}
 
 
 def test_a_home_that_can_not_be_written_or_loses_data_is_broken(
@@ -108,11 +108,11 @@ def test_a_home_that_can_not_be_written_or_loses_data_is_broken(
     assert "is on nfs4, where SQLite loses data" in probed("home", tmp_path)[0].said
     (tmp_path / "file").touch()
     found = probed("home", tmp_path / "file")[0]
-    assert found.state is State.BROKEN and "WORKBENCH_HOME" in found.cure
+    assert found.state is Health.BROKEN and "WORKBENCH_HOME" in found.cure
 
 
-@pytest.mark.parametrize(("free", "state"), [(1, State.BROKEN), (5, State.NOTED), (50, State.FINE)])
-def test_little_space_is_said(free: int, state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("free", "state"), [(1, Health.BROKEN), (5, Health.NOTED), (50, Health.FINE)])
+def test_little_space_is_said(free: int, state: Health, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Usage:
         def __init__(self) -> None:
             self.free = free * doctor.GB
@@ -122,15 +122,15 @@ def test_little_space_is_said(free: int, state: State, tmp_path: Path, monkeypat
 
 
 def test_a_store_that_can_not_be_read_is_broken(tmp_path: Path) -> None:
-    assert states("stores", tmp_path) == {"mlflow": State.FINE, "optuna": State.FINE}
+    assert states("stores", tmp_path) == {"mlflow": Health.FINE, "optuna": Health.FINE}
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as store:
         store.execute("create table runs (id)")
         store.execute("insert into runs values (1)")
         store.commit()
     (tmp_path / "optuna.db").write_bytes(b"no database at all" * 100)
     mlflow, optuna = probed("stores", tmp_path)
-    assert (mlflow.state, mlflow.said) == (State.FINE, f"1 runs in {tmp_path / 'mlflow.db'}")
-    assert optuna.state is State.BROKEN and "cannot be read" in optuna.said and "move it away" in optuna.cure
+    assert (mlflow.state, mlflow.said) == (Health.FINE, f"1 runs in {tmp_path / 'mlflow.db'}")
+    assert optuna.state is Health.BROKEN and "cannot be read" in optuna.said and "move it away" in optuna.cure
 
 
 def test_a_data_folder_that_is_gone_is_noted(tmp_path: Path) -> None:
@@ -139,10 +139,10 @@ def test_a_data_folder_that_is_gone_is_noted(tmp_path: Path) -> None:
         (tmp_path / name / "run.json").write_text(json.dumps({"data": data}))
     scenes, gone = probed("data", tmp_path)
     assert scenes.said == "none are drawn yet"
-    assert gone.state is State.NOTED and str(tmp_path / "gone") in gone.said and "--resume" in gone.cure
+    assert gone.state is Health.NOTED and str(tmp_path / "gone") in gone.said and "--resume" in gone.cure
 
 
 def test_where_no_study_is_found_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "known_studies", list)
     found: Any = probed("studies", tmp_path)[0]
-    assert found.state is State.NOTED and "workbench init FOLDER" in found.cure
+    assert found.state is Health.NOTED and "workbench init FOLDER" in found.cure

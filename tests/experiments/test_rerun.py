@@ -11,7 +11,7 @@ import torch
 
 from tests.experiments.own import small_run
 from workbench.experiments.own_run import train_begun
-from workbench.experiments.rerun import compared, machine_of, rerun_folder, train_again
+from workbench.experiments.rerun import machine_of, numbers_apart, rerun_folder, train_again
 from workbench.training.machine import CPU, Machine
 from workbench.training.record import read_result, write_result
 
@@ -31,7 +31,7 @@ def test_the_same_run_again_is_the_same_to_the_bit_and_a_touched_record_is_not(t
     place = lines[0].index("loss_oks")
     lines[2][place] = "0.25"
     (touched / "losses.csv").write_text("\n".join(map(",".join, lines)) + "\n")
-    found = compared(read_result(touched), read_result(folder))
+    found = numbers_apart(read_result(touched), read_result(folder))
     assert not found.identical and found.first_unlike.startswith("epoch 2, loss_oks: 0.25 then, ")
 
 
@@ -39,11 +39,11 @@ def test_provenance_that_differs_is_told(tmp_path: Path) -> None:
     tags = {"commit": "abc", "machine": "one, 2 cores, AVX2", "threads": "1", "finished": "then"}
     for name, more in (("a", {}), ("b", {"commit": "abd", "threads": "2", "finished": "now"})):
         write_result(tmp_path / name, "0" * 12, {"AP": 0.5, "latency": 3.0 + len(more)}, tags | more)
-    again = compared(read_result(tmp_path / "a"), read_result(tmp_path / "b"))
+    again = numbers_apart(read_result(tmp_path / "a"), read_result(tmp_path / "b"))
     assert again.identical, "times never are the same"
     assert again.provenance == {"commit": ("abc", "abd"), "threads": ("1", "2")}
     write_result(tmp_path / "b", "0" * 12, {"AP": 0.75}, tags)
-    again = compared(read_result(tmp_path / "a"), read_result(tmp_path / "b"))
+    again = numbers_apart(read_result(tmp_path / "a"), read_result(tmp_path / "b"))
     assert again.first_unlike == "at the end, AP: 0.5 then, 0.75 now"
 
 

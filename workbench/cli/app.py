@@ -34,11 +34,11 @@ commands = typer.Typer(
 )
 commands.add_typer(study_verbs, name="study")
 commands.add_typer(search_verbs, name="search")
-GROUPS = (
+_GROUPS = (
     *(study_commands, run_commands, past_commands, cost_commands, deploy_commands, data_commands),
     *(project_commands, doctor_commands),
 )
-for group in GROUPS:
+for group in _GROUPS:
     commands.add_typer(group)
 commands.add_typer(data_verbs, name="data")
 

@@ -18,10 +18,10 @@ def doctor_command(as_json: Annotated[bool, typer.Option("--json", help="Print t
 
     Exit code 0: what the default needs is there, 1: something of it is broken. Nothing is changed.
     """
-    from workbench.experiments.doctor import State, examine
+    from workbench.experiments.doctor import Health, examine
 
     found = examine(runs_folder(False))
-    broken = sum(one.state is State.BROKEN for one in found)
+    broken = sum(one.state is Health.BROKEN for one in found)
     if as_json:
         print_json({"fit": not broken, "findings": [one.as_dict() for one in found]})
     else:

@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 past_commands = typer.Typer()
 
-_RUN = "A run's folder, the key of its job, or its number in MLflow"
-Run = Annotated[str, typer.Argument(metavar="RUN", help=_RUN)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print what came out as JSON")]
+_RUN_HELP = "A run's folder, the key of its job, or its number in MLflow"
+_Run = Annotated[str, typer.Argument(metavar="RUN", help=_RUN_HELP)]
+_AsJson = Annotated[bool, typer.Option("--json", help="Print what came out as JSON")]
 
 
 @past_commands.command("compare", cls=Command, epilog="Example: workbench compare runs/first runs/second")
 def compare_command(
-    first: Run,
+    first: _Run,
     second: Annotated[str, typer.Argument(metavar="RUN", help="The other one, on the same images")],
     data: DataFolder = None,
-    as_json: AsJson = False,
+    as_json: _AsJson = False,
 ) -> int:
     """Show what one run is ahead of another on the same images, with intervals, and on which images they disagree.
 
@@ -99,9 +99,9 @@ def _known(one: MetricOfTwo) -> bool:
 
 @past_commands.command("rerun", cls=Command, epilog="Example: workbench rerun runs/first")
 def rerun_command(
-    which: Run,
+    which: _Run,
     data: DataFolder = None,
-    as_json: AsJson = False,
+    as_json: _AsJson = False,
 ) -> int:
     """Train a run of the record again in a fresh folder, and show whether it gives the same numbers.
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from workbench.training.record import Progress, Result
 
 FAILED = 1
-EVERY = 15.0  # seconds between two lines of progress where it can not be written over
+_EVERY = 15.0  # seconds between two lines of progress where it can not be written over
 CLEARED = "\r\x1b[K"  # a terminal's line, from its start
 ERROR_FILE = "error.txt"
 _SHOWN = ("AP", "AP50", "mOKS")
@@ -50,6 +50,47 @@ _FILES = {
     "weights": "weights.safetensors",
 }
 
+_Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="[NAME]",
+        help="Of the network: {networks}, BACKBONE-rtmo, or STUDY:ROW",
+        autocompletion=completing("networks"),
+    ),
+]
+_Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Of the run; a new one")]
+_Start = Annotated[
+    str | None,
+    typer.Option(
+        "--protocol",
+        metavar="NAME",
+        parser=one_of("whole"),
+        help="Whose settings are the start, of {whole} (default: paper for a published network on a data set, the "
+        "study's for a row, else laptop)",
+        autocompletion=completing("whole"),
+    ),
+]
+_Epochs = Annotated[int | None, typer.Option("--epochs", metavar="N", parser=COUNT, help="Rounds of the data")]
+_Batch = Annotated[int | None, typer.Option("--batch", metavar="N", parser=COUNT, help="Images of a step")]
+_Size = Annotated[
+    int | None, typer.Option("--size", metavar="PIXELS", parser=COUNT, help="Side of the input, a multiple of 32")
+]
+_Seed = Annotated[int, typer.Option("--seed", metavar="N", parser=whole_number(0), help="Of all that chance does")]
+_Device = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="NAME",
+        parser=one_of("devices"),
+        help="{devices} (default: all GPUs where there are any)",
+        autocompletion=completing("devices"),
+    ),
+]
+_Resume = Annotated[
+    Path | None, typer.Option("--resume", metavar="FOLDER", help="Go on with the run of that folder; no NAME then")
+]
+_Json = Annotated[bool, typer.Option("--json", help="Print what came out as JSON")]
+
 run_commands = typer.Typer()
 
 
@@ -58,52 +99,18 @@ run_commands = typer.Typer()
 )
 def train_command(
     ctx: typer.Context,
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="[NAME]",
-            help="Of the network: {networks}, BACKBONE-rtmo, or STUDY:ROW",
-            autocompletion=completing("networks"),
-        ),
-    ] = "",
-    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="FOLDER", help="Of the run; a new one")] = None,
+    name: _Name = "",
+    out: _Out = None,
     data: DataFolder = None,
-    protocol: Annotated[
-        str | None,
-        typer.Option(
-            "--protocol",
-            metavar="NAME",
-            parser=one_of("whole"),
-            help="Whose settings are the start, of {whole} (default: paper for a published network on a data set, the "
-            "study's for a row, else laptop)",
-            autocompletion=completing("whole"),
-        ),
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", metavar="N", parser=COUNT, help="Rounds of the data")
-    ] = None,
-    batch: Annotated[int | None, typer.Option("--batch", metavar="N", parser=COUNT, help="Images of a step")] = None,
-    size: Annotated[
-        int | None, typer.Option("--size", metavar="PIXELS", parser=COUNT, help="Side of the input, a multiple of 32")
-    ] = None,
-    seed: Annotated[
-        int, typer.Option("--seed", metavar="N", parser=whole_number(0), help="Of all that chance does")
-    ] = 0,
+    protocol: _Start = None,
+    epochs: _Epochs = None,
+    batch: _Batch = None,
+    size: _Size = None,
+    seed: _Seed = 0,
     sets: Sets = None,
-    device: Annotated[
-        str | None,
-        typer.Option(
-            "--device",
-            metavar="NAME",
-            parser=one_of("devices"),
-            help="{devices} (default: all GPUs where there are any)",
-            autocompletion=completing("devices"),
-        ),
-    ] = None,
-    resume: Annotated[
-        Path | None, typer.Option("--resume", metavar="FOLDER", help="Go on with the run of that folder; no NAME then")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what came out as JSON")] = False,
+    device: _Device = None,
+    resume: _Resume = None,
+    as_json: _Json = False,
 ) -> int:
     """Train one network on a data set of your own, or on embedded scenes.
 
@@ -253,7 +260,7 @@ class ProgressLine:
         from workbench.evaluation.metrics import METRICS
         from workbench.experiments.console import progress_text
 
-        if not self.on_terminal and time.monotonic() - self.last < EVERY:
+        if not self.on_terminal and time.monotonic() - self.last < _EVERY:
             return
         self.last = time.monotonic()
         found = progress.metrics.get("AP", math.nan)

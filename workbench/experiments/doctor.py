@@ -42,7 +42,7 @@ GB = 2**30
 ENOUGH, LITTLE = 2.0, 10.0  # GB: the scenes of the main study alone take 1.5
 
 
-class State(StrEnum):
+class Health(StrEnum):
     """Of what a probe looked at. Noted: the default works, something else does not."""
 
     FINE = "fine"
@@ -55,12 +55,12 @@ class Symptom:
     """What a probe found: of what, how it is, in words, and what to do."""
 
     about: str
-    state: State
+    state: Health
     said: str
     cure: str = ""
 
     def __str__(self) -> str:
-        mark = {State.FINE: "   ", State.NOTED: " - ", State.BROKEN: "!! "}[self.state]
+        mark = {Health.FINE: "   ", Health.NOTED: " - ", Health.BROKEN: "!! "}[self.state]
         return f"{mark}{self.about}: {self.said}" + f"; {self.cure}" * bool(self.cure)
 
     def as_dict(self) -> dict[str, Any]:
@@ -68,10 +68,10 @@ class Symptom:
         return asdict(self)
 
 
-Probe = Callable[[Path], Iterator[Symptom]]
+Examination = Callable[[Path], Iterator[Symptom]]
 
 
-def examine(home: Path, probes: Mapping[str, Probe] | None = None) -> list[Symptom]:
+def examine(home: Path, probes: Mapping[str, Examination] | None = None) -> list[Symptom]:
     """What every probe found, in their order.
 
     Args:
@@ -80,13 +80,13 @@ def examine(home: Path, probes: Mapping[str, Probe] | None = None) -> list[Sympt
     return [found for name, probe in (probes or PROBES).items() for found in _found(name, probe, home)]
 
 
-def _found(name: str, probe: Probe, home: Path) -> list[Symptom]:
+def _found(name: str, probe: Examination, home: Path) -> list[Symptom]:
     found: list[Symptom] = []
     try:
         for one in probe(home):
             found.append(one)
     except Exception as error:  # whatever is broken there, the other probes go on
-        found.append(Symptom(name, State.BROKEN, one_line(error)))
+        found.append(Symptom(name, Health.BROKEN, one_line(error)))
     return found
 
 
@@ -94,17 +94,17 @@ def _python(_: Path) -> Iterator[Symptom]:
     """The interpreter."""
     said = f"{sys.version.split()[0]} in {sys.prefix}"
     new = sys.version_info >= (3, 11)
-    yield Symptom("python", State.FINE if new else State.BROKEN, said, "" if new else "use Python 3.11 or newer")
+    yield Symptom("python", Health.FINE if new else Health.BROKEN, said, "" if new else "use Python 3.11 or newer")
 
 
 def _packages(_: Path) -> Iterator[Symptom]:
     """What is required by default: whether it is there, and new enough."""
     wrong = [said for one in _required() if (said := _unmet(one))]
     if wrong:
-        yield Symptom("packages", State.BROKEN, "; ".join(wrong), "install rtmo-workbench again")
+        yield Symptom("packages", Health.BROKEN, "; ".join(wrong), "install rtmo-workbench again")
         return
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in SHOWN_VERSIONS)
-    yield Symptom("packages", State.FINE, versions)
+    yield Symptom("packages", Health.FINE, versions)
 
 
 def _required(extra: str = "") -> list[Requirement]:
@@ -138,14 +138,14 @@ def _extras(_: Path) -> Iterator[Symptom]:
         wrong = [said for one in required if (said := _unmet(one))]
         cure = f"for {purpose}: pip install '{DISTRIBUTION_NAME}[{extra}]'" if wrong else ""
         said = "; ".join(wrong) if wrong else f"installed, for {purpose}"
-        yield Symptom(f"extra {extra}", State.NOTED if wrong else State.FINE, said, cure)
+        yield Symptom(f"extra {extra}", Health.NOTED if wrong else Health.FINE, said, cure)
 
 
 def _code(_: Path) -> Iterator[Symptom]:
     """Which code it is."""
     from workbench.core.provenance import commit
 
-    yield Symptom("code", State.FINE, f"{commit()} in {Path(__file__).parents[1]}")
+    yield Symptom("code", Health.FINE, f"{commit()} in {Path(__file__).parents[1]}")
 
 
 def _devices(_: Path) -> Iterator[Symptom]:
@@ -154,15 +154,15 @@ def _devices(_: Path) -> Iterator[Symptom]:
 
     from workbench.core.provenance import machine_name
 
-    yield Symptom("processor", State.FINE, machine_name())
+    yield Symptom("processor", Health.FINE, machine_name())
     if not torch.cuda.is_available():
         built = torch.version.cuda
-        yield Symptom("gpu", State.FINE, f"none; this torch is {f'of CUDA {built}' if built else 'for CPUs only'}")
+        yield Symptom("gpu", Health.FINE, f"none; this torch is {f'of CUDA {built}' if built else 'for CPUs only'}")
         return
     for number in range(torch.cuda.device_count()):
         about = torch.cuda.get_device_properties(number)
         torch.ones(1, device=f"cuda:{number}").add_(1).item()  # a driver that is too old shows itself here
-        yield Symptom(f"gpu {number}", State.FINE, f"{about.name}, {about.total_memory / GB:.0f} GB")
+        yield Symptom(f"gpu {number}", Health.FINE, f"{about.name}, {about.total_memory / GB:.0f} GB")
 
 
 def _threads(_: Path) -> Iterator[Symptom]:
@@ -174,7 +174,7 @@ def _threads(_: Path) -> Iterator[Symptom]:
     said = f"{count} of torch on {cores} usable cores" + f" ({given})" * bool(given)
     many = count > cores
     cure = f"more threads than cores are slow: OMP_NUM_THREADS={cores}" if many else ""
-    yield Symptom("threads", State.NOTED if many else State.FINE, said, cure)
+    yield Symptom("threads", Health.NOTED if many else Health.FINE, said, cure)
 
 
 def _home(place: Path) -> Iterator[Symptom]:
@@ -186,20 +186,20 @@ def _home(place: Path) -> Iterator[Symptom]:
         with tempfile.NamedTemporaryFile(dir=there):
             pass
     except OSError as error:
-        yield Symptom("home", State.BROKEN, f"{said}: {error.strerror}", cure)
+        yield Symptom("home", Health.BROKEN, f"{said}: {error.strerror}", cure)
         return
     if (kind := file_system(there)) in NETWORK:
-        yield Symptom("home", State.BROKEN, f"{said} is on {kind}, where SQLite loses data", cure)
+        yield Symptom("home", Health.BROKEN, f"{said} is on {kind}, where SQLite loses data", cure)
         return
-    yield Symptom("home", State.FINE, said)
+    yield Symptom("home", Health.FINE, said)
 
 
 def _disk(place: Path) -> Iterator[Symptom]:
     """Free space for it."""
     there = next(folder for folder in (place, *place.parents) if folder.exists())
     free = shutil.disk_usage(there).free / GB
-    state = State.BROKEN if free < ENOUGH else State.NOTED if free < LITTLE else State.FINE
-    cure = "" if state is State.FINE else f"free some, or set {HOME_VARIABLE} to another disk"
+    state = Health.BROKEN if free < ENOUGH else Health.NOTED if free < LITTLE else Health.FINE
+    cure = "" if state is Health.FINE else f"free some, or set {HOME_VARIABLE} to another disk"
     yield Symptom("free disk", state, f"{free:.1f} GB at {there}", cure)
 
 
@@ -208,13 +208,13 @@ def _stores(place: Path) -> Iterator[Symptom]:
     for file, table in STORES.items():
         name, path = file.removesuffix(".db"), place / file
         if not path.exists():
-            yield Symptom(name, State.FINE, "no store yet")
+            yield Symptom(name, Health.FINE, "no store yet")
             continue
         try:
-            yield Symptom(name, State.FINE, f"{_rows(path, table):,} {table} in {path}")
+            yield Symptom(name, Health.FINE, f"{_rows(path, table):,} {table} in {path}")
         except sqlite3.Error as error:
             cure = f"move it away: complete jobs are kept in {place / 'jobs'}, and recorded again by the next run"
-            yield Symptom(name, State.BROKEN, f"{path} cannot be read: {error}", cure)
+            yield Symptom(name, Health.BROKEN, f"{path} cannot be read: {error}", cure)
 
 
 def _rows(path: Path, table: str) -> int:
@@ -225,31 +225,31 @@ def _rows(path: Path, table: str) -> int:
 def _data(place: Path) -> Iterator[Symptom]:
     """The scenes that are drawn already, and the data folders of runs of one's own."""
     size = sum(file.stat().st_size for file in (place / "data").rglob("*") if file.is_file())
-    yield Symptom("scenes", State.FINE, f"{size / GB:.1f} GB are drawn" if size else "none are drawn yet")
+    yield Symptom("scenes", Health.FINE, f"{size / GB:.1f} GB are drawn" if size else "none are drawn yet")
     named = {run: json.loads(run.read_text("utf-8")).get("data") for run in sorted(place.glob("*/run.json"))}
     for run, folder in named.items():
         if folder and not Path(folder).is_dir():
             cure = f"if it was moved: workbench train --resume {run.parent} --data FOLDER"
-            yield Symptom("data", State.NOTED, f"{folder}, of {run.parent}, is not there", cure)
+            yield Symptom("data", Health.NOTED, f"{folder}, of {run.parent}, is not there", cure)
 
 
 def _trunks(_: Path) -> Iterator[Symptom]:
     """The stored trunks, which the default protocols stand on: part of the package."""
     found = sorted(path.stem for path in (Path(__file__).parents[1] / "trunks").glob("*.safetensors"))
     if found:
-        yield Symptom("trunks", State.FINE, ", ".join(found))
+        yield Symptom("trunks", Health.FINE, ", ".join(found))
     else:
-        yield Symptom("trunks", State.BROKEN, "none are in the package", "install rtmo-workbench again")
+        yield Symptom("trunks", Health.BROKEN, "none are in the package", "install rtmo-workbench again")
 
 
 def _studies(_: Path) -> Iterator[Symptom]:
     """The studies that a command finds from here."""
     found = known_studies()
     cure = "" if found else "workbench init FOLDER makes one; or stand in the folder that holds studies/"
-    yield Symptom("studies", State.FINE if found else State.NOTED, f"{len(found)} found from {Path.cwd()}", cure)
+    yield Symptom("studies", Health.FINE if found else Health.NOTED, f"{len(found)} found from {Path.cwd()}", cure)
 
 
-PROBES: Mapping[str, Probe] = {
+PROBES: Mapping[str, Examination] = {
     "python": _python,
     "code": _code,
     "packages": _packages,

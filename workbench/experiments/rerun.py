@@ -82,10 +82,10 @@ def train_again(
     torch.set_num_threads(int(before.tags.get("threads", "1")))
     with locked_folder(folder):
         after = run(job, machine_of(before.tags), home, data, tell, folder=folder)
-    return compared(before, after)
+    return numbers_apart(before, after)
 
 
-def compared(before: Result, after: Result) -> Again:
+def numbers_apart(before: Result, after: Result) -> Again:
     """Two records of one job, number by number in the order in which they were computed: losses of the epochs, curve,
     final metrics, weights."""
     count, unlike = 0, ""

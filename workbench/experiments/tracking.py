@@ -297,7 +297,7 @@ def recorded_folder(home: Path, run_id: str) -> Path | None:
     except MlflowException:
         return None
     copies = Path(url2pathname(urlparse(str(run.info.artifact_uri)).path))
-    own, key = run.data.tags.get("folder"), run.data.tags.get("job", "")
+    own, key = run.data.tags.get("folder", ""), run.data.tags.get("job", "")
     folders = [Path(own)] * bool(own) + [job_folder(home, key), copies]
     return next((folder for folder in folders if (folder / "result.json").is_file()), None)
 
