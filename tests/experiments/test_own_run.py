@@ -14,12 +14,23 @@ from safetensors.torch import load_file
 from tests.data.datasets.folders import content, folder
 from tests.experiments.own import small_run
 from workbench.core.errors import DataFault, Refused
+from workbench.data.synthetic.dataset import SyntheticScenes, cached
 from workbench.experiments.own_job import OwnJob
-from workbench.experiments.own_run import begin, begun_in, check_data, record_run, train_begun, train_network
+from workbench.experiments.own_run import (
+    begin,
+    begun_in,
+    check_data,
+    draws_scenes,
+    machine_for,
+    record_run,
+    train_begun,
+    train_network,
+)
 from workbench.experiments.tracking import open_client, recorded_folder
 from workbench.presets import train
 from workbench.training import loop
-from workbench.training.machine import CPU
+from workbench.training.machine import CPU, Machine
+from workbench.training.record import arithmetic
 
 
 def test_a_run_is_found_in_its_folder(tmp_path: Path) -> None:
@@ -55,6 +66,26 @@ def test_faults_of_the_data_are_said_whole(tmp_path: Path) -> None:
     said = str(fault.value)
     assert said.startswith(f"{tmp_path} cannot be trained or judged on; correct it first:")
     assert said.count("\n") == 2 and "train: " in said and ": 2, first" in said and ": 1, first gone.jpg" in said
+
+
+def test_a_run_goes_on_in_the_precision_of_its_checkpoint(tmp_path: Path) -> None:
+    begun = small_run(tmp_path / "first")
+    for bf16, machine in ((False, Machine(bf16=True)), (True, CPU)):
+        assert machine_for(begun, machine) == machine, "before the first epoch it is free"
+        torch.save({"arithmetic": arithmetic("bf16" if bf16 else "float32")}, begun.folder / "checkpoint.pt")
+        assert machine_for(begun, machine) == Machine(bf16=bf16)
+        (begun.folder / "checkpoint.pt").unlink()
+    torch.save({"arithmetic": "bf16, numerics 1"}, begun.folder / "checkpoint.pt")
+    with pytest.raises(Refused, match=r"computed in bf16, numerics 1, this version computes in bf16, numerics \d, and"):
+        machine_for(begun, CPU)
+
+
+def test_scenes_are_drawn_once(tmp_path: Path) -> None:
+    job = small_run(tmp_path / "first").own.job
+    assert draws_scenes(job, tmp_path)
+    cached(SyntheticScenes("easy", 64, count=24), tmp_path / "data", workers=0)
+    assert not draws_scenes(job, tmp_path)
+    assert not draws_scenes(job.vary({"protocol.data": "coco@1"}), tmp_path)
 
 
 @pytest.mark.slow

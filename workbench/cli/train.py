@@ -121,7 +121,7 @@ def train_command(
     assert folder is not None  # else it was refused
     with interruptible() as check:
         try:
-            from workbench.experiments.own_run import settings_of_run
+            from workbench.experiments.own_run import machine_for, settings_of_run
             from workbench.training.machine import machine_on
 
             machine = machine_on(device or "")
@@ -130,7 +130,7 @@ def train_command(
             else:
                 made = changes_of([*map(_change, settings_of_run(epochs, batch, size).items()), *changes])
                 begun = _new(name, folder, data, protocol, seed, made, machine)
-            return _trained(begun, machine, check, as_json)
+            return _trained(begun, machine_for(begun, machine), check, as_json)
         except KeyboardInterrupt:
             return _stopped(folder, as_json)
 
@@ -217,10 +217,12 @@ def _look_at(data: Path | None) -> None:
 
 def _trained(begun: Begun, machine: Machine, check: Callable[[], None], as_json: bool) -> int:
     """Trains, and says what came out."""
-    from workbench.experiments.own_run import train_begun
+    from workbench.experiments.own_run import draws_scenes, train_begun
 
     if not begun.complete:
         remark(_begins(begun, machine))
+        if draws_scenes(begun.own.job, runs_folder()):
+            remark(f"{begun.own.job.protocol.images:,} scenes are drawn first, once")
     line = ProgressLine(sys.stderr.isatty())
 
     def tell(progress: Progress) -> None:

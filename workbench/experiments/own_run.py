@@ -18,15 +18,17 @@ from workbench.core.errors import DataFault, Refused
 from workbench.core.files import locked_folder, write_whole
 from workbench.core.home import runs_folder
 from workbench.data.datasets.checking import DataReport, data_report
+from workbench.data.synthetic.dataset import SyntheticScenes, cache_name
 from workbench.experiments.own_job import OwnJob, own_job
 from workbench.experiments.protocols import protocol_named
 from workbench.experiments.run_folders import JOB_FILE, RESULT_FILE, read_job
 from workbench.experiments.subject import Subject
 from workbench.experiments.tracking import MlflowRecord
+from workbench.models.job import Job
 from workbench.study import PlannedJob
 from workbench.training.machine import Machine, machine_on
-from workbench.training.record import Progress, Result, read_losses
-from workbench.training.run import check_ranks, run, silent
+from workbench.training.record import Progress, Result, arithmetic, read_losses
+from workbench.training.run import CHECKPOINT, check_ranks, run, silent
 
 RUN_FILE = "run.json"
 EXPERIMENT = "own runs"
@@ -116,15 +118,42 @@ def check_data(folder: Path) -> DataReport:
     return found
 
 
+def machine_for(begun: Begun, machine: Machine) -> Machine:
+    """The machine as a run goes on on it: in the precision of its checkpoint, where it has one.
+
+    Raises:
+        Refused: this version computes otherwise, so that what is kept could not be gone on with.
+    """
+    path = begun.folder / CHECKPOINT
+    if not path.exists():
+        return machine
+    kept = str(torch.load(path, map_location="cpu", weights_only=True, mmap=True).get("arithmetic", ""))
+    like = replace(machine, bf16=kept.startswith("bf16"))
+    if not kept.startswith(arithmetic(like.precision)):
+        raise Refused(
+            f"{begun.folder}: its checkpoint was computed in {kept or 'an unknown way'}, this version computes in "
+            f"{arithmetic(like.precision)}, and half of each is neither; begin anew in another folder"
+        )
+    return like
+
+
+def draws_scenes(job: Job, home: Path) -> bool:
+    """Whether the embedded scenes of a job are still to be drawn, which takes minutes where there are many."""
+    if not (level := job.protocol.scenes):
+        return False
+    wanted = SyntheticScenes(level, job.protocol.size[0], count=job.protocol.images, start=job.protocol.first_image)
+    return not (home / "data" / cache_name(wanted)).exists()
+
+
 def train_begun(begun: Begun, machine: Machine, home: Path, tell: Callable[[Progress], None] = silent) -> Result:
     """Trains a run to its end, from its checkpoint where there is one. A complete one is only read.
 
     Raises:
-        Refused: its data set does not fit any more, or the machine can not share its batch.
+        Refused: its data set does not fit any more, the machine can not share its batch, or as `machine_for`.
     """
     torch.set_num_threads(begun.threads)
     with locked_folder(begun.folder):
-        return run(begun.own.job, machine, home, begun.own.data, tell, folder=begun.folder)
+        return run(begun.own.job, machine_for(begun, machine), home, begun.own.data, tell, folder=begun.folder)
 
 
 def record_run(begun: Begun, result: Result, home: Path) -> str:
