@@ -137,7 +137,9 @@ def test_a_data_folder_that_is_gone_is_noted(tmp_path: Path) -> None:
     for name, data in (("a", str(tmp_path)), ("b", str(tmp_path / "gone")), ("c", None)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "run.json").write_text(json.dumps({"data": data}))
-    scenes, gone = probed("data", tmp_path)
+    (tmp_path / "c" / "run.json").write_text("no json")
+    scenes, gone, odd = probed("data", tmp_path)
+    assert odd.state is Health.NOTED and "c/run.json cannot be read" in odd.said
     assert scenes.said == "none are drawn yet"
     assert gone.state is Health.NOTED and str(tmp_path / "gone") in gone.said and "--resume" in gone.cure
 

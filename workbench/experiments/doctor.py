@@ -226,8 +226,12 @@ def _data(place: Path) -> Iterator[Symptom]:
     """The scenes that are drawn already, and the data folders of runs of one's own."""
     size = sum(file.stat().st_size for file in (place / "data").rglob("*") if file.is_file())
     yield Symptom("scenes", Health.FINE, f"{size / GB:.1f} GB are drawn" if size else "none are drawn yet")
-    named = {run: json.loads(run.read_text("utf-8")).get("data") for run in sorted(place.glob("*/run.json"))}
-    for run, folder in named.items():
+    for run in sorted(place.glob("*/run.json")):
+        try:
+            folder = json.loads(run.read_text("utf-8")).get("data")
+        except ValueError as error:
+            yield Symptom("data", Health.NOTED, f"{run} cannot be read: {error}")
+            continue
         if folder and not Path(folder).is_dir():
             cure = f"if it was moved: workbench train --resume {run.parent} --data FOLDER"
             yield Symptom("data", Health.NOTED, f"{folder}, of {run.parent}, is not there", cure)
