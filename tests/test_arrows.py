@@ -44,7 +44,7 @@ STUDY = {"study", "space", "presets", "slots", "components"}
 FOREIGN: Mapping[str, str | tuple[str, ...]] = {
     "optuna": ("workbench.experiments.job_queue", "workbench.experiments.search.optuna_study"),
     "optuna_dashboard": "workbench.experiments.search.dashboard",
-    "mlflow": "workbench.experiments.tracking",
+    "mlflow": ("workbench.experiments.tracking", "workbench.experiments.registry"),
     "fvcore": "workbench.inference.cost",
     "pycocotools": ("workbench.evaluation.reference", "workbench.data.datasets.masks"),
     "pandas": "workbench.report",
@@ -55,6 +55,7 @@ FOREIGN: Mapping[str, str | tuple[str, ...]] = {
     "onnx": "workbench.inference.onnx_export",
     "onnxruntime": "workbench.inference.onnx_export",
     "onnxscript": "workbench.inference.onnx_export",
+    "supervision": "workbench.data.inferred",
     "timm": "workbench.components.backbones",
     "typer": "workbench.cli",
 }

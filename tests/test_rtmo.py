@@ -303,7 +303,7 @@ def test_thresholds_of_infer() -> None:
     ("image", "message"),
     [
         ("none.jpg", "none.jpg: missing"),
-        (np.zeros((4, 4), np.uint8), r"uint8 array \(4, 4\)"),
+        (np.zeros((4, 4, 2), np.uint8), r"uint8 array \(4, 4, 2\)"),
         (np.zeros((4, 4, 3), np.float32), "float32 array"),
         (np.zeros((0, 4, 3), np.uint8), "array"),
         (3, "int given"),
@@ -312,6 +312,39 @@ def test_thresholds_of_infer() -> None:
 def test_what_is_no_image(image: Any, message: str) -> None:
     with pytest.raises(Refused, match=message):
         refusing().infer(image)
+
+
+def test_the_form_of_a_picture_changes_nothing() -> None:
+    model, image = like_golden(), scene()
+    found = model.infer(image)
+    encoded = cv2.imencode(".png", image)[1].tobytes()
+    sixteen = cv2.imencode(".png", image.astype(np.uint16) * 257)[1].tobytes()
+    see_through = Image.fromarray(np.dstack([image[..., ::-1], np.full(image.shape[:2], 7, np.uint8)]))
+    planes = torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1)
+    for same in (encoded, sixteen, see_through, planes, planes / 255, image.astype(np.uint16) * 256 + 99):
+        assert model.infer(same) == found
+    assert found.size == (200, 320) and found.keypoint_names[0] == "nose" and len(found.detections[0].keypoints) == 17
+    assert ("left_shoulder", "left_elbow") in found.limbs or ("left_elbow", "left_shoulder") in found.limbs
+
+
+def test_a_list_gives_what_each_gives_alone(tmp_path: Path) -> None:
+    model, image = like_golden(), scene()
+    other = np.ascontiguousarray(image[:150, 40:])
+    cv2.imwrite(str(tmp_path / "a.png"), image)
+    several = model.infer([tmp_path / "a.png", other, image], batch=2)
+    alone = [model.infer(image), model.infer(other), model.infer(image)]
+    for one, single in zip(several, alone, strict=True):
+        assert len(one.detections) == len(single.detections) > 0
+        for a, b in zip(one.detections, single.detections, strict=True):
+            np.testing.assert_allclose(a.keypoints, b.keypoints, atol=0.01)
+    planes = torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1)
+    batch: Any = model.infer(torch.stack([planes, planes]))
+    assert len(batch) == 2 and model.infer([]) == []
+    with pytest.raises(Refused, match=r"none\.jpg: missing"):
+        model.infer([image, "none.jpg"])
+    with pytest.raises(Refused, match="image 1: int given"):
+        wrong: Any = [image, 3]
+        model.infer(wrong)
 
 
 def test_infer_leaves_the_mode() -> None:

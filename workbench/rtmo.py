@@ -17,14 +17,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from os import PathLike
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, Literal, final, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
@@ -37,8 +36,10 @@ from workbench.components.necks.hybrid_encoder import HybridEncoder
 from workbench.core.errors import Refused
 from workbench.core.files import write_whole
 from workbench.core.spec import Spec
-from workbench.data.datasets.images import Unreadable, read_image
-from workbench.data.transforms.geometry import Letterbox
+from workbench.data.find import BATCH, inferred_in
+from workbench.data.inferred import Detection as Detection
+from workbench.data.inferred import Inferred
+from workbench.data.picture import Picture
 from workbench.models.criterion import losses
 from workbench.models.decode import detect, keep, poses
 from workbench.models.network import Network
@@ -47,7 +48,7 @@ from workbench.models.variant import Variant
 from workbench.models.zoo import RELEASED as RELEASED
 from workbench.models.zoo import SIZES, rtmo
 from workbench.slots import Backbone
-from workbench.tensors import Dense, Targets
+from workbench.tensors import Dense, Detections, Targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,25 +255,6 @@ class RTMOModelOutput:
     loss: RTMOLoss | None
 
 
-@dataclass(slots=True, kw_only=True)
-class Detection:
-    """One person in an image, in pixels of that image."""
-
-    bbox: list[float]  # x1, y1, x2, y2
-    conf: float
-    cls_id: int
-    label: str
-    keypoints: list[list[float]]  # K times x, y, visibility (0..1)
-
-
-@dataclass(slots=True, kw_only=True)
-class Inferred:
-    """The persons found in one image, by descending confidence."""
-
-    detections: list[Detection]
-
-
-Picture = str | PathLike[str] | NDArray[np.uint8] | Image.Image
 PersonsOfImage = Mapping[str, Any] | object
 
 
@@ -338,37 +320,51 @@ class RTMO(nn.Module):
             keypoints_visible=seen,
         )
 
-    def infer(self, image: Picture, score_threshold: float = 0.1, nms_threshold: float = 0.65) -> Inferred:
-        """The persons in one image, in its own pixels.
+    @overload
+    def infer(
+        self, image: Picture, score_threshold: float = 0.1, nms_threshold: float = 0.65, batch: int = BATCH
+    ) -> Inferred: ...
+
+    @overload
+    def infer(
+        self, image: Sequence[Picture], score_threshold: float = 0.1, nms_threshold: float = 0.65, batch: int = BATCH
+    ) -> list[Inferred]: ...
+
+    def infer(
+        self,
+        image: Picture | Sequence[Picture],
+        score_threshold: float = 0.1,
+        nms_threshold: float = 0.65,
+        batch: int = BATCH,
+    ) -> Inferred | list[Inferred]:
+        """The persons in one image or in each of several, in the pixels of each.
 
         Args:
-            image: a path, an array (H, W, 3) uint8 in BGR (as cv2 reads it), or a PIL image. An orientation tag in
-                the file is not applied.
+            image: a path, an address, the bytes of a file, a PIL image, an array (H, W, 3) uint8 in BGR (as cv2 reads
+                it), or a tensor (3, H, W) in RGB, see `data.picture.pixels_of`; or a list of these, of any sizes, or a
+                tensor (B, 3, H, W). An orientation tag is followed: the image is that which a viewer shows.
+            batch: how many of a list go through the network together.
 
         Raises:
             Refused: no image.
         """
-        given = _pixels(image)
-        placed = Letterbox.of((given.shape[0], given.shape[1]), self.size)
-        pixels = placed.image(given)
+        if isinstance(image, Tensor) and image.ndim == 4:
+            image = list(image)
+        several = isinstance(image, list | tuple)
+        given: Any = image if several else [image]
+        find = partial(self._find, score_threshold, nms_threshold)
+        found = inferred_in(given, find, self.size, self.network.variant.skeleton, self.config.num_classes, batch)
+        return found if several else found[0]
+
+    def _find(self, score_threshold: float, nms_threshold: float, images: NDArray[np.uint8]) -> list[Detections]:
+        """The persons in network inputs (B, H, W, 3), BGR, in eval mode."""
         device = next(self.network.parameters()).device
-        batch = torch.from_numpy(pixels).to(device).permute(2, 0, 1)[None].float()
+        batch = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float()
         training = self.network.training
         self.network.eval()
-        (found,) = detect(self.network, batch, score_threshold=score_threshold, nms_threshold=nms_threshold)
+        found = detect(self.network, batch, score_threshold=score_threshold, nms_threshold=nms_threshold)
         self.network.train(training)
-        found = placed.detections_back(found)
-        points = np.concatenate([found.keypoints, found.keypoint_scores[..., None]], -1)
-        rows = zip(found.boxes.tolist(), found.scores.tolist(), found.labels.tolist(), points.tolist(), strict=True)
-        return Inferred(
-            detections=[
-                Detection(bbox=box, conf=conf, cls_id=label, label=self._named(label), keypoints=keypoints)
-                for box, conf, label, keypoints in rows
-            ]
-        )
-
-    def _named(self, label: int) -> str:
-        return "person" if self.config.num_classes == 1 else f"class {label}"
+        return found
 
     def load(self, weights: str | Path, sha256: str = "") -> None:
         """Reads a published checkpoint, or one that `save` wrote, strictly: see `load_published`."""
@@ -437,20 +433,6 @@ def _row(target: PersonsOfImage, index: int, device: torch.device, config: RTMOC
 
 
 _SHAPES: dict[str, tuple[int | str, ...]] = {"boxes": (4,), "keypoints": ("K", 2), "visible": ("K",), "areas": ()}
-
-
-def _pixels(image: Picture) -> NDArray[np.uint8]:
-    if isinstance(image, Image.Image):
-        return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
-    if isinstance(image, str | PathLike):
-        try:
-            return read_image(Path(image))
-        except Unreadable as error:
-            raise Refused(f"image: {error}; pass the path of a JPEG or PNG file") from error
-    if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.shape[2:] == (3,) and image.size:
-        return np.ascontiguousarray(image)
-    given = f"{image.dtype} array {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-    raise Refused(f"image: {given} given; expected a path, a PIL image or a uint8 array (H, W, 3) in BGR")
 
 
 _RELEASE = "https://download.openmmlab.com/mmpose/v1/projects/rtmo/"

@@ -1,6 +1,5 @@
 """The run of a study: refused before work starts, and called one thing wherever it is kept."""
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,8 @@ from workbench.core.errors import Refused
 from workbench.core.skeletons import COCO
 from workbench.data.datasets.classes import DataClasses
 from workbench.data.datasets.keypoints import DataKeypoints
-from workbench.experiments import plan, protocols
+from workbench.experiments import changes as changed
+from workbench.experiments import protocols
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.runner import run_study
 from workbench.models.job import Protocol, Recipe
@@ -39,31 +39,6 @@ def run_of(changes: Mapping[str, Any], study: Study = STUDY, protocol: StudyProt
 
 
 # -------------------------------------------------------------------------------------------------- one run, one job
-
-
-@pytest.mark.parametrize(
-    ("changes", "option"),
-    [
-        ({"seed": 5}, "--seeds N"),
-        ({"protocol.trunk": "joint"}, "--protocol NAME"),
-        ({"protocol.data": "coco@12345678"}, "--data FOLDER"),
-        ({"recipe.lr": 0.1, "seed": 0}, "--seeds N"),
-        ({"protocol": Protocol(size=(64, 64))}, "--protocol NAME"),  # would take trunk and data along
-    ],
-)
-@pytest.mark.parametrize("protocol", [WHOLE, PROBE])
-def test_what_tells_jobs_apart_has_options_of_its_own(
-    changes: dict[str, Any], option: str, protocol: StudyProtocol
-) -> None:
-    with pytest.raises(Refused, match=f"has an option of its own; use {option}"):
-        run_of(changes, protocol=protocol)
-
-
-def test_other_embedded_scenes_are_a_change_like_any_other(tmp_path: Path) -> None:
-    hard = {"protocol.data": "figures-hard"}
-    assert {one.job.protocol.data for one in run_of(hard).jobs()} == {"figures-hard"}
-    with pytest.raises(Refused, match=r"protocol\.data has an option of its own"):  # beside a folder it would hide it
-        StudyRun(STUDY, WHOLE, tmp_path, fingerprint="photos@12345678", changes=hard)
 
 
 @pytest.mark.parametrize("study", ["ablate_dcc", "ablate_levels"])
@@ -183,13 +158,6 @@ def test_signs_that_files_can_not_have_are_told_apart() -> None:
     assert all(stem.startswith("planned_whole_variant.coords.logit_scale-") for stem in stems)
 
 
-def test_the_order_of_changes_does_not_matter() -> None:
-    changes = {"recipe.lr": 0.1, "recipe.clip": 0.2, "protocol.epochs": 3}
-    runs = [run_of(dict(order)) for order in itertools.permutations(changes.items())]
-    assert len({run.name for run in runs}) == len({run.stem for run in runs}) == 1
-    assert len({tuple(one.job.key for one in run.jobs()) for run in runs}) == 1
-
-
 def test_names_of_files_stay_short() -> None:
     longest = max(known_studies(), key=len)
     for changes in CHANGES:
@@ -208,9 +176,9 @@ def test_queues_of_old_are_found_again() -> None:
 
 def test_the_data_set_is_read_once_and_part_of_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
-    monkeypatch.setattr(plan, "dataset_fingerprint", lambda folder: read.append(folder) or "coco@abc")
-    monkeypatch.setattr(plan, "dataset_keypoints", lambda _: DataKeypoints(COCO, ""))
-    monkeypatch.setattr(plan, "dataset_classes", lambda _: DataClasses(("person", "dog"), {}))
+    monkeypatch.setattr(changed, "dataset_fingerprint", lambda folder: read.append(folder) or "coco@abc")
+    monkeypatch.setattr(changed, "dataset_keypoints", lambda _: DataKeypoints(COCO, ""))
+    monkeypatch.setattr(changed, "dataset_classes", lambda _: DataClasses(("person", "dog"), {}))
     run = StudyRun(STUDY, WHOLE, tmp_path, data=tmp_path / "coco", changes={"recipe.lr": 0.1})
     assert {one.job.protocol.data for one in run.jobs(3)} == {"coco@abc"}
     assert {one.job.variant.num_classes for one in run.jobs(3)} == {2}

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
-from safetensors.torch import save_file
 
-from tests.inference.tiny import disturbed
-from tests.small import small_job
+from tests.inference.tiny import stored_job
 from workbench.inference import timing
-from workbench.models.network import Network
 
 
 @pytest.fixture
@@ -23,9 +19,4 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def job_folder(tmp_path: Path) -> Path:
-    job = small_job()
-    folder = tmp_path / "job"
-    folder.mkdir()
-    (folder / "job.json").write_text(json.dumps(job.to_dict(defaults=True)))
-    save_file(disturbed(Network(job.variant, seed=0)).state_dict(), folder / "weights.safetensors")
-    return folder
+    return stored_job(tmp_path / "job")

@@ -19,6 +19,7 @@ from workbench import __main__ as command
 from workbench.core.skeletons import COCO
 from workbench.inference import load, onnx_export, runtimes
 from workbench.inference.deployed import Deployed, Selection, agreement, detections
+from workbench.inference.finder import WantedPersons, best, onnx_finder
 from workbench.inference.latency import TimingTask, with_batch_statistics
 from workbench.slots import DenseHead, Outputs, Towers
 from workbench.tensors import Detections
@@ -52,6 +53,15 @@ def test_persons_are_those_of_the_network(session: onnx_export.Session, shape: t
     theirs = expected(images, CHOSEN)
     assert sum(map(len, theirs)) > 3 and max(map(len, theirs)) <= CHOSEN.max_persons
     same(run(session, images), theirs)
+
+
+@pytest.mark.slow
+def test_the_finder_of_a_file_finds_what_the_network_finds(file: Path) -> None:
+    images = crowd(*SHAPES[0]).byte()
+    found_by_file = onnx_finder(file, WantedPersons(0.2, 0.5, 4)).find(images.permute(0, 2, 3, 1).numpy())
+    theirs = expected(images.float(), Selection(score_threshold=0.2, nms_threshold=0.5))
+    assert len(theirs[0]) > 4
+    same(found_by_file, [best(one, 4) for one in theirs])
 
 
 @pytest.mark.slow

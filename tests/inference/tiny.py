@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tests.models.tiny import loaded, pixels, tiny
 from tests.recorded import golden
+from tests.small import small_job
 from workbench.inference.deployed import Deployed, Selection, detections
 from workbench.models.decode import detect
 from workbench.models.network import Network
@@ -67,3 +71,12 @@ def disturbed(net: Network) -> Network:
         nn.init.normal_(conv.weight, 0.0, 1.0)
         nn.init.constant_(conv.bias, -1.0)
     return net.eval()
+
+
+def stored_job(folder: Path, **changes: Any) -> Path:
+    """The folder of a small job as training leaves it, whose network finds persons."""
+    job = small_job().vary(changes)
+    folder.mkdir()
+    (folder / "job.json").write_text(json.dumps(job.to_dict(defaults=True)))
+    save_file(disturbed(Network(job.variant, seed=0)).state_dict(), folder / "weights.safetensors")
+    return folder

@@ -1,13 +1,15 @@
 """Repeats with other seeds: which records count as such, what the table says of them, and the committed one."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from tests.report.made_up import ROOT, run_in
+from tests.report.made_up import ROOT, SETTING, STUDY, run_in
 from tests.report.recorded import RUNS, repeat_stem, write_claims, write_records
 from workbench.core.errors import Refused
+from workbench.experiments.plan import StudyRun
 from workbench.experiments.protocols import PROTOCOLS
 from workbench.report.record import write_claims as write_own_claims
 from workbench.report.repeats import (
@@ -102,12 +104,15 @@ def test_a_study_with_other_changes_as_well_is_no_repeat(data: Path) -> None:
 
 def test_a_repeat_has_a_file_of_claims_alone(home: Path) -> None:
     """From the folders of its jobs, and only when all of them are complete."""
-    path = write_own_claims(run_in(home, seeds=2, first_seed=1))
+    two = replace(SETTING, seeds=2)  # of the three that there are
+    path = write_own_claims(StudyRun(STUDY, two, home, first_seed=1))
     assert [p.name for p in Path("reports/data").iterdir()] == [path.name]
     assert path.name.startswith("padding_small_first_seed-1_") and path.name.endswith("_claims.csv")
     assert pd.read_csv(path)["claim"].tolist() == ["P1"]
     with pytest.raises(Refused, match="of 9 runs are missing"):
         write_own_claims(run_in(home, first_seed=1))
+    with pytest.raises(Refused, match="--seeds 2: a repeat has as many as the study, 3"):
+        write_own_claims(run_in(home, seeds=2, first_seed=1))
 
 
 @pytest.mark.slow

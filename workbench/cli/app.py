@@ -14,7 +14,11 @@ from workbench.cli.costs import cost_commands
 from workbench.cli.data import data_commands, data_verbs
 from workbench.cli.deploy import deploy_commands
 from workbench.cli.doctor import doctor_commands
+from workbench.cli.evaluate import evaluate_commands
+from workbench.cli.gallery import gallery_commands
+from workbench.cli.predict import predict_commands
 from workbench.cli.project import project_commands
+from workbench.cli.register import register_commands
 from workbench.cli.runs import past_commands
 from workbench.cli.search import search_verbs
 from workbench.cli.studies import study_commands, study_verbs
@@ -34,11 +38,20 @@ commands = typer.Typer(
 )
 commands.add_typer(study_verbs, name="study")
 commands.add_typer(search_verbs, name="search")
-_GROUPS = (
-    *(study_commands, run_commands, past_commands, cost_commands, deploy_commands, data_commands),
-    *(project_commands, doctor_commands),
-)
-for group in _GROUPS:
+for group in (
+    study_commands,
+    gallery_commands,
+    register_commands,
+    run_commands,
+    past_commands,
+    predict_commands,
+    evaluate_commands,
+    cost_commands,
+    deploy_commands,
+    data_commands,
+    project_commands,
+    doctor_commands,
+):
     commands.add_typer(group)
 commands.add_typer(data_verbs, name="data")
 

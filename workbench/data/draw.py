@@ -24,12 +24,14 @@ _GAP: Final = 4
 _SURE: Final = 0.3  # predictions below this score are not drawn
 
 
-def _side(pose: Skeleton, k: int) -> _Colour:
+def side_colour(pose: Skeleton, k: int) -> _Colour:
+    """Of a key point, BGR: left is warm, right is cold, the middle green."""
     return {"left": _LEFT, "right": _RIGHT, None: _MIDDLE}[pose.side(k)]
 
 
-def _limb_colour(pose: Skeleton, a: int, b: int) -> _Colour:
-    first, second = _side(pose, a), _side(pose, b)
+def limb_colour(pose: Skeleton, a: int, b: int) -> _Colour:
+    """Of a limb, BGR: that of the side that an end of it is of."""
+    first, second = side_colour(pose, a), side_colour(pose, b)
     return first if first == second else second if first == _MIDDLE else first if second == _MIDDLE else _MIDDLE
 
 
@@ -82,15 +84,15 @@ def _draw_pose(
 ) -> None:
     for a, b in pose.limbs:
         if state[a] > threshold and state[b] > threshold:
-            colour = _limb_colour(pose, a, b)
+            colour = limb_colour(pose, a, b)
             cv2.line(shown, _pixel(points[a], factor), _pixel(points[b], factor), colour, 1, cv2.LINE_AA)
     for k in range(len(pose)):
         if state[k] <= threshold:
             continue
         at = _pixel(points[k], factor)
         seen = state[k] > hidden_below
-        cv2.circle(shown, at, 3, (255, 255, 255) if seen else _side(pose, k), -1)
-        cv2.circle(shown, at, 2, _side(pose, k) if seen else (0, 0, 0), -1)
+        cv2.circle(shown, at, 3, (255, 255, 255) if seen else side_colour(pose, k), -1)
+        cv2.circle(shown, at, 2, side_colour(pose, k) if seen else (0, 0, 0), -1)
 
 
 def draw_sample(sample: Sample) -> _Image:

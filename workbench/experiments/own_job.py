@@ -15,7 +15,7 @@ from typing import Any
 from workbench.core.errors import Refused
 from workbench.data.datasets.folder import dataset_classes, dataset_fingerprint, dataset_keypoints
 from workbench.data.synthetic.dataset import SyntheticScenes
-from workbench.experiments.plan import DATA_SET, data_changes
+from workbench.experiments.changes import DATA_SET, data_changes
 from workbench.experiments.protocols import PROTOCOLS, protocol_named
 from workbench.models.catalog import SLOTS, filled
 from workbench.models.job import Job, Protocol

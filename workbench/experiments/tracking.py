@@ -61,7 +61,12 @@ def open_client(home: Path) -> MlflowClient:
 
     for name in ("alembic", "mlflow"):  # the import sets its own
         logging.getLogger(name).setLevel(logging.ERROR)
-    return MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+    return MlflowClient(store_address(home))
+
+
+def store_address(home: Path) -> str:
+    """The address of the store in a folder, as MLflow takes it."""
+    return f"sqlite:///{home / 'mlflow.db'}"
 
 
 class MlflowRecord:

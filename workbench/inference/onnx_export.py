@@ -248,6 +248,11 @@ def halves(path: Path, folder: Path) -> tuple[Path, Path]:
     return first, second
 
 
+def read_model(path: Path) -> onnx.ModelProto:
+    """The file as other programs of ONNX take it."""
+    return onnx.load(str(path))
+
+
 def read_about(path: Path) -> dict[str, str]:
     """The file's metadata."""
     return {p.key: p.value for p in onnx.load(str(path), load_external_data=False).metadata_props}

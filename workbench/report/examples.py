@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from workbench.components.similarity import box_iou
 from workbench.data.draw import draw_detections, draw_sample
 from workbench.evaluation.records import MatchRecords
+from workbench.experiments.plan import StudyRun
 from workbench.models.decode import keep
 from workbench.models.network import gather
 from workbench.report.networks import detections_of, most_rows, network_of
 from workbench.report.record import Record
+from workbench.study import PlannedJob
 from workbench.tensors import Array, Axis, Batch, Detections
 from workbench.training.source import Validation, validation
 
@@ -89,12 +91,17 @@ class Panel:
 def panel(record: Record) -> Panel | None:
     """The seed and trunk with runs of most rows here, the first of equals; None where fewer than two rows are."""
     here = [(one, record.folders[one.job.key]) for one in record.jobs if one.job.key in record.folders]
+    return panel_of(here, record.run)
+
+
+def panel_of(here: Sequence[tuple[PlannedJob, Path]], run: StudyRun) -> Panel | None:
+    """The same of complete jobs of a study and their folders."""
     if (found := most_rows(here)) is None:
         return None
     seed, trunk, folders = found
     job = next(one.job for one, folder in here if folder in folders.values())
-    order = {row.label: folders[row.label] for row in record.study.rows if row.label in folders}
-    return Panel(seed, trunk, order, validation(job, record.run.home, record.run.data))
+    order = {row.label: folders[row.label] for row in run.study.rows if row.label in folders}
+    return Panel(seed, trunk, order, validation(job, run.home, run.data))
 
 
 def _quality(records: Mapping[str, MatchRecords]) -> tuple[Any, Any]:
@@ -121,23 +128,24 @@ def find_examples(chosen: Panel, count: int = SHOWN) -> list[Example]:
     """Images over the whole range of quality, best first, with what each row finds."""
     records = {label: MatchRecords.load(folder / "records.npz") for label, folder in chosen.folders.items()}
     images = over_range(records, count)
-    found = {label: _found(folder, chosen.judged, images) for label, folder in chosen.folders.items()}
+    found = {label: found_on(folder, chosen.judged, images) for label, folder in chosen.folders.items()}
     return [_example(chosen.judged, image, found, records) for image in images]
 
 
 def image_batch(judged: Validation, images: Sequence[int]) -> Batch:
     """These images as one network input, in the given order."""
     whole = judged.protocol.vary({"batch": len(images), "accumulate": 1})
-    loader = replace(judged, protocol=whole).loader(rows=_places(judged, images))
+    loader = replace(judged, protocol=whole).loader(rows=places(judged, images))
     (batch,) = loader(0)
     return batch
 
 
-def _found(folder: Path, judged: Validation, images: Sequence[int]) -> dict[int, Detections]:
-    return {one.image_id: one for one in detections_of(folder, judged, _places(judged, images))}
+def found_on(folder: Path, judged: Validation, images: Sequence[int]) -> dict[int, Detections]:
+    """What the network of a complete folder finds on images, by their numbers, in their own pixels."""
+    return {one.image_id: one for one in detections_of(folder, judged, places(judged, images))}
 
 
-def _places(judged: Validation, images: Sequence[int]) -> list[int]:
+def places(judged: Validation, images: Sequence[int]) -> list[int]:
     """Where images stand among the validation images, by their numbers."""
     rows = {image["id"]: i for i, image in enumerate(judged.truth["images"])}
     return [rows[image] for image in images]
@@ -146,7 +154,7 @@ def _places(judged: Validation, images: Sequence[int]) -> list[int]:
 def _example(
     judged: Validation, image: int, found: Mapping[str, Mapping[int, Detections]], records: Mapping[str, MatchRecords]
 ) -> Example:
-    sample = judged.samples[_places(judged, [image])[0]]
+    sample = judged.samples[places(judged, [image])[0]]
     pictures, quality = {}, {}
     for label, detections in found.items():
         one, match = detections[image], records[label]

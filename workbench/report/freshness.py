@@ -41,6 +41,7 @@ DECIDES = (
     "study",
     "models.zoo",
     "training.record",
+    "experiments.changes",
     "experiments.claims",
     "experiments.comparison",
     "experiments.forecast",

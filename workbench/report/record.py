@@ -215,8 +215,10 @@ def write_claims(run: StudyRun) -> Path:
     """Writes the file of claims alone, which is all that the record of a repeat needs (see `repeats`).
 
     Raises:
-        Refused: a job is not complete.
+        Refused: a job is not complete, or it has another number of seeds than the study has by itself.
     """
+    if run.seed_count != (own := run.study.seeds_under(run.protocol)):
+        raise Refused(f"--seeds {run.seed_count}: a repeat has as many as the study, {own}; leave out --seeds")
     results, planned = results_of(run), recorded_jobs(run)
     if missing := len(planned) - len(results):
         raise Refused(f"{missing} of {len(planned)} runs are missing: a repeat is judged when it is complete")

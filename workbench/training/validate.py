@@ -45,7 +45,7 @@ def evaluate_batches(
             evaluator.add(one)  # matched while the device works on the next batch
             found.append(one)
     if len(shown) < len(judged.truth["images"]):  # images that can not be read
-        evaluator = _evaluator(_only(judged.truth, shown), judged)
+        evaluator = _evaluator(truth_of_images(judged.truth, shown), judged)
         for one in found:
             evaluator.add(one)
     return evaluator.result(), found
@@ -55,8 +55,8 @@ def _evaluator(truth: dict[str, Any], judged: Source | Validation) -> Evaluator:
     return Evaluator(truth, judged.skeleton.sigmas, crowdpose=judged.evaluation == "crowdpose")
 
 
-def _only(truth: dict[str, Any], shown: set[int]) -> dict[str, Any]:
-    """The truth of the images that were shown: nobody can be found in the others."""
+def truth_of_images(truth: dict[str, Any], shown: set[int]) -> dict[str, Any]:
+    """The truth of some images: where nobody was looked for, nobody can be missed."""
     return {
         **truth,
         "images": [image for image in truth["images"] if image["id"] in shown],

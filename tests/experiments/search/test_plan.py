@@ -11,9 +11,9 @@ from tests.experiments.search.searched import SEARCH, SETTING
 from workbench.components.necks.pafpn import PAFPN
 from workbench.core.errors import Refused
 from workbench.data.datasets.classes import DataClasses
+from workbench.experiments import changes
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.protocols import PROTOCOLS
-from workbench.experiments.search import plan
 from workbench.experiments.search.plan import BUDGET, SAMPLERS, SMOKE, SearchRun
 from workbench.models.zoo import nano
 from workbench.space import Factor, Search
@@ -66,7 +66,7 @@ def test_a_data_set_brings_its_own_key_points(tmp_path: Path) -> None:
 
 
 def test_a_data_set_brings_its_own_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "dataset_classes", lambda _: DataClasses(("goat", "dog"), {}))
+    monkeypatch.setattr(changes, "dataset_classes", lambda _: DataClasses(("goat", "dog"), {}))
     run = SearchRun(SEARCH, PROTOCOLS["smoke"], tmp_path, data=animals(tmp_path / "both"))
     assert run.any_job.variant.num_classes == 2
 

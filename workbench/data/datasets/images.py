@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from workbench.data.datasets.jpeg import END, TURNED, is_whole, jpeg_header
 
 _JPEG = (".jpg", ".jpeg")
+JPEG_START = b"\xff\xd8\xff"
 
 
 class Unreadable(OSError):
@@ -55,18 +57,34 @@ def read_image(path: Path, *, upright: bool = False) -> NDArray[np.uint8]:
     Raises:
         Unreadable: the file is missing, empty, cut off or of no known format.
     """
-    if reason := broken(path):
-        raise Unreadable(str(path), reason)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise Unreadable(str(path), "missing") from None
+    except OSError as error:
+        raise Unreadable(str(path), _reason(error)) from error
+    return decode_image(data, str(path), upright=upright)
+
+
+def decode_image(data: bytes, name: str, *, upright: bool = False) -> NDArray[np.uint8]:
+    """The same of the content of a file; `name` is that of the file, for messages.
+
+    Raises:
+        Unreadable: as `read_image`.
+    """
+    found = _header(BytesIO(data), name)
+    if isinstance(found, str):
+        raise Unreadable(name, found)
     try:
         flags = cv2.IMREAD_COLOR | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
-        data = np.fromfile(path, np.uint8)
-        image = cv2.imdecode(data, flags)
-        if image is None and path.suffix.lower() in _JPEG:  # which is whole but for its end mark
-            image = cv2.imdecode(np.append(data, END), flags)
-    except (OSError, cv2.error) as error:
-        raise Unreadable(str(path), str(error).strip().splitlines()[0]) from error
+        content = np.frombuffer(data, np.uint8)
+        image = cv2.imdecode(content, flags)
+        if image is None and data.startswith(JPEG_START):  # which is whole but for its end mark
+            image = cv2.imdecode(np.append(content, END), flags)
+    except cv2.error as error:
+        raise Unreadable(name, str(error).strip().splitlines()[0]) from error
     if image is None:
-        raise Unreadable(str(path), "not an image that can be decoded")
+        raise Unreadable(name, "not an image that can be decoded")
     return np.asarray(image, np.uint8)
 
 
@@ -83,32 +101,41 @@ def image_header(path: Path) -> ImageHeader | str:
     """
     try:
         with path.open("rb") as file:
-            return _header(file, path)
+            return _header(file, path.name)
     except FileNotFoundError:
         return "missing"
     except OSError as error:
-        return error.strerror or "cannot be opened"
+        return _reason(error)
 
 
-def _header(file: BinaryIO, path: Path) -> ImageHeader | str:
+def _reason(error: OSError) -> str:
+    return error.strerror or "cannot be opened"
+
+
+def _header(file: BinaryIO, name: str) -> ImageHeader | str:
     head = file.read(8)
     if not head:
         return "empty"
-    if head[:3] == b"\xff\xd8\xff":
+    if head.startswith(JPEG_START):
         found = jpeg_header(file)
         end = file.seek(0, 2)
         file.seek(max(end - 1024, 0))
         # some cameras and tools append bytes after the end mark, up to a whole film
-        if b"\xff\xd9" not in file.read() and not is_whole(path.read_bytes()):
+        if b"\xff\xd9" not in file.read() and not _is_whole(file):
             return "a JPEG that is cut off"
         return ImageHeader(*found) if found else "not an image that can be decoded"
     if head == b"\x89PNG\r\n\x1a\n":
         file.seek(max(file.seek(0, 2) - 64, 0))
         if b"IEND" not in file.read():
             return "a PNG that is cut off"
-    elif path.suffix.lower() in _JPEG:
+    elif name.lower().endswith(_JPEG):
         return _other(file) if _known(head) else "not a JPEG in spite of its name"
     return _other(file)
+
+
+def _is_whole(file: BinaryIO) -> bool:
+    file.seek(0)
+    return is_whole(file.read())
 
 
 def _known(head: bytes) -> bool:

@@ -6,22 +6,16 @@ HOME/jobs/KEY/         the folder of each job, shared with all studies
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from workbench.core.errors import Refused
 from workbench.core.files import write_whole
-from workbench.data.datasets.classes import DataClasses
-from workbench.data.datasets.folder import dataset_classes, dataset_fingerprint, dataset_keypoints
-from workbench.data.datasets.keypoints import DataKeypoints
-from workbench.experiments.plan import DATA_SET, check_options, data_changes
+from workbench.experiments.changes import ChangedJobs
 from workbench.models.job import Job, Protocol
 from workbench.space import COSTS, Candidate, Search
 from workbench.study import PlannedJob, StudyProtocol
@@ -38,13 +32,11 @@ EXPLORE = 0.75  # share of the budget after which only the front is trained, wit
 
 
 @dataclass(frozen=True)
-class SearchRun:
+class SearchRun(ChangedJobs):
     """A search under a protocol, with everything else that a command may say of it.
 
     Fields:
         home: the folder that holds jobs, queue and records.
-        data: the folder of the data set; None for the embedded scenes. fingerprint: what jobs call it.
-        changes: of every job, by dotted path, components by name.
         limits: largest costs, over those of the search.
         budget: minutes of training on one core, all jobs together.
         sampler: who proposes, of `SAMPLERS`; seed: of its choices.
@@ -57,16 +49,13 @@ class SearchRun:
     protocol: StudyProtocol
     home: Path
     _: KW_ONLY
-    data: Path | None = None
-    fingerprint: str = ""
-    changes: Mapping[str, Any] = field(default_factory=dict)
     limits: Mapping[str, float] = field(default_factory=dict)
     budget: float = BUDGET
     sampler: str = SURROGATE
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_options(self.changes, embedded=self.data is None and not self.fingerprint)
+        super().__post_init__()
         for name, most in self.limits.items():
             if name not in COSTS:
                 raise Refused(f"--max {name}={most:g}: {name!r} is not measured; there are {', '.join(COSTS)}")
@@ -76,31 +65,9 @@ class SearchRun:
             raise Refused(f"--sampler {self.sampler}: there are {', '.join(SAMPLERS)}")
         if not self.budget > 0:
             raise Refused(f"--budget: {self.budget:g} minutes; must be above 0")
-        if self.data is not None and not self.fingerprint:
-            object.__setattr__(self, "fingerprint", dataset_fingerprint(self.data))
         protocol = self.job_protocol
         if self.search.rungs[0] < 1:
             rung_epoch(protocol, self.search.rungs[0])
-
-    @cached_property
-    def keypoints(self) -> DataKeypoints | None:
-        """Those of the data set; None without its folder."""
-        return None if self.data is None else dataset_keypoints(self.data)
-
-    @cached_property
-    def classes(self) -> DataClasses | None:
-        """Those of the data set; None without its folder."""
-        return None if self.data is None else dataset_classes(self.data)
-
-    @property
-    def job_changes(self) -> dict[str, Any]:
-        """What is changed of every job: its key points and classes to those of the data set, and `given_changes`."""
-        return {**data_changes(self.keypoints, self.classes), **self.given_changes}
-
-    @property
-    def given_changes(self) -> dict[str, Any]:
-        """`changes` and the data set, which decides its key points."""
-        return {**self.changes, **({DATA_SET: self.fingerprint} if self.fingerprint else {})}
 
     @cached_property
     def any_job(self) -> Job:
@@ -138,18 +105,13 @@ class SearchRun:
 
     @cached_property
     def name(self) -> str:
-        """Of its log and its queue. Other changes of jobs are another search; other limits are not."""
-        return "/".join([self.search.name, self.protocol.name, *self._digest()])
+        """Of its log and its queue. Other limits are no other search."""
+        return self.place(self.search.name, self.protocol.name)
 
     @cached_property
     def stem(self) -> str:
         """How the files of its report begin."""
-        said = re.sub(r"[^\w.]+", "-", "_".join(f"{k}={v}" for k, v in sorted(self.given_changes.items())))[:80]
-        return "_".join([self.search.name, self.protocol.name, *([said] if said else []), *self._digest()])
-
-    def _digest(self) -> list[str]:
-        told = sorted(self.given_changes.items())
-        return [hashlib.sha256(repr(told).encode()).hexdigest()[:8]] if told else []
+        return self.file_stem(self.search.name, self.protocol.name)
 
     def write_settings(self) -> None:
         """Keeps what the search is run with, so that whoever reads it later knows that."""

@@ -1,0 +1,59 @@
+"""`workbench register`: the best row of a study as a model that other programs load."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+from workbench.cli.options import (
+    Command,
+    DataFolder,
+    FirstSeed,
+    ProtocolName,
+    Seeds,
+    Sets,
+    StudyName,
+    changes_of,
+    runs_folder,
+)
+from workbench.core.errors import Refused
+from workbench.core.study_files import check_study
+
+register_commands = typer.Typer()
+
+
+@register_commands.command("register", cls=Command, epilog="Example: workbench register ablate_dcc --protocol smoke")
+def register_command(
+    name: StudyName,
+    protocol: ProtocolName = None,
+    data: DataFolder = None,
+    seeds: Seeds = None,
+    first_seed: FirstSeed = 0,
+    sets: Sets = None,
+    row: Annotated[str, typer.Option("--row", metavar="LABEL", help="Another row than the one of the highest AP")] = "",
+    model: Annotated[
+        str, typer.Option("--as", metavar="MODEL", help="Name of the model (default: that of study and protocol)")
+    ] = "",
+) -> int:
+    """Put the best row of a study into MLflow's model registry, with its ONNX file. Options as the study had them."""
+    check_study(name)
+    changes = changes_of(sets)
+    if missing := [package for package in ("onnx", "onnxruntime", "onnxscript") if find_spec(package) is None]:
+        raise Refused(f"register: {', '.join(missing)} missing; install rtmo-workbench[onnx]")
+    from workbench.experiments.plan import StudyRun
+    from workbench.experiments.protocols import protocol_named
+    from workbench.experiments.registry import register_best
+    from workbench.study import Study, find_study
+
+    asked = find_study(name)
+    under = protocol_named(protocol or asked.default)
+    if not isinstance(asked, Study) or not under.trains:
+        raise Refused(f"register {name}: nothing is trained under {under.name}, so there is nothing to register")
+    home = runs_folder(False)
+    run = StudyRun(asked, under, home, data=data, changes=changes, seeds=seeds, first_seed=first_seed)
+    found = register_best(run, row, model)
+    print(f"{found.name} version {found.version}: {found.planned.title}, AP {100 * found.score:.1f}")
+    print(f"MLFLOW_TRACKING_URI={found.store} python -c \"import mlflow; mlflow.pyfunc.load_model('{found.uri}')\"")
+    return 0
