@@ -59,3 +59,18 @@ def test_commands_work_where_files_are_called_as_packages_are(
     done = run(folder, tmp_path_factory, *AS_MODULE, "cost", "nano")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("nano at 96 x 96")
+
+
+def test_a_study_in_a_folder_without_an_init_is_found_where_the_package_brings_studies(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """As where it is installed as editable: Python takes the package `studies` of the checkout before the folder."""
+    place = tmp_path_factory.mktemp("editable")
+    for name in ("workbench", "studies"):
+        (place / name).symlink_to(ROOT / name)
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies/one.py").touch()
+    env = {**os.environ, "PYTHONPATH": str(place)}
+    command = [sys.executable, "-P", *AS_SCRIPT, "study", "nobody"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 2 and "'ablate_dcc'" in done.stderr and "'one'" in done.stderr

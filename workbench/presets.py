@@ -1,7 +1,10 @@
 """Named variants, protocols and augmentations under one public name, for files of studies and components; what they are
-stands in `models.zoo`, `models.schedule`, `experiments.protocols`, `experiments.trunks` and `core.augmentation`."""
+stands in `models.zoo`, `models.schedule`, `experiments.protocols`, `experiments.trunks` and `core.augmentation`.
+
+`train` trains one of them, for notebooks."""
 
 from workbench.core.augmentation import AUGMENTATIONS, Augmentation, Fit, Flip, Hsv, MixUp, Mosaic, Warp
+from workbench.experiments.own_run import train_network as train
 from workbench.experiments.protocols import NANO_RECIPE, RTMO_S
 from workbench.experiments.protocols import PROTOCOLS as SETTINGS
 from workbench.experiments.protocols import protocol_named as setting
@@ -30,5 +33,6 @@ __all__ = [
     "nano",
     "rtmo",
     "setting",
+    "train",
     "trunk_jobs",
 ]

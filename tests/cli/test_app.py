@@ -105,6 +105,7 @@ def test_help_and_mistakes_come_without_torch() -> None:
     refused = [
         *("stud", "bench nothing", "study nobody", "study status nobody", "report nobody"),
         *("study x --seeds 0", "study ablate_dcc --protocol smoek", "study ablate_dcc --set a=1 --set a=2"),
+        *("train rtmo-x -o x", "train nano", "train nobody:row -o x", "train --resume x --seed 3", "init tests"),
         *("cost rtmo-x", "latency rtmo-x", "latency nano --runtime tvm", "trunk jiont", "deploy rtmo-x -o x.onnx"),
         *(
             "cost ablate_nothing:x",
@@ -153,6 +154,7 @@ def test_every_command_and_option_is_described() -> None:
         ("workbench study x --until d", ["decided"]),
         ("workbench report profile", ["profile_persons"]),
         ("workbench cost na", ["nano"]),
+        ("workbench train nano --protocol s", ["smoke", "short"]),
         ("workbench latency nano --runtime eager,to", ["eager,torch"]),
         ("workbench bench deploy_", ["deploy_accuracy", "deploy_gpu"]),
         ("workbench trunk j", ["joint", "joint-2", "joint-3", "joint-4"]),

@@ -11,6 +11,7 @@ from workbench.cli import names
 from workbench.cli.options import LISTS
 from workbench.core.errors import Refused
 from workbench.data.synthetic.scene import SCENE_LEVELS
+from workbench.experiments.own_job import WHOLE
 from workbench.experiments.protocols import PROTOCOLS
 from workbench.experiments.search.plan import SAMPLERS
 from workbench.experiments.trunks import trunk_jobs
@@ -22,6 +23,7 @@ from workbench.models.zoo import NETWORKS
 
 TABLES: Mapping[str, Iterable[str]] = {
     "protocols": PROTOCOLS,
+    "whole": WHOLE,
     "networks": NETWORKS,
     "released": RELEASES,
     "any_network": dict.fromkeys([*NETWORKS, *RELEASES]),

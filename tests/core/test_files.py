@@ -9,14 +9,24 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from tests.small import SMALL, small_job, small_variant
 from workbench.core import files
-from workbench.core.files import locked, locked_folder, make_once, remove_parts, write_whole
+from workbench.core.files import (
+    NETWORK,
+    file_system,
+    locked,
+    locked_folder,
+    make_once,
+    remove_parts,
+    write_whole,
+)
 from workbench.data.synthetic.dataset import SyntheticScenes, cached
 from workbench.evaluation.records import MatchRecords
 from workbench.experiments import profiling
@@ -279,3 +289,13 @@ def test_all_of_it_is_written_whole_and_may_be_read_by_whom_the_umask_says(
     assert saved and {oct(p.stat().st_mode & 0o777) for p in saved} == {"0o640"}
     assert [p for p in saved if not replaced & {p, p.parent}] == []
     assert not list(home.rglob("*.part"))
+
+
+def test_the_file_system_of_a_folder_is_that_of_the_nearest_mount(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = (("/", "ext4"), (str(tmp_path), "NFS4"))
+    mounts = [SimpleNamespace(mountpoint=place, fstype=kind) for place, kind in found]
+    monkeypatch.setattr(psutil, "disk_partitions", lambda all: mounts)
+    assert file_system(tmp_path / "deep") == "nfs4" and file_system(tmp_path / "deep") in NETWORK
+    assert file_system(tmp_path.parent) == "ext4"

@@ -1,11 +1,14 @@
 """Processes: what a command imports before its workers' server does must be light."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
 import pytest
+
+from workbench.core.processes import INTERRUPTED, interruptible
 
 IMPORT = """
 import importlib, sys
@@ -45,3 +48,37 @@ def test_a_process_ends_with_its_parent_even_if_that_is_killed(tmp_path: Path) -
     parent.wait()
     child.wait(30)
     parent.stdout.close()
+
+
+_ASKED = """
+import time
+from workbench.core.processes import interruptible
+with interruptible() as check:
+    try:
+        check()
+        print("at work", flush=True)
+        time.sleep(600)
+    except KeyboardInterrupt:
+        try:
+            check()  # where Python has dropped the first
+        except KeyboardInterrupt:
+            print("closing", flush=True)
+        time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_request_to_end_is_an_interrupt_and_the_second_ends_at_once(number: signal.Signals) -> None:
+    with subprocess.Popen([sys.executable, "-c", _ASKED], stdout=subprocess.PIPE, text=True) as asked:
+        assert asked.stdout is not None
+        for said in ("at work", "closing"):
+            assert asked.stdout.readline() == f"{said}\n"
+            asked.send_signal(number)
+        assert asked.wait(30) == INTERRUPTED == 130
+
+
+def test_handlers_are_put_back() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with interruptible() as check:
+        check()
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before

@@ -1,5 +1,6 @@
 """The studies by the files of their package: listed without an import, and an unknown name is refused."""
 
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,3 +55,17 @@ def test_a_name_that_no_study_has_is_refused_with_those_there_are(package: Path)
         assert str(refused.value) == (
             f"no study is called {wrong!r}; there are ['first']. Run from the folder that holds studies/"
         )
+
+
+def test_a_folder_of_the_current_one_is_found_without_an_init_and_comes_first(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (package / "first.py").write_text("WHOSE = 'installed'")
+    own = tmp_path / "here" / "studies"
+    own.mkdir(parents=True)
+    for name in ("first", "one"):
+        (own / f"{name}.py").write_text("WHOSE = 'mine'")
+    monkeypatch.chdir(own.parent)
+    assert known_studies() == ["first", "one"]
+    check_study("one")
+    assert importlib.import_module("studies.first").WHOSE == "mine"

@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
@@ -21,6 +23,7 @@ from workbench.core.errors import Refused
 from workbench.core.skeletons import released_skeleton
 from workbench.core.spec import Spec, from_dict
 from workbench.experiments import protocols
+from workbench.experiments.project import NECK
 from workbench.models import catalog, zoo
 from workbench.models.job import Job
 from workbench.models.network import decoded
@@ -285,3 +288,32 @@ def test_components_are_named_on_the_command_line() -> None:
 def test_a_slot_is_not_filled_with_an_unknown_name() -> None:
     with pytest.raises(Refused, match=r"PAFN.*neck.*HybridEncoder.*PAFPN"):
         catalog.filled({"variant.neck": "PAFN"})
+
+
+# Files of one's own
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A current folder with `components/`."""
+    (tmp_path / "components").mkdir()
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    for name in [name for name in sys.modules if name.partition(".")[0] == "components"]:
+        del sys.modules[name]
+
+
+def test_a_component_in_the_current_folder_is_found_beside_studies(own_folder: Path) -> None:
+    (own_folder / "components/my_neck.py").write_text(NECK)
+    assert "PlainNeck" not in catalog.discover()["neck"], "a folder of that name alone is none of ours"
+    (own_folder / "studies").mkdir()
+    neck = catalog.discover()["neck"]["PlainNeck"]
+    assert catalog.filled({"variant.neck": "PlainNeck"}) == {"variant.neck": neck()}
+    assert "PlainNeck: A 1x1 projection per level" in catalog.listing()
+
+
+def test_a_file_of_ones_own_that_raises_is_refused_with_its_name(own_folder: Path) -> None:
+    (own_folder / "studies").mkdir()
+    (own_folder / "components/odd.py").write_text("1 / 0")
+    with pytest.raises(Refused, match=r"components/odd.py cannot be imported: ZeroDivisionError.*; correct it"):
+        catalog.discover()

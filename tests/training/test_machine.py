@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from workbench.core.errors import Refused
 from workbench.training import machine
-from workbench.training.machine import CPU, Machine, this_machine
+from workbench.training.machine import CPU, Machine, machine_on, this_machine
 
 
 @pytest.mark.parametrize(("cores", "gpus", "workers"), [(8, 2, 3), (1, 1, 0), (2, 4, 0), (64, 1, 12)])
@@ -36,3 +37,12 @@ def test_products_are_in_bf16_where_the_machine_says_so() -> None:
     for one, dtype in ((Machine(bf16=True), torch.bfloat16), (CPU, torch.float32)):
         with one.autocast():
             assert (ones @ ones).dtype == dtype
+
+
+def test_one_kind_of_device_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "this_machine", lambda: Machine("cuda", workers=3, ranks=2))
+    assert machine_on("cpu").device == "cpu" and machine_on("cuda") == machine_on() == Machine("cuda", False, 3, 2)
+    monkeypatch.setattr(machine, "this_machine", lambda: CPU)
+    assert machine_on() == CPU
+    with pytest.raises(Refused, match="device 'cuda': torch sees none here, only cpu"):
+        machine_on("cuda")

@@ -191,6 +191,15 @@ def test_processes_train_with_the_batch_that_the_key_says_or_not_at_all(
         assert not list(tmp_path.iterdir()), "nothing was begun"
 
 
+@pytest.mark.slow
+def test_a_job_has_a_folder_of_its_own_where_one_is_named(tmp_path: Path) -> None:
+    """Its record lies there and nowhere else; the drawn scenes are shared."""
+    job, folder = small_job(epochs=1), tmp_path / "mine"
+    result = run(job, Machine(), tmp_path / "home", folder=folder)
+    assert result.folder == folder and (folder / "weights.safetensors").is_file()
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["data"]
+
+
 def test_a_complete_job_is_read_on_any_machine(tmp_path: Path) -> None:
     job = small_job(epochs=1)
     folder = job_folder(tmp_path, job.key)

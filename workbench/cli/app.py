@@ -13,12 +13,16 @@ from typer.main import get_command
 from workbench.cli.costs import cost_commands
 from workbench.cli.data import data_commands, data_verbs
 from workbench.cli.deploy import deploy_commands
+from workbench.cli.doctor import doctor_commands
 from workbench.cli.evaluate import evaluate_commands
 from workbench.cli.gallery import gallery_commands
 from workbench.cli.predict import predict_commands
+from workbench.cli.project import project_commands
 from workbench.cli.register import register_commands
+from workbench.cli.runs import past_commands
 from workbench.cli.search import search_verbs
 from workbench.cli.studies import study_commands, study_verbs
+from workbench.cli.train import run_commands
 from workbench.cli.weights import weight_verbs
 from workbench.core.errors import Refused
 
@@ -39,11 +43,15 @@ for group in (
     study_commands,
     gallery_commands,
     register_commands,
+    run_commands,
+    past_commands,
     predict_commands,
     evaluate_commands,
     cost_commands,
     deploy_commands,
     data_commands,
+    project_commands,
+    doctor_commands,
 ):
     commands.add_typer(group)
 commands.add_typer(data_verbs, name="data")

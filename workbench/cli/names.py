@@ -13,6 +13,7 @@ from workbench.core.errors import Refused
 from workbench.core.network_names import NetworkKind, check_no_onnx, check_weights, kind_of
 
 PROTOCOLS = ("smoke", "probe", "thaw", "fork", "short", "laptop", "proxy", "paper", "cost")
+FROM_SCRATCH = ("smoke", "short", "laptop", "proxy", "paper")
 NETWORKS = ("nano", *(f"rtmo-{size}" for size in "tsml"), *(f"rtmo-{size}-crowdpose" for size in "sml"))
 RELEASED = (
     "rtmo-t",

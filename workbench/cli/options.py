@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from workbench.cli import names
 from workbench.core.errors import Refused
+from workbench.core.home import runs_folder as runs_folder
 
 # Lists of names
 
@@ -27,6 +27,7 @@ LISTS: Mapping[str, Callable[[], Iterable[str]]] = {
     "studies": lambda: files_in("studies"),
     "benchmarks": lambda: files_in("benchmarks"),
     "protocols": lambda: names.PROTOCOLS,
+    "whole": lambda: names.FROM_SCRATCH,
     "networks": lambda: names.NETWORKS,
     "released": lambda: names.RELEASED,
     "any_network": lambda: (*names.NETWORKS, *(name for name in names.RELEASED if name not in names.NETWORKS)),
@@ -201,25 +202,3 @@ def refuse_options_but(ctx: typer.Context, used: Collection[str], why: str) -> N
     typed = [o for o in options if (source := ctx.get_parameter_source(o.name)) and source.name == "COMMANDLINE"]
     if ignored := [o.opts[-1] for o in typed if o.name not in used]:
         raise Refused(f"{why}; leave out {', '.join(ignored)}")
-
-
-# Where runs are recorded
-
-
-def runs_folder(make: bool = True) -> Path:
-    """The folder where runs are recorded: `WORKBENCH_HOME`, or `runs` in the current folder.
-
-    Args:
-        make: it if need be; commands that only read leave that.
-
-    Raises:
-        Refused: it cannot be made.
-    """
-    folder = Path(os.environ.get("WORKBENCH_HOME", "runs"))
-    if not make:
-        return folder.resolve()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Refused(f"WORKBENCH_HOME {folder}: {error.strerror}; name a folder that can be written to") from None
-    return folder.resolve()

@@ -348,6 +348,7 @@ def report_command(
 ) -> int:
     """Write a study's report from its recorded numbers. It takes --data and --set as the study was given them."""
     _check_words(name, sets)
+    from workbench.experiments.project import add_notebooks
     from workbench.report.index import write_index
     from workbench.report.pieces import RENDERED
     from workbench.report.render import write_profile, write_report
@@ -355,6 +356,7 @@ def report_command(
     from workbench.study import TimingStudy
 
     asked, under = _found(name, protocol)
+    add_notebooks(Path("reports"))  # where studies of one's own lie there may be none
     if isinstance(asked, Search):
         from workbench.report.search_render import write_search
 

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 
+NETWORK = {"nfs", "nfs4", "cifs", "smbfs", "smb3", "afs", "ncpfs", "9p", "lustre", "ceph", "glusterfs", "beegfs"}
+
 if sys.platform == "win32":
     import msvcrt
 
@@ -102,6 +104,15 @@ def make_once(path: Path, make: Callable[[Path], object]) -> None:
         if not path.exists():
             with write_whole(path) as part:
                 make(part)
+
+
+def file_system(folder: Path) -> str:
+    """Type of the file system that holds a folder; those in `NETWORK` lose what SQLite locks."""
+    import psutil  # few need it
+
+    folder = folder.resolve()
+    mounts = [p for p in psutil.disk_partitions(all=True) if folder.is_relative_to(p.mountpoint)]
+    return max(mounts, key=lambda p: len(p.mountpoint)).fstype.lower() if mounts else ""
 
 
 def _flush(path: Path) -> None:

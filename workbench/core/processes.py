@@ -10,6 +10,8 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing import forkserver
 from typing import Any
 
@@ -51,3 +53,36 @@ def _wait_for_parent() -> None:
     assert parent is not None
     parent.join()
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+INTERRUPTED = 130  # exit code of a process that was asked to end
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], None]]:
+    """The first request to end (Ctrl+C, SIGTERM) is an interrupt, so that what is open is closed; a second one ends the
+    process at once.
+
+    Python drops an interrupt that comes while it runs a finaliser. What this gives raises it again; call it in loops.
+    """
+    asked = threading.Event()
+
+    def end(*_: object) -> None:
+        if asked.is_set():
+            os._exit(INTERRUPTED)
+        asked.set()
+        raise KeyboardInterrupt
+
+    def check() -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield check
+        return
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield check
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -85,7 +85,7 @@ class Display:
             self._last = time.monotonic()
             self.say(f"{self._head(states, left)}")
             for key, progress in running.items():
-                self.say(f"  {named[key].title}: {_sentence(progress)}")
+                self.say(f"  {named[key].title}: {progress_text(progress)}")
 
     def _head(self, states: Counter[JobState], left: Left | None) -> Text:
         parts = ", ".join(f"{count} {state}" for state, count in states.items())
@@ -108,7 +108,8 @@ def _running(named: Mapping[str, PlannedJob], running: Mapping[str, Progress | N
     return table
 
 
-def _sentence(progress: Progress | None) -> str:
+def progress_text(progress: Progress | None) -> str:
+    """How far a job has come, in a line."""
     if progress is None:
         return "starting"
     speed = f"epoch {progress.epoch}/{progress.epochs}, {progress.images_per_s:.0f} images/s"

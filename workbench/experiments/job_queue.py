@@ -33,7 +33,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy import event
 
 from workbench.core.errors import DataFault, Refused, one_line
-from workbench.core.files import locked, locked_folder, write_whole
+from workbench.core.files import NETWORK, file_system, locked, locked_folder, write_whole
 from workbench.core.spec import Spec, from_dict
 from workbench.models.catalog import spec_types
 from workbench.models.job import Job
@@ -46,7 +46,6 @@ GRACE = 10.0  # seconds in which a worker that has claimed a trial says who it i
 HEARTBEAT = 60  # seconds; silence of four of them ends a trial whose owner can not be seen from here
 FAULTY = "faulty"  # the outcome of a job whose files can not be used
 RESET = "forgiven"  # what stores of old call the failures that count no more
-NETWORK = {"nfs", "nfs4", "cifs", "smbfs", "smb3", "afs", "ncpfs", "9p", "lustre", "ceph", "glusterfs", "beegfs"}
 
 
 # How a worker trains a job up to an epoch (0: to the end) and tells of its progress.
@@ -327,13 +326,6 @@ def _begin(connection: Any) -> None:
     """Reading and taking are one step: by default SQLite locks at the first write, after the read, and two workers
     that read at the same time both take the trial."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def file_system(folder: Path) -> str:
-    """Type of the file system that holds a folder."""
-    folder = folder.resolve()
-    mounts = [p for p in psutil.disk_partitions(all=True) if folder.is_relative_to(p.mountpoint)]
-    return max(mounts, key=lambda p: len(p.mountpoint)).fstype.lower() if mounts else ""
 
 
 def owner_id() -> str:

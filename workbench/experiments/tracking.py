@@ -18,13 +18,15 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 from workbench.core.files import locked
 from workbench.evaluation.metrics import METRICS, UNDEFINED
 from workbench.experiments.mlflow_note import PICTURE, run_note
 from workbench.experiments.mlflow_view import VIEW_TAG, saved_view
 from workbench.experiments.subject import Subject, study_subject
-from workbench.training.record import arithmetic_of, train_minutes
+from workbench.training.record import arithmetic_of, job_folder, train_minutes
 
 # read when mlflow is imported
 QUIET = {
@@ -284,6 +286,25 @@ def run_ids(home: Path, study: str) -> dict[str, str]:
             found[_key(row, seed, trunk, job, tags)] = f"{experiment.experiment_id}/{run.info.run_id}"
         page = runs.token or ""
     return found
+
+
+def recorded_folder(home: Path, run_id: str) -> Path | None:
+    """Where the record of a run lies: the folder that it was trained in, else its artifacts, which are copies of it.
+
+    None: the store has no such run, or neither is there any more. Makes no store.
+    """
+    if not (home / "mlflow.db").exists():
+        return None
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = open_client(home).get_run(run_id)
+    except MlflowException:
+        return None
+    copies = Path(url2pathname(urlparse(str(run.info.artifact_uri)).path))
+    own, key = run.data.tags.get("folder", ""), run.data.tags.get("job", "")
+    folders = [Path(own)] * bool(own) + [job_folder(home, key), copies]
+    return next((folder for folder in folders if (folder / "result.json").is_file()), None)
 
 
 def run_key(planned: PlannedJob, tags: Mapping[str, str]) -> str:

@@ -1,7 +1,8 @@
 """Which components exist: for listings, for reading specs back, and for the contract tests. Nothing is registered.
 
-A component is a concrete spec of a slot in a module under `workbench/components`, or one that an installed package
-names in its entry-point group `workbench.components` (the spec itself, or a module that holds some).
+A component is a concrete spec of a slot in a module under `workbench/components`, one that an installed package names
+in its entry-point group `workbench.components` (the spec itself, or a module that holds some), or one in a file of
+one's own: in `components/` of the current folder, where `studies/` lies beside it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import pkgutil
 import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeGuard
 
@@ -20,6 +22,7 @@ from workbench.core import augmentation
 from workbench.core.augmentation import Augmentation, AugmentationStep
 from workbench.core.errors import Refused
 from workbench.core.keypoints import Skeleton
+from workbench.core.own_files import COMPONENTS, STUDIES, own_modules
 from workbench.core.spec import Spec
 from workbench.models.job import Job, Protocol, Recipe, Start
 from workbench.models.variant import Phase, Variant
@@ -42,10 +45,10 @@ def discover() -> dict[str, dict[str, type[Spec]]]:
     """Kind (a slot, "schedule" or "augment") -> class name -> spec, names in alphabetical order.
 
     Raises:
-        Refused: two components of one name, or an entry point that cannot be used.
+        Refused: two components of one name, or an entry point or a file of one's own that cannot be used.
     """
     found: dict[str, dict[str, type[Spec]]] = {kind: {} for kind in KINDS}
-    for cls in (*_own(), *_installed()):
+    for cls in (*_own(), *_installed(), *_here()):
         kind = next(name for name, base in KINDS.items() if issubclass(cls, base))
         other = next((named[cls.__name__] for named in found.values() if cls.__name__ in named), cls)
         if other is not cls:
@@ -111,6 +114,18 @@ def _installed() -> Iterator[type[Spec]]:
                 f"entry point {point.name} = {point.value}: no component; expected a spec of a slot, or a module"
             )
         yield from specs
+
+
+def _here() -> Iterator[type[Spec]]:
+    """Those of the current folder, if it is one of studies: other folders of that name are none of ours."""
+    if not Path(STUDIES).is_dir():
+        return
+    for name in own_modules(COMPONENTS):
+        try:
+            module = importlib.import_module(name)
+        except Exception as error:  # whatever a file that is being written raises
+            raise Refused(f"{name.replace('.', '/')}.py cannot be imported: {error!r}; correct it") from error
+        yield from _components(module)
 
 
 def _loaded(point: EntryPoint) -> object:

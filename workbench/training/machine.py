@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from workbench.core.errors import Refused
 from workbench.core.processes import usable_cores
 from workbench.core.provenance import has_bf16
 
@@ -58,3 +59,17 @@ def this_machine() -> Machine:
         bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
         return Machine("cuda", bf16, workers, ranks)
     return Machine("cpu", has_bf16())
+
+
+def machine_on(device: str = "") -> Machine:
+    """This machine with one kind of its devices, "cpu" or "cuda"; "" as `this_machine`.
+
+    Raises:
+        Refused: it has no such device.
+    """
+    if device == "cpu":
+        return Machine("cpu", has_bf16())
+    found = this_machine()
+    if device not in ("", found.device):
+        raise Refused(f"device {device!r}: torch sees none here, only {found.device}; see workbench doctor")
+    return found

@@ -53,7 +53,13 @@ def silent(_: Progress) -> None:
 
 @overload
 def run(
-    job: Job, machine: Machine, home: Path, data: Path | None = None, tell: Callable[[Progress], None] = silent
+    job: Job,
+    machine: Machine,
+    home: Path,
+    data: Path | None = None,
+    tell: Callable[[Progress], None] = silent,
+    *,
+    folder: Path | None = None,
 ) -> Result: ...
 
 
@@ -65,6 +71,8 @@ def run(
     data: Path | None = None,
     tell: Callable[[Progress], None] = silent,
     until: int = 0,
+    *,
+    folder: Path | None = None,
 ) -> Result | Paused: ...
 
 
@@ -75,6 +83,8 @@ def run(
     data: Path | None = None,
     tell: Callable[[Progress], None] = silent,
     until: int = 0,
+    *,
+    folder: Path | None = None,
 ) -> Result | Paused:
     """Trains and evaluates `job`, from its checkpoint if there is one; a complete job is only read.
 
@@ -86,6 +96,8 @@ def run(
         tell: is called about once a second.
         until: the epoch after which the job pauses, unless it is the last one; 0 for none. A job that has paused there
             or later is only read.
+        folder: for the record of this job, which lies there in place of among the others of `home`. It holds no other
+            job's.
 
     Returns:
         the result of a complete job, or where it waits. The next call goes on from there.
@@ -95,7 +107,7 @@ def run(
             this one begins with is not complete, or its schedule has no epoch `until`.
     """
     check_until(job, until)
-    folder = job_folder(home, job.key)
+    folder = folder or job_folder(home, job.key)
     if not is_complete(folder) and not 0 < until <= rung_of(folder):
         check_ranks(job, machine.ranks)
         check_start(job, home)
@@ -103,9 +115,9 @@ def run(
             part.write_text(json.dumps(job.to_dict(defaults=True), indent=1))
         if machine.ranks > 1:
             open_source(job, 0, home, data)  # what is wrong with it is said once, here
-            distributed.start(machine.ranks, train_and_record, job, machine, home, data, tell, until)
+            distributed.start(machine.ranks, train_and_record, job, machine, home, data, tell, until, folder)
         else:
-            train_and_record(job, machine, home, data, tell, until)
+            train_and_record(job, machine, home, data, tell, until, folder)
     return read_result(folder) if is_complete(folder) else read_pause(folder)
 
 
@@ -146,12 +158,17 @@ def check_ranks(job: Job, ranks: int) -> None:
 
 
 def train_and_record(
-    job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None], until: int
+    job: Job,
+    machine: Machine,
+    home: Path,
+    data: Path | None,
+    tell: Callable[[Progress], None],
+    until: int,
+    folder: Path,
 ) -> None:
     """Trains, as far as `run` says; the first of several ranks also evaluates and writes."""
     last = until or job.protocol.last
     source = open_source(job, machine.workers, home, data, machine.device, machine.resident)
-    folder = job_folder(home, job.key)
     begun = _start_arithmetic(job, home)
     how = arithmetic(machine.precision, start=begun)
     state = initial_state(job, machine, source, home)
@@ -185,7 +202,7 @@ def train_and_record(
     elif distributed.rank() == 0:
         # without an evaluation it was killed between the last epoch and the record
         evaluated = evaluated or evaluate_network(job, state.averaged, source, machine)
-        _write_record(job, machine, home, source, state, curve, evaluated, begun)
+        _write_record(job, machine, folder, source, state, curve, evaluated, begun)
 
 
 def _resume(state: TrainingState, checkpoint: Path, how: str) -> None:
@@ -205,7 +222,7 @@ def _start_arithmetic(job: Job, home: Path) -> str:
 def _write_record(
     job: Job,
     machine: Machine,
-    home: Path,
+    folder: Path,
     source: Source,
     state: TrainingState,
     curve: list[dict[str, float]],
@@ -213,7 +230,6 @@ def _write_record(
     begun: str,
 ) -> None:
     """The files of a complete job, `result.json` last. `begun`: how what it began with was computed."""
-    folder = job_folder(home, job.key)
     evaluation, found = evaluated
     evaluation.records.save(folder / "records.npz")
     by_image = {one.image_id: one for one in found}

@@ -1,0 +1,29 @@
+"""Where runs are recorded."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from workbench.core.errors import Refused
+
+HOME_VARIABLE = "WORKBENCH_HOME"
+
+
+def runs_folder(make: bool = True) -> Path:
+    """The folder where runs are recorded: `WORKBENCH_HOME`, or `runs` in the current folder.
+
+    Args:
+        make: it if need be; commands that only read leave that.
+
+    Raises:
+        Refused: it cannot be made.
+    """
+    folder = Path(os.environ.get(HOME_VARIABLE, "runs"))
+    if not make:
+        return folder.resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Refused(f"{HOME_VARIABLE} {folder}: {error.strerror}; name a folder that can be written to") from None
+    return folder.resolve()
