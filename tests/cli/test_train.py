@@ -8,6 +8,7 @@ import pickle
 import shlex
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from tests.cli.commands import options_of
 from tests.experiments.own import small_run
 from workbench.__main__ import main
 from workbench.cli.train import ProgressLine
+from workbench.experiments.own_job import OwnJob
 from workbench.experiments.own_run import begun_in
+from workbench.models.initial import Initialised
 from workbench.training.machine import CPU
 from workbench.training.record import Progress, Result, read_result, write_losses, write_result
 
@@ -31,7 +34,7 @@ OPTIONS: dict[str, tuple[tuple[str, ...], Callable[[Any], object]]] = {
     "--seed": (("7",), lambda begun: begun.own.job.seed),
     "--set": (("recipe.lr=0.5",), lambda begun: begun.own.job.recipe.lr),
 }
-ELSEWHERE = {"--out", "--data", "--device", "--resume", "--json"}  # in tests of their own
+ELSEWHERE = {"--out", "--data", "--device", "--init", "--init-leftover", "--resume", "--json"}  # in tests of their own
 
 
 @pytest.fixture
@@ -87,6 +90,23 @@ def test_json_is_all_that_is_printed(trained: list[tuple[Any, ...]], capsys: pyt
     assert (found["state"], found["mlflow"]) == ("complete", "0123")
     assert found["metrics"] == {"AP": 0.5, "AP50": 0.75, "AP_M": None}
     assert found["files"]["weights"] == "first/weights.safetensors" and found["next"][0].startswith("workbench predict")
+
+
+def test_it_begins_with_a_file_and_says_what_of_it(
+    trained: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def begun_with(own: OwnJob, *given: Any) -> tuple[OwnJob, Initialised]:
+        asked.append(given[:2])
+        return replace(own, job=own.job.vary({"start.weights": "abc"})), Initialised(("a",), ("b.c",), ())
+
+    monkeypatch.setattr("workbench.experiments.own_run.with_weights", begun_with)
+    assert main(["train", "nano", "-o", "x", "--init", "w.pth"]) == 0
+    assert "w.pth: taken: 1 tensors; new: 1 tensors: b; left over: 0 tensors" in capsys.readouterr().err
+    assert main(["train", "nano", "-o", "y", "--init", "w.pth", "--init-leftover", "ignore"]) == 0
+    assert asked == [("w.pth", False), ("w.pth", True)]
+    assert [begun.own.job.start.weights for begun, _ in trained] == ["abc", "abc"]
 
 
 def test_a_run_goes_on_with_what_it_was_begun_with(
@@ -166,6 +186,9 @@ def test_a_record_that_can_not_be_written_loses_nothing(
         ("nano --resume run", "--resume run: the run goes on as it was begun; leave out nano"),
         ("--resume run --epochs 3", "--resume run: the run goes on as it was begun; leave out --epochs"),
         ("--resume full", "full holds no run.json"),
+        ("full -o a", "full: a network is trained by its name; begin with what a file holds: NAME --init full"),
+        ("nano -o a --init-leftover ignore", "--init-leftover ignore: nothing is begun with; add --init FILE"),
+        ("nano -o a --init gone.pth", "gone.pth"),
         ("nano -o a --protocol thaw", "train: --protocol 'thaw': expected smoke or short or laptop"),
         ("nano -o a --epochs 3 --set protocol.epochs=4", "--set protocol.epochs: it is set 2 times; set it once"),
         ("nano -o a --size 100", "size (100, 100): height and width must be positive multiples of 32"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tests.data.datasets.folders import content, folder
 from tests.experiments.own import small_run
@@ -25,8 +26,10 @@ from workbench.experiments.own_run import (
     record_run,
     train_begun,
     train_network,
+    with_weights,
 )
 from workbench.experiments.tracking import open_client, recorded_folder
+from workbench.models.network import Network
 from workbench.presets import train
 from workbench.training import loop
 from workbench.training.machine import CPU, Machine
@@ -86,6 +89,20 @@ def test_scenes_are_drawn_once(tmp_path: Path) -> None:
     cached(SyntheticScenes("easy", 64, count=24), tmp_path / "data", workers=0)
     assert not draws_scenes(job, tmp_path)
     assert not draws_scenes(job.vary({"protocol.data": "coco@1"}), tmp_path)
+
+
+def test_a_run_begins_with_what_fits_of_a_file(tmp_path: Path) -> None:
+    """Of the same networks all, of another number of key points all but what depends on it; the job names the file."""
+    own, home = small_run(tmp_path / "first").own, tmp_path / "home"
+    file = tmp_path / "w.safetensors"
+    save_file({k: v.contiguous() for k, v in Network(own.job.variant, 5).state_dict().items()}, file)
+    same, found = with_weights(own, file, False, home)
+    assert found.new == found.left == () and len(found.taken) > 100
+    assert same.job.start.weights and same.job.key != own.job.key
+    fewer = replace(own, job=own.job.vary({"variant.num_keypoints": 14}))
+    begun, found = with_weights(fewer, file, False, home)
+    assert 0 < len(found.new) < len(found.taken) and found.left == ()
+    assert begun.job.start == same.job.start and begun.job.key != same.job.key, "one file, kept once"
 
 
 @pytest.mark.slow

@@ -42,6 +42,7 @@ LISTS: Mapping[str, Callable[[], Iterable[str]]] = {
     "layouts": lambda: ("coco", "yolo"),
     "weight_names": lambda: ("workbench", "mmpose", "focoos"),
     "until": lambda: ("decided",),
+    "leftover": lambda: ("ignore",),
 }
 
 

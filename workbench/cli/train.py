@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workbench.cli.names import check_networks
+from workbench.cli.names import check_network
 from workbench.cli.options import (
     COUNT,
     Change,
@@ -31,7 +31,6 @@ from workbench.cli.options import (
 from workbench.cli.printed import print_json, remark
 from workbench.core.errors import Refused, one_line
 from workbench.core.processes import INTERRUPTED, interruptible
-from workbench.core.study_files import check_study
 
 if TYPE_CHECKING:
     from workbench.experiments.own_run import Begun
@@ -86,6 +85,20 @@ _Device = Annotated[
         autocompletion=completing("devices"),
     ),
 ]
+_Init = Annotated[
+    str | None,
+    typer.Option(
+        "--init",
+        metavar="FILE",
+        help="Begin with what fits of a file of weights, a job's folder or a released model, as rtmo-s-coco",
+    ),
+]
+_Leftover = Annotated[
+    str | None,
+    typer.Option(
+        "--init-leftover", metavar="ignore", parser=one_of("leftover"), help="Of --init: leave what fits nowhere"
+    ),
+]
 _Resume = Annotated[
     Path | None, typer.Option("--resume", metavar="FOLDER", help="Go on with the run of that folder; no NAME then")
 ]
@@ -109,6 +122,8 @@ def train_command(
     seed: _Seed = 0,
     sets: Sets = None,
     device: _Device = None,
+    init: _Init = None,
+    leftover: _Leftover = None,
     resume: _Resume = None,
     as_json: _Json = False,
 ) -> int:
@@ -117,6 +132,8 @@ def train_command(
     Exit code 0: done, 1: failed, 130: interrupted; then --resume goes on, and ends with the same numbers.
     """
     changes = _checked(ctx, name, out, resume, sets)
+    if leftover is not None and init is None:
+        raise Refused(f"--init-leftover {leftover}: nothing is begun with; add --init FILE")
     folder = resume or out
     assert folder is not None  # else it was refused
     with interruptible() as check:
@@ -129,7 +146,8 @@ def train_command(
                 begun = _resumed(resume, data, machine)
             else:
                 made = changes_of([*map(_change, settings_of_run(epochs, batch, size).items()), *changes])
-                begun = _new(name, folder, data, protocol, seed, made, machine)
+                weights = None if init is None else (init, leftover is not None)
+                begun = _new(name, folder, data, protocol, seed, made, weights, machine)
             return _trained(begun, machine_for(begun, machine), check, as_json)
         except KeyboardInterrupt:
             return _stopped(folder, as_json)
@@ -147,10 +165,8 @@ def _checked(
         return []
     if not name:
         raise Refused("no network is given; expected NAME, as in nano, or --resume FOLDER")
-    if ":" in name:
-        check_study(name.partition(":")[0])
-    else:
-        check_networks([name])
+    if check_network(name) in ("file", "folder", "onnx"):
+        raise Refused(f"{name}: a network is trained by its name; begin with what a file holds: NAME --init {name}")
     if out is None:
         raise Refused(f"no folder is given; add one for the run, as in -o runs/{name.partition(':')[0]}")
     _check_new(out)
@@ -182,16 +198,20 @@ def _new(
     protocol: str | None,
     seed: int,
     changes: Mapping[str, Any],
+    weights: tuple[str, bool] | None,
     machine: Machine,
 ) -> Begun:
     from workbench.experiments.own_job import own_job
-    from workbench.experiments.own_run import begin
+    from workbench.experiments.own_run import begin, with_weights
     from workbench.training.run import check_ranks
 
     own = own_job(name, data=data, protocol=protocol, seed=seed, changes=changes)
     check_ranks(own.job, machine.ranks)
     if own.said:
         remark(own.said)
+    if weights is not None:
+        own, found = with_weights(own, *weights, runs_folder())
+        remark(f"{weights[0]}: " + "; ".join(found.lines()))
     _look_at(data)
     return begin(own, folder)
 

@@ -39,7 +39,7 @@ _PUBLISHED: Mapping[str, Mapping[str, Any]] = {
 }
 _OPTIONS = {  # of a job, that are no change but have an option
     "seed": "--seed N",
-    "start": "--protocol NAME",
+    "start": "--init FILE",
     "protocol.trunk": "--protocol NAME",
     "protocol.data": "--data FOLDER",
 }

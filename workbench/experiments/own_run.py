@@ -24,7 +24,9 @@ from workbench.experiments.protocols import protocol_named
 from workbench.experiments.run_folders import JOB_FILE, RESULT_FILE, read_job
 from workbench.experiments.subject import Subject
 from workbench.experiments.tracking import MlflowRecord
+from workbench.models.initial import Initialised, initialise, keep_start_weights
 from workbench.models.job import Job
+from workbench.models.network import Network
 from workbench.study import PlannedJob
 from workbench.training.machine import Machine, machine_on
 from workbench.training.record import Progress, Result, arithmetic, read_losses
@@ -187,6 +189,8 @@ def train_network(
     seed: int = 0,
     changes: Mapping[str, Any] | None = None,
     device: str = "",
+    init: str | Path | None = None,
+    leftover: bool = False,
     tell: Callable[[Progress], None] = silent,
 ) -> Result:
     """Trains one network and records it, as `workbench train` does. Called again, it goes on where it was stopped, and
@@ -200,6 +204,7 @@ def train_network(
         epochs, batch, size: in place of the protocol's; size is the side of the input, in pixels.
         changes: of the job, by dotted path, as {"recipe.lr": 0.002}.
         device: "cpu" or "cuda"; "" for what there is.
+        init: weights to begin with as far as they fit; leftover: leave what does not. See `models.initial.initialise`.
         tell: is given the progress about once a second.
 
     Raises:
@@ -210,12 +215,27 @@ def train_network(
     own = own_job(network, data=where, protocol=protocol, seed=seed, changes=made)
     machine, home = machine_on(device), runs_folder()
     check_ranks(own.job, machine.ranks)
+    if init is not None:
+        own, _ = with_weights(own, init, leftover, home)
     if where is not None:
         check_data(where)
     begun = begin(own, Path(folder))
     result = train_begun(begun, machine, home, tell)
     record_run(begun, result, home)
     return result
+
+
+def with_weights(own: OwnJob, source: str | Path, leftover: bool, home: Path) -> tuple[OwnJob, Initialised]:
+    """The run, to be begun with what fits of a file of weights, and what that is.
+
+    Args:
+        source, leftover: see `models.initial.initialise`. home: keeps a copy of the file.
+
+    Raises:
+        Refused: see there.
+    """
+    found = initialise(Network(own.job.variant, own.job.seed), source, leftover)
+    return replace(own, job=own.job.vary({"start.weights": keep_start_weights(source, home)})), found
 
 
 def settings_of_run(epochs: int | None, batch: int | None, size: int | None) -> dict[str, Any]:
