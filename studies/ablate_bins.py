@@ -1,6 +1,7 @@
 """How many bins, reaching how far? RTMO (arXiv 2312.07526) has 192 x 256 over 1.25 times the box.
 
-Run:   nox -s study -- ablate_bins                        (frozen trunks, under 45 minutes on 2 cores)
+Run:   nox -s study -- ablate_bins                        (young networks, under 25 minutes on 2 cores)
+       nox -s study -- ablate_bins --protocol probe       (frozen trunks)
        nox -s study -- ablate_bins --protocol laptop      (from scratch, hours)
 
 Bins are the published numbers under every protocol, the small network included. They divide the person's own box, so
@@ -8,10 +9,10 @@ Bins are the published numbers under every protocol, the small network included.
 change is a bin in pixels, from about two to a fraction of one: a small image can show that fewer bins are too few,
 and hardly that more would help. How far they reach is asked with half as many, which takes half the time.
 
-The probe is the better test here. Every row changes the coordinate stage alone, which trains nearly to the end on the
-features of three frozen trunks in a third of the time of one run from scratch. There, the chance in training all the
-rest, which no row changes, would drown differences of this size. Trunks learnt with 64 x 96 bins or none at all: what
-finer bins would do to a trunk, only a protocol from scratch can show.
+Every row changes the coordinate stage alone. So all rows of a seed begin with one young network, on which their stages
+have learnt beside each other, and are trained whole from there (`fork`): the chance in training all the rest, which no
+row changes, would drown differences of this size. What finer bins would do to a network that they taught from its first
+step, only a protocol from scratch can show.
 """
 
 from workbench.presets import REGRESSION, RTMO_S, rtmo
@@ -26,6 +27,7 @@ STUDY = Study(
     question="Are 192 x 256 bins over 1.25 times the box enough, and what do they cost?",
     source="RTMO, arXiv 2312.07526: the paper's table was not available, its claims are checked",
     base=rtmo("s"),
+    default="fork",
     rows=(
         *(Row(label, changes, RTMO_S if label == PUBLISHED else None) for label, changes in BINS.items()),
         *(Row(f"padding {times:g}", {**BINS[HALF], "coords.padding": times}) for times in PADDING),
