@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,8 +29,9 @@ PLAIN = ["deploy", "rtmo-t", "-o", "x.onnx"]
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     pytest.importorskip("onnx")
-    names = ("load.load_trained", "load.load_untrained", "onnx_export.deploy")
-    return watch(monkeypatch, {f"workbench.inference.{name}": name for name in names})
+    network = SimpleNamespace(job=None)
+    found = {"load.load_trained": network, "load.load_untrained": network, "onnx_export.deploy": "onnx_export.deploy"}
+    return watch(monkeypatch, {f"workbench.inference.{name}": value for name, value in found.items()})
 
 
 @pytest.mark.parametrize("option", sorted(options_of("deploy")))

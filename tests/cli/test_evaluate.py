@@ -99,7 +99,7 @@ def test_a_results_file_is_judged(tmp_path: Path, capsys: pytest.CaptureFixture[
         ("--results a.json", "nothing to judge"),
         ("--results a.json --truth b.json --batch 2", "there is no network to run; leave out --batch"),
         ("rtmo-t --results a.json", "evaluate rtmo-t: it finds persons itself; leave out --results"),
-        ("rtmo-x", "'rtmo-x': no such file, folder or released model"),
+        ("rtmo-x", "no network 'rtmo-x'; there are nano"),
         ("--results a.json --truth b.json", "--results a.json: no such file"),
     ],
 )

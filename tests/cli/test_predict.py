@@ -13,6 +13,7 @@ import pytest
 from tests.cli.commands import options_of, watch
 from tests.inference.tiny import stored_job
 from workbench.__main__ import main
+from workbench.core.errors import Refused
 from workbench.inference.predict import Predicted
 
 OPTIONS: dict[str, tuple[str, ...]] = {
@@ -95,3 +96,18 @@ def test_what_can_not_be_done_is_refused_before_work(words: str, said: str, caps
     assert main(["predict", *words.split()]) == 2
     out, err = capsys.readouterr()
     assert out == "" and said in err and not Path("out").exists()
+
+
+@pytest.mark.parametrize("command", ["predict nano photo.jpg", "evaluate nano --data ."])
+def test_a_network_without_weights_takes_a_file_of_them(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reaches the reading of the file."""
+
+    def opened(network: str, weights: object, *_: object) -> None:
+        raise Refused(f"{network} with {weights}")
+
+    monkeypatch.setattr("workbench.inference.finder.open_finder", opened)
+    monkeypatch.setattr("workbench.inference.sources.find_sources", lambda *_: [])
+    assert main([*command.split(), "--weights", "w.pth"]) == 2
+    assert "nano with w.pth" in capsys.readouterr().err

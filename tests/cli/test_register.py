@@ -1,5 +1,6 @@
 """`workbench register`: what it refuses, and what it says of the model."""
 
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,4 +43,4 @@ def test_it_says_how_the_model_is_loaded(monkeypatch: pytest.MonkeyPatch, capsys
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "mine version 3: bins, seed 1, AP 59.1" and asked == [("regression", "mine")]
     assert printed[1].startswith("MLFLOW_TRACKING_URI=sqlite:////home/mlflow.db python -c ")
-    assert "load_model('models:/mine/3')" in printed[1]
+    assert shlex.split(printed[1])[-1] == 'import mlflow; mlflow.pyfunc.load_model("models:/mine/3")'

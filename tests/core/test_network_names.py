@@ -45,7 +45,7 @@ def test_a_word_means_one_kind_of_thing(
     ("what", "said"),
     [
         ("rtmo-x", "no network 'rtmo-x'; there are nano, rtmo-t, rtmo-s; BACKBONE-rtmo, .* rtmo-s-coco; STUDY:ROW"),
-        ("none.pth", "no network 'none.pth'.*a file of weights; and the folder of a job"),
+        ("none.pth", "none.pth: no such file or folder; expected a file of weights, or the folder of a job"),
         ("ablate_nothing:regression", "no study is called 'ablate_nothing'; there are .*ablate_dcc"),
     ],
 )

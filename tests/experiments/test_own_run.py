@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.data.datasets.animals import animals
 from tests.data.datasets.folders import content, folder
 from tests.experiments.own import small_run
 from workbench.core.errors import DataFault, Refused
@@ -21,6 +22,7 @@ from workbench.experiments.own_run import (
     begin,
     begun_in,
     check_data,
+    check_steps,
     draws_scenes,
     machine_for,
     record_run,
@@ -165,3 +167,15 @@ def test_from_python_it_is_one_call(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(Refused, match="holds another run"):
         train("nano", tmp_path / "a", protocol="smoke")
     assert begin(own, tmp_path / "a").own == own
+
+
+def test_images_that_make_no_batch_are_refused_before_the_run_has_a_folder(tmp_path: Path) -> None:
+    own = small_run(tmp_path / "first").own
+    check_steps(own)
+    large = replace(own, job=own.job.vary({"protocol.batch": 512}))
+    with pytest.raises(Refused, match=r"batch 512: there are \d+ images to train on in an epoch, .* add --batch \d+"):
+        check_steps(large)
+    goats = replace(large, data=animals(tmp_path / "goats"))
+    goats = replace(goats, job=goats.job.vary({"protocol.images": 0, "protocol.epoch_images": 0}))
+    with pytest.raises(Refused, match="batch 512: there are"):
+        check_steps(goats)

@@ -58,7 +58,10 @@ def test_rows_are_compared_on_the_seeds_that_they_share(tmp_path: Path) -> None:
 
 
 def test_what_can_not_be_called_best_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"registered, test: nothing is complete in .*; run the study first"):
+    with pytest.raises(
+        Refused,
+        match=r"registered, test: nothing is complete in .*; run it first: workbench study registered --protocol test",
+    ):
         best_run(complete(tmp_path / "a", {}))
     run = complete(tmp_path / "b", {"base": (0.2,)})
     with pytest.raises(Refused, match="row 'better': nothing is complete"):

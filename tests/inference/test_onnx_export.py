@@ -221,13 +221,13 @@ def test_pictures_are_whole_and_centred(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["nobody", "-o", "x.onnx"], "no such file, folder or released model"),
-        (["nano", "-o", "x.onnx"], "no weights are published"),
+        (["nobody", "-o", "x.onnx"], "no network 'nobody'; there are nano"),
+        (["nano", "-o", "x.onnx"], "nano: a preset has no weights; add a file that has some (--weights FILE)"),
         (["nano", "--random-weights", "-o", "x.txt"], "expected a name ending in .onnx"),
         (["nano", "--random-weights", "-o", "no/folder/x.onnx"], "expected a name ending in .onnx in a folder"),
         (["nano", "--random-weights", "-o", "x.onnx", "--precision", "int8"], "add --calibrate FOLDER"),
         (["nano", "--random-weights", "-o", "x.onnx", "--calibrate", "."], "no .jpg or .png below it"),
-        (["rtmo-x", "--random-weights", "-o", "x.onnx"], "'rtmo-x': no such file, folder or released model"),
+        (["rtmo-x", "--random-weights", "-o", "x.onnx"], "no network 'rtmo-x'; there are nano"),
         (["nano", "--random-weights", "-o", "x.onnx", "--score-threshold", "2"], "score threshold 2.0"),
         ([".", "-o", "x.onnx"], "no job.json and no weights.safetensors"),
     ],

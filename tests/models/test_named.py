@@ -102,7 +102,7 @@ def test_a_release_is_asked_for_and_checked(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(weight_file, "fetched", nothing)
     for name, release in RELEASES.items():
-        with pytest.raises(Refused, match=f"{name}: no weights given and none found.*could not be down.*weights=PATH"):
+        with pytest.raises(Refused, match=f"{name}: no weights given and none found.*could not be down.*weights=FILE"):
             open_network(name)
         assert asked[-1] == (address_of(release), digest_of(release))
 

@@ -48,12 +48,23 @@ def deploy_command(
         ),
     ] = None,
     score_threshold: Annotated[
-        float, typer.Option("--score-threshold", metavar="SCORE", parser=any_number, help="Persons score above it")
-    ] = 0.1,
+        float | None,
+        typer.Option(
+            "--score-threshold",
+            metavar="SCORE",
+            parser=any_number,
+            help="Persons score above it (default: that of its training, 0.1 of a released model)",
+        ),
+    ] = None,
     nms_threshold: Annotated[
-        float,
-        typer.Option("--nms-threshold", metavar="IOU", parser=any_number, help="Above it the better box stays"),
-    ] = 0.65,
+        float | None,
+        typer.Option(
+            "--nms-threshold",
+            metavar="IOU",
+            parser=any_number,
+            help="Above it the better box stays (default: likewise)",
+        ),
+    ] = None,
     max_persons: Annotated[
         int, typer.Option("--max-persons", metavar="N", parser=COUNT, help="Per image, the best ones")
     ] = 100,
@@ -71,14 +82,16 @@ def deploy_command(
     import torch
 
     from workbench.inference import load
-    from workbench.inference.deployed import Precision, Selection
+    from workbench.inference.deployed import Precision
+    from workbench.inference.finder import WantedPersons
 
     torch.set_num_threads(1)
-    selection = Selection(score_threshold=score_threshold, nms_threshold=nms_threshold, max_persons=max_persons)
+    wanted = WantedPersons(score_threshold, nms_threshold, max_persons)
+    wanted.of(None)  # refuses what is out of range before anything is read
     try:
         from workbench.inference import onnx_export
     except ImportError as error:
         raise Refused(f"deploy: {error.name} is missing; install rtmo-workbench[onnx]") from error
     trained = load.load_untrained(source) if random_weights else load.load_trained(source, weights)
-    print(onnx_export.deploy(trained, out, cast(Precision, precision), selection, calibrate))
+    print(onnx_export.deploy(trained, out, cast(Precision, precision), wanted.of(trained), calibrate))
     return 0

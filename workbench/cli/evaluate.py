@@ -82,7 +82,7 @@ def evaluate_command(
 
         return _told(judge_results(results, truth), as_json)
     refuse_options_but(ctx, _OF_NETWORKS, f"evaluate {network}: it finds persons itself")
-    check_source(network)
+    check_source(network, weights)
     from workbench.experiments.judge import judge_network, judged_on
     from workbench.inference.finder import WantedPersons, open_finder
 

@@ -27,7 +27,11 @@ NetworkFile = Annotated[
 ]
 WeightsFile = Annotated[
     Path | None,
-    typer.Option("--weights", metavar="FILE", help="Of a released model, where they are here (default: downloaded)"),
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="Of a released model, where they are here (default: downloaded), or of a network that has none",
+    ),
 ]
 ScoreThreshold = Annotated[
     float | None,
@@ -117,7 +121,7 @@ def predict_command(
 
     Exit code 0: all inputs were read, 1: some could not be, with their names.
     """
-    check_source(network)
+    check_source(network, weights)
     folder = out or runs_folder() / "predicted"
     from workbench.inference.sources import find_sources
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from importlib.util import find_spec
 from typing import Annotated
 
@@ -55,5 +57,6 @@ def register_command(
     run = StudyRun(asked, under, home, data=data, changes=changes, seeds=seeds, first_seed=first_seed)
     found = register_best(run, row, model)
     print(f"{found.name} version {found.version}: {found.planned.title}, AP {100 * found.score:.1f}")
-    print(f"MLFLOW_TRACKING_URI={found.store} python -c \"import mlflow; mlflow.pyfunc.load_model('{found.uri}')\"")
+    load = shlex.quote(f"import mlflow; mlflow.pyfunc.load_model({json.dumps(found.uri)})")
+    print(f"MLFLOW_TRACKING_URI={shlex.quote(found.store)} python -c {load}")
     return 0

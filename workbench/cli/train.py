@@ -202,7 +202,7 @@ def _new(
     machine: Machine,
 ) -> Begun:
     from workbench.experiments.own_job import own_job
-    from workbench.experiments.own_run import begin, with_weights
+    from workbench.experiments.own_run import begin, check_steps, with_weights
     from workbench.training.run import check_ranks
 
     own = own_job(name, data=data, protocol=protocol, seed=seed, changes=changes)
@@ -213,6 +213,7 @@ def _new(
         own, found = with_weights(own, *weights, runs_folder())
         remark(f"{weights[0]}: " + "; ".join(found.lines()))
     _look_at(data)
+    check_steps(own)
     return begin(own, folder)
 
 

@@ -15,6 +15,7 @@ from workbench.core.study_files import check_study
 
 NetworkKind = Literal["release", "preset", "backbone", "row", "onnx", "folder", "file"]
 _UNTRAINED = ("preset", "backbone", "row")  # kinds of networks that come without weights
+_FILES = (".pth", ".pt", ".ckpt", ".safetensors", ".npz", ".onnx")
 _ROW = re.compile(r"(\w{2,}):(.+)")
 
 
@@ -43,6 +44,8 @@ def kind_of(what: str, releases: Collection[str], presets: Collection[str]) -> N
         return "row"
     if what.endswith("-rtmo"):
         return "backbone"
+    if "/" in what or path.suffix.lower() in _FILES:
+        raise Refused(f"{what}: no such file or folder; expected a file of weights, or the folder of a job")
     raise Refused(f"no network {what!r}; {listed_networks(releases, presets)}")
 
 

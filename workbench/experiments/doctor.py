@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sqlite3
 import sys
@@ -33,7 +34,7 @@ EXTRAS: Mapping[str, str] = {
     "onnx": "workbench deploy, and runtime onnx of latency and sizes",
     "report": "workbench report",
     "dashboard": "workbench dashboard",
-    "cluster": "nothing yet",
+    "cluster": "a database server as the store, which is to come",
     "dev": "the tests and checks of the workbench itself",
 }
 SHOWN_VERSIONS = ("torch", "torchvision", "numpy", "opencv-python-headless", "timm", "mlflow", "optuna")
@@ -228,12 +229,12 @@ def _data(place: Path) -> Iterator[Symptom]:
     yield Symptom("scenes", Health.FINE, f"{size / GB:.1f} GB are drawn" if size else "none are drawn yet")
     for run in sorted(place.glob("*/run.json")):
         try:
-            folder = json.loads(run.read_text("utf-8")).get("data")
-        except ValueError as error:
+            folder = json.loads(run.read_text("utf-8"))["data"]
+        except (ValueError, KeyError, TypeError) as error:
             yield Symptom("data", Health.NOTED, f"{run} cannot be read: {error}")
             continue
         if folder and not Path(folder).is_dir():
-            cure = f"if it was moved: workbench train --resume {run.parent} --data FOLDER"
+            cure = f"if it was moved: workbench train --resume {shlex.quote(str(run.parent))} --data FOLDER"
             yield Symptom("data", Health.NOTED, f"{folder}, of {run.parent}, is not there", cure)
 
 

@@ -14,10 +14,11 @@ from typing import Any
 
 import torch
 
-from workbench.core.errors import DataFault, Refused
+from workbench.core.errors import DataFault, Refused, one_line
 from workbench.core.files import locked_folder, write_whole
 from workbench.core.home import runs_folder
 from workbench.data.datasets.checking import DataReport, data_report
+from workbench.data.datasets.folder import open_dataset
 from workbench.data.synthetic.dataset import SyntheticScenes, cache_name
 from workbench.experiments.own_job import OwnJob, own_job
 from workbench.experiments.protocols import protocol_named
@@ -100,9 +101,12 @@ def begun_in(folder: Path, data: Path | None = None) -> Begun:
     """
     if not (folder / RUN_FILE).is_file() or not (folder / JOB_FILE).is_file():
         raise Refused(f"{folder} holds no {RUN_FILE}; expected the folder of a run that `workbench train` began")
-    said = json.loads((folder / RUN_FILE).read_text("utf-8"))
-    where = data or (Path(said["data"]) if said["data"] else None)
-    return Begun(OwnJob(said["name"], said["protocol"], read_job(folder), where), folder, said["threads"])
+    try:
+        said = json.loads((folder / RUN_FILE).read_text("utf-8"))
+        name, protocol, known, threads = (said[key] for key in ("name", "protocol", "data", "threads"))
+    except (ValueError, KeyError, TypeError) as error:
+        raise Refused(f"{folder / RUN_FILE}: it is damaged ({one_line(error)}); begin anew in another folder") from None
+    return Begun(OwnJob(name, protocol, read_job(folder), data or (Path(known) if known else None)), folder, threads)
 
 
 def check_data(folder: Path) -> DataReport:
@@ -118,6 +122,21 @@ def check_data(folder: Path) -> DataReport:
             + "".join(f"\n  {one}" for one in found.findings)
         )
     return found
+
+
+def check_steps(own: OwnJob) -> None:
+    """Refuses a run whose images do not make one batch, before it has a folder.
+
+    Raises:
+        Refused: the message says which batch they make.
+    """
+    protocol = own.job.protocol
+    count = protocol.epoch_images or protocol.images or len(open_dataset(own.data, "train") if own.data else ())
+    if count < protocol.batch // protocol.accumulate:
+        raise Refused(
+            f"batch {protocol.batch}: there are {count} images to train on in an epoch, which make no batch; add "
+            f"--batch {max(1, count // 2)} or the like"
+        )
 
 
 def machine_for(begun: Begun, machine: Machine) -> Machine:
@@ -219,6 +238,7 @@ def train_network(
         own, _ = with_weights(own, init, leftover, home)
     if where is not None:
         check_data(where)
+    check_steps(own)
     begun = begin(own, Path(folder))
     result = train_begun(begun, machine, home, tell)
     record_run(begun, result, home)

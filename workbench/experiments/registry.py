@@ -5,6 +5,7 @@ mlflow.pyfunc.load_model("models:/ablate_dcc-thaw/1").predict({"input": images})
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import numpy as np
 from workbench.core.errors import Refused
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.tracking import MlflowRecord, open_client, store_address
-from workbench.inference.deployed import Selection
+from workbench.inference.finder import WantedPersons
 from workbench.inference.load import Trained, load_trained
 from workbench.study import PlannedJob
 from workbench.training.record import Result
@@ -65,8 +66,11 @@ def best_run(run: StudyRun, row: str = "") -> _Complete:
     complete = [(one, result) for one in run.jobs() if one.row in labels and (result := run.result(one)) is not None]
     there = {one.row for one, _ in complete}
     if not there or (row and row not in there):
-        what = f"{run.study.name}, {run.protocol.name}" + f", row {row!r}" * bool(row)
-        raise Refused(f"{what}: nothing is complete in {run.home}; run the study first")
+        name, protocol = run.study.name, run.protocol.name
+        raise Refused(
+            f"{name}, {protocol}{f', row {row!r}' * bool(row)}: nothing is complete in {run.home}; run it first: "
+            f"workbench study {name} --protocol {protocol}"
+        )
     mine = [found for found in complete if found[0].row == (row or _best(complete, there))]
     return sorted(mine, key=_score)[(len(mine) - 1) // 2]
 
@@ -89,7 +93,8 @@ def _spot(found: _Complete) -> tuple[int, str]:
 
 
 def _score(found: _Complete) -> float:
-    return found[1].metrics[METRIC]
+    score = found[1].metrics[METRIC]
+    return -math.inf if math.isnan(score) else score  # nothing was judged: worse than anything
 
 
 def register_best(run: StudyRun, row: str = "", name: str = "") -> Registered:
@@ -119,7 +124,7 @@ def exported(trained: Trained, path: Path) -> Path:
     """The ONNX file of a network, at `path`."""
     from workbench.inference import onnx_export
 
-    onnx_export.deploy(trained, path, "float32", Selection())
+    onnx_export.deploy(trained, path, "float32", WantedPersons().of(trained))
     return path
 
 

@@ -111,11 +111,10 @@ def _numbers(before: Result, after: Result) -> Iterator[tuple[str, Any, Any]]:
         yield "evaluated epochs" if read is read_curve else "epochs", len(old), len(new)
     yield from _of_line("at the end, ", before.metrics, after.metrics)
     paths = [result.folder / WEIGHTS for result in (before, after)]
-    if all(path.is_file() for path in paths):
-        mine, theirs = map(load_file, paths)
-        for name in mine:
-            same = name in theirs and torch.equal(mine[name], theirs[name])
-            yield f"weights {name}", "as trained", "as trained" if same else "others"
+    mine, theirs = (load_file(path) if path.is_file() else {} for path in paths)
+    for name in dict.fromkeys([*mine, *theirs]):
+        same = name in mine and name in theirs and torch.equal(mine[name], theirs[name])
+        yield f"weights {name}", "as trained", "as trained" if same else "others"
 
 
 def _of_line(where: str, old: Mapping[str, float], new: Mapping[str, float]) -> Iterator[tuple[str, Any, Any]]:

@@ -155,10 +155,10 @@ def _unlike(first: MatchRecords, second: MatchRecords, names: Mapping[int, str])
     shares = [record.oks_sum / np.maximum(persons, 1) for record in (first, second)]
     gaps = np.abs(shares[1] - shares[0])
     order = np.argsort(-gaps, kind="stable")[:UNLIKE]
+    images = [(int(i), int(first.image_ids[i])) for i in order if gaps[i] > 0]
     return [
         UnlikeImage(image, names.get(image, ""), int(persons[i]), float(shares[0][i]), float(shares[1][i]))
-        for i in order
-        if gaps[i] > 0 and (image := int(first.image_ids[i])) is not None
+        for i, image in images
     ]
 
 

@@ -36,6 +36,14 @@ class WantedPersons:
     nms_threshold: float | None = None
     max_persons: int = Selection.max_persons
 
+    def of(self, trained: Trained | None) -> Selection:
+        """Those of a network; None: of one that is not read yet.
+
+        Raises:
+            Refused: a value out of range.
+        """
+        return self.selection(Protocol() if trained is None or trained.job is None else trained.job.protocol)
+
     def selection(self, protocol: Protocol) -> Selection:
         """
         Raises:
@@ -78,7 +86,7 @@ def open_finder(
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise Refused("--device cuda: torch sees no GPU here; leave it out, or give cpu")
-    wanted.selection(Protocol())  # refuses what is out of range before anything is read
+    wanted.of(None)  # refuses what is out of range before anything is read
     if Path(what).suffix.lower() == ".onnx":
         if weights is not None or device == "cuda":
             raise Refused(f"{what}: an ONNX file has its own weights and runs on the CPU: no --weights, no cuda")
@@ -92,7 +100,7 @@ def network_finder(
     """That of a trained network. One that tells classes apart runs as it was trained, all others folded."""
     network, where = trained.network, device or ("cuda" if torch.cuda.is_available() else "cpu")
     variant = network.variant
-    selection = wanted.selection(Protocol() if trained.job is None else trained.job.protocol)
+    selection = wanted.of(trained)
     if variant.num_classes == 1:
         find = partial(_deployed, Deployed(network, selection).to(where), where)
     else:

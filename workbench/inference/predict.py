@@ -270,12 +270,15 @@ def _make(folder: Path) -> None:
 
 
 def _write_picture(path: Path, drawn: _Pixels) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     coded, data = cv2.imencode(path.suffix.lower(), drawn, _QUALITY if path.suffix.lower() in (".jpg", ".jpeg") else [])
     if not coded:
         raise Refused(f"{path}: OpenCV can not write this format")
-    with write_whole(path, durable=False) as part:
-        part.write_bytes(data.tobytes())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with write_whole(path, durable=False) as part:
+            part.write_bytes(data.tobytes())
+    except OSError as error:
+        raise Refused(f"{path}: {error.strerror}; pictures can not be written there, name another folder") from None
 
 
 @contextmanager

@@ -106,7 +106,10 @@ def _released(name: str) -> WeightFile:
     try:
         return read_weight_file(address_of(release), digest_of(release))
     except Refused as error:
-        raise Refused(f"{name}: no weights given and none found: {error}; or pass weights=PATH") from error
+        raise Refused(
+            f"{name}: no weights given and none found: {error}; or give a file that is here: --weights FILE, in Python "
+            "weights=FILE"
+        ) from error
 
 
 def _of_name(what: str, kind: NetworkKind) -> Blueprint:

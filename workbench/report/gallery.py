@@ -85,9 +85,10 @@ def gallery(run: StudyRun, count: int = 60) -> Gallery:
     here = [(one, run.folder(one.job.key)) for one in recorded_jobs(run) if run.complete(one.job.key)]
     chosen = panel_of(here, run)
     if chosen is None:
+        name, protocol = run.study.name, run.protocol.name
         raise Refused(
-            f"gallery {run.study.name}, {run.protocol.name}: fewer than two rows are complete in {run.home}, and one "
-            "alone has nothing beside it; run the study first"
+            f"gallery {name}, {protocol}: fewer than two rows are complete in {run.home}, and one alone has nothing "
+            f"beside it; run it first: workbench study {name} --protocol {protocol}"
         )
     records = {label: MatchRecords.load(folder / "records.npz") for label, folder in chosen.folders.items()}
     images = list(dict.fromkeys([*disagreement(records)[: count // 2], *over_range(records, count)]))[:count]
