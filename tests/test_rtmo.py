@@ -295,7 +295,7 @@ def test_infer_maps_back_to_the_image(tmp_path: Path) -> None:
 def test_thresholds_of_infer() -> None:
     model, image = like_golden(), scene()
     few = model.infer(image, score_threshold=0.5).detections
-    assert all(one.conf > 0.5 for one in few)
+    assert few and all(one.conf > 0.5 for one in few)
     assert len(few) < len(model.infer(image).detections) <= len(model.infer(image, nms_threshold=1.0).detections)
 
 

@@ -17,9 +17,9 @@ from workbench.data.datasets.keypoints import DataKeypoints
 
 # What a search asks of the folder of a data set, for `watch`.
 A_FOLDER = {
-    "workbench.experiments.search.plan.dataset_fingerprint": "folder@1",
-    "workbench.experiments.search.plan.dataset_keypoints": DataKeypoints(COCO, "COCO's"),
-    "workbench.experiments.search.plan.dataset_classes": DataClasses(("person",), {}),
+    "workbench.experiments.changes.dataset_fingerprint": "folder@1",
+    "workbench.experiments.changes.dataset_keypoints": DataKeypoints(COCO, "COCO's"),
+    "workbench.experiments.changes.dataset_classes": DataClasses(("person",), {}),
 }
 
 

@@ -62,9 +62,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         "workbench.report.render.write_report": [Path("page.html")],
         "workbench.report.record.write_claims": Path("claims.csv"),
         "workbench.report.render.write_profile": [Path("page.html")],
-        "workbench.experiments.plan.dataset_fingerprint": "folder@1",
-        "workbench.experiments.plan.dataset_keypoints": DataKeypoints(COCO, ""),
-        "workbench.experiments.plan.dataset_classes": DataClasses(("person",), {}),
+        "workbench.experiments.changes.dataset_fingerprint": "folder@1",
+        "workbench.experiments.changes.dataset_keypoints": DataKeypoints(COCO, ""),
+        "workbench.experiments.changes.dataset_classes": DataClasses(("person",), {}),
     }
     monkeypatch.setattr("workbench.report.index.write_index", lambda _: Path("index.html"))
     return watch(monkeypatch, answers)

@@ -63,7 +63,7 @@ def test_a_stage_of_another_kind_is_not_taken() -> None:
         ("ablate_dcc", "thaw", "a.pth", "protocol thaw trains whole networks"),
         ("ablate_levels", "probe", "a.pth", "study ablate_levels can not stand on a frozen trunk, "),
         ("ablate_dcc", "probe", "nano", "--trunk nano: has no weights; name a file"),
-        ("ablate_dcc", "probe", "none.pth", "no network 'none.pth'"),
+        ("ablate_dcc", "probe", "none.pth", "none.pth: no such file or folder"),
     ],
 )
 def test_what_can_not_be_probed_is_refused(

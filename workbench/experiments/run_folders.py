@@ -28,9 +28,9 @@ def run_folder(what: str, home: Path) -> Path:
     """
     folder = _folder(what, home)
     if not (folder / JOB_FILE).is_file():
-        raise Refused(f"{what}: {folder} holds no {JOB_FILE}; expected the folder of a run")
+        raise Refused(f"{folder} holds no {JOB_FILE}; expected the folder of a run")
     if not (folder / RESULT_FILE).is_file():
-        raise Refused(f"{what}: {folder} holds no {RESULT_FILE}; the run is not complete")
+        raise Refused(f"{folder} holds no {RESULT_FILE}; the run is not complete")
     return folder
 
 

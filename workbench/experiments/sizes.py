@@ -178,7 +178,7 @@ def judged_images(trained: Trained, judging: Judging) -> Validation:
 
 def _check_keypoints(trained: Trained, data: Path) -> None:
     mine, theirs = trained.network.variant.skeleton, dataset_keypoints(data).skeleton
-    if mine.name != theirs.name:
+    if mine.keypoints != theirs.keypoints:
         raise Refused(
             f"--data {data}: it has {len(theirs)} key points ({theirs.name}), {trained.source} finds {len(mine)} "
             f"({mine.name}); give a folder with these"

@@ -122,7 +122,10 @@ class Predicted:
         frames = sum(one.frames for one in self.sources) - pictures
         persons = _counted(sum(one.persons for one in self.sources), "person")
         seen = [_counted(count, what) for count, what in ((pictures, "picture"), (frames, "frame")) if count]
-        yield f"{self.network}: {persons} in {' and '.join(seen) or 'nothing'}, {self.seconds:.1f} s"
+        if not seen:
+            yield f"{self.network}: nothing could be read"
+            return
+        yield f"{self.network}: {persons} in {' and '.join(seen)}, {self.seconds:.1f} s"
         yield f"drawn in {self.folder}, listed in {self.results}"
 
 
