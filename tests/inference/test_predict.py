@@ -101,7 +101,7 @@ def test_what_can_not_be_read_is_told_and_the_rest_is_done() -> None:
     assert [one["name"] for one in as_json["unreadable"]] == ["bad.jpg", "bad.mp4"]
     assert as_json["predictions"] == "out/predictions.json" and as_json["sources"][0]["width"] == 96
     nothing, rows = done("bad.jpg")
-    assert rows == [] and "0 persons in nothing" in next(nothing.lines())
+    assert rows == [] and "nothing could be read" in next(nothing.lines())
 
 
 def test_a_picture_on_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
