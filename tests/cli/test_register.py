@@ -21,8 +21,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("words", "said"),
     [
         ("nobody", "no study is called 'nobody'"),
-        ("profile_persons", "nothing is trained under cost"),
-        ("ablate_dcc --protocol cost", "nothing is trained under cost, so there is nothing to register"),
+        ("profile_persons", "register profile_persons: it has no rows that are trained"),
+        ("ablate_dcc --protocol cost", "nothing is trained under cost; use --protocol thaw"),
         ("ablate_dcc --protocol smoke", "ablate_dcc, smoke: nothing is complete in"),
         ("ablate_dcc --row bins", "--row 'bins': ablate_dcc has no such row; there are 'regression'"),
     ],

@@ -7,20 +7,8 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli.options import (
-    Command,
-    DataFolder,
-    FirstSeed,
-    ProtocolName,
-    Seeds,
-    Sets,
-    StudyName,
-    changes_of,
-    runs_folder,
-    whole_number,
-)
-from workbench.core.errors import Refused
-from workbench.core.study_files import check_study
+from workbench.cli.options import Command, DataFolder, FirstSeed, ProtocolName, Seeds, Sets, StudyName, whole_number
+from workbench.cli.study_runs import check_words, run_to_look_at
 
 gallery_commands = typer.Typer()
 
@@ -41,24 +29,13 @@ def gallery_command(
     ] = None,
 ) -> int:
     """Write a page with what each row of a study finds, with filters. It takes options as the study was given them."""
-    check_study(name)
-    changes = changes_of(sets)
+    check_words(name, sets)
     from workbench.core.files import write_whole
-    from workbench.experiments.plan import StudyRun
-    from workbench.experiments.protocols import protocol_named
     from workbench.report.gallery import gallery
     from workbench.report.gallery_page import gallery_page
-    from workbench.study import Study, find_study
 
-    asked = find_study(name)
-    if not isinstance(asked, Study):
-        raise Refused(f"gallery {name}: it has no rows that are trained; use a study that has")
-    under = protocol_named(protocol or asked.default)
-    if not under.trains:
-        raise Refused(f"gallery {name}: nothing is trained under {under.name}; use --protocol {asked.default}")
-    home = runs_folder(False)
-    run = StudyRun(asked, under, home, data=data, changes=changes, seeds=seeds, first_seed=first_seed)
-    path = out or home / "galleries" / f"{run.stem}.html"
+    run = run_to_look_at("gallery", name, protocol, data, sets, seeds, first_seed)
+    path = out or run.home / "galleries" / f"{run.stem}.html"
     page = gallery_page(gallery(run, images))
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_whole(path) as part:

@@ -9,19 +9,9 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli.options import (
-    Command,
-    DataFolder,
-    FirstSeed,
-    ProtocolName,
-    Seeds,
-    Sets,
-    StudyName,
-    changes_of,
-    runs_folder,
-)
+from workbench.cli.options import Command, DataFolder, FirstSeed, ProtocolName, Seeds, Sets, StudyName
+from workbench.cli.study_runs import check_words, run_to_look_at
 from workbench.core.errors import Refused
-from workbench.core.study_files import check_study
 
 register_commands = typer.Typer()
 
@@ -40,21 +30,12 @@ def register_command(
     ] = "",
 ) -> int:
     """Put the best row of a study into MLflow's model registry, with its ONNX file. Options as the study had them."""
-    check_study(name)
-    changes = changes_of(sets)
+    check_words(name, sets)
     if missing := [package for package in ("onnx", "onnxruntime", "onnxscript") if find_spec(package) is None]:
         raise Refused(f"register: {', '.join(missing)} missing; install rtmo-workbench[onnx]")
-    from workbench.experiments.plan import StudyRun
-    from workbench.experiments.protocols import protocol_named
     from workbench.experiments.registry import register_best
-    from workbench.study import Study, find_study
 
-    asked = find_study(name)
-    under = protocol_named(protocol or asked.default)
-    if not isinstance(asked, Study) or not under.trains:
-        raise Refused(f"register {name}: nothing is trained under {under.name}, so there is nothing to register")
-    home = runs_folder(False)
-    run = StudyRun(asked, under, home, data=data, changes=changes, seeds=seeds, first_seed=first_seed)
+    run = run_to_look_at("register", name, protocol, data, sets, seeds, first_seed)
     found = register_best(run, row, model)
     print(f"{found.name} version {found.version}: {found.planned.title}, AP {100 * found.score:.1f}")
     load = shlex.quote(f"import mlflow; mlflow.pyfunc.load_model({json.dumps(found.uri)})")

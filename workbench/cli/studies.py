@@ -11,7 +11,6 @@ from typer.core import TyperGroup
 from workbench.cli.names import check_trunks
 from workbench.cli.options import (
     COUNT,
-    Change,
     Command,
     DataFolder,
     FirstSeed,
@@ -19,7 +18,6 @@ from workbench.cli.options import (
     Seeds,
     Sets,
     StudyName,
-    changes_of,
     completing,
     files_in,
     one_of,
@@ -28,13 +26,12 @@ from workbench.cli.options import (
     whole_number,
 )
 from workbench.cli.searches import Budget, Limits, Minutes, SamplerName, check_study_options, planned
+from workbench.cli.study_runs import asked_study, check_words, planned_run
 from workbench.core.errors import Refused
-from workbench.core.study_files import check_study
 
 if TYPE_CHECKING:
-    from workbench.experiments.plan import StudyRun, UntilDecided
+    from workbench.experiments.plan import UntilDecided
     from workbench.experiments.profiling import TimingRun
-    from workbench.space import Search
     from workbench.study import Study, StudyProtocol, TimingStudy
 
 RUN = "NAME"  # the command that a study's name stands for
@@ -130,7 +127,7 @@ def run_command(
     trunk: TrunkFile = None,
 ) -> int:
     """Runs a study, as `study NAME`, `study resume NAME` and `study retry NAME`."""
-    _check_words(name, sets)
+    check_words(name, sets)
     from workbench.core import processes
 
     processes.prepare()  # imports while we do
@@ -141,7 +138,7 @@ def run_command(
     from workbench.training.machine import this_machine
 
     again = ctx.info_name == "retry"
-    asked, under = _found(name, protocol)
+    asked, under = asked_study(name, protocol)
     if isinstance(asked, Search):
         from workbench.experiments.search import rounds
 
@@ -152,7 +149,7 @@ def run_command(
     if not isinstance(asked, Study) or not under.trains:
         return profiling.run_timing(_timing(ctx, asked, under), again)
     asked, under = _on_trunk(asked, under, trunk, data)
-    run = _planned(asked, under, data, sets, seeds, first_seed, _decided(until, budget))
+    run = planned_run(asked, under, data, sets, seeds, first_seed, _decided(until, budget))
     if again:
         print(f"{runner.retry(run)} jobs are tried again")
     code = runner.run_study(run, jobs=jobs, machine=this_machine())
@@ -177,12 +174,12 @@ def status_command(
     trunk: TrunkFile = None,
 ) -> int:
     """Show what is planned, running, complete and failed. Exit code 0: all complete, 1: something is missing."""
-    _check_words(name, sets)
+    check_words(name, sets)
     from workbench.experiments import profiling, runner
     from workbench.space import Search
     from workbench.study import Study
 
-    asked, under = _found(name, protocol)
+    asked, under = asked_study(name, protocol)
     if isinstance(asked, Search):
         from workbench.experiments.search import rounds
 
@@ -192,7 +189,7 @@ def status_command(
     if not isinstance(asked, Study) or not under.trains:
         return profiling.print_measured(_timing(ctx, asked, under, reads=True))
     asked, under = _on_trunk(asked, under, trunk, data)
-    return runner.status(_planned(asked, under, data, sets, seeds, first_seed, _decided(until, budget), reads=True))
+    return runner.status(planned_run(asked, under, data, sets, seeds, first_seed, _decided(until, budget), reads=True))
 
 
 @study_verbs.command("replay", cls=Command, epilog="Example: workbench study replay ablate_dcc --protocol laptop")
@@ -205,17 +202,17 @@ def replay_command(
     sets: Sets = None,
 ) -> int:
     """Show what --until decided would have saved of a finished study."""
-    _check_words(name, sets)
+    check_words(name, sets)
     from workbench.experiments import runner
     from workbench.space import Search
     from workbench.study import Study
 
-    asked, under = _found(name, protocol)
+    asked, under = asked_study(name, protocol)
     if isinstance(asked, Search):
         raise Refused(f"study replay {name}: it is a search, whose seeds go to its front; nothing could be saved")
     if not isinstance(asked, Study) or not under.trains:
         raise Refused(f"study replay {name}: nothing is trained under {under.name}, so no seeds could be saved")
-    return runner.replay(_planned(asked, under, data, sets, seeds, first_seed, reads=True))
+    return runner.replay(planned_run(asked, under, data, sets, seeds, first_seed, reads=True))
 
 
 @study_verbs.command("audit", cls=Command, epilog="Example: workbench study audit ablate_dcc --protocol short")
@@ -236,12 +233,12 @@ def audit_command(
     ] = None,
 ) -> int:
     """Show what differs between a study's rows besides what they name, and write it for the report."""
-    _check_words(name, sets)
+    check_words(name, sets)
     from workbench.experiments import audit, audit_table
     from workbench.space import Search
     from workbench.study import Study
 
-    asked, under = _found(name, protocol)
+    asked, under = asked_study(name, protocol)
     if isinstance(asked, Search):
         raise Refused(
             f"study audit {name}: it is a search, which has candidates and no rows; audit the study of its front"
@@ -251,30 +248,15 @@ def audit_command(
             f"study audit {name}: nothing is trained under {under.name}, so there is nothing to audit; "
             "use a study and a protocol that train"
         )
-    run = _planned(asked, under, data, sets, None, 0)
+    run = planned_run(asked, under, data, sets, None, 0)
     lines = audit.audit_study(run, steps)
     audit_table.print_audit(lines)
     print(audit_table.write_audit(run, lines))
     return 0
 
 
-def _check_words(name: str, sets: list[Change] | None) -> None:
-    """Refuses what is wrong by itself, before anything is imported that takes seconds."""
-    check_study(name)
-    changes_of(sets)
-
-
-def _found(name: str, protocol: str | None) -> tuple[Study | TimingStudy | Search, StudyProtocol]:
-    """The study of that name and the protocol that is asked for."""
-    from workbench.experiments.protocols import protocol_named
-    from workbench.study import find_study
-
-    asked = find_study(name)
-    return asked, protocol_named(protocol or asked.default)
-
-
 def _timing(ctx: typer.Context, asked: Study | TimingStudy, under: StudyProtocol, reads: bool = False) -> TimingRun:
-    """The run of a study where nothing is trained; `reads` as for `_planned`.
+    """The run of a study where nothing is trained; `reads` as for `planned_run`.
 
     Raises:
         Refused: a protocol or an option was given that only training has.
@@ -300,23 +282,6 @@ def _on_trunk(asked: Study, under: StudyProtocol, trunk: str | None, data: Path 
     from workbench.experiments.file_trunk import on_file_trunk
 
     return on_file_trunk(asked, under, trunk, runs_folder())
-
-
-def _planned(
-    asked: Study,
-    under: StudyProtocol,
-    data: Path | None,
-    sets: list[Change] | None,
-    seeds: int | None,
-    first_seed: int,
-    until: UntilDecided | None = None,
-    reads: bool = False,
-) -> StudyRun:
-    """The run of a study where jobs are trained; `reads`: the command only looks at it, and makes no folder."""
-    from workbench.experiments.plan import StudyRun
-
-    home, changes = runs_folder(not reads), changes_of(sets)
-    return StudyRun(asked, under, home, data=data, changes=changes, seeds=seeds, first_seed=first_seed, until=until)
 
 
 def _check_budget(until: str | None, budget: int | Minutes | None) -> None:
@@ -347,7 +312,7 @@ def report_command(
     ] = False,
 ) -> int:
     """Write a study's report from its recorded numbers. It takes --data and --set as the study was given them."""
-    _check_words(name, sets)
+    check_words(name, sets)
     from workbench.experiments.project import add_notebooks
     from workbench.report.index import write_index
     from workbench.report.pieces import RENDERED
@@ -355,7 +320,7 @@ def report_command(
     from workbench.space import Search
     from workbench.study import TimingStudy
 
-    asked, under = _found(name, protocol)
+    asked, under = asked_study(name, protocol)
     add_notebooks(Path("reports"))  # where studies of one's own lie there may be none
     if isinstance(asked, Search):
         from workbench.report.search_render import write_search
@@ -372,10 +337,10 @@ def report_command(
     elif claims_only:
         from workbench.report.record import write_claims
 
-        print(write_claims(_planned(asked, under, data, sets, seeds, first_seed)))
+        print(write_claims(planned_run(asked, under, data, sets, seeds, first_seed)))
         return 0
     else:
-        paths = write_report(_planned(asked, under, data, sets, seeds, first_seed))
+        paths = write_report(planned_run(asked, under, data, sets, seeds, first_seed))
     for path in [*paths, write_index(RENDERED)]:
         print(path)
     return 0

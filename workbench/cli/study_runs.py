@@ -1,0 +1,71 @@
+"""From a command's words to the study, the protocol and the run that they mean, for all commands on studies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.cli.options import Change, changes_of, runs_folder
+from workbench.core.errors import Refused
+from workbench.core.study_files import check_study
+
+if TYPE_CHECKING:
+    from workbench.experiments.plan import StudyRun, UntilDecided
+    from workbench.space import Search
+    from workbench.study import Study, StudyProtocol, TimingStudy
+
+
+def check_words(name: str, sets: list[Change] | None) -> None:
+    """Refuses what is wrong by itself, before anything is imported that takes seconds."""
+    check_study(name)
+    changes_of(sets)
+
+
+def asked_study(name: str, protocol: str | None) -> tuple[Study | TimingStudy | Search, StudyProtocol]:
+    """The study of that name and the protocol that is asked for."""
+    from workbench.experiments.protocols import protocol_named
+    from workbench.study import find_study
+
+    asked = find_study(name)
+    return asked, protocol_named(protocol or asked.default)
+
+
+def planned_run(
+    asked: Study,
+    under: StudyProtocol,
+    data: Path | None,
+    sets: list[Change] | None,
+    seeds: int | None,
+    first_seed: int,
+    until: UntilDecided | None = None,
+    reads: bool = False,
+) -> StudyRun:
+    """The run of a study where jobs are trained; `reads`: the command only looks at it, and makes no folder."""
+    from workbench.experiments.plan import StudyRun
+
+    home, changes = runs_folder(not reads), changes_of(sets)
+    return StudyRun(asked, under, home, data=data, changes=changes, seeds=seeds, first_seed=first_seed, until=until)
+
+
+def run_to_look_at(
+    command: str,
+    name: str,
+    protocol: str | None,
+    data: Path | None,
+    sets: list[Change] | None,
+    seeds: int | None,
+    first_seed: int,
+) -> StudyRun:
+    """The run whose complete jobs a command looks at.
+
+    Raises:
+        Refused: the study, or the protocol, trains nothing.
+    """
+    from workbench.study import Study
+
+    asked, under = asked_study(name, protocol)
+    if not isinstance(asked, Study):
+        raise Refused(f"{command} {name}: it has no rows that are trained; use a study that has")
+    if not under.trains:
+        raise Refused(f"{command} {name}: nothing is trained under {under.name}; use --protocol {asked.default}")
+    return planned_run(asked, under, data, sets, seeds, first_seed, reads=True)
