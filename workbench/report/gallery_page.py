@@ -133,7 +133,7 @@ def _article(one: ShownImage, found: Gallery) -> str:
     persons = f"{one.persons} person{'s' * (one.persons != 1)}, {one.height:.0f} px high, crowding {one.crowding:.2f}"
     tiles = [_tile(0, one, one.truth, found.skeleton, "<b>ground truth</b>")]
     for i, row in enumerate(found.rows, 1):
-        said = f"<b>{escape(row_name(row))}</b><br>OKS {one.quality[row]:.2f}, {len(one.found[row])} found"
+        said = f"<b>{escape(row_name(row))}</b><br>OKS {one.quality[row]:.2f}, {len(one.found[row])} shown"
         tiles.append(_tile(i, one, one.found[row], found.skeleton, said))
     head = f"image {one.number}: {persons}, rows {one.apart:.2f} OKS apart"
     return f"<article{data}><h2>{head}</h2><section>{''.join(tiles)}</section></article>\n"
