@@ -33,5 +33,6 @@ STUDY = Search(
         Factor("coords", {"dcc": {}, "regression": REGRESSION}),
         Factor("bins", {f"1/{n}": partial(bins, n) for n in (1, 2, 4)}, when={"coords": ("dcc",)}),
     ),
+    published={"RTMO-s": {}, **{f"RTMO-s, backbone of {size}": {"size": size} for size in "tm"}},
     limits={"gflops": 16.0},  # of the published size at 640 px, whatever the protocol trains
 )

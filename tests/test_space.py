@@ -109,6 +109,13 @@ WRONG = [
     ((NECK, DEPTH), {"limits": {"ms": 0.0}}, "limits: ms 0.0: must be above 0"),
     ((NECK, DEPTH), {"rungs": (0.5, 0.2, 1.0)}, "expected .1.0,., or one part of the training before it"),
     ((NECK, DEPTH), {"rungs": (0.2,)}, "one part of the training before it"),
+    (
+        (NECK, DEPTH),
+        {"published": {"N": {"width": 2}}},
+        "published 'N': .*width.* is no choice of the space; it became",
+    ),
+    ((NECK, LAYERS), {"published": {"N": {"neck": "pafpn", "layers": 2}}}, "published 'N': .* can not be chosen tog"),
+    ((NECK, DEPTH), {"published": {"N": {}, "M": {"depth": 0.33}}}, "published .*'N', 'M'.*: two of them are one"),
 ]
 
 
@@ -161,6 +168,14 @@ def test_a_protocol_without_whole_networks_is_refused() -> None:
             search().planned(search().space.candidates[0], PROTOCOLS[name])
 
 
+def test_a_published_network_is_its_choices_and_the_first_options() -> None:
+    asked = search(published={"N": {"layers": 2}, "M": {"neck": "pafpn", "depth": "0.0"}})
+    assert {one.text: name for one, name in asked.landmarks.items()} == {
+        "hybrid layers 2, depth 0.33": "N",
+        "pafpn, depth 0.0": "M",
+    }
+
+
 def test_regression_and_bins_never_meet() -> None:
     coords = Factor("coords", {"dcc": {}, "regression": REGRESSION})
     bins = Factor("bins", {n: {"coords.num_bins": (n, n)} for n in (48, 96)}, when={"coords": ("dcc",)})
@@ -174,7 +189,9 @@ def test_the_shipped_search_builds_384_networks() -> None:
     assert isinstance(asked, Search) and len(asked.space) == 384
     for scale in ({}, PROTOCOLS["short"].scale):
         assert len({asked.variant(one, scale).key for one in asked.space.candidates}) == 384
-    assert asked.variant(asked.space.candidates[0]) == rtmo("s")
+    named = {name: asked.variant(one) for one, name in asked.landmarks.items()}
+    assert named["RTMO-s"] == rtmo("s") and len(named) == 3
+    assert all(named[f"RTMO-s, backbone of {size}"].backbone == rtmo(size).backbone for size in "tm")
     short = PROTOCOLS["short"]
     keys = {asked.planned(one, short).job.key for one in asked.space.candidates}
     for name, least in (("compare_backbones", 6), ("ablate_neck", 4), ("ablate_levels", 2)):

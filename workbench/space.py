@@ -204,6 +204,8 @@ class Search:
         up: a metric of the evaluation, as trained under the protocol.
         down: one of `COSTS` that is counted, of the published size.
         limits: largest costs; candidates above one are not trained.
+        published: networks of the space that go by a name, as its choices; what is left out is the first option. They
+            are looked at before all others, and marked on the page.
         rungs: parts of the training after which a candidate pauses and is compared; one at most before the end, 1.
         signal: what is compared there: a training loss, as `training.rung` calls it, of which less is better. It has to
             be one that all candidates are trained with.
@@ -222,6 +224,7 @@ class Search:
     up: str = "AP"
     down: str = "gflops"
     limits: Mapping[str, float] = field(default_factory=dict)
+    published: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     rungs: tuple[float, ...] = (1.0,)
     signal: str = "mean_loss_oks"
     default: str = "short"
@@ -232,6 +235,7 @@ class Search:
             self._check_paths()
             for name, label in self.space.columns:
                 self._check_option(name, label)
+            self._check_published()
         except Refused as error:
             raise Refused(f"search {self.name}: {error}") from None
 
@@ -239,6 +243,12 @@ class Search:
     def space(self) -> Space:
         """The space of its factors."""
         return Space(self.factors)
+
+    @cached_property
+    def landmarks(self) -> dict[Candidate, str]:
+        """The published networks, with their names."""
+        wanted = {name: {str(f): (str(label),) for f, label in one.items()} for name, one in self.published.items()}
+        return {self.space.with_first(one): name for name, one in wanted.items()}
 
     def variant(self, candidate: Candidate, scale: Mapping[str, Any] | None = None) -> Variant:
         """The candidate's variant, its changes made on the base after scaling.
@@ -311,6 +321,19 @@ class Search:
         tried = (_both(needs, other) for other in others if _together(needs, other))
         if all(self._fault(self.space.with_first(one)) is not None for one in tried):
             raise Refused(f"factor {name!r}, option {label!r} can be built with no other: {_said_of(fault)}")
+
+    def _check_published(self) -> None:
+        wanted = {name: {str(f): str(label) for f, label in one.items()} for name, one in self.published.items()}
+        for name, one in wanted.items():
+            if not {*one.items()} <= {*self.space.columns}:
+                raise Refused(f"published {name!r}: {one} is no choice of the space; options: {[*self.space.columns]}")
+        for candidate, name in self.landmarks.items():
+            if not wanted[name].items() <= dict(candidate.pairs).items():
+                raise Refused(f"published {name!r}: {wanted[name]} can not be chosen together, see `when`")
+            if (fault := self._fault(candidate)) is not None:
+                raise Refused(f"published {name!r}: {_said_of(fault)}")
+        if len(self.landmarks) < len(self.published):
+            raise Refused(f"published {[*self.published]}: two of them are one candidate")
 
     def _fault(self, candidate: Candidate) -> Exception | None:
         try:

@@ -26,6 +26,7 @@ def test_the_conclusion_names_the_front_with_its_intervals(record: SearchRecord)
     assert f"Of 4 networks that were trained {count} are on the front by their estimates" in said
     assert "#001 (dynamic, padding usual" in said or "#001 (" in said
     assert said.count(" to ") >= count and "no verdicts" in said and "chance of" in said
+    assert "The last of them is the best within the limits (gflops at most 5.5)." in said
 
 
 def test_titles(record: SearchRecord) -> None:

@@ -31,6 +31,15 @@ def test_every_piece_is_there(record: SearchRecord) -> None:
     assert "--max" not in text(page.reproduce(record)), "the limit is the search's own"
 
 
+def test_published_networks_stand_beside_the_front(record: SearchRecord) -> None:
+    base, dear = (line for line in text(page.published(record)).splitlines() if "GFLOPs" in line)
+    assert base.startswith("| Base | #000 | 3.00 GFLOPs | ") and "| 3 | #000 " in base
+    assert dear.startswith("| Dear | #005 | 6.00 GFLOPs | over a limit |  | #002 ")
+    assert "1 of 1 published network that were trained is on the front" in text(page.published(record))
+    unnamed = replace(record, candidates=record.candidates.assign(published=""))
+    assert not text(page.published(unnamed))
+
+
 def test_limits_of_a_command_line_are_said(record: SearchRecord) -> None:
     other = replace(record, summary={**record.summary, "limit_gflops": 4.0})
     assert "--max gflops=4" in text(page.reproduce(other))

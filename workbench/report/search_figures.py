@@ -51,6 +51,7 @@ def front_figure(record: SearchRecord, title: str, hover: Hover | None = None) -
             with hover.mark(axis, group, f"{said}; {line['seeds']} seeds, chance {line['chance']:.2f}"):
                 _front_mark(axis, record, line, group == GROUPS[0])
     _name_front(axis, record, left, right)
+    _name_published(axis, record, left, right)
     hidden = _over_ticks(axis, record, left, right)
     if limit is not None:
         axis.axvline(limit, color=OUT, lw=1, ls=":", zorder=0)
@@ -98,6 +99,17 @@ def _name_front(axis: Axes, record: SearchRecord, left: float, right: float) -> 
         below = near and heights[i + 1] - height < 0.06 * (top - bottom)
         axis.annotate(name, (cost, height), (6, -13 if below else 5), textcoords="offset points", fontsize=9,
                       color=INK, zorder=5)  # fmt: skip
+
+
+def _name_published(axis: Axes, record: SearchRecord, left: float, right: float) -> None:
+    """The names of published networks, below their marks; of what was not trained at its tick."""
+    bottom, _ = axis.get_ylim()
+    for _, line in record.published.iterrows():
+        cost, trained = line[record.search.down], not np.isnan(line["estimate"])
+        if left <= cost <= right:
+            height = record.metric.scaled(line["estimate"]) if trained else bottom
+            axis.annotate(line["published"], (cost, height), (-6, -14 if trained else 12), textcoords="offset points",
+                          ha="right", fontsize=9, color=INK, zorder=5)  # fmt: skip
 
 
 def _over_ticks(axis: Axes, record: SearchRecord, left: float, right: float) -> int:

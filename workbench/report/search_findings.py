@@ -39,7 +39,9 @@ def conclusion(record: SearchRecord) -> str:
     who = [_on_front(record, line, i in (0, len(front) - 1)) for i, (_, line) in enumerate(front.iterrows())]
     many = len(record.front)
     said = f"Of {count_of(many, 'network')} that were trained {len(front)} {'is' if len(front) == 1 else 'are'} on the "
+    limits = ", ".join(f"{name} at most {most:g}" for name, most in record.limits.items())
     said += f"front by their estimates, cheapest first: {'; '.join(who)}. "
+    said += f"The last of them is the best within the limits ({limits}). " if limits else ""
     return " ".join(filter(None, [uncovered(record), said + how_sure(record)]))
 
 
@@ -98,6 +100,16 @@ def front_title(record: SearchRecord) -> str:
     if len(front) == 1:
         return f"{said}: {first['candidate']}"
     return f"{said}, from {first['candidate']} to {last['candidate']}"
+
+
+def published_text(record: SearchRecord) -> str:
+    """How many of the published networks are on the front, and of which kind the costs are."""
+    frame = record.published
+    known = frame[frame["estimate"].notna()]
+    on = int((known["front"] == True).sum())  # noqa: E712  nan where it was not trained
+    said = f"{on} of {count_of(len(known), 'published network')} that were trained "
+    said += f"{'is' if on == 1 else 'are'} on the front by their estimates"
+    return said + ", all trained as the candidates were: their published scores come from longer trainings."
 
 
 def effects_title(record: SearchRecord) -> str:

@@ -23,6 +23,7 @@ from workbench.study import StudyProtocol, find_study
 FACTOR = "factor."  # what the columns of factors begin with: a factor may be called anything
 _PAUSED = str(JobState.PAUSED)
 Z95 = 1.959964
+ESTIMATE = ("estimate", "low", "high")
 COSTS = {
     "gflops": "10^9 multiply-adds of one image, published size, 640 px",
     "params": "parameters, published size",
@@ -93,6 +94,13 @@ class SearchRecord:
         return self.candidates[self.candidates["state"] == _PAUSED].sort_values("signal", kind="stable")
 
     @property
+    def published(self) -> Frame:
+        """The lines of the candidates that go by a name, cheapest first, with their estimates where they have any."""
+        named = self.candidates[self.candidates["published"] != ""].sort_values(self.search.down, kind="stable")
+        return named.merge(self.front[["candidate", *ESTIMATE, "chance", "front"]], on="candidate", how="left",
+                           suffixes=("_predicted", ""))  # fmt: skip
+
+    @property
     def on_front(self) -> Frame:
         """The lines of the front, cheapest first."""
         return self.front[self.front["front"]]
@@ -121,7 +129,9 @@ def _labels(frames: dict[str, Frame]) -> Any:
 
 
 def _with_labels(candidates: Frame) -> Frame:
-    words = [name for name in candidates if name.startswith(FACTOR)] + ["state", "why", "text", "sampler"]
+    words = [name for name in candidates if name.startswith(FACTOR)] + [
+        "state", "why", "text", "published", "sampler",
+    ]  # fmt: skip
     return candidates.assign(**{name: candidates[name].fillna("").astype(str) for name in words})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from shlex import quote
+from typing import Any
 
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.report import search_figures as figures
@@ -28,7 +29,7 @@ ALIKE = "all trainings have the same score"
 
 __all__ = [
     "compute", "effects", "fresh", "front", "front_table", "growth", "head", "importance", "open_search", "parallel",
-    "predicted", "reproduce", "saved",
+    "predicted", "published", "reproduce", "saved",
 ]  # fmt: skip
 
 
@@ -62,13 +63,12 @@ def front_table(record: SearchRecord) -> Text:
     """The front in numbers, cheapest first."""
     up, lines = record.metric.name, list[list[str]]()
     for _, line in record.on_front.iterrows():
-        low, mean, high = (record.metric.text(line[name]) for name in ("low", "estimate", "high"))
         lines.append(
             [
                 line["candidate"],
                 line["text"],
                 record.cost_text(line["cost"]),
-                f"{mean} ({low} to {high})",
+                _score(record, line),
                 record.metric.text(line["measured"]),
                 str(line["seeds"]),
                 f"{line['chance']:.2f}",
@@ -80,6 +80,33 @@ def front_table(record: SearchRecord) -> Text:
         "Chance: to be on the true front of all that was trained. An estimate takes all trainings together, those of "
         "networks with the same options too; so it lies nearer to what these say than the mean of a candidate's own.",
     )
+
+
+def published(record: SearchRecord) -> Text:
+    """What the networks that go by a name reach in the same search; nothing where there are none."""
+    frame, up = record.published, record.metric
+    if frame.empty:
+        return paragraphs("")
+    lines = [
+        [line["published"], line["candidate"], record.cost_text(line[record.search.down]), *_reached(record, line)]
+        for _, line in frame.iterrows()
+    ]
+    heads = ["published", "", "cost", f"{up.name}, estimate (95 %)", "seeds", f"best at its cost or below, {up.name}"]
+    return paragraphs(table_text(heads, lines), findings.published_text(record))
+
+
+def _reached(record: SearchRecord, line: Any) -> list[str]:
+    """Its estimate and its seeds, or why it has none, and what the front gives for its cost."""
+    cheaper = record.on_front[record.on_front["cost"] <= line[record.search.down] * (1 + 1e-9)]
+    best = "" if cheaper.empty else f"{cheaper['candidate'].iloc[-1]} {_score(record, cheaper.iloc[-1])}"
+    if math.isnan(line["estimate"]):
+        return [line["state"], "", best]
+    return [_score(record, line), str(line["seeds"]), best]
+
+
+def _score(record: SearchRecord, line: Any) -> str:
+    low, mean, high = (record.metric.text(line[name]) for name in ("low", "estimate", "high"))
+    return f"{mean} ({low} to {high})"
 
 
 def effects(record: SearchRecord) -> Piece:

@@ -132,6 +132,7 @@ def _candidate_line(proposal: Proposal, known: Knowledge, entries: Mapping[str, 
     predicted = dict(zip(("predicted", "low", "high"), (x / POINTS for x in proposal.predicted), strict=False))
     return {
         **{"number": proposal.number, "candidate": f"#{proposal.number:03d}", "text": text_of(proposal, known)},
+        **{"published": published_as(proposal, known)},
         **{FACTOR + name: label for name, label in labels.items()},
         **{"key": proposal.key, "state": str(state), "why": why, **costs},
         **{"signal": waiting, "promoted": any(one.order.purpose == PROMOTED for one in trainings)},
@@ -152,6 +153,12 @@ def text_of(proposal: Proposal, known: Knowledge) -> str:
     if place is None:
         return ", ".join(label for _, label in proposal.pairs)
     return known.run.search.space.candidates[place].text
+
+
+def published_as(proposal: Proposal, known: Knowledge) -> str:
+    """The name that the candidate goes by; "" where it has none."""
+    search, place = known.run.search, known.places.get(proposal.number)
+    return "" if place is None else search.landmarks.get(search.space.candidates[place], "")
 
 
 def _minutes(trainings: Iterable[Training], known: Knowledge) -> float:

@@ -28,6 +28,7 @@ SEARCH = Search(
         Factor("layers", {1: {}, 0: {"neck.transformer_encoder_layers": 0}}),
     ),
     limits={"gflops": 5.5},
+    published={"Base": {}, "Dear": {"bins": "static", "layers": 0}},
 )
 SETTING = StudyProtocol(
     "small", "a made-up one", Protocol(size=(96, 96), epoch_images=600, eval_images=40), answers="It says nothing."

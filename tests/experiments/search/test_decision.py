@@ -7,11 +7,13 @@ import pytest
 
 from tests.experiments.search.searched import SEARCH, plant, searching, without_counting
 from workbench.experiments.search import decision
-from workbench.experiments.search.decision import PERHAPS, chosen, explores, front, next_seed
+from workbench.experiments.search.decision import PERHAPS, chosen, explores, front, next_seed, published
 from workbench.experiments.search.front import Estimate, FrontPoint
 from workbench.experiments.search.knowledge import Knowledge, Training
-from workbench.experiments.search.log import Log, Order
+from workbench.experiments.search.log import Log, Order, State
+from workbench.experiments.search.log import Proposal as Logged
 from workbench.experiments.search.plan import EXPLORE, SEEDS
+from workbench.experiments.search.proposer import Proposal
 from workbench.experiments.search.rounds import Searcher
 
 
@@ -35,6 +37,18 @@ def with_seeds(known: Knowledge, *seeds: tuple[int, int]) -> Knowledge:
 
 def point(which: int, chance: float, width: float = 2.0, on_front: bool = False) -> FrontPoint:
     return FrontPoint(which, Estimate(30.0, 30 - width / 2, 30 + width / 2), 1.0, chance, on_front)
+
+
+def test_published_networks_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the planted search are its first and its last candidate; what is over a limit is seen by the checks."""
+    without_counting(monkeypatch)
+    known = Searcher(searching(tmp_path)).know()
+    assert published(known) == 0 and chosen(known) == Proposal(0)
+    pairs = [one.pairs for one in SEARCH.space.candidates]
+    one = replace(known, log=Log((Logged(0, pairs[0], State.ORDERED),)))
+    assert published(one) == 5
+    both = replace(known, log=Log((*one.log.proposals, Logged(1, pairs[5], State.OVER))))
+    assert published(both) is None and (best := chosen(both)) is not None and best.which in (1, 2, 3, 4)
 
 
 def test_it_looks_on_until_its_share_of_the_budget_is_used(known: Knowledge) -> None:
@@ -61,6 +75,21 @@ def test_the_front_is_of_what_was_trained(known: Knowledge) -> None:
     assert points[1].on_front and points[2].on_front and points[2].score.mean > points[0].score.mean
     assert points[2].chance > 0.9 > points[4].chance
     assert front(known) == front(known)
+
+
+def test_what_others_trained_over_a_limit_gets_no_seeds(known: Knowledge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """#002 is the best; over a limit it informs the process, and nothing more."""
+    over = [replace(one, over=("gflops",)) if i == 2 else one for i, one in enumerate(known.prices)]
+    limited = with_budget(replace(known, price_all=lambda: over), 1000.0)
+    best = {one.which: one for one in front(limited)}[2]
+    assert not best.on_front and best.chance == 0 and best.score.mean > 30
+    alone = with_seeds(limited, (0, 0), (2, 0), (4, 0))
+    order, others = next_seed(alone), list[int]()
+    while order is not None:
+        others.append(order.number)
+        alone = replace(alone, trainings=[*alone.trainings, Training(order, "", None, True)])
+        order = next_seed(alone)
+    assert others and 2 not in others
 
 
 def test_without_a_training_there_is_no_front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

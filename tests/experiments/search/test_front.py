@@ -50,7 +50,7 @@ def test_chances_are_those_of_draws() -> None:
 def test_points_have_an_estimate_and_a_chance() -> None:
     rng, scores = np.random.default_rng(0), truth()
     process = Process(pool(rng), trained(np.arange(0, 36, 2), scores, rng))
-    points = front_points(process, np.arange(36))
+    points = front_points(process, np.arange(36), np.ones(36, bool))
     assert all(point.score.low < point.score.mean < point.score.high and 0 <= point.chance <= 1 for point in points)
     on = [point for point in points if point.on_front]
     assert on and np.mean([point.chance for point in on]) > np.mean([p.chance for p in points if not p.on_front])

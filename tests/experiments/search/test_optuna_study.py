@@ -142,7 +142,7 @@ def test_it_is_made_anew_where_an_option_was_taken_out(known: Knowledge, gone: s
     SearchStudy(known.run, known.log, known.outcomes())
     bins, padding, layers = SEARCH.factors
     left = {"bins": (Factor("bins", {"dynamic": {}}), padding, layers), "padding": (bins, layers)}[gone]
-    run = replace(known.run, search=replace(SEARCH, factors=left))
+    run = replace(known.run, search=replace(SEARCH, factors=left, published={}))
     SearchStudy(run, known.log, Searcher(run).know().outcomes())
     assert set(by_number(run)) == {"bins": {0, 1, 2, 3}, "padding": {4, 5}}[gone]
 
@@ -169,6 +169,11 @@ def test_our_own_proposer_is_asked_once(tmp_path: Path) -> None:
     study = SearchStudy(run, Log(), {})
     assert study.propose(choose, set(), 0) == ALL[3] and len(asked) == 1, "not for each of three factors"
     assert by_number(run)[0].params == dict(ALL[3].pairs)
+
+
+def test_a_published_network_is_proposed_whatever_the_sampler(tmp_path: Path) -> None:
+    study = SearchStudy(replace(searching(tmp_path), sampler="tpe"), Log(), {})
+    assert study.propose(lambda: ALL[5], set(), 0, "published") == ALL[5]
 
 
 def test_the_sampler_takes_the_choice_of_each_trial() -> None:

@@ -10,6 +10,7 @@ from workbench.experiments.search.log import Order
 from workbench.experiments.search.plan import EXPLORE, SEEDS
 from workbench.experiments.search.proposer import Proposal, proposed
 
+PUBLISHED = "published"  # who proposes the networks that go by a name
 PERHAPS = 0.2  # chance to be on the front from which a candidate gets further seeds too, if the budget has them
 
 
@@ -22,8 +23,16 @@ def explores(known: Knowledge) -> bool:
     )
 
 
+def published(known: Knowledge) -> int | None:
+    """The place of the next published network that nobody has looked at; None where there is none."""
+    taken = set(known.places.values())
+    return next((place for one in known.run.search.landmarks if (place := known.place[one]) not in taken), None)
+
+
 def chosen(known: Knowledge) -> Proposal | None:
-    """Our own proposer's choice; None where nothing is left that it may propose."""
+    """A published network or our own proposer's choice; None where nothing is left that it may propose."""
+    if (first := published(known)) is not None:
+        return Proposal(first)
     taken = [known.places[one.number] for one in known.log.proposals if one.number in known.places]
     whole = [one.order.number for one in known.open if one.order.seed == 0 and not one.order.until]
     pending = [known.places[number] for number in whole if number in known.places]
@@ -31,12 +40,16 @@ def chosen(known: Knowledge) -> Proposal | None:
 
 
 def front(known: Knowledge) -> list[FrontPoint]:
-    """Every candidate that was trained, with its estimate and its chance to be on the front; `which`: its proposal."""
+    """Every candidate that was trained, with its estimate and its chance to be on the front; `which`: its proposal.
+
+    What other studies have trained may be over a limit: it tells of others, and is not on the front.
+    """
     trained = known.trained()
     if not trained:
         return []
     places = np.array([known.places[one.number] for one in trained])
-    points = front_points(known.process, places, known.run.seed)
+    within = np.array([not known.prices[place].over for place in places])
+    points = front_points(known.process, places, within, known.run.seed)
     return [
         FrontPoint(one.number, point.score, point.cost, point.chance, point.on_front)
         for one, point in zip(trained, points, strict=True)

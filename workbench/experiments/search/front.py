@@ -13,7 +13,7 @@ import numpy as np
 
 from workbench.experiments.search.process import Process
 from workbench.space import Candidate, Search, Space
-from workbench.tensors import Floats, Ints
+from workbench.tensors import Flags, Floats, Ints
 
 Z95 = 1.959964
 DRAWS = 2_000
@@ -85,14 +85,21 @@ class FrontPoint:
     on_front: bool
 
 
-def front_points(process: Process, which: Ints, seed: int = 0) -> list[FrontPoint]:
-    """Some candidates as given: what they are estimated to score, and their chance in draws of all together."""
+def front_points(process: Process, which: Ints, within: Flags, seed: int = 0) -> list[FrontPoint]:
+    """Some candidates as given: what they are estimated to score, and their chance in draws of all together.
+
+    Args:
+        within: (N,) those within the limits: no other one is on the front.
+    """
     mean, covariance = process.joint(which)
-    log_cost = process.pool.log_cost[which]
-    chances, on = chance_of_front(mean, covariance, log_cost, seed), set(front_of(mean, log_cost).tolist())
+    log_cost, inside, chances = process.pool.log_cost[which], np.flatnonzero(within), np.zeros(len(which))
+    on = set(inside[front_of(mean[inside], log_cost[inside])].tolist())
+    chances[inside] = chance_of_front(mean[inside], covariance[np.ix_(inside, inside)], log_cost[inside], seed)
     return [
-        FrontPoint(int(one), _estimate(mean[i], covariance[i, i]), float(np.exp(log_cost[i])), chances[i], i in on)
-        for i, one in enumerate(which)
+        FrontPoint(
+            int(one), _estimate(mean[i], covariance[i, i]), float(np.exp(log_cost[i])), float(chances[i]), i in on
+        )
+        for i, (one, chance) in enumerate(zip(which, chances.tolist(), strict=True))
     ]
 
 

@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from workbench.core.files import locked
 from workbench.experiments.job_queue import storage_of
 from workbench.experiments.search.log import Log, Proposal, State
-from workbench.experiments.search.plan import SURROGATE, SearchRun
+from workbench.experiments.search.plan import SearchRun
 from workbench.space import Candidate, Space
 
 _PREFIX = "search "  # of the names of these studies: plans of jobs have studies in the same store
@@ -132,18 +132,17 @@ class SearchStudy:
         labels = {factor.name: factor.labels for factor in self._space.factors}
         return {name: CategoricalDistribution(labels[name]) for name, _ in pairs}
 
-    def propose(self, choose: Callable[[], Candidate], known: set[Candidate], number: int) -> Candidate:
-        """A candidate that is not known, by the sampler of the run.
+    def propose(self, choose: Callable[[], Candidate], known: set[Candidate], number: int, by: str = "") -> Candidate:
+        """A candidate that is not known.
 
         Args:
-            choose: our own proposer.
+            choose: proposes where `by`, or else the sampler of the run, is none of Optuna's.
             number: of the proposal; the sampler's chance follows from it, not from what it did before.
         """
+        by = by or self._run.sampler
         with _quiet():
             self._study.sampler = (
-                SurrogateSampler(choose)
-                if self._run.sampler == SURROGATE
-                else _CONTROLS[self._run.sampler](1000 * self._run.seed + number)
+                _CONTROLS[by](1000 * self._run.seed + number) if by in _CONTROLS else SurrogateSampler(choose)
             )
         for _ in range(AGAIN):
             with _quiet():
