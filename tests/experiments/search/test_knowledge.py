@@ -177,7 +177,7 @@ def test_an_option_may_be_taken_out_of_a_search(known: Knowledge, gone: str) -> 
         "static": (Factor("bins", {"dynamic": {}}), padding, layers),
         "wide": (bins, Factor("padding", {"usual": {}}, when=padding.when), layers),
     }[gone]
-    run = replace(known.run, search=replace(SEARCH, factors=left))
+    run = replace(known.run, search=replace(SEARCH, factors=left, published={}))
     numbers = {"static": [0, 1, 2], "wide": [0, 1, 4]}[gone]
     searcher = Searcher(run)
     found = replace(searcher.know(), price_all=lambda: PRICES[:4])
