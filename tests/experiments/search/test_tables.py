@@ -82,7 +82,9 @@ def test_a_search_that_was_not_begun(
 
 def test_a_candidate_that_the_space_has_no_more_is_named(known: Knowledge, capsys: pytest.CaptureFixture[str]) -> None:
     factors = (Factor("bins", {"dynamic": {}}), *SEARCH.factors[1:])
-    print_states(replace(known, run=replace(known.run, search=replace(SEARCH, factors=factors))), entries(known))
+    print_states(
+        replace(known, run=replace(known.run, search=replace(SEARCH, factors=factors, published={}))), entries(known)
+    )
     assert "static, 1 (no more in the space)" in lines(capsys)["#004"]
 
 
