@@ -15,7 +15,7 @@ from workbench.data.datasets.classes import DataClasses
 from workbench.data.datasets.keypoints import DataKeypoints
 from workbench.experiments import changes as changed
 from workbench.experiments import protocols
-from workbench.experiments.plan import StudyRun
+from workbench.experiments.plan import StudyRun, UntilDecided
 from workbench.experiments.runner import run_study
 from workbench.models.job import Protocol, Recipe
 from workbench.models.zoo import nano
@@ -219,3 +219,14 @@ def test_a_claim_that_the_data_can_not_decide_is_refused_before_work(tmp_path: P
     for data, where in ((None, "the embedded data set"), (animals(tmp_path / "goats"), ".*goats")):
         with pytest.raises(Refused, match=f"claim E speaks of AP_E, which {where} can not decide: its evalu"):
             run_study(StudyRun(crowded, WHOLE, tmp_path, data=data), machine=Machine())
+
+
+def test_some_rows_have_the_jobs_that_they_have_among_all() -> None:
+    every = {one.row: one.job.key for one in run_of({}).jobs(1)}
+    some = StudyRun(STUDY, WHOLE, Path("home"), rows=("A/A", "more"))
+    assert {one.row: one.job.key for one in some.jobs(1)} == {row: every[row] for row in ("more", "A/A")}
+    assert len(some.jobs()) == 4 and some.name == run_of({}).name
+    with pytest.raises(Refused, match="--rows nobody: planned has no such row; there are .*'A/A'"):
+        StudyRun(STUDY, WHOLE, Path("home"), rows=("base", "nobody"))
+    with pytest.raises(Refused, match="claims decide which rows get seeds"):
+        StudyRun(STUDY, WHOLE, Path("home"), rows=("base",), until=UntilDecided())

@@ -40,6 +40,13 @@ def test_published_networks_stand_beside_the_front(record: SearchRecord) -> None
     assert not text(page.published(unnamed))
 
 
+def test_the_order_after_a_longer_training_is_drawn(record: SearchRecord) -> None:
+    assert not text(page.longer(record))
+    later = record.front.assign(**{"after.laptop": [0.3, 0.5, float("nan"), 0.4]})  # #001, #000, #004, #002
+    shown = still(page.longer(replace(record, front=later)))
+    assert shown.title == "after laptop 2 of 3 pairs of networks keep their order"
+
+
 def test_limits_of_a_command_line_are_said(record: SearchRecord) -> None:
     other = replace(record, summary={**record.summary, "limit_gflops": 4.0})
     assert "--max gflops=4" in text(page.reproduce(other))

@@ -84,19 +84,33 @@ SamplerName = Annotated[
 ]
 
 
-def check_study_options(most: int | Minutes | None, limits: list[Limit] | None, sampler: str | None = None) -> None:
+Then = Annotated[
+    str | None,
+    typer.Option(
+        "--then",
+        metavar="PROTOCOL",
+        help="Of a search: train its front and the published networks under this longer protocol, too",
+        autocompletion=completing("protocols"),
+    ),
+]
+
+
+def check_study_options(
+    most: int | Minutes | None, limits: list[Limit] | None, sampler: str | None = None, then: str | None = None
+) -> None:
     """For a study, which has rows and seeds.
 
     Raises:
         Refused: an option that only searches have.
     """
-    if limits or sampler:
-        raise Refused(f"{'--max' if limits else '--sampler'}: it is for searches, and this is a study; leave it out")
+    for option, given in (("--max", limits), ("--sampler", sampler), ("--then", then)):
+        if given:
+            raise Refused(f"{option}: it is for searches, and this is a study; leave it out")
     if isinstance(most, Minutes):
         raise Refused(f"--budget {most.text}: that is for a search; --until decided takes a number of jobs")
 
 
-OPTIONS = ("name", "protocol", "data", "jobs", "budget", "sets", "limits", "sampler", "as_study", "force")
+OPTIONS = ("name", "protocol", "data", "jobs", "budget", "sets", "limits", "sampler", "then", "as_study", "force")
 
 
 def planned(

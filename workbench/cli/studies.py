@@ -25,13 +25,14 @@ from workbench.cli.options import (
     runs_folder,
     whole_number,
 )
-from workbench.cli.searches import Budget, Limits, Minutes, SamplerName, check_study_options, planned
+from workbench.cli.searches import Budget, Limits, Minutes, SamplerName, Then, check_study_options, planned
 from workbench.cli.study_runs import asked_study, check_words, planned_run
 from workbench.core.errors import Refused
 
 if TYPE_CHECKING:
     from workbench.experiments.plan import UntilDecided
     from workbench.experiments.profiling import TimingRun
+    from workbench.experiments.search.plan import SearchRun
     from workbench.study import Study, StudyProtocol, TimingStudy
 
 RUN = "NAME"  # the command that a study's name stands for
@@ -77,6 +78,10 @@ TrunkFile = Annotated[
         help="With --protocol probe and --data: on the features of these weights, of a job's folder or of a released "
         "model",
     ),
+]
+Rows = Annotated[
+    str | None,
+    typer.Option("--rows", metavar="ROWS", help='These rows alone, commas between, as in "A,B" (default: all)'),
 ]
 RunName = Annotated[
     str,
@@ -124,14 +129,16 @@ def run_command(
     sets: Sets = None,
     limits: Limits = None,
     sampler: SamplerName = None,
+    then: Then = None,
     trunk: TrunkFile = None,
+    rows: Rows = None,
 ) -> int:
     """Runs a study, as `study NAME`, `study resume NAME` and `study retry NAME`."""
     check_words(name, sets)
     from workbench.core import processes
 
     processes.prepare()  # imports while we do
-    from workbench.experiments import profiling, runner
+    from workbench.experiments import commands, profiling, runner
     from workbench.experiments.protocols import protocol_named
     from workbench.space import Search
     from workbench.study import Study
@@ -140,23 +147,34 @@ def run_command(
     again = ctx.info_name == "retry"
     asked, under = asked_study(name, protocol)
     if isinstance(asked, Search):
-        from workbench.experiments.search import rounds
-
         found = planned(ctx, asked, under, data, sets, budget, limits, sampler)
-        return rounds.run_search(found, jobs=jobs, machine=this_machine(), again=again)
-    check_study_options(budget, limits, sampler)
+        return _search(found, jobs, again, protocol_named(then) if then else None)
+    check_study_options(budget, limits, sampler, then)
     _check_budget(until, budget)
     if not isinstance(asked, Study) or not under.trains:
         return profiling.run_timing(_timing(ctx, asked, under), again)
     asked, under = _on_trunk(asked, under, trunk, data)
-    run = planned_run(asked, under, data, sets, seeds, first_seed, _decided(until, budget))
+    run = planned_run(asked, under, data, sets, seeds, first_seed, _decided(until, budget), rows=rows)
     if again:
         print(f"{runner.retry(run)} jobs are tried again")
-    code = runner.run_study(run, jobs=jobs, machine=this_machine())
+    code = runner.run_study(run, jobs=jobs, machine=this_machine(), then=commands.following(run, trunk))
     if code == 0 and asked.costs and not sets:  # when no job runs any more
         costs = under if under.name == "smoke" else protocol_named("cost")
         profiling.run_timing(profiling.TimingRun(asked.profile(), costs, run.home))
     return code
+
+
+def _search(run: SearchRun, jobs: int | None, again: bool, then: StudyProtocol | None) -> int:
+    """Runs a search and, where it is asked for, its front under a longer protocol."""
+    from workbench.experiments.search import longer, rounds
+    from workbench.training.machine import this_machine
+
+    if then is not None:
+        longer.check_longer(run, then)
+    code = rounds.run_search(run, jobs=jobs, machine=this_machine(), again=again)
+    if then is None or code:
+        return code
+    return longer.train_on(run, then, jobs=jobs, machine=this_machine(), retried=again)
 
 
 @study_verbs.command("status", cls=Command, epilog="Example: workbench study status ablate_dcc --protocol laptop")
@@ -172,6 +190,7 @@ def status_command(
     sets: Sets = None,
     limits: Limits = None,
     trunk: TrunkFile = None,
+    rows: Rows = None,
 ) -> int:
     """Show what is planned, running, complete and failed. Exit code 0: all complete, 1: something is missing."""
     check_words(name, sets)
@@ -189,7 +208,8 @@ def status_command(
     if not isinstance(asked, Study) or not under.trains:
         return profiling.print_measured(_timing(ctx, asked, under, reads=True))
     asked, under = _on_trunk(asked, under, trunk, data)
-    return runner.status(planned_run(asked, under, data, sets, seeds, first_seed, _decided(until, budget), reads=True))
+    decided = _decided(until, budget)
+    return runner.status(planned_run(asked, under, data, sets, seeds, first_seed, decided, reads=True, rows=rows))
 
 
 @study_verbs.command("replay", cls=Command, epilog="Example: workbench study replay ablate_dcc --protocol laptop")

@@ -30,6 +30,26 @@ def asked_study(name: str, protocol: str | None) -> tuple[Study | TimingStudy | 
     return asked, protocol_named(protocol or asked.default)
 
 
+def rows_of(asked: Study, text: str) -> tuple[str, ...]:
+    """The labels that a text names, commas between them. A label may have commas itself.
+
+    Raises:
+        Refused: what is left names no row.
+    """
+    labels, found, left = [row.label for row in asked.rows], list[str](), text.strip()
+    while left:
+        begins = [label for label in labels if left == label or left.startswith(f"{label},")]
+        if not begins:
+            raise Refused(
+                f"--rows: {left!r} begins with no row of {asked.name}; there are {labels}, with commas between"
+            )
+        found.append(max(begins, key=len))
+        left = left[len(found[-1]) :].lstrip(", ")
+    if not found:
+        raise Refused(f"--rows: it names none; {asked.name} has {labels}")
+    return tuple(dict.fromkeys(found))
+
+
 def planned_run(
     asked: Study,
     under: StudyProtocol,
@@ -39,12 +59,23 @@ def planned_run(
     first_seed: int,
     until: UntilDecided | None = None,
     reads: bool = False,
+    rows: str | None = None,
 ) -> StudyRun:
     """The run of a study where jobs are trained; `reads`: the command only looks at it, and makes no folder."""
     from workbench.experiments.plan import StudyRun
 
     home, changes = runs_folder(not reads), changes_of(sets)
-    return StudyRun(asked, under, home, data=data, changes=changes, seeds=seeds, first_seed=first_seed, until=until)
+    return StudyRun(
+        asked,
+        under,
+        home,
+        data=data,
+        changes=changes,
+        seeds=seeds,
+        first_seed=first_seed,
+        until=until,
+        rows=() if rows is None else rows_of(asked, rows),
+    )
 
 
 def run_to_look_at(

@@ -191,6 +191,13 @@ def _mean(values: Iterable[float | None]) -> float:
     return statistics.fmean(known) if known else math.nan
 
 
+def print_next(*lines: tuple[str, str]) -> None:
+    """Commands with what they do, each on one line however narrow the screen: they are there to be copied."""
+    width = max(len(command) for _, command in lines)
+    for i, (what, command) in enumerate(lines):
+        print(f"{'' if i else 'next:':6}{command:{width}}  # {what}")
+
+
 def print_noise_floor(differences: Sequence[float]) -> None:
     """What an A/A row says."""
     if differences:

@@ -44,10 +44,11 @@ class StudyRun(ChangedJobs):
         seeds: per row, until decided of the first round; None is the study's own.
         first_seed: of each row. Others repeat a study with all that chance decides.
         until: when to stop adding seeds; None adds none.
+        rows: labels of those that are run, as the same jobs as with all others; () is all.
 
     Raises:
-        Refused: a change that leads nowhere, has an option of its own, or makes one job of two; frozen trunks that can
-            not serve the study or the data.
+        Refused: no such row, or some rows until decided; a change that leads nowhere, has an option of its own, or
+            makes one job of two; frozen trunks that can not serve the study or the data.
     """
 
     study: Study
@@ -57,6 +58,7 @@ class StudyRun(ChangedJobs):
     seeds: int | None = None
     first_seed: int = 0
     until: UntilDecided | None = None
+    rows: tuple[str, ...] = ()
     _planned: dict[int, list[PlannedJob]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -65,6 +67,11 @@ class StudyRun(ChangedJobs):
                 f"--data {self.data}: protocol {self.protocol.name} stands on trunks of the embedded scenes; "
                 "add a protocol that trains from scratch, such as --protocol smoke or laptop"
             )
+        labels = [row.label for row in self.study.rows]
+        if unknown := [label for label in self.rows if label not in labels]:
+            raise Refused(f"--rows {unknown[0]}: {self.study.name} has no such row; there are {labels}")
+        if self.rows and self.until is not None:
+            raise Refused("--rows, --until decided: claims decide which rows get seeds; leave one of them out")
         super().__post_init__()
         plain = self._plan(self.seed_count, {}, f"study {self.study.name} under protocol {self.protocol.name}:")
         planned = self._plan(self.seed_count, self.job_changes, "--set") if self.job_changes else plain
@@ -100,7 +107,8 @@ class StudyRun(ChangedJobs):
 
     def _plan(self, seeds: int, changes: Mapping[str, Any], blamed: str) -> list[PlannedJob]:
         try:
-            return self.study.planned_jobs(self.protocol, seeds, changes, self.first_seed)
+            planned = self.study.planned_jobs(self.protocol, seeds, changes, self.first_seed)
+            return [one for one in planned if not self.rows or one.row in self.rows]
         except KeyError as error:
             raise Refused(f"{blamed} {error.args[0]}") from None
 

@@ -18,7 +18,7 @@ from workbench.data.datasets.folder import checked, format_of
 from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.evaluation.metrics import measures
 from workbench.evaluation.verdicts import Verdict
-from workbench.experiments import claims, console, sequential, tracking
+from workbench.experiments import claims, commands, console, sequential, tracking
 from workbench.experiments.job_queue import (
     JobQueue,
     JobState,
@@ -40,12 +40,20 @@ from workbench.training.run import run as train_job
 from workbench.training.source import check_classes, check_keypoints
 
 
-def run_study(run: StudyRun, *, machine: Machine, jobs: int | None = None, train: TrainJob = train_job) -> int:
-    """Does what is missing of a study, shows it while it goes on, and prints the table and the verdicts.
+def run_study(
+    run: StudyRun,
+    *,
+    machine: Machine,
+    jobs: int | None = None,
+    train: TrainJob = train_job,
+    then: commands.Following | None = None,
+) -> int:
+    """Does what is missing of a study, shows it while it goes on, and prints the table, the verdicts and what is next.
 
     Args:
         jobs: worker processes, one thread each; None is one per core, or one where there is a GPU.
         train: what a worker does with a job.
+        then: the commands that it says in the end; None: those of a study that is a file.
 
     Returns:
         0 all complete, 1 something is missing, 130 interrupted.
@@ -79,7 +87,7 @@ def run_study(run: StudyRun, *, machine: Machine, jobs: int | None = None, train
             entries = _queue(run).final_entries(_keys(planned))
             console.say(f"stopped: {_tally(planned, entries)}; the same command goes on from there")
             return 130
-    return _conclude(run, planned, entries, record)
+    return _conclude(run, planned, entries, record, then or commands.following(run))
 
 
 def _queue(run: StudyRun) -> JobQueue:
@@ -197,7 +205,11 @@ def _complete(planned: Sequence[PlannedJob], entries: Mapping[str, QueueEntry]) 
 
 
 def _conclude(
-    run: StudyRun, planned: Sequence[PlannedJob], entries: Mapping[str, QueueEntry], record: tracking.MlflowRecord
+    run: StudyRun,
+    planned: Sequence[PlannedJob],
+    entries: Mapping[str, QueueEntry],
+    record: tracking.MlflowRecord,
+    then: commands.Following,
 ) -> int:
     """The table, the verdicts, what is missing. Once run until decided, a study is judged look by look ever after."""
     results = [(one, result) for one in planned if (result := run.result(one)) is not None]
@@ -215,8 +227,12 @@ def _conclude(
     missing = [one for one in planned if entries[one.job.key].state is not JobState.COMPLETE]
     if missing:
         console.print_states(missing, entries)
-    again = f"; to try failed ones again: workbench study retry {run.study.name}" * bool(missing)
-    print(_tally(planned, entries) + again)
+    print(f"{_tally(planned, entries)} in {run.home / 'jobs'}")
+    console.print_next(
+        *[("tries failed ones again", then.retry)] * bool(missing),
+        *[("writes its page into reports/rendered", then.page)] * bool(results and then.page),
+        ("shows its runs and pictures", commands.command("ui")),
+    )
     return 1 if missing else 0
 
 

@@ -262,6 +262,38 @@ def fresh_figure(record: SearchRecord, frame: Frame, title: str) -> Figure:
     return figure
 
 
+def longer_figure(record: SearchRecord, protocol: str, title: str) -> Figure:
+    """A line per network from its estimate in the search to its mean under a longer protocol, each on its own scale."""
+    frame = record.longer[protocol].sort_values("estimate")
+    figure = new_figure(WIDTH, 1.9 + 0.34 * len(frame))
+    axis: Any = figure.subplots()
+    before, after = (_heights(frame[name].to_numpy()) for name in ("estimate", "later"))
+    names = dict(zip(record.published["candidate"], record.published["published"], strict=True))
+    for y, z, (_, line) in zip(before, after, frame.iterrows(), strict=True):
+        named = line["candidate"] in names
+        axis.plot([0, 1], [y, z], "o-", color=OFF if named else ON, lw=1.6, ms=5)
+        name = f"{names.get(line['candidate'], '')} {line['candidate']}".strip()
+        axis.text(-0.02, y, f"{name}  {record.metric.text(line['estimate'])}", ha="right", va="center", fontsize=9)
+        axis.text(1.02, z, f"{record.metric.text(line['later'])}  {name}", ha="left", va="center", fontsize=9)
+    axis.set_xlim(-0.6, 1.6)
+    axis.set_ylim(-0.1, 1.1)
+    axis.set_xticks([0, 1], [f"{record.metric.name} by estimate, {record.protocol.name}", f"mean measured, {protocol}"])
+    axis.set_yticks([])
+    axis.spines["left"].set_visible(False)
+    handles = [
+        legend_line(color=ON, marker="o", lw=1.6, label="on the front of the search"),
+        legend_line(color=OFF, marker="o", lw=1.6, label="published, or such a backbone"),
+    ]
+    figure.legend(handles=handles, loc="outside lower left", ncols=2, frameon=False, fontsize=9)
+    add_title(figure, title)
+    return figure
+
+
+def _heights(values: np.ndarray) -> np.ndarray:
+    """By rank, from 0 to 1: labels of near scores would lie over one another."""
+    return np.argsort(np.argsort(values, kind="stable"), kind="stable") / max(len(values) - 1, 1)
+
+
 def compute_figure(frame: Frame, title: str) -> Figure:
     """Minutes by what they went into."""
     figure = new_figure(WIDTH, 2.6)

@@ -6,6 +6,7 @@ import math
 from itertools import pairwise
 from typing import Any
 
+from workbench.experiments.search.longer import same_order
 from workbench.report.findings import listed
 from workbench.report.frames import Frame
 from workbench.report.search_frames import (
@@ -163,6 +164,16 @@ def fall_text(record: SearchRecord, fall: Fall) -> str:
     """A mean fall with its interval."""
     low, mean, high = (record.metric.difference(value) for value in (fall.low, fall.mean, fall.high))
     return f"{mean} ({low} to {high}) {record.metric.name}"
+
+
+def longer_titles(record: SearchRecord) -> dict[str, str]:
+    """By longer protocol: how many pairs keep their order. None where fewer than two networks were trained under it."""
+    found: dict[str, str] = {}
+    for name, frame in record.longer.items():
+        same, pairs = same_order(frame["estimate"].tolist(), frame["later"].tolist())
+        if pairs:
+            found[name] = f"after {name} {same} of {count_of(pairs, 'pair')} of networks keep their order"
+    return found
 
 
 def compute_title(record: SearchRecord) -> str:

@@ -21,6 +21,7 @@ from workbench.space import Search
 from workbench.study import StudyProtocol, find_study
 
 FACTOR = "factor."  # what the columns of factors begin with: a factor may be called anything
+LATER = "after."  # what the columns of scores under longer protocols begin with
 _PAUSED = str(JobState.PAUSED)
 Z95 = 1.959964
 ESTIMATE = ("estimate", "low", "high")
@@ -99,6 +100,12 @@ class SearchRecord:
         named = self.candidates[self.candidates["published"] != ""].sort_values(self.search.down, kind="stable")
         return named.merge(self.front[["candidate", *ESTIMATE, "chance", "front"]], on="candidate", how="left",
                            suffixes=("_predicted", ""))  # fmt: skip
+
+    @property
+    def longer(self) -> dict[str, Frame]:
+        """By longer protocol the lines of the front's file that were trained under it, with the score as `later`."""
+        names = [name for name in self.front if name.startswith(LATER)]
+        return {n.removeprefix(LATER): self.front.assign(later=self.front[n]).dropna(subset=["later"]) for n in names}
 
     @property
     def on_front(self) -> Frame:

@@ -28,7 +28,8 @@ from workbench.report.search_frames import (
 ALIKE = "all trainings have the same score"
 
 __all__ = [
-    "compute", "effects", "fresh", "front", "front_table", "growth", "head", "importance", "open_search", "parallel",
+    "compute", "effects", "fresh", "front", "front_table", "growth", "head", "importance", "longer",
+    "open_search", "parallel",
     "predicted", "published", "reproduce", "saved",
 ]  # fmt: skip
 
@@ -141,6 +142,15 @@ def fresh(record: SearchRecord) -> Piece:
         return left_out("Fresh seeds", "no candidate has any" if fall_of(record) is None else ALIKE)
     title = findings.fresh_title(record)
     return picture(figures.fresh_figure(record, fresh_frame(record), title), title)
+
+
+def longer(record: SearchRecord) -> Piece:
+    """How the order changed under the longest protocol that came after; nothing where there is none."""
+    titles = findings.longer_titles(record)
+    if not titles:
+        return paragraphs("")
+    protocol, title = [*titles.items()][-1]
+    return picture(figures.longer_figure(record, protocol, title), title)
 
 
 def compute(record: SearchRecord) -> Piece:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pandas as pd
@@ -25,17 +26,19 @@ from workbench.core.errors import Refused
 from workbench.core.files import write_whole
 from workbench.experiments.job_queue import QueueEntry, stored_entries
 from workbench.experiments.profiling import REPORT_DATA
+from workbench.experiments.protocols import PROTOCOLS
 from workbench.experiments.search.decision import front
 from workbench.experiments.search.front import effects_of
 from workbench.experiments.search.knowledge import POINTS, Knowledge, Training
 from workbench.experiments.search.log import Proposal, State
+from workbench.experiments.search.longer import later_scores, longer_protocols
 from workbench.experiments.search.optuna_study import importances
 from workbench.experiments.search.plan import SearchRun
 from workbench.experiments.search.rounds import Searcher
 from workbench.experiments.search.standing import given_up, standing
 from workbench.report.frames import Frame
 from workbench.report.freshness import SEARCH_PARTS
-from workbench.report.search_frames import FACTOR
+from workbench.report.search_frames import FACTOR, LATER
 from workbench.report.search_growth import growth_frame
 from workbench.training.record import Result
 
@@ -172,7 +175,8 @@ def _where(results: Iterable[Result]) -> dict[str, str]:
 
 
 def front_frame(known: Knowledge) -> Frame:
-    """One line per candidate with a number, cheapest first."""
+    """One line per candidate with a number, cheapest first; with what it scores after longer protocols, if it does."""
+    later = {name: later_scores(known, one) for name, one in longer_protocols(known, PROTOCOLS).items()}
     texts = {one.number: text_of(one, known) for one in known.log.proposals}
     lines: list[dict[str, Any]] = []
     for point in sorted(front(known), key=lambda one: one.cost):
@@ -182,6 +186,7 @@ def front_frame(known: Knowledge) -> Frame:
             {"candidate": f"#{point.which:03d}", "text": texts[point.which], "cost": point.cost, **ends}
             | {"measured": sum(values) / len(values) / POINTS, "seeds": len(values)}
             | {"chance": point.chance, "front": point.on_front}
+            | {f"{LATER}{name}": mean(scores[point.which]) for name, scores in later.items() if point.which in scores}
         )
     return pd.DataFrame(lines)
 

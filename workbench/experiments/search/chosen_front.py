@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 
 from workbench.core.errors import Refused
 from workbench.core.files import write_whole
+from workbench.experiments import commands
 from workbench.experiments.search.decision import front
 from workbench.experiments.search.front import FrontPoint, as_study
 from workbench.experiments.search.knowledge import Knowledge
@@ -57,10 +57,8 @@ def write_study(run: SearchRun, file: Path, force: bool = False) -> str:
 
 def study_command(run: SearchRun, name: str) -> str:
     """The command that decides the front, with all that the search was given."""
-    protocol = ["--protocol", run.protocol.name] if run.protocol.name != run.search.default else []
-    data = ["--data", quote(str(run.data))] if run.data is not None else []
-    changes = [f"--set {quote(f'{path}={value}')}" for path, value in run.changes.items()]
-    return " ".join(["nox -s study --", name, *protocol, *data, *changes, "--until decided"])
+    words = commands.under(name, run.protocol.name, run.search.default)
+    return commands.command("study", *words, *commands.given(run), "--until decided")
 
 
 def _front(run: SearchRun) -> tuple[Knowledge, list[FrontPoint]]:
@@ -68,6 +66,6 @@ def _front(run: SearchRun) -> tuple[Knowledge, list[FrontPoint]]:
     if not known.trained():
         raise Refused(
             f"nothing of {run.search.name}, {run.protocol.name} is complete in {run.home}; run it first: "
-            f"nox -s study -- {run.search.name} --protocol {run.protocol.name}"
+            f"{commands.command('study', *commands.of_search(run))}"
         )
     return known, front(known)

@@ -16,7 +16,7 @@ from workbench.core.files import locked
 from workbench.data.datasets.folder import format_of
 from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.evaluation.metrics import measures
-from workbench.experiments import console
+from workbench.experiments import commands, console
 from workbench.experiments.job_queue import JobQueue, JobState, QueueEntry, read_progress, stored_entries
 from workbench.experiments.runner import cores, look_at_data
 from workbench.experiments.search.decision import PUBLISHED, chosen, explores, front, next_seed, published
@@ -308,6 +308,13 @@ def run_search(
     failed = [one for one in known.trainings if one.result is None and not one.paused and one.key in entries]
     for one in failed:
         console.say(f"#{one.order.number:03d}, seed {one.order.seed} ({one.key}): {entries[one.key].note}")
+    words, terms = commands.of_search(run), commands.terms_of(run)
+    console.print_next(
+        *[("tries failed ones again", commands.command("study", "retry", *words, *terms))] * bool(failed),
+        ("writes its page into reports/rendered", commands.command("report", *words)),
+        ("makes a study of its front", f"workbench search front {' '.join(words)} --as-study studies/my_front.py"),
+        ("shows its candidates", commands.command("dashboard")),
+    )
     return 1 if failed else 0
 
 

@@ -1,0 +1,52 @@
+"""Printed commands mean the run that printed them."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.experiments.fakes import SETTING, STUDY
+from tests.experiments.search.searched import SEARCH
+from tests.experiments.search.searched import SETTING as SMALL
+from workbench.experiments import commands
+from workbench.experiments.plan import StudyRun, UntilDecided
+from workbench.experiments.search.plan import SearchRun
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_they_begin_as_the_folder_is_used(tmp_path: Path) -> None:
+    assert commands.command("report", "x") == "workbench report x"
+    (tmp_path / "noxfile.py").touch()
+    assert commands.command("report", "x") == "nox -s report -- x"
+
+
+def test_all_that_a_study_was_given_is_said(tmp_path: Path) -> None:
+    plain = StudyRun(STUDY, SETTING, tmp_path)
+    assert commands.following(plain) == (
+        "workbench study retry fake --protocol test",
+        "workbench report fake --protocol test",
+    )
+    changes = {"recipe.lr": 0.5, "recipe.ema_gamma": 9}
+    given = StudyRun(STUDY, SETTING, tmp_path, seeds=3, first_seed=2, changes=changes, rows=("base", "static"))
+    retry, page = commands.following(given)
+    said = "fake --protocol test --seeds 3 --first-seed 2 --set recipe.lr=0.5 --set recipe.ema_gamma=9"
+    assert page == f"workbench report {said}"
+    assert retry == page.replace("report", "study retry") + " --rows base,static"
+
+
+def test_until_decided_and_trunks_are_said(tmp_path: Path) -> None:
+    until = StudyRun(STUDY, SETTING, tmp_path, until=UntilDecided(9))
+    assert commands.following(until).retry.endswith("--until decided --budget 9")
+    retry, page = commands.following(StudyRun(STUDY, SETTING, tmp_path), "my weights.pth")
+    assert shlex.split(retry)[-2:] == ["--trunk", "my weights.pth"] and page == ""
+
+
+def test_a_search_is_said_with_its_terms(tmp_path: Path) -> None:
+    run = SearchRun(SEARCH, SMALL, tmp_path, budget=180.0, limits={"ms": 1.2}, sampler="tpe")
+    assert commands.of_search(run) == ["planted", "--protocol small"]
+    assert commands.terms_of(run) == ["--budget 180min", "--max ms=1.2", "--sampler tpe"]
+    assert commands.terms_of(SearchRun(SEARCH, SMALL, tmp_path)) == []

@@ -1,0 +1,65 @@
+"""The commands that are printed: they can be copied as they stand, with all that a run was given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shlex import quote
+from typing import NamedTuple
+
+from workbench.experiments.changes import ChangedJobs
+from workbench.experiments.plan import StudyRun
+from workbench.experiments.search.plan import BUDGET, SURROGATE, SearchRun
+
+NOXFILE = Path("noxfile.py")
+
+
+def command(session: str, *words: str) -> str:
+    """`workbench SESSION WORDS`, in the words of nox where the current folder is a checkout."""
+    return " ".join([*(["nox", "-s", session, "--"] if NOXFILE.exists() else ["workbench", session]), *words])
+
+
+def given(run: ChangedJobs) -> list[str]:
+    """The data set and the changes of a run, as words of a command."""
+    data = [f"--data {quote(str(run.data))}"] if run.data is not None else []
+    return data + [f"--set {quote(f'{path}={value}')}" for path, value in run.changes.items()]
+
+
+def under(name: str, protocol: str, default: str) -> list[str]:
+    """A study or a search with its protocol, which is named where it is not the default."""
+    return [name, *([f"--protocol {protocol}"] if protocol != default else [])]
+
+
+def of_study(run: StudyRun) -> list[str]:
+    """The words that mean this run, whichever of its rows."""
+    seeds = [f"--seeds {run.seeds}"] * (run.seeds is not None)
+    first = [f"--first-seed {run.first_seed}"] * bool(run.first_seed)
+    return [*under(run.study.name, run.protocol.name, run.study.default), *seeds, *first, *given(run)]
+
+
+def of_search(run: SearchRun) -> list[str]:
+    """The words that mean this search: what it is, not how long it runs."""
+    return [*under(run.search.name, run.protocol.name, run.search.default), *given(run)]
+
+
+def terms_of(run: SearchRun) -> list[str]:
+    """How long a search runs, within which limits, and who proposes."""
+    budget = [f"--budget {run.budget:g}min"] * (run.budget != BUDGET)
+    limits = [f"--max {name}={most:g}" for name, most in run.limits.items()]
+    return [*budget, *limits, *[f"--sampler {run.sampler}"] * (run.sampler != SURROGATE)]
+
+
+class Following(NamedTuple):
+    """What can be done after a run: try again what failed, and write its page ("" where it has none)."""
+
+    retry: str
+    page: str
+
+
+def following(run: StudyRun, trunk: str | None = None) -> Following:
+    """Of a study that is a file. `trunk`: the file of weights that it stands on, which is on no page."""
+    rows = [f"--rows {quote(','.join(run.rows))}"] * bool(run.rows)
+    until = [] if run.until is None else ["--until decided"]
+    budget = [f"--budget {run.until.budget}"] if run.until is not None and run.until.budget is not None else []
+    on = [] if trunk is None else [f"--trunk {quote(trunk)}"]
+    retry = command("study", "retry", *of_study(run), *rows, *until, *budget, *on)
+    return Following(retry, command("report", *of_study(run)) if trunk is None else "")
