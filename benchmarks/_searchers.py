@@ -6,6 +6,7 @@ each training what it has paid, in minutes, and what it would recommend.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,9 +17,9 @@ import optuna
 
 from benchmarks._tables import NOISE, SearchTable
 from workbench.experiments.search.front import front_of, front_ranks
-from workbench.experiments.search.process import Process, observations
+from workbench.experiments.search.process import Observations, Pool, Process, observations
 from workbench.experiments.search.proposer import Terms, front_so_far, proposed
-from workbench.tensors import Ints
+from workbench.tensors import Floats, Ints
 
 RUNG = 0.2  # of a training
 ASKS = 600  # at most, of samplers that ask for what is known
@@ -111,12 +112,40 @@ def halving(table: SearchTable, seed: int, account: Account) -> Iterator[tuple[f
         yield paid, _best_told(table, account)
 
 
-def ours(rungs: bool, table: SearchTable, seed: int, account: Account) -> Iterator[tuple[float, Recommends]]:
+class LibraryProcess(Process):
+    """scikit-learn's process in place of ours: effects of options, nearness with a length of its own, all scales fitted
+    by evidence from three beginnings. It knows whole trainings alone, and the noise of each."""
+
+    def __init__(self, pool: Pool, seen: Observations) -> None:
+        from sklearn.gaussian_process import GaussianProcessRegressor
+        from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct
+
+        self.pool, self.seen = pool, seen
+        cost = (pool.log_cost - pool.log_cost.mean()) / (pool.log_cost.std() or 1.0)
+        self._inputs = np.column_stack([pool.features, cost])
+        values = seen.values
+        self._center, self._scale = float(values.mean()), float(values.std()) or 1.0
+        kernel = ConstantKernel(0.5) * DotProduct() + ConstantKernel(0.5) * RBF(2.0)
+        self._fit: Any = GaussianProcessRegressor(
+            kernel, alpha=seen.noise / self._scale**2 + 1e-6, n_restarts_optimizer=2, random_state=0
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # scales at their bounds, which few trainings lead to
+            self._fit.fit(self._inputs[seen.which], (values - self._center) / self._scale)
+
+    def predicted(self, which: Ints) -> tuple[Floats, Floats]:
+        mean, deviation = self._fit.predict(self._inputs[which], return_std=True)
+        return mean * self._scale + self._center, (deviation * self._scale) ** 2
+
+
+def ours(
+    rungs: bool, model: type[Process], table: SearchTable, seed: int, account: Account
+) -> Iterator[tuple[float, Recommends]]:
     """The proposer, with one rung or without."""
     first = RUNG if rungs else 1.0
     terms = Terms(table.pool, table.allowed, table.price, NOISE**2, table.limit, first, seed)
     paid, taken, lines = 0.0, list[int](), list[tuple[int, int, float, float]]()
-    while (one := proposed(terms, observations(lines), taken)) is not None:
+    while (one := proposed(terms, observations(lines), taken, model=model)) is not None:
         which, ends = one.which, one.promoted or not rungs
         if not one.promoted:
             taken.append(which)
@@ -129,11 +158,13 @@ def ours(rungs: bool, table: SearchTable, seed: int, account: Account) -> Iterat
         else:
             lines.append((which, 1, float(table.told_early[which]), 0.0))
         paid += float(table.price[which]) * (1 - first if one.promoted else first)
-        yield paid, partial(_predicted_front, table, tuple(lines))
+        yield paid, partial(_predicted_front, table, model, tuple(lines))
 
 
-def _predicted_front(table: SearchTable, lines: tuple[tuple[int, int, float, float], ...]) -> Ints:
-    return front_so_far(Process(table.pool, observations(lines)), table.pool.log_cost)
+def _predicted_front(
+    table: SearchTable, model: type[Process], lines: tuple[tuple[int, int, float, float], ...]
+) -> Ints:
+    return front_so_far(model(table.pool, observations(lines)), table.pool.log_cost)
 
 
 SEARCHERS: Mapping[str, Searcher] = {
@@ -141,6 +172,7 @@ SEARCHERS: Mapping[str, Searcher] = {
     "TPE": partial(of_optuna, lambda seed: optuna.samplers.TPESampler(seed=seed)),
     "NSGA-II": partial(of_optuna, lambda seed: optuna.samplers.NSGAIISampler(population_size=20, seed=seed)),
     "MO-ASHA": halving,
-    "ours": partial(ours, False),
-    "ours with rungs": partial(ours, True),
+    "ours": partial(ours, False, Process),
+    "ours with rungs": partial(ours, True, Process),
+    "ours by scikit-learn": partial(ours, False, LibraryProcess),
 }

@@ -8,11 +8,20 @@ from typing import Any
 import pytest
 import typer
 
+import studies
 from tests.cli.commands import A_FOLDER, watch
+from tests.data.datasets.animals import animals, labelled
 from workbench.__main__ import main
 from workbench.cli.searches import Limit, Minutes, budget, check_study_options, limit
 from workbench.core.errors import Refused
 
+GOATS = """
+from workbench.presets import nano
+from workbench.space import Factor, Search
+
+PADDING = Factor("padding", {p: {"coords.padding": p} for p in (1.25, 1.5)})
+STUDY = Search("goats", "Which padding?", "a test", nano(), (PADDING,))
+"""
 ROUNDS = "workbench.experiments.search.rounds"
 
 
@@ -57,6 +66,7 @@ def test_a_limit_is_a_cost_and_a_number() -> None:
     [
         ((None, [Limit("gflops", 8.0)]), "--max: it is for searches"),
         ((None, None, "tpe"), "--sampler: it is for searches"),
+        ((None, None, None, "laptop"), "--then: it is for searches"),
         ((Minutes(180, "3h"), None), "--budget 3h: that is for a search"),
     ],
 )
@@ -99,6 +109,36 @@ def test_a_retry_runs_and_says_so(calls: list[tuple[Any, ...]]) -> None:
         assert main([*words.split(), "search_rtmo", "--budget", "90min"]) == 0
         ((name, (run,), options),) = calls
         assert name.endswith("run_search") and options["again"] is again and run.budget == 90.0
+
+
+def test_its_front_is_trained_on_where_that_is_asked_for(
+    calls: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    later = watch(monkeypatch, {"workbench.experiments.search.longer.train_on": 7})
+    assert main(["study", "search_rtmo", "--protocol", "smoke", "--then", "short"]) == 7
+    ((_, (run, under), named),) = later
+    assert (run.search.name, run.protocol.name, under.name) == ("search_rtmo", "smoke", "short")
+    assert named["retried"] is False and len(calls) == 1
+    calls.clear()
+    assert main(["study", "search_rtmo", "--then", "short"]) == 2 and calls == []
+    assert "--then short: that is what the search trains under" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_search_on_five_key_points_runs_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(studies, "__path__", [*studies.__path__, str(tmp_path)])
+    (tmp_path / "goats.py").write_text(GOATS, "utf-8")
+    data = animals(tmp_path / "animals", labelled(16, 1), labelled(4, 2))
+    words = ["--protocol", "smoke", "--data", str(data)]
+    assert main(["study", "goats", *words, "--budget", "0.01min", "--jobs", "1"]) == 0
+    assert main(["study", "status", "goats", *words]) == 0
+    results = [*(tmp_path / "home/jobs").glob("*/result.json")]
+    assert len(results) >= 3, "what is on the front gets three seeds, whatever the budget"
+    assert main(["search", "front", "goats", *words]) == 0
+    assert "of 2" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_status_makes_nothing(calls: list[tuple[Any, ...]], tmp_path: Path) -> None:

@@ -226,7 +226,7 @@ def test_some_rows_have_the_jobs_that_they_have_among_all() -> None:
     some = StudyRun(STUDY, WHOLE, Path("home"), rows=("A/A", "more"))
     assert {one.row: one.job.key for one in some.jobs(1)} == {row: every[row] for row in ("more", "A/A")}
     assert len(some.jobs()) == 4 and some.name == run_of({}).name
-    with pytest.raises(Refused, match="--rows nobody: planned has no such row; there are .*'A/A'"):
+    with pytest.raises(Refused, match=r"--rows nobody: planned has no such row; there are .*'A/A'"):
         StudyRun(STUDY, WHOLE, Path("home"), rows=("base", "nobody"))
     with pytest.raises(Refused, match="claims decide which rows get seeds"):
         StudyRun(STUDY, WHOLE, Path("home"), rows=("base",), until=UntilDecided())

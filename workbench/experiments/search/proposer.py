@@ -56,12 +56,19 @@ class Proposal:
     gain: float = 0.0
 
 
-def proposed(terms: Terms, seen: Observations, taken: Sequence[int], pending: Sequence[int] = ()) -> Proposal | None:
+def proposed(
+    terms: Terms,
+    seen: Observations,
+    taken: Sequence[int],
+    pending: Sequence[int] = (),
+    model: type[Process] = Process,
+) -> Proposal | None:
     """The next proposal.
 
     Args:
         taken: all candidates proposed so far, in order, whatever became of them; they are not begun again.
         pending: those of `taken` that are being trained to the end. They count with what is predicted of them.
+        model: what predicts.
 
     Returns:
         None where nothing is left.
@@ -72,10 +79,10 @@ def proposed(terms: Terms, seen: Observations, taken: Sequence[int], pending: Se
         found = _spread(terms, np.flatnonzero(left), taken)
         return None if found is None else Proposal(found)
     rng = np.random.default_rng([terms.seed, len(taken), len(seen.which)])
-    process = Process(terms.pool, seen)
+    process = model(terms.pool, seen)
     if pending:
         waiting = np.asarray(pending, np.int64)
-        process = Process(terms.pool, seen.plus(waiting, process.predicted(waiting)[0], terms.noise))
+        process = model(terms.pool, seen.plus(waiting, process.predicted(waiting)[0], terms.noise))
     known = np.unique(process.seen.which[process.seen.rung == 0])
     paused = np.setdiff1d(process.seen.which, known)
     paused = paused[terms.allowed[paused]]
