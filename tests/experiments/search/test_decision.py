@@ -7,7 +7,7 @@ import pytest
 
 from tests.experiments.search.searched import SEARCH, plant, searching, without_counting
 from workbench.experiments.search import decision
-from workbench.experiments.search.decision import PERHAPS, chosen, explores, front, next_seed, published
+from workbench.experiments.search.decision import PERHAPS, chosen, explore_share, explores, front, next_seed, published
 from workbench.experiments.search.front import Estimate, FrontPoint
 from workbench.experiments.search.knowledge import Knowledge, Training
 from workbench.experiments.search.log import Log, Order, State
@@ -54,8 +54,19 @@ def test_published_networks_come_first(tmp_path: Path, monkeypatch: pytest.Monke
 def test_it_looks_on_until_its_share_of_the_budget_is_used(known: Knowledge) -> None:
     first = replace(known, log=Log(known.log.proposals[:5], known.log.orders))
     assert known.spent == pytest.approx(4.0)
-    assert explores(with_budget(first, 4.01 / EXPLORE)) and not explores(with_budget(first, 3.99 / EXPLORE))
+    most = EXPLORE[1]
+    assert explores(with_budget(first, 4.01 / most)) and not explores(with_budget(first, 3.99 / most))
     assert not explores(with_budget(known, 1000.0)), "all six were looked at"
+
+
+def test_what_the_seeds_of_the_front_take_is_kept_for_them(known: Knowledge) -> None:
+    """Two of #001, and two of each of the others on the front, which take half a minute each."""
+    alone = with_seeds(known, (0, 0), (2, 0), (4, 0))
+    alone = replace(alone, taken_over=known.taken_over)
+    missing = sum(0.5 * 2 for one in front(alone) if one.on_front)
+    assert missing >= 2
+    for budget, share in ((100.0, EXPLORE[1]), (missing / 0.4, 0.6), (missing, EXPLORE[0])):
+        assert explore_share(with_budget(alone, budget)) == pytest.approx(share, abs=0.03)
 
 
 def test_it_looks_at_no_more_than_it_may(known: Knowledge) -> None:

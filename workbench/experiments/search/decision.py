@@ -19,8 +19,18 @@ def explores(known: Knowledge) -> bool:
     return (
         len(known.log.proposals) < known.run.most
         and len(known.places) < len(known.place)
-        and known.spent < EXPLORE * known.run.budget
+        and known.spent < explore_share(known) * known.run.budget
     )
+
+
+def explore_share(known: Knowledge) -> float:
+    """The part of the budget that further candidates may take: what the seeds of the front do not, within `EXPLORE`."""
+    missing = sum(
+        (SEEDS - _seeds(known, point.which)) * known.minutes[known.places[point.which]]
+        for point in front(known)
+        if point.on_front and _seeds(known, point.which) < SEEDS
+    )
+    return float(np.clip(1 - missing / known.run.budget, *EXPLORE))
 
 
 def published(known: Knowledge) -> int | None:

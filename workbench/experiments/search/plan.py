@@ -28,7 +28,7 @@ SAMPLERS = (SURROGATE, "tpe", "nsga2", "nsga3", "random")
 BUDGET = 75.0  # minutes of training on one core, where none are asked for
 SMOKE = 8  # candidates under `smoke`, which only proves that everything runs
 SEEDS = 3  # of every candidate of the front in the end
-EXPLORE = 0.75  # share of the budget after which only the front is trained, with further seeds
+EXPLORE = (0.5, 0.75)  # shares of the budget, at least and at most, after which only the front is trained on, by seeds
 
 
 @dataclass(frozen=True)
