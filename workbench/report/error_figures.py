@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from workbench.evaluation.metrics import METRICS
+from workbench.report.diagnosis import MATCHED
 from workbench.report.drawing import INK, WIDTH, Figure, add_title, legend_patch, new_figure, row_handles, styles
 from workbench.report.frames import Frame
 
@@ -46,7 +47,7 @@ def points_figure(frame: Frame, labels: Sequence[str], title: str) -> Figure:
     axis.set_yticks(range(len(points)), points)
     axis.set_ylim(len(points) - 0.4, -0.6)
     axis.set_xlim(left=0)
-    axis.set_xlabel(METRICS["NME"].label)
+    axis.set_xlabel(f"{METRICS['NME'].label}; persons matched at OKS {MATCHED:g} and more (NME in tables: at 0.5)")
     axis.grid(alpha=0.25)
     figure.legend(handles=row_handles(labels, look), loc="outside right center", frameon=False, fontsize=9)
     add_title(figure, title)
