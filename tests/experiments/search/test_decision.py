@@ -54,8 +54,9 @@ def test_published_networks_come_first(tmp_path: Path, monkeypatch: pytest.Monke
 def test_it_looks_on_until_its_share_of_the_budget_is_used(known: Knowledge) -> None:
     first = replace(known, log=Log(known.log.proposals[:5], known.log.orders))
     assert known.spent == pytest.approx(4.0)
-    most = EXPLORE[1]
-    assert explores(with_budget(first, 4.01 / most)) and not explores(with_budget(first, 3.99 / most))
+    share = explore_share(with_budget(first, 6.0))
+    assert EXPLORE[0] < share < EXPLORE[1]
+    assert explores(with_budget(first, 4.3 / share)) and not explores(with_budget(first, 3.7 / share))
     assert not explores(with_budget(known, 1000.0)), "all six were looked at"
 
 

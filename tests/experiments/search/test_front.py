@@ -33,6 +33,14 @@ def test_the_front_and_those_behind_it() -> None:
     assert not len(front_of(VALUES[:0], COSTS[:0]))
 
 
+def test_what_costs_hardly_more_and_is_better_leaves_no_place() -> None:
+    costs = np.log(np.asarray([3.72, 3.75, 3.78, 4.38, 9.0]))
+    assert front_of(np.arange(5.0), costs).tolist() == [0, 1, 2, 3, 4]
+    assert front_of(np.arange(5.0), costs, 0.01).tolist() == [2, 3, 4]
+    assert front_of(np.asarray([0.0, 3.0, 1.0, 2.0, 2.0]), costs, 0.01).tolist() == [1]
+    assert not len(front_of(np.zeros(0), np.zeros(0), 0.01))
+
+
 def test_hypervolume_by_hand() -> None:
     assert hypervolume(VALUES, COSTS, 0.0, 1.0) == pytest.approx(0.3 * 1 + 0.1 * 2 + 0.5 * 3)
     assert hypervolume(VALUES, COSTS, 1.5, 1.0) == pytest.approx(0.1 * 0.5 + 0.5 * 1.5)  # above a floor

@@ -16,14 +16,20 @@ from workbench.space import Candidate, Search, Space
 from workbench.tensors import Flags, Floats, Ints
 
 Z95 = 1.959964
+NEAR = 0.01  # a network that is better and costs one percent more leaves the cheaper one no place
 DRAWS = 2_000
 
 
-def front_of(values: Floats, log_cost: Floats) -> Ints:
-    """Places of those that none beats: cheapest first, each better than all before it. Of equals the first."""
+def front_of(values: Floats, log_cost: Floats, near: float = 0.0) -> Ints:
+    """Places of those that none beats: cheapest first, each better than all before it. Of equals the first.
+
+    Args:
+        near: what is better and costs at most so much more (by the logarithm) beats as well.
+    """
     order = np.lexsort((-values, log_cost))
     best = np.maximum.accumulate(np.concatenate([[-np.inf], values[order]]))[:-1]
-    return order[values[order] > best]
+    front = order[values[order] > best]
+    return front[np.append(np.diff(log_cost[front]) > near, True)] if near and len(front) else front
 
 
 def front_ranks(values: Floats, log_cost: Floats) -> Ints:
@@ -93,7 +99,7 @@ def front_points(process: Process, which: Ints, within: Flags, seed: int = 0) ->
     """
     mean, covariance = process.joint(which)
     log_cost, inside, chances = process.pool.log_cost[which], np.flatnonzero(within), np.zeros(len(which))
-    on = set(inside[front_of(mean[inside], log_cost[inside])].tolist())
+    on = set(inside[front_of(mean[inside], log_cost[inside], NEAR)].tolist())
     chances[inside] = chance_of_front(mean[inside], covariance[np.ix_(inside, inside)], log_cost[inside], seed)
     return [
         FrontPoint(
@@ -110,7 +116,7 @@ def chance_of_front(mean: Floats, covariance: Floats, log_cost: Floats, seed: in
     drawn = mean + rng.normal(size=(draws, len(mean))) @ (vectors * np.sqrt(np.maximum(values, 0))).T
     counts = np.zeros(len(mean))
     for one in drawn:
-        counts[front_of(one, log_cost)] += 1
+        counts[front_of(one, log_cost, NEAR)] += 1
     return counts / draws
 
 
