@@ -138,7 +138,8 @@ def test_a_search_on_five_key_points_runs_to_its_end(
     results = [*(tmp_path / "home/jobs").glob("*/result.json")]
     assert len(results) >= 3, "what is on the front gets three seeds, whatever the budget"
     assert main(["search", "front", "goats", *words]) == 0
-    assert "of 2" in " ".join(capsys.readouterr().out.split())
+    said = capsys.readouterr().out
+    assert "key points: 5 of 'goat'" in said and "#000" in said and "1 candidate looked at" in said
 
 
 def test_the_status_makes_nothing(calls: list[tuple[Any, ...]], tmp_path: Path) -> None:

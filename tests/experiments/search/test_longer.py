@@ -1,16 +1,17 @@
 """The front under a longer protocol: its study, its jobs, and whether the order lasts."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.experiments.fakes import FAKED
 from tests.experiments.search.searched import SEARCH, SETTING, plant, searching, without_counting
 from workbench.core.errors import Refused
+from workbench.experiments.plan import StudyRun
 from workbench.experiments.protocols import PROTOCOLS
+from workbench.experiments.search import longer
 from workbench.experiments.search.decision import front
 from workbench.experiments.search.knowledge import Knowledge
 from workbench.experiments.search.longer import (
@@ -24,12 +25,10 @@ from workbench.experiments.search.longer import (
 )
 from workbench.experiments.search.plan import SearchRun
 from workbench.experiments.search.rounds import Searcher
-from workbench.models.job import Job
 from workbench.study import StudyProtocol
 from workbench.training.machine import Machine
-from workbench.training.record import Progress, Result, job_folder, write_curve, write_result
+from workbench.training.record import job_folder, write_result
 
-pytestmark = FAKED
 LONGER = StudyProtocol("longer", "a made-up one", replace(SETTING.protocol, epochs=20), seeds=1, answers="Nothing.")
 
 
@@ -53,23 +52,26 @@ def test_its_rows_are_the_front_and_published_networks(known: Knowledge) -> None
     assert [(one.row, one.than) for one in study.claims] == [(texts[b].label, texts[a].label) for a, b in pairwise(on)]
 
 
-def made_up(
-    job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None], until: int
-) -> Result:
-    folder = job_folder(home, job.key)
-    folder.mkdir(parents=True, exist_ok=True)
-    score = 0.6 if "transformer_encoder_layers" in str(job.variant.to_dict()) else 0.4
-    write_curve(folder, [{"epoch": float(job.protocol.epochs), "AP": score, "train_images_per_s": 100.0}])
-    return write_result(folder, job.key, {"AP": score, "gflops": 0.1, "params": 1e5}, {})
+def test_they_are_trained_and_found_again(run: SearchRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
 
+    def trained(then: StudyRun, **given: Any) -> int:
+        """In place of the training: without encoder layers 0.6, with some 0.4."""
+        asked.append(given)
+        for one in then.jobs():
+            folder, score = job_folder(then.home, one.job.key), 0.6 if "layers 0" in one.row else 0.4
+            folder.mkdir(parents=True)
+            write_result(folder, one.job.key, {"AP": score}, {})
+        return 0
 
-def test_they_are_trained_and_found_again(run: SearchRun, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(longer, "run_study", trained)
     assert later_scores(Searcher(run).know(), LONGER) == {}
-    assert train_on(run, LONGER, machine=Machine(), jobs=1, train=made_up) == 0
+    assert train_on(run, LONGER, machine=Machine(), jobs=1) == 0
     scores = later_scores(Searcher(run).know(), LONGER)
     assert {number: seeds for number, seeds in scores.items() if number in (0, 1)} == {0: [0.4], 1: [0.6]}
-    said = capsys.readouterr().out
-    assert "-- planted --protocol small  # writes its page" in said and "retry" not in said
+    retry, page = asked[0]["then"]
+    assert "retry planted --protocol small" in retry and retry.endswith("--then longer")
+    assert page.endswith("planted --protocol small") and "report" in page
 
 
 def test_pairs_that_keep_their_order_are_counted() -> None:
