@@ -80,7 +80,5 @@ def print_search(known: Knowledge, points: Sequence[FrontPoint]) -> None:
     console().print(table)
     if len(off) > SHOWN:
         say(f"and {len(off) - SHOWN} more that lie below the front")
-    looked = len(known.log.proposals)
-    say(
-        f"{looked} candidate{'s' * (looked != 1)} looked at, {known.trained_minutes:.0f} minutes of training on one core"
-    )
+    looked, minutes = len(known.log.proposals), known.trained_minutes
+    say(f"{looked} candidate{'s' * (looked != 1)} looked at, {minutes:.0f} minutes of training on one core")
