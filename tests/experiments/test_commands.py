@@ -22,6 +22,7 @@ def test_they_begin_as_the_folder_is_used(tmp_path: Path) -> None:
     assert commands.command("report", "x") == "workbench report x"
     (tmp_path / "noxfile.py").touch()
     assert commands.command("report", "x") == "nox -s report -- x"
+    assert commands.command("ui") == "nox -s ui"
 
 
 def test_all_that_a_study_was_given_is_said(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ NOXFILE = Path("noxfile.py")
 
 def command(session: str, *words: str) -> str:
     """`workbench SESSION WORDS`, in the words of nox where the current folder is a checkout."""
-    return " ".join([*(["nox", "-s", session, "--"] if NOXFILE.exists() else ["workbench", session]), *words])
+    begins = ["nox", "-s", session, *["--"] * bool(words)] if NOXFILE.exists() else ["workbench", session]
+    return " ".join([*begins, *words])
 
 
 def given(run: ChangedJobs) -> list[str]:
