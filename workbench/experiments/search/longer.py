@@ -92,7 +92,7 @@ def front_study(known: Knowledge) -> Study:
         for i, (a, b) in enumerate(pairwise(texts), start=1)
     )
     return Study(
-        f"{search.name}_front",
+        f"{search.name}_then",
         f"Does the order of {search.name} last?",
         f"the search {search.name}",
         search.base,
