@@ -109,7 +109,7 @@ def planted(
     return read_result(folder)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_bench_that_is_killed_goes_on_and_finds_the_signal(

@@ -296,7 +296,7 @@ def until(begun: int, home: Path, process: Any, seconds: float = 240) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_sigkill_in_the_middle_loses_and_doubles_nothing(go: Callable[..., int], tmp_path: Path) -> None:
     process = command(tmp_path)

@@ -179,7 +179,7 @@ def test_what_is_over_a_limit_or_known_is_never_trained(tmp_path: Path) -> None:
     ],
 )
 def test_samplers_of_optuna_may_propose_as_well(tmp_path: Path, sampler: str) -> None:
-    run = run_in(tmp_path, budget=10.0, sampler=sampler)
+    run = run_in(tmp_path, budget=6.0, sampler=sampler)
     assert start(run) == 0
     proposals = log_of(run).proposals
     assert len({one.pairs for one in proposals}) == len(proposals) and {one.by for one in proposals} == {sampler}
