@@ -202,7 +202,7 @@ def test_a_job_from_its_beginning_to_its_record(way: str, augment: str, tmp_path
 
 
 def test_a_job_on_a_frozen_trunk(tmp_path: Path) -> None:
-    job = next(one.job for one in StudyRun(STUDY, protocol_named("probe"), Path(), seeds=1).jobs())
+    job = rows("probe")["+ MLE (RTMO)"]
     short = replace(job.protocol, images=64, epoch_images=64, epochs=2, eval_images=16, eval_every=1)
     small = replace(job, protocol=short)
     result = run(small, WAYS["bf16"], tmp_path)
