@@ -1,7 +1,7 @@
 """The commands of the workbench. One environment, made once, serves every session.
 
 nox -s study -- NAME [options]     nox -s tests     nox -s lint     nox -s report -- NAME     nox -s ui     nox -s bench
-nox -s dashboard     nox -s docs
+nox -s dashboard     nox -s docs     nox -s soak
 """
 
 import hashlib
@@ -82,21 +82,32 @@ def bench(session: nox.Session) -> None:
     workbench(session, "bench")
 
 
-@nox.session
-def tests(session: nox.Session) -> None:
-    """Run pytest; arguments behind `--` go to it: `-m fast` for daily work, `-n 0` for one process.
-
-    What the browser tests see stays in .nox/screenshots.
-    """
+def run_pytest(session: nox.Session, *words: str) -> None:
+    """Runs pytest on up to four cores. What the browser tests see stays in .nox/screenshots."""
     shots = HOME.parent / "screenshots"
     shots.mkdir(parents=True, exist_ok=True)
     # A worker is a process that imports torch: above four of them the imports cost more than they save.
     workers = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
     session.run(
-        *(python(session), "-m", "pytest", *workers, *session.posargs),
+        *(python(session), "-m", "pytest", *workers, *words, *session.posargs),
         external=True,
         env={"WORKBENCH_SCREENSHOTS": str(shots)},
     )
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run pytest; arguments behind `--` go to it: `-m fast` for daily work, `-n 0` for one process.
+
+    Soak tests are left out, unless their file or one of them is named.
+    """
+    run_pytest(session)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Run the long tests alone: kills at random moments, whole pages, browsers, ONNX files, an installed package."""
+    run_pytest(session, "-m", "soak")
 
 
 @nox.session

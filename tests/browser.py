@@ -1,4 +1,4 @@
-"""A real browser, for the tests that look at pages as a person does, and the commands that serve them.
+"""A real browser, for the soak tests that look at pages as a person does, and the commands that serve them.
 
 Needs Chromium. `WORKBENCH_CHROMIUM` names it, and then it must be there; without one anywhere the tests are skipped.
 Screenshots stay in `WORKBENCH_SCREENSHOTS` where that is set.
@@ -24,7 +24,6 @@ BROWSER = os.environ.get("WORKBENCH_CHROMIUM") or shutil.which("chromium") or sh
 IN_A_BROWSER = [
     pytest.mark.skipif(BROWSER is None, reason="no Chromium: install it, or name one with WORKBENCH_CHROMIUM"),
     pytest.mark.timeout(600),
-    pytest.mark.slow,
 ]
 ALONE = [  # and asks nothing of the network
     "--no-sandbox",

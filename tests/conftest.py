@@ -1,8 +1,9 @@
-"""One thread and a home of its own for every test; which tests are fast, and which come first."""
+"""One thread and a home of its own for every test; which tests are fast, which are left out, and which come first."""
 
 import os
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,21 +11,38 @@ for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_variable] = "1"  # read when torch and numpy are imported, which comes later
 
 from tests.added import ADDED  # noqa: E402
+from tests.soaked import MARK, asked_for, passed_over  # noqa: E402
 from workbench.evaluation.metrics import METRICS, Metric  # noqa: E402
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Files without soak tests are not read where only these are wanted."""
+    return True if passed_over(collection_path, config.option.markexpr) else None
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what is not slow as fast, and begins with the files of slow tests.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks what is neither slow nor a soak test as fast, leaves soak tests out unless they are asked for, and begins
+    with the files of slow tests.
 
     A file's tests stay in one process (`--dist loadfile` in noxfile.py). A long file that comes last would leave the
     other processes without work.
     """
-    slow = {_file(item) for item in items if item.get_closest_marker("slow")}
+    long = {_file(item) for item in items if _is(item, "slow") or _is(item, MARK)}
     for item in items:
-        if item.get_closest_marker("slow") is None:
+        if not (_is(item, "slow") or _is(item, MARK)):
             item.add_marker("fast")
-    items.sort(key=lambda item: _file(item) not in slow)
+    left = [item for item in items if _is(item, MARK) and not _asked(item, config)]
+    config.hook.pytest_deselected(items=left)
+    items[:] = sorted((item for item in items if item not in left), key=lambda item: _file(item) not in long)
+
+
+def _asked(item: pytest.Item, config: pytest.Config) -> bool:
+    return asked_for(item.path, config.option.markexpr, config.args, config.invocation_params.dir)
+
+
+def _is(item: pytest.Item, mark: str) -> bool:
+    return item.get_closest_marker(mark) is not None
 
 
 def _file(item: pytest.Item) -> str:

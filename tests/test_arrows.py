@@ -120,6 +120,7 @@ def faults(module: str, source: str) -> list[str]:
     return found
 
 
+@cache
 def modules() -> dict[str, str]:
     """Every module of ours but the tests, which may compare with any package: its name and its text."""
     files = [f for top in ("workbench", "studies", "reports", "benchmarks") for f in sorted((ROOT / top).rglob("*.py"))]
@@ -138,6 +139,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return max((k for k in known if within(name, k)), key=len, default="")
 
 
+@cache
 def edges() -> dict[str, set[str]]:
     """Which modules each module of ours imports."""
     known = modules()

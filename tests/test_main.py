@@ -52,7 +52,7 @@ def test_studies_and_benchmarks_of_the_current_folder_are_found_and_nothing_else
     assert len(packages) == len(PACKAGES) and not any(path.startswith(str(folder)) for path in packages)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_commands_work_where_files_are_called_as_packages_are(
     folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -30,6 +30,12 @@ TRAINING = [setting for setting in PROTOCOLS.values() if setting.trains]
 
 def allowed(study: Study) -> list[StudyProtocol]:
     """The protocols that can serve a study."""
+    return _allowed(study.name)
+
+
+@cache
+def _allowed(name: str) -> list[StudyProtocol]:
+    (study,) = (study for study in DECLARED if study.name == name)
     found: list[StudyProtocol] = []
     for protocol in TRAINING:
         with suppress(Refused):

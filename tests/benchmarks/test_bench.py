@@ -119,7 +119,7 @@ def test_the_floor_makes_as_many_multiply_adds_as_the_step() -> None:
     assert counter.get_total_flops() // 2 == pytest.approx(700_000_000, rel=0.1)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_training_benchmark(
     record: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,7 +139,7 @@ def test_the_training_benchmark(
     assert int(lines["train"]["positives"]) > 0 and lines["train"]["rounds"] == "2"
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_benchmark_of_the_instrument(record: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--size", "64", "--repeat", "2", "--seconds", "0.1", "--anyway"]
     code = command.main(["bench", "same", *options])

@@ -81,7 +81,7 @@ def test_a_machine_without_a_gpu_is_refused(capsys: pytest.CaptureFixture[str]) 
     assert "sees no CUDA device here; `bench train` measures this machine" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_lines_of_the_benchmark(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -109,7 +109,7 @@ def planted(
     return read_result(folder)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_bench_that_is_killed_goes_on_and_finds_the_signal(
@@ -132,7 +132,7 @@ def test_a_bench_that_is_killed_goes_on_and_finds_the_signal(
     assert len(path.read_text().splitlines()) == 1 + len(found)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_the_whole_bench_on_a_tiny_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

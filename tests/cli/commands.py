@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,9 @@ from workbench.cli.studies import RUN
 from workbench.core.skeletons import COCO
 from workbench.data.datasets.classes import DataClasses
 from workbench.data.datasets.keypoints import DataKeypoints
+from workbench.training.record import write_result
 
+_made = cache(get_command)
 # What a search asks of the folder of a data set, for `watch`.
 A_FOLDER = {
     "workbench.experiments.changes.dataset_fingerprint": "folder@1",
@@ -25,7 +29,7 @@ A_FOLDER = {
 
 def all_commands() -> Iterator[tuple[tuple[str, ...], TyperCommand]]:
     """Each command behind the words that call it, as in ("study", "status")."""
-    yield from _within((), get_command(commands))
+    yield from _within((), _made(commands))
 
 
 def _within(words: tuple[str, ...], command: Any) -> Iterator[tuple[tuple[str, ...], TyperCommand]]:
@@ -56,3 +60,10 @@ class _Watched:
     def __call__(self, *values: Any, **named: Any) -> Any:
         self.calls.append((self.name, values, named))
         return self.answer
+
+
+def complete_job(home: Path) -> None:
+    """A job that is complete in a home, of no study: commands that look at complete ones then look closer."""
+    folder = home / "jobs" / ("0" * 12)
+    folder.mkdir(parents=True)
+    write_result(folder, folder.name, {}, {})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.core import TyperCommand
@@ -95,17 +97,19 @@ def test_where_nobody_reads_the_exit_code_says_so(words: str) -> None:
 
 LIGHT = """
 import sys
+from pathlib import Path
 from workbench.__main__ import main
 for words in sys.argv[1:]:
     print(main(words.split()), *sorted({"torch", "numpy", "cv2"} & set(sys.modules)))
 """
 
 
-def test_help_and_mistakes_come_without_torch() -> None:
+def test_help_and_mistakes_come_without_torch(tmp_path: Path) -> None:
     refused = [
         *("stud", "bench nothing", "study nobody", "study status nobody", "report nobody"),
         *("study x --seeds 0", "study ablate_dcc --protocol smoek", "study ablate_dcc --set a=1 --set a=2"),
         *("train rtmo-x -o x", "train nano", "train nobody:row -o x", "train --resume x --seed 3", "init tests"),
+        *("gallery nobody", "gallery ablate_dcc", "register nobody", "register ablate_dcc --protocol smoke"),
         *("cost rtmo-x", "latency rtmo-x", "latency nano --runtime tvm", "trunk jiont", "deploy rtmo-x -o x.onnx"),
         *(
             "cost ablate_nothing:x",
@@ -115,7 +119,8 @@ def test_help_and_mistakes_come_without_torch() -> None:
         ),
     ]
     helps = ["--help", *(" ".join([*words, "--help"]) for words, _ in COMMANDS)]
-    done = subprocess.run([sys.executable, "-c", LIGHT, *refused, *helps], capture_output=True, text=True)
+    env = {**os.environ, "WORKBENCH_HOME": str(tmp_path)}  # where nothing is complete
+    done = subprocess.run([sys.executable, "-c", LIGHT, *refused, *helps], env=env, capture_output=True, text=True)
     codes = [line for line in done.stdout.splitlines() if re.match(r"\d( |$)", line)]
     assert codes == ["2"] * len(refused) + ["0"] * len(helps), done.stderr
 

@@ -14,7 +14,7 @@ from workbench.experiments.search.dashboard import dashboard_address
 from workbench.experiments.search.optuna_study import SearchStudy
 from workbench.experiments.search.rounds import Searcher
 
-pytestmark = IN_A_BROWSER
+pytestmark = [pytest.mark.soak, *IN_A_BROWSER]
 
 
 @pytest.fixture(scope="module")

@@ -65,19 +65,25 @@ def test_every_option_is_used(option: str, calls: list[tuple[Any, ...]]) -> None
 
 @pytest.mark.slow
 def test_a_run_on_pictures(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a run of one's own, which says what it trains."""
     job = stored_job(Path("job"))
+    Path("job/run.json").write_text('{"name": "ablate_dcc:regression"}')
     Path("bad.jpg").write_bytes(b"no picture")
     words = ["predict", str(job), "photo.jpg", "bad.jpg", "-o", "out", "--device", "cpu", "--score-threshold", "0.01"]
-    assert main([*words, "--json"]) == 1
+    assert main([*words, "--draw-threshold", "0", "--json"]) == 1
     out, err = capsys.readouterr()
     told = json.loads(out)
     assert err == "1 of 2 could not be read, first bad.jpg: not an image that can be decoded\n"
+    assert told["network"].startswith("ablate_dcc:regression, job ")
     (source,) = told["sources"]
     rows = json.loads(Path("out/predictions.json").read_text())
     assert len(rows) == source["persons"] > 0 and (source["height"], source["width"]) == (48, 64)
-    assert cv2.imread("out/photo.jpg") is not None
-    assert main([*words[:3], "-o", "out", "--device", "cpu"]) == 0
+    drawn = cv2.imread("out/photo.jpg")
+    assert main([*words[:3], "-o", "out", "--device", "cpu", "--draw-threshold", "1"]) == 0
     assert "listed in out/predictions.json" in capsys.readouterr().out
+    plain = cv2.imread("out/photo.jpg")
+    assert drawn is not None and plain is not None and drawn.shape == plain.shape
+    assert (np.abs(drawn.astype(int) - plain) > 50).any(), "persons are drawn on the same picture"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.commands import complete_job
 from workbench import __main__ as command
 from workbench.experiments.registry import Registered
 
@@ -27,12 +28,24 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("ablate_dcc --row bins", "--row 'bins': ablate_dcc has no such row; there are 'regression'"),
     ],
 )
-def test_what_can_not_be_registered_is_refused(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_can_not_be_registered_is_refused(
+    words: str, said: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    complete_job(home)
     assert command.main(["register", *words.split()]) == 2
     assert said in capsys.readouterr().err
 
 
-def test_it_says_how_the_model_is_loaded(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_nothing_is_complete_it_says_what_to_run(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["register", "ablate_dcc"]) == 2
+    said = f"no job is complete in {home}; run a study first: workbench study ablate_dcc\n"
+    assert capsys.readouterr().err == f"workbench: register ablate_dcc: {said}"
+
+
+def test_it_says_how_the_model_is_loaded(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    complete_job(home)
     planned: Any = SimpleNamespace(title="bins, seed 1")
     found = Registered("mine", 3, "run", planned, 0.591, "sqlite:////home/mlflow.db")
     asked: list[tuple[str, str]] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def test_two_runs_are_shown_beside_each_other(
     assert lines["NME"].endswith("+0.000 -0.0100 to +0.0100 open")
     assert "to" not in lines["parameters"], "no interval"
     assert "street.jpg 2 0.900 0.100" in " ".join(text.split()) and "note: computed otherwise" in text
+    assert "matched no person" not in text
     assert main(["compare", str(run), str(run), "--data", "some/folder", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert asked[-1] == (run, run, Path("some/folder"))
@@ -91,3 +93,17 @@ def test_an_interrupted_one_goes_on_by_the_same_command(
     assert main(["rerun", str(run)]) == 130
     assert capsys.readouterr().err.endswith("stopped; the same command goes on\n")
     assert not job_folder(run.parent, "0" * 12).exists()
+
+
+def test_what_is_no_number_is_said(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run that has matched nobody has no mean error."""
+    unmatched = MetricOfTwo("NME", math.nan, 0.1, math.nan, math.nan, math.nan, "")
+    found = replace(FOUND, metrics=(*FOUND.metrics[:1], unmatched))
+    monkeypatch.setattr("workbench.experiments.two_runs.compare_runs", lambda *_: found)
+    assert main(["compare", str(run), str(run)]) == 0
+    out = capsys.readouterr().out
+    assert "nan" not in out and "-: that run has matched no person" in out
+    (line,) = [line.split() for line in out.splitlines() if line.strip().startswith("NME")]
+    assert line[-3:] == ["-", "0.100", "-"]

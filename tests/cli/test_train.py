@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import shlex
 import signal
 from collections.abc import Callable
@@ -17,7 +16,6 @@ import pytest
 from tests.cli.commands import options_of
 from tests.experiments.own import small_run
 from workbench.__main__ import main
-from workbench.cli.train import ProgressLine
 from workbench.experiments.own_job import OwnJob
 from workbench.experiments.own_run import begun_in
 from workbench.models.initial import Initialised
@@ -45,7 +43,8 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[Any, 
     def train(begun: Any, machine: Any, home: Path, tell: Callable[[Progress], None]) -> Result:
         calls.append((begun, machine))
         tell(PROGRESS)
-        write_result(begun.folder, begun.own.job.key, {"AP": 0.5, "AP50": 0.75, "AP_M": float("nan")}, {})
+        metrics = {"AP": 0.5, "AP50": 0.75, "AP_M": float("nan")}
+        write_result(begun.folder, begun.own.job.key, metrics, {"precision": "bf16"})
         return read_result(begun.folder)
 
     monkeypatch.setattr("workbench.experiments.own_run.train_begun", train)
@@ -72,7 +71,7 @@ def test_it_ends_with_where_all_is_and_commands_to_copy(
 ) -> None:
     assert main(["train", "nano", "-o", "my runs/first", "--device", "cpu"]) == 0
     out, err = capsys.readouterr()
-    assert out.startswith("done: AP 50.0 %, AP50 75.0 % after 8 epochs\n") and "run 0123; workbench ui" in out
+    assert out.startswith("done: AP 50.0 %, AP50 75.0 % after 8 epochs, in bf16\n") and "run 0123; workbench ui" in out
     for file in ("result.json", "predictions.png", "weights.safetensors"):
         assert f"my runs/first/{file}" in out
     commands = [shlex.split(line.removeprefix("next:")) for line in out.splitlines() if "workbench " in line][1:]
@@ -118,6 +117,17 @@ def test_a_run_goes_on_with_what_it_was_begun_with(
     assert trained[0][0].own == begun.own and "goes on after epoch 1" in capsys.readouterr().err
     assert main(["train", "--resume", str(begun.folder)]) == 0, "a complete one is shown"
     assert "goes on" not in capsys.readouterr().err
+
+
+def test_a_run_whose_checkpoint_is_damaged_says_so_in_a_line(
+    trained: list[tuple[Any, ...]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = small_run(tmp_path / "first").folder
+    (folder / "checkpoint.pt").write_bytes(b"no checkpoint")
+    assert main(["train", "--resume", str(folder)]) == 2
+    err = capsys.readouterr().err
+    assert f"workbench: {folder / 'checkpoint.pt'}: it is damaged (" in err and err.count("\n") == 1
+    assert trained == []
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -206,12 +216,3 @@ def test_what_does_not_fit_is_refused_before_anything_is_made(
     Path("done/result.json").touch()
     assert main(["train", *words.split()]) == 2
     assert said in capsys.readouterr().err and trained == [] and not Path("a").exists()
-
-
-def test_progress_is_written_over_on_a_terminal_and_seldom_elsewhere(capsys: pytest.CaptureFixture[str]) -> None:
-    for on_terminal in (True, False):
-        with pickle.loads(pickle.dumps(ProgressLine(on_terminal))) as line:
-            for _ in range(3):
-                line(PROGRESS)
-        said = capsys.readouterr().err
-        assert (said.count("epoch 1/4"), said.count("\n")) == ((3, 0) if on_terminal else (1, 1))

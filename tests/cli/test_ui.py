@@ -18,7 +18,7 @@ from workbench.models.job import Protocol
 from workbench.models.zoo import nano
 from workbench.study import Row, Study, StudyProtocol
 
-pytestmark = IN_A_BROWSER
+pytestmark = [pytest.mark.soak, *IN_A_BROWSER]
 STUDY = Study(
     name="seen",
     question="Is it seen?",

@@ -28,6 +28,12 @@ RENEW = "run nox -s docs and look at what it made"
 ARROW = "{http://www.w3.org/2000/svg}path[@marker-end]"
 
 
+@pytest.fixture(scope="module")
+def measured() -> dict[str, str]:
+    """Taken once: it takes seconds."""
+    return measures()
+
+
 def test_the_drawing_is_not_older_than_the_imports() -> None:
     assert architecture.DRAWING.read_text("utf-8") == drawing(), RENEW
 
@@ -41,8 +47,9 @@ def test_the_arrows_are_those_that_the_tests_hold() -> None:
 
 
 @pytest.mark.slow
-def test_the_page_has_every_measure() -> None:
+def test_the_page_has_every_measure(measured: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Their values are taken anew by the command: every change of the code would make them old."""
+    monkeypatch.setattr(architecture, "measures", lambda: measured)
     text = architecture.PAGE.read_text("utf-8")
     shown, made = ([line.split("|")[1] for line in t.splitlines() if line.startswith("| ")] for t in (text, table()))
     assert len(made) > 8 and set(made) <= set(shown), RENEW
@@ -87,9 +94,9 @@ for _line in (
     STILL_TWICE.update(_line.split())
 
 
-def test_the_code_keeps_to_its_measures() -> None:
+def test_the_code_keeps_to_its_measures(measured: dict[str, str]) -> None:
     """What the house promises of itself."""
-    found = measures()
+    found = measured
     assert float(found["lines of a function: the median"]) < 10
     assert int(found["lines of a function: nine in ten have at most"]) < 50
     assert int(found["functions above 50 lines"]) <= 2

@@ -85,8 +85,17 @@ def test_the_readmes_study_is_found_and_planned(capsys: pytest.CaptureFixture[st
     assert "0 of" in capsys.readouterr().out
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("block", PYTHON, ids=lambda block: f"{block.page.name}:{block.text[:30].splitlines()[0]}")
+RUNS = [  # what trains takes longest
+    pytest.param(
+        block,
+        marks=pytest.mark.soak if "import train" in block.text else pytest.mark.slow,
+        id=f"{block.page.name}:{block.text[:30].splitlines()[0]}",
+    )
+    for block in PYTHON
+]
+
+
+@pytest.mark.parametrize("block", RUNS)
 def test_python_runs(
     block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -84,7 +84,7 @@ def test_rows_are_compared_as_claims_say(tmp_path: Path) -> None:
     assert compared(study(rows, *claims)) == [("b", "a"), ("c", "b")]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_weights_of_a_complete_job_are_taken_and_the_audit_repeats_itself(tmp_path: Path) -> None:
     run = run_of(tmp_path, [Row("done"), Row("not done", STATIC)])
     job = run.jobs(1)[0].job

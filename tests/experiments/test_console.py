@@ -1,5 +1,6 @@
 """What a study says on the terminal."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,3 +116,20 @@ def test_images_that_could_not_be_read_are_said(tmp_path: Path, capsys: pytest.C
     for lost, said in ((0, ""), (3, "3 images could not be read and are missing in what was trained and judged\n")):
         console.print_warnings([(one, Result(one.job.key, {"unreadable_images": lost}, [], {}, tmp_path))])
         assert capsys.readouterr().out == said
+
+
+def test_what_is_no_number_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a run that has matched nobody."""
+    results = []
+    for one in STUDY.planned_jobs(SETTING):
+        metrics = {"AP": math.nan if one.row == "padding" else 0.3, "mOKS": math.nan}
+        results.append((one, Result(one.job.key, metrics, [], {}, tmp_path)))
+    console.print_table(StudyRun(STUDY, SETTING, tmp_path), results)
+    lines = {line.split("│")[1].strip(): line for line in capsys.readouterr().out.splitlines() if line.startswith("│")}
+    cells = [cell.strip() for cell in lines["padding"].split("│")]
+    assert "nan" not in "".join(lines.values()) and cells.count("-") == 3, "AP, mOKS, and AP less that of the first"
+    nobody = Interval(mean=math.nan, low=math.nan, high=math.nan)
+    claim = Better("S1", "a beats b", "a", "b", metric="NME")
+    assert console.beside_text(ClaimResult(claim, Verdict.OPEN, "", nobody)) == "NME open, no person matched"
+    console.print_noise_floor([0.01, math.nan])
+    assert "differs by +1.0, - AP" in capsys.readouterr().out

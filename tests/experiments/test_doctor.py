@@ -133,15 +133,38 @@ def test_a_store_that_can_not_be_read_is_broken(tmp_path: Path) -> None:
     assert optuna.state is Health.BROKEN and "cannot be read" in optuna.said and "move it away" in optuna.cure
 
 
+def begun(folder: Path, data: str | None) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps({"data": data}))
+    return folder
+
+
 def test_a_data_folder_that_is_gone_is_noted(tmp_path: Path) -> None:
     for name, data in (("a", str(tmp_path)), ("b", str(tmp_path / "gone")), ("c", None)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "run.json").write_text(json.dumps({"data": data}))
+        begun(tmp_path / name, data)
     (tmp_path / "c" / "run.json").write_text("no json")
-    scenes, gone, odd = probed("data", tmp_path)
+    scenes, runs, gone, odd = probed("data", tmp_path)
     assert odd.state is Health.NOTED and "c/run.json cannot be read" in odd.said
-    assert scenes.said == "none are drawn yet"
+    assert scenes.said == "none are drawn yet" and runs.said.startswith(f"3 right below {tmp_path} or recorded in its")
     assert gone.state is Health.NOTED and str(tmp_path / "gone") in gone.said and "--resume" in gone.cure
+
+
+def test_a_run_elsewhere_is_known_by_its_record(tmp_path: Path) -> None:
+    """Not one of which nothing says where it lies; then it is said where was looked."""
+    home = tmp_path / "home"
+    elsewhere = begun(tmp_path / "far/first", str(tmp_path / "gone"))
+    begun(tmp_path / "far/second", str(tmp_path / "gone"))
+    home.mkdir()
+    assert probed("data", home)[1].said == (
+        f"0 right below {home} or recorded in its MLflow store; others are not looked for"
+    )
+    with closing(sqlite3.connect(home / "mlflow.db")) as store:
+        store.execute("create table tags (key, value)")
+        folders = [("folder", str(elsewhere)), ("folder", str(tmp_path / "far/moved away")), ("job", "x")]
+        store.executemany("insert into tags values (?, ?)", folders)
+        store.commit()
+    _, runs, gone = probed("data", home)
+    assert runs.said.endswith(f"others are not looked for: {elsewhere}") and f"of {elsewhere}" in gone.said
 
 
 def test_where_no_study_is_found_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

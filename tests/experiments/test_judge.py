@@ -154,6 +154,7 @@ def test_a_job_is_worth_what_its_training_recorded(tmp_path: Path) -> None:
     expected, _ = evaluate_network(job, finder.trained.network, open_source(job, 0, tmp_path), Machine())
     assert dict(found.values) == pytest.approx(expected.values, abs=1e-3, nan_ok=True) and found.values["mOKS"] > 0
     assert found.data == "figures-easy" and found.images == 8
+    assert next(found.lines()).endswith("by COCO's rules, in float32") and found.as_dict()["precision"] == "float32"
     few = open_finder(str(folder), wanted=WantedPersons(0.5), device="cpu")
     assert judge_network(few, judged_on(few, None, tmp_path)).persons < found.persons
 
@@ -189,6 +190,7 @@ def test_it_is_told_in_words_and_as_json(tmp_path: Path) -> None:
     as_json = json.loads(json.dumps(found.as_dict(), allow_nan=False))
     assert as_json["values"]["AP"] == 0 and as_json["values"]["NME"] is None and as_json["keypoints"][0]["nme"] is None
     assert as_json["evaluation"] == "coco" and as_json["keypoints"][0]["name"] == "nose"
+    assert as_json["precision"] is None, "no network was run"
     text = "\n".join(found.lines())
     assert "results.json on 2 images of" in text and "by COCO's rules" in text
     assert "AP         0.0 %" in text and "tail_base" in text and "-" in text

@@ -25,6 +25,7 @@ from workbench.experiments.own_run import (
     check_steps,
     draws_scenes,
     machine_for,
+    name_of_run,
     record_run,
     train_begun,
     train_network,
@@ -179,3 +180,9 @@ def test_images_that_make_no_batch_are_refused_before_the_run_has_a_folder(tmp_p
     goats = replace(goats, job=goats.job.vary({"protocol.images": 0, "protocol.epoch_images": 0}))
     with pytest.raises(Refused, match="batch 512: there are"):
         check_steps(goats)
+
+
+def test_a_run_says_which_network_it_trains(tmp_path: Path) -> None:
+    assert name_of_run(small_run(tmp_path / "first").folder) == "nano"
+    (tmp_path / "first/run.json").write_text("no json")
+    assert name_of_run(tmp_path / "first") == "" == name_of_run(tmp_path)

@@ -102,7 +102,7 @@ def test_a_paused_job_waits_until_a_later_epoch_is_asked_for(tmp_path: Path) -> 
     assert log(tmp_path) == {f"{word} {key}": 1 for key in plan(0) for word in ("rung 1", "rung 3", "begin", "end")}
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("train", [dying_before, dying_after])
 def test_a_killed_worker_loses_no_rung_and_does_none_twice(train: TrainJob, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_killed_worker_loses_no_rung_and_does_none_twice(train: TrainJob, tmp_
     assert killed == set(plan(0))
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_a_killed_parent_goes_on_from_the_rungs_that_were_reached(tmp_path: Path) -> None:
     process = multiprocessing.get_context("fork").Process(target=_as_group, args=(tmp_path,))

@@ -98,7 +98,8 @@ def test_every_study_can_be_run_with_many_seeds(name: str) -> None:
     for protocol in protocols.PROTOCOLS.values():
         if protocol.trains and not (protocol.trunks and study.whole) and not (protocol.first and study.name in APART):
             run = StudyRun(study, protocol, Path(), seeds=3, changes={"recipe.lr": 0.002})
-            assert len({one.job.key for one in run.jobs()}) == len(run.jobs())
+            jobs = run.jobs()
+            assert len({one.job.key for one in jobs}) == len(jobs) > 0
 
 
 # --------------------------------------------------------------------------------------------------------- refusals

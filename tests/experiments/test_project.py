@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -36,16 +37,18 @@ def forced() -> dict[str, str]:
     return settings["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
 
 
-def run(folder: Path, installed: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, installed: Path, *lines: str) -> tuple[list[int], subprocess.CompletedProcess[str]]:
+    """The exit codes of some commands in one process, and what they printed."""
     script = (
         "import sys; from pathlib import Path; "
         "sys.path = [folder for folder in sys.path if not Path(folder, 'studies').exists()]; "  # of this checkout
-        "from workbench.__main__ import main; sys.exit(main(sys.argv[1:]))"
+        "from workbench.__main__ import main; [print('exit code', main(line.split())) for line in sys.argv[1:]]"
     )
     env = {**os.environ, "PYTHONPATH": str(installed)}
     env.pop("WORKBENCH_HOME", None)
-    command = [sys.executable, "-P", "-c", script, *words]
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+    command = [sys.executable, "-P", "-c", script, *lines]
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+    return [int(code) for code in re.findall(r"^exit code (\d+)$", done.stdout, re.MULTILINE)], done
 
 
 def test_the_wheel_holds_every_notebook_where_it_is_looked_for() -> None:
@@ -75,15 +78,16 @@ def test_its_readme_is_short_and_names_its_files(tmp_path: Path) -> None:
     assert len((tmp_path / "README.md").read_text().splitlines()) <= 10
 
 
-@pytest.mark.slow
-def test_studies_and_components_are_found_from_an_installed_package(tmp_path: Path, installed: Path) -> None:
-    folder = tmp_path / "mine"
-    write_project(folder)
-    found = run(folder, installed, "study", "status", "my_study", "--protocol", "smoke")
-    assert (found.returncode, found.stderr) == (1, "") and "0 of 2 complete" in found.stdout
-    found = run(folder, installed, "study", "status", "my_search", "--protocol", "smoke")
-    assert found.returncode == 1 and found.stderr == ""
-    found = run(folder, installed, "components")
-    assert "  PlainNeck: A 1x1 projection per level" in found.stdout
-    found = run(folder, installed, "study", "nobody")
-    assert "there are ['my_search', 'my_study']" in found.stderr
+def test_its_studies_are_known_to_an_installed_package(tmp_path: Path, installed: Path) -> None:
+    write_project(tmp_path / "mine")
+    codes, done = run(tmp_path / "mine", installed, "study nobody")
+    assert codes == [2] and "there are ['my_search', 'my_study']" in done.stderr
+
+
+@pytest.mark.soak
+def test_its_studies_and_components_are_planned_by_an_installed_package(tmp_path: Path, installed: Path) -> None:
+    write_project(tmp_path / "mine")
+    lines = ("study status my_study --protocol smoke", "study status my_search --protocol smoke", "components")
+    codes, done = run(tmp_path / "mine", installed, *lines)
+    assert (codes, done.stderr) == ([1, 1, 0], "") and "0 of 2 complete" in done.stdout
+    assert "  PlainNeck: A 1x1 projection per level" in done.stdout

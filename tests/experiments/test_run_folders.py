@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from tests.experiments.own import small_run
 from tests.small import small_job
 from workbench.core.errors import Refused
 from workbench.experiments import run_folders
-from workbench.experiments.run_folders import read_job, run_folder
+from workbench.experiments.run_folders import run_folder
 from workbench.training.record import job_folder, write_result
 
 
@@ -24,7 +23,6 @@ def test_a_run_is_found_by_its_folder_its_key_and_its_number(tmp_path: Path, mon
     monkeypatch.setattr(run_folders, "recorded_folder", lambda home, number: folder if number == "a" * 32 else None)
     for what in (str(folder), job.key, "a" * 32):
         assert run_folder(what, tmp_path) == folder
-    assert read_job(folder) == job
 
 
 @pytest.mark.parametrize("what", ["nobody", "0" * 12, "b" * 32])
@@ -33,9 +31,3 @@ def test_what_is_none_is_refused(what: str, tmp_path: Path) -> None:
         run_folder(what, tmp_path)
     with pytest.raises(Refused, match=r"holds no job.json; expected the folder of a run"):
         run_folder(str(tmp_path), tmp_path)
-
-
-def test_a_file_of_another_kind_is_no_job(tmp_path: Path) -> None:
-    (tmp_path / "job.json").write_text(json.dumps({"type": "Recipe"}))
-    with pytest.raises(Refused, match=r"job.json holds a Recipe; expected a Job"):
-        read_job(tmp_path)

@@ -296,7 +296,7 @@ def until(begun: int, home: Path, process: Any, seconds: float = 240) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_sigkill_in_the_middle_loses_and_doubles_nothing(go: Callable[..., int], tmp_path: Path) -> None:
     process = command(tmp_path)
@@ -334,7 +334,7 @@ def test_interrupt_stops_the_workers_and_says_how_to_go_on(go: Callable[..., int
     once_each(tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_two_commands_at_once_share_the_work(server: None, go: Callable[..., int], tmp_path: Path) -> None:
     codes: list[int] = []
@@ -363,7 +363,7 @@ def vanishing(
     return finish(job, home, tell)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_a_study_file_that_vanishes_while_its_jobs_run_changes_nothing(
     server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -159,7 +159,7 @@ def test_more_persons_than_cells_are_refused_before_any_work(trained: Trained, h
     assert said == []
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_files_score_as_the_network_does(trained: Trained, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is timed is a file with as many persons as are asked for, and tested with the runtimes."""
     pytest.importorskip("onnxruntime")

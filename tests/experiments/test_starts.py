@@ -69,7 +69,7 @@ def dying(
     return finish(job, home, tell)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_worker_that_is_killed_at_it_loses_nothing(tmp_path: Path) -> None:
     assert start(StudyRun(STUDY, BEGUN[0], tmp_path), dying) == 0
     in_order(tmp_path, BEGUN[0])

@@ -60,7 +60,9 @@ def test_persons_are_those_of_the_network(session: onnx_export.Session, shape: t
 @pytest.mark.slow
 def test_the_finder_of_a_file_finds_what_the_network_finds(file: Path) -> None:
     images = crowd(*SHAPES[0]).byte()
-    found_by_file = onnx_finder(file, WantedPersons(0.2, 0.5, 4)).find(images.permute(0, 2, 3, 1).numpy())
+    finder = onnx_finder(file, WantedPersons(0.2, 0.5, 4))
+    found_by_file = finder.find(images.permute(0, 2, 3, 1).numpy())
+    assert finder.precision == "float32"
     theirs = expected(images.float(), Selection(score_threshold=0.2, nms_threshold=0.5))
     assert len(theirs[0]) > 4
     same(found_by_file, [best(one, 4) for one in theirs])
@@ -170,11 +172,12 @@ def test_int8_is_the_trunk_alone_and_close(file: Path, tmp_path: Path) -> None:
     assert seen.persons > 1 and seen.missing == 0
     assert 0.01 < seen.median < 2.0  # pixels: bytes are coarse, and it is bytes
     assert onnx_export.read_about(tmp_path / "int8.onnx")["precision"] == "int8"
+    assert onnx_finder(tmp_path / "int8.onnx").precision == "int8"
     counts = onnx_export.bytes_of(tmp_path / "int8.onnx")
     assert counts["Conv"] > 40 and not counts.keys() & {"Softmax", "NonMaxSuppression"}
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_runtime_of_its_own_finds_as_many_persons_as_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,7 +198,7 @@ def test_a_runtime_of_its_own_finds_as_many_persons_as_it_is_told(
 # --- the command
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_job_becomes_a_file(job_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = job_folder / "model.onnx"
     code = command.main(["deploy", str(job_folder), "-o", str(path), "--precision", "fp16", "--max-persons", "5"])

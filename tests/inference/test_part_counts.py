@@ -37,7 +37,7 @@ def changed() -> Iterator[Variant]:
         yield base.vary(changes)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_the_sum_of_the_parts_is_the_cost_of_the_network_to_the_unit() -> None:
     counter = PartCounter(SIZE)

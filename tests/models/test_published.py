@@ -8,6 +8,7 @@ import pathlib
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,6 +29,11 @@ from workbench.models.zoo import rtmo
 
 
 def stored() -> dict[str, Tensor]:
+    return dict(_stored())
+
+
+@cache
+def _stored() -> dict[str, Tensor]:
     with np.load(TINY / "state_dict.npz") as arrays:
         return {k: torch.from_numpy(arrays[k]) for k in arrays.files}
 

@@ -120,6 +120,16 @@ def test_a_folder_that_is_no_complete_job_is_refused(missing: str, tmp_path: Pat
         read_weight_file(folder)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [('{"type": "Recipe"}', "job.json holds a Recipe; expected a Job"), ("{", "job.json: it is damaged")],
+)
+def test_what_is_no_job_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "job.json").write_text(text)
+    with pytest.raises(Refused, match=said):
+        job_in(tmp_path)
+
+
 def test_a_digest_is_checked(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="its sha256 is"):
         read_weight_file(mmpose_file(tmp_path / "a.pth"), "0" * 8)

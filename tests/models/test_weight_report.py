@@ -29,7 +29,9 @@ def test_a_file_is_described(tmp_path: Path) -> None:
     }
     assert {part: found.parts[part].parameters for part in learnt} == learnt
     assert found.parts["total"].parameters == sum(learnt.values())
-    assert found.parts["total"].tensors == len(published(4, 2)) - 1  # the constants of OKS are none of the network's
+    # the constants of OKS are none of the network's, and not counted with it
+    assert found.parts["total"].tensors == sum(found.precisions.values()) == len(published(4, 2)) - 1
+    assert found.constants == "head.loss_oks.sigmas" and any(found.constants in line for line in found.lines())
     assert found.beside == {"meta": "0 entries", "optimizer": "1 entries: state", "epoch": "3"}
 
 
@@ -47,6 +49,7 @@ def test_a_job_is_named(tmp_path: Path) -> None:
     assert (found.job, found.names, found.fits) == (small_job().key, "workbench", True)
     assert found.network == "CSPDarknet, HybridEncoder, RTMOHead, DCC" and found.size == (64, 64)
     assert any(small_job().key in line for line in found.lines())
+    assert found.constants == "" and not any("OKS" in line for line in found.lines())
 
 
 def test_wrapped_half_precision_with_a_metric_beside(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from workbench.core.skeletons import COCO
 from workbench.report.gallery import Gallery, ShownImage, ShownPerson
 from workbench.report.gallery_page import gallery_page
 
+SOAKED = [pytest.mark.soak, *IN_A_BROWSER]
 ROWS = ("base", "- bins", "<script>alert(1)</script>")
 DOT = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 
@@ -55,7 +56,7 @@ def test_a_point_that_is_not_there_is_not_drawn(found: Gallery) -> None:
 
 
 class TestInABrowser:
-    pytestmark = IN_A_BROWSER
+    pytestmark = SOAKED
 
     def test_filters_orders_and_rows(self, found: Gallery, tmp_path: Path) -> None:
         file = tmp_path / "gallery.html"

@@ -1,21 +1,18 @@
 """A figure that answers the pointer, in a real browser."""
 
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.browser import BROWSER
 from workbench.report.drawing import Hover, svg
 from workbench.report.forest_figure import forest_figure
 from workbench.report.interactive import STYLE, interactive
 from workbench.report.record import Record
 from workbench.report.rows import labels
 from workbench.report.verdict_frames import forest_frame
-
-BROWSER = os.environ.get("WORKBENCH_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def live(record: Record) -> str:
@@ -32,7 +29,7 @@ def test_it_loads_nothing_and_its_marks_are_its_own(record: Record) -> None:
     assert 'value="more"' in html and 'value="base"' not in html, "a box only for rows that have marks"
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium: install it, or name one with WORKBENCH_CHROMIUM")
 def test_hover_tells_numbers_and_a_box_hides_its_row(record: Record, tmp_path: Path) -> None:
     from playwright.sync_api import sync_playwright

@@ -86,7 +86,7 @@ def test_notebooks_have_no_logic_and_no_outputs() -> None:
                     assert isinstance(line.value, ast.Call) and ast.unparse(line.value.func).startswith("page."), path
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_command_writes_pages_that_need_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,7 +138,7 @@ def test_the_command_writes_pages_that_need_nothing_else(
     assert means == pytest.approx([8 / 40, 4 / 40], abs=0.02), "24 letters against 16"
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_page_of_persons_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     asked = study.find_study("profile_persons")

@@ -33,7 +33,7 @@ def test_what_draws_it_is_what_its_notebook_calls() -> None:
     assert {"search_page", "search_figures", "search_findings", "drawing"} <= names and "rounds" not in names
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_the_page_is_written_from_files_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

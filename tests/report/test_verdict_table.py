@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.report.committed import committed_claims
 from tests.report.made_up import ROOT
 from tests.report.recorded import repeat_stem, write_claims, write_records
 from workbench.report.verdict_frames import EARLIER
@@ -88,7 +89,7 @@ def committed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("committed")
 def test_every_committed_claim_is_in_the_table_as_it_was_recorded() -> None:
     """Read by another way: the CSV files, and the studies' own words."""
-    shown = {(one.study, one.protocol, one.line["claim"]): one.line for one in recorded_claims()}
+    shown = {(one.study, one.protocol, one.line["claim"]): one.line for one in committed_claims()}
     counted = 0
     for study, protocol, line in lines():
         asked = find_study(study)

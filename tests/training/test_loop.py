@@ -143,7 +143,7 @@ def trained(machine: Machine, home: Path) -> tuple[TrainingState, list[dict[str,
     return state, [tick.terms for tick in train(job, state, source.train, source.steps, machine)]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize(("device", "backend"), BACKENDS)
 def test_the_compiled_step_is_the_plain_one(
     device: str, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -245,22 +245,22 @@ def test_a_job_begins_with_a_file_of_weights(tmp_path: Path) -> None:
         torch.testing.assert_close(weights[name], before[name], rtol=0, atol=1e-6)
 
 
-@pytest.mark.slow
-def test_a_training_that_goes_on_from_another_is_the_training_in_one(tmp_path: Path) -> None:
-    """Same batches, schedule, average and optimiser, whether stages learnt beside the first part or not."""
+@pytest.mark.parametrize(
+    "beside", [pytest.param(False, marks=pytest.mark.slow), pytest.param(True, marks=pytest.mark.soak)]
+)
+def test_a_training_that_goes_on_from_another_is_the_training_in_one(beside: bool, tmp_path: Path) -> None:
+    """Same batches, schedule, average and optimiser, also where stages learnt `beside` in the first part."""
     whole = small_job(epochs=3)
-    variant = common_start(
-        whole.variant, [whole.variant, whole.variant.vary({"losses.MLE": None, "losses.KLD": KLD()})]
-    )
-    for start, coords in ((whole, "coords"), (whole.vary({"variant": variant}), "coords.own")):
-        first = start.vary({"protocol.stop": 2})
-        then = whole.vary({"start": Start(key=first.key, epoch=2, coords=coords)})
-        run(first, Machine(), tmp_path)
-        assert (job_folder(tmp_path, first.key) / STATE).exists()
-        ends = [run(job, Machine(), tmp_path) for job in (whole, then)]
-        assert [line["epoch"] for line in ends[1].curve] == [3.0]
-        one, other = (load_file(end.folder / "weights.safetensors") for end in ends)
-        assert all(torch.equal(one[name], other[name]) for name in one)
+    other = whole.variant.vary({"losses.MLE": None, "losses.KLD": KLD()})
+    variant = common_start(whole.variant, [whole.variant, other]) if beside else whole.variant
+    first = whole.vary({"variant": variant, "protocol.stop": 2})
+    then = whole.vary({"start": Start(key=first.key, epoch=2, coords="coords.own" if beside else "coords")})
+    run(first, Machine(), tmp_path)
+    assert (job_folder(tmp_path, first.key) / STATE).exists()
+    ends = [run(job, Machine(), tmp_path) for job in (whole, then)]
+    assert [line["epoch"] for line in ends[1].curve] == [3.0]
+    mine, theirs = (load_file(end.folder / "weights.safetensors") for end in ends)
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
     with pytest.raises(Refused, match="ended after epoch 2, this one goes on after 1"):
         run(whole.vary({"start": Start(key=first.key, epoch=1)}), Machine(), tmp_path)
     with pytest.raises(Refused, match=r"kept no state to go on from: train it with protocol\.stop=1"):
@@ -285,3 +285,24 @@ def test_a_checkpoint_of_other_arithmetic_is_not_gone_on_from(tmp_path: Path, mo
         with pytest.raises(KeyboardInterrupt):
             run(job, Machine(), tmp_path)
     assert begun == [0, 1, 0]
+
+
+@pytest.mark.parametrize("damage", ["cut off", "empty", "other"])
+def test_a_damaged_checkpoint_is_named(damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a line, with what to do; without it the job is trained from its start."""
+    job = small_job(epochs=1)
+    folder = job_folder(tmp_path, job.key)
+    folder.mkdir(parents=True)
+    path = folder / "checkpoint.pt"
+    torch.save({"model": torch.zeros(10_000)}, path)
+    path.write_bytes({"cut off": path.read_bytes()[:20_000], "empty": b"", "other": b"no checkpoint"}[damage])
+
+    def begun(*_: Any) -> Iterator[loop.Tick]:
+        raise InterruptedError
+
+    monkeypatch.setattr("workbench.training.run.train", begun)
+    with pytest.raises(Refused, match=r"checkpoint\.pt: it is damaged \(.+\), and no earlier one is kept; delete it"):
+        run(job, Machine(), tmp_path)
+    path.unlink()
+    with pytest.raises(InterruptedError):
+        run(job, Machine(), tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 
 import typer
 from typer.core import TyperGroup, TyperOption
@@ -29,6 +30,7 @@ from workbench.core.errors import Refused
 PROGRAM = "workbench"
 MISSING, WRONG, INTERRUPTED, UNREAD = 1, 2, 130, 141  # exit codes; 0 is done
 STDOUT = 1  # its file descriptor
+_made = cache(get_command)  # once: it reads the signature of every command
 
 commands = typer.Typer(
     help="RTMO as a workbench: ablate, search, compare. Every command has a --help of its own.",
@@ -66,7 +68,7 @@ def run_command_line(words: Sequence[str] | None) -> int:
         what is printed.
     """
     try:
-        done = get_command(commands).main(words, prog_name=PROGRAM, standalone_mode=False)
+        done = _made(commands).main(words, prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
         return done
     except Refused as error:

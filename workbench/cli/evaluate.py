@@ -20,6 +20,7 @@ from workbench.cli.predict import (
     PictureBatch,
     ScoreThreshold,
     WeightsFile,
+    named_finder,
     say_unreadable,
 )
 from workbench.cli.progress import progress_shown
@@ -84,11 +85,11 @@ def evaluate_command(
     refuse_options_but(ctx, _OF_NETWORKS, f"evaluate {network}: it finds persons itself")
     check_source(network, weights)
     from workbench.experiments.judge import judge_network, judged_on
-    from workbench.inference.finder import WantedPersons, open_finder
+    from workbench.inference.finder import WantedPersons
 
-    finder = open_finder(network, weights, WantedPersons(score_threshold, nms_threshold, max_persons), device)
+    finder = named_finder(network, weights, WantedPersons(score_threshold, nms_threshold, max_persons), device)
     images = judged_on(finder, data, runs_folder())
-    with progress_shown(len(images.ids)) as tick:
+    with progress_shown(len(images.ids), "images") as tick:
         found = judge_network(finder, images, batch, tick)
     return _told(found, as_json)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from workbench.cli.options import Command, DataFolder, FirstSeed, ProtocolName, Seeds, Sets, StudyName, whole_number
-from workbench.cli.study_runs import check_words, run_to_look_at
+from workbench.cli.study_runs import check_recorded, check_words, run_to_look_at
 
 gallery_commands = typer.Typer()
 
@@ -30,6 +30,7 @@ def gallery_command(
 ) -> int:
     """Write a page with what each row of a study finds, with filters. It takes options as the study was given them."""
     check_words(name, sets)
+    check_recorded("gallery", name, protocol)
     from workbench.core.files import write_whole
     from workbench.report.gallery import gallery
     from workbench.report.gallery_page import gallery_page

@@ -55,10 +55,12 @@ class Command(TyperCommand):
     """A command whose help texts may hold "{list}", the name of one of `LISTS`: it is made when the help is shown."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        for parameter in self.params:
-            if isinstance(parameter, TyperArgument | TyperOption):
-                parameter.help = with_lists(parameter.help or "")
+        texts = [(one, one.help or "") for one in self.params if isinstance(one, TyperArgument | TyperOption)]
+        for parameter, text in texts:
+            parameter.help = with_lists(text)
         super().format_help(ctx, formatter)
+        for parameter, text in texts:  # another time the lists may be others
+            parameter.help = text
 
 
 def completing(name: str) -> Callable[[str], list[str]]:

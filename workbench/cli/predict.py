@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workbench.cli.names import check_source
 from workbench.cli.options import COUNT, Command, any_number, completing, one_of, runs_folder, whole_number
 from workbench.cli.progress import progress_shown
+
+if TYPE_CHECKING:
+    from workbench.inference.finder import PersonFinder, WantedPersons
 
 predict_commands = typer.Typer()
 
@@ -129,10 +133,10 @@ def predict_command(
     from workbench.inference.window import Window
 
     screen = Window() if show else None
-    from workbench.inference.finder import WantedPersons, open_finder
+    from workbench.inference.finder import WantedPersons
     from workbench.inference.predict import PredictOptions, predict
 
-    finder = open_finder(network, weights, WantedPersons(score_threshold, nms_threshold, max_persons), device)
+    finder = named_finder(network, weights, WantedPersons(score_threshold, nms_threshold, max_persons), device)
     options = PredictOptions(batch=batch, draw_threshold=draw_threshold, frames=frames)
     total = None if any(one.moves for one in sources) else len(sources)
     with progress_shown(total) as tick:
@@ -140,6 +144,15 @@ def predict_command(
     print(json.dumps(done.as_dict(), indent=1, allow_nan=False) if as_json else "\n".join(done.lines()))
     say_unreadable(done.unreadable, len(sources))
     return 1 if done.unreadable else 0
+
+
+def named_finder(network: str, weights: Path | None, wanted: WantedPersons, device: str | None) -> PersonFinder:
+    """What finds persons; of a run of one's own it says first which network that trains."""
+    from workbench.experiments.own_run import name_of_run
+    from workbench.inference.finder import open_finder
+
+    finder, name = open_finder(network, weights, wanted, device), name_of_run(Path(network))
+    return replace(finder, source=f"{name}, {finder.source}") if name else finder
 
 
 _NAMED = 3  # of what could not be read

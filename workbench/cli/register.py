@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from workbench.cli.options import Command, DataFolder, FirstSeed, ProtocolName, Seeds, Sets, StudyName
-from workbench.cli.study_runs import check_words, run_to_look_at
+from workbench.cli.study_runs import check_recorded, check_words, run_to_look_at
 from workbench.core.errors import Refused
 
 register_commands = typer.Typer()
@@ -33,6 +33,7 @@ def register_command(
     check_words(name, sets)
     if missing := [package for package in ("onnx", "onnxruntime", "onnxscript") if find_spec(package) is None]:
         raise Refused(f"register: {', '.join(missing)} missing; install rtmo-workbench[onnx]")
+    check_recorded("register", name, protocol)
     from workbench.experiments.registry import register_best
 
     run = run_to_look_at("register", name, protocol, data, sets, seeds, first_seed)

@@ -11,7 +11,7 @@ import typer
 
 from workbench.cli.options import Command, DataFolder, runs_folder
 from workbench.cli.printed import print_json, remark
-from workbench.cli.train import ProgressLine
+from workbench.cli.progress import ProgressLine
 from workbench.core.processes import INTERRUPTED, interruptible
 
 if TYPE_CHECKING:
@@ -61,13 +61,15 @@ def _data_of(folder: Path) -> Path | None:
 def _print(found: TwoRuns) -> None:
     from rich.table import Table
 
-    from workbench.experiments.console import console
+    from workbench.experiments.console import NO_NUMBER, console
 
     print(f"A: {found.first}\nB: {found.second}\n{found.images:,} images of {found.data}")
     table = Table("metric", "A", "B", "B - A", "95 % over images", "", box=None, header_style="dim")
     for one in found.metrics:
         table.add_row(*_cells(one))
     console().print(table)
+    if any(math.isnan(value) for one in found.metrics for value in (one.first, one.second)):
+        print(f"{NO_NUMBER}: that run has matched no person, so there is nothing to take the mean of.")
     print("What is not open, other images would say of these two as well; what other seeds would say is not known.")
     if found.unlike:
         print("Where they disagree most, in the mean OKS of an image's persons:")
@@ -82,15 +84,16 @@ def _print(found: TwoRuns) -> None:
 
 def _cells(one: MetricOfTwo) -> list[str]:
     from workbench.evaluation.metrics import METRICS
+    from workbench.experiments.console import NO_NUMBER, difference_text
 
     metric = METRICS[one.metric]
-    low, high = (metric.difference(value, more=1) for value in (one.low, one.high)) if _known(one) else ("", "")
+    low, high = (difference_text(one.metric, value, more=1) for value in (one.low, one.high))
     undecided = "" if not _known(one) else "open" if one.low < one.high else "equal"
     ahead = {"first": "A is ahead", "second": "B is ahead", "": undecided}[one.ahead]
     interval = f"{low} to {high}" if _known(one) else ""
-    values = metric.text(one.first), metric.text(one.second), metric.difference(one.difference)
+    values = [metric.text(value) or NO_NUMBER for value in (one.first, one.second)]
     head = metric.head or f"{metric.name}, {metric.shown.unit}".removesuffix(", ")
-    return [head, *values, interval, ahead]
+    return [head, *values, difference_text(one.metric, one.difference), interval, ahead]
 
 
 def _known(one: MetricOfTwo) -> bool:

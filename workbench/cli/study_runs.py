@@ -21,6 +21,18 @@ def check_words(name: str, sets: list[Change] | None) -> None:
     changes_of(sets)
 
 
+def check_recorded(command: str, name: str, protocol: str | None) -> None:
+    """Refuses to look at complete jobs where there are none, before anything is imported that takes seconds.
+
+    Raises:
+        Refused: no job of any study is complete in the home.
+    """
+    home = runs_folder(False)
+    if next((home / "jobs").glob("*/result.json"), None) is None:
+        study = f"workbench study {name}" + (f" --protocol {protocol}" if protocol else "")
+        raise Refused(f"{command} {name}: no job is complete in {home}; run a study first: {study}")
+
+
 def asked_study(name: str, protocol: str | None) -> tuple[Study | TimingStudy | Search, StudyProtocol]:
     """The study of that name and the protocol that is asked for."""
     from workbench.experiments.protocols import protocol_named

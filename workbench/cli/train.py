@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import sys
-import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +26,7 @@ from workbench.cli.options import (
     whole_number,
 )
 from workbench.cli.printed import print_json, remark
+from workbench.cli.progress import ProgressLine
 from workbench.core.errors import Refused, one_line
 from workbench.core.processes import INTERRUPTED, interruptible
 
@@ -38,8 +36,6 @@ if TYPE_CHECKING:
     from workbench.training.record import Progress, Result
 
 FAILED = 1
-_EVERY = 15.0  # seconds between two lines of progress where it can not be written over
-CLEARED = "\r\x1b[K"  # a terminal's line, from its start
 ERROR_FILE = "error.txt"
 _SHOWN = ("AP", "AP50", "mOKS")
 _FILES = {
@@ -271,36 +267,6 @@ def _begins(begun: Begun, machine: Machine) -> str:
     )
 
 
-@dataclass
-class ProgressLine:
-    """Says how far training has come: about once a second in a line that is written over, or else every 15 seconds in a
-    new one. It can be handed to another process."""
-
-    on_terminal: bool
-    last: float = -math.inf
-
-    def __call__(self, progress: Progress) -> None:
-        from workbench.evaluation.metrics import METRICS
-        from workbench.experiments.console import progress_text
-
-        if not self.on_terminal and time.monotonic() - self.last < _EVERY:
-            return
-        self.last = time.monotonic()
-        found = progress.metrics.get("AP", math.nan)
-        text = progress_text(progress) + f", AP {METRICS['AP'].text(found)} %" * (not math.isnan(found))
-        self._print(f"{CLEARED}{text}" if self.on_terminal else f"{text}\n")
-
-    def __enter__(self) -> ProgressLine:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.on_terminal:
-            self._print(CLEARED)
-
-    def _print(self, text: str) -> None:
-        print(text, end="", file=sys.stderr, flush=True)
-
-
 def _done(begun: Begun, result: Result, as_json: bool) -> int:
     from workbench.evaluation.metrics import METRICS
 
@@ -327,7 +293,8 @@ def _done(begun: Begun, result: Result, as_json: bool) -> int:
         return 0
     known = [name for name in _SHOWN if name in result.metrics]
     shown = ", ".join(f"{name} {METRICS[name].text(result.metrics[name])} %" for name in known)
-    print(f"done: {shown} after {begun.own.job.protocol.last} epochs")
+    precision = f", in {result.tags['precision']}" if "precision" in result.tags else ""
+    print(f"done: {shown} after {begun.own.job.protocol.last} epochs{precision}")
     for what, file in files.items():
         print(f"  {what:9} {file}")
     print(f"  {'MLflow':9} {f'run {run_id}; workbench ui shows it' if run_id else why}")

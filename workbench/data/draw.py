@@ -21,6 +21,9 @@ _MIDDLE: Final[_Colour] = (80, 220, 80)
 _BOX: Final[_Colour] = (0, 230, 255)
 _TILE: Final = 320  # smallest shown side of an image in pixels
 _GAP: Final = 4
+_STRIP: Final = 20  # pixels above a picture, for its caption
+_DARK: Final = 40
+_WHITE: Final[_Colour] = (255, 255, 255)
 _SURE: Final = 0.3  # predictions below this score are not drawn
 
 
@@ -91,7 +94,7 @@ def _draw_pose(
             continue
         at = _pixel(points[k], factor)
         seen = state[k] > hidden_below
-        cv2.circle(shown, at, 3, (255, 255, 255) if seen else side_colour(pose, k), -1)
+        cv2.circle(shown, at, 3, _WHITE if seen else side_colour(pose, k), -1)
         cv2.circle(shown, at, 2, side_colour(pose, k) if seen else (0, 0, 0), -1)
 
 
@@ -136,6 +139,19 @@ def _sheet(tiles: Sequence[_Image], columns: int) -> _Image:
 
 
 def predictions(samples: Sequence[Sample], found: Sequence[Detections], columns: int = 6) -> _Image:
-    """Each sample twice, side by side: what is there, and what was found with a score of 0.3 and more."""
-    pairs = [(draw_sample(one), draw_detections(one, seen)) for one, seen in zip(samples, found, strict=True)]
-    return _sheet([picture for pair in pairs for picture in pair], columns)
+    """Each sample twice, side by side: what is there, and what was found with a score of 0.3 and more.
+
+    Above each picture stand the id of its image and which of the two it is.
+    """
+    tiles: list[_Image] = []
+    for one, seen in zip(samples, found, strict=True):
+        tiles.append(captioned(draw_sample(one), f"image {one.image_id}: truth"))
+        tiles.append(captioned(draw_detections(one, seen), f"image {one.image_id}: found"))
+    return _sheet(tiles, columns)
+
+
+def captioned(picture: _Image, caption: str) -> _Image:
+    """(H + 20, W, 3): a picture below a dark strip with a line of text."""
+    strip = np.full((_STRIP, picture.shape[1], 3), _DARK, np.uint8)
+    cv2.putText(strip, caption, (3, _STRIP - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.45, _WHITE, 1, cv2.LINE_AA)
+    return np.concatenate((strip, picture))

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from workbench.evaluation.metrics import METRICS, Place, metrics_at
+from workbench.evaluation.metrics import METRICS, Metric, Place, metrics_at
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments.claims import ClaimResult, Statement, p_text, statements
 from workbench.experiments.job_queue import JobState, QueueEntry
@@ -27,6 +27,7 @@ from workbench.training.record import FLAT, Progress, last_gain
 
 PLAIN_EVERY = 15.0  # seconds between two lines where no display can be drawn
 WIDE = 160  # columns of a table that goes into a file
+NO_NUMBER = "-"  # in place of one that is not defined, such as a mean over persons of whom none was matched
 STATE_COLOURS = {
     JobState.PLANNED: "dim",
     JobState.RUNNING: "yellow",
@@ -170,7 +171,7 @@ def print_table(run: StudyRun, results: Results) -> None:
         out.add_row(
             Text(row.label),
             str(len(mine)),
-            *(metric.text(_mean(m.get(metric.name) for m in mine.values())) for metric in shown),
+            *(_value(metric, [m.get(metric.name) for m in mine.values()]) for metric in shown),
             "" if row.label == first else _difference(than_first),
             *(METRICS["AP"].text(_mean(m.get("AP") for (_, t), m in mine.items() if t == trunk)) for trunk in trunks),
             *([f"{row.cited.value:g} ({row.cited.source})" if row.cited else ""] if cited else []),
@@ -181,8 +182,21 @@ def print_table(run: StudyRun, results: Results) -> None:
 def _difference(values: Sequence[float]) -> str:
     if not values:
         return ""
-    spread = f" ± {METRICS['AP'].text(statistics.stdev(values))}" if len(values) > 1 else " (one)"
-    return f"{METRICS['AP'].difference(statistics.fmean(values))}{spread}"
+    known = [value for value in values if math.isfinite(value)]
+    mean = statistics.fmean(known) if known else math.nan
+    spread = f" ± {METRICS['AP'].text(statistics.stdev(known))}" if len(known) > 1 else " (one)" * len(known)
+    return f"{difference_text('AP', mean)}{spread}"
+
+
+def difference_text(metric: str, value: float, more: int = 0) -> str:
+    """A difference as its metric shows it, with `more` digits; "-" where there is none: a run has matched nobody."""
+    return METRICS[metric].difference(value, more) if math.isfinite(value) else NO_NUMBER
+
+
+def _value(metric: Metric, values: Sequence[float | None]) -> str:
+    """The mean of what is known; nothing where it was not measured, "-" where it is no number in any run."""
+    measured = any(value is not None for value in values)
+    return metric.text(_mean(values)) or NO_NUMBER * measured
 
 
 def _mean(values: Iterable[float | None]) -> float:
@@ -201,7 +215,7 @@ def print_next(*lines: tuple[str, str]) -> None:
 def print_noise_floor(differences: Sequence[float]) -> None:
     """What an A/A row says."""
     if differences:
-        each = ", ".join(map(METRICS["AP"].difference, differences))
+        each = ", ".join(difference_text("AP", value) for value in differences)
         console().print(f"noise floor: the same row with other seeds differs by {each} AP")
 
 
@@ -250,6 +264,8 @@ def beside_text(one: ClaimResult) -> str:
     metric, found = METRICS[_metric(one)], one.interval
     if found is None:
         return f"{metric.name} {one.verdict}, not measured"
+    if not math.isfinite(found.mean):
+        return f"{metric.name} {one.verdict}, no person matched"
     mean, low, high = (metric.difference(value, more=1) for value in (found.mean, found.low, found.high))
     p = "" if one.adjusted is None else f", corrected p {p_text(one.adjusted)}"
     return f"{metric.name} {one.verdict}, {mean} ({low} to {high}){p}"

@@ -14,7 +14,7 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from importlib import metadata
@@ -39,6 +39,7 @@ EXTRAS: Mapping[str, str] = {
 }
 SHOWN_VERSIONS = ("torch", "torchvision", "numpy", "opencv-python-headless", "timm", "mlflow", "optuna")
 STORES: Mapping[str, str] = {"mlflow.db": "runs", "optuna.db": "trials"}  # and a table that each has
+_NAMED = 5  # runs of one's own, at most
 GB = 2**30
 ENOUGH, LITTLE = 2.0, 10.0  # GB: the scenes of the main study alone take 1.5
 
@@ -219,23 +220,43 @@ def _stores(place: Path) -> Iterator[Symptom]:
 
 
 def _rows(path: Path, table: str) -> int:
+    ((count,),) = _asked_of(path, f"select count(*) from {table}")
+    return int(count)
+
+
+def _asked_of(path: Path, query: str) -> list[tuple[Any, ...]]:
+    """What a store answers; it is only read."""
     with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as store:
-        return int(store.execute(f"select count(*) from {table}").fetchone()[0])
+        return store.execute(query).fetchall()
 
 
 def _data(place: Path) -> Iterator[Symptom]:
-    """The scenes that are drawn already, and the data folders of runs of one's own."""
+    """The scenes that are drawn already, and the data folders of the runs of one's own that are known."""
     size = sum(file.stat().st_size for file in (place / "data").rglob("*") if file.is_file())
     yield Symptom("scenes", Health.FINE, f"{size / GB:.1f} GB are drawn" if size else "none are drawn yet")
-    for run in sorted(place.glob("*/run.json")):
+    runs = _own_runs(place)
+    where = f"right below {place} or recorded in its MLflow store; others are not looked for"
+    named = ", ".join(map(str, runs[:_NAMED])) + f" and {len(runs) - _NAMED} more" * (len(runs) > _NAMED)
+    yield Symptom("own runs", Health.FINE, f"{len(runs)} {where}" + f": {named}" * bool(runs))
+    for run in runs:
         try:
-            folder = json.loads(run.read_text("utf-8"))["data"]
+            folder = json.loads((run / "run.json").read_text("utf-8"))["data"]
         except (ValueError, KeyError, TypeError) as error:
-            yield Symptom("data", Health.NOTED, f"{run} cannot be read: {error}")
+            yield Symptom("data", Health.NOTED, f"{run / 'run.json'} cannot be read: {error}")
             continue
         if folder and not Path(folder).is_dir():
-            cure = f"if it was moved: workbench train --resume {shlex.quote(str(run.parent))} --data FOLDER"
-            yield Symptom("data", Health.NOTED, f"{folder}, of {run.parent}, is not there", cure)
+            cure = f"if it was moved: workbench train --resume {shlex.quote(str(run))} --data FOLDER"
+            yield Symptom("data", Health.NOTED, f"{folder}, of {run}, is not there", cure)
+
+
+def _own_runs(place: Path) -> list[Path]:
+    """The folders of runs that `workbench train` began, as far as something here names them. MLflow knows those that
+    are complete, wherever they are."""
+    named = {file.parent for file in place.glob("*/run.json")}
+    if (store := place / "mlflow.db").exists():
+        with suppress(sqlite3.Error):  # the probe of stores says it
+            named |= {Path(folder) for (folder,) in _asked_of(store, "select value from tags where key = 'folder'")}
+    return sorted(folder for folder in named if (folder / "run.json").is_file())
 
 
 def _trunks(_: Path) -> Iterator[Symptom]:

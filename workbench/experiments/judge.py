@@ -48,6 +48,7 @@ class Judgement:
         images, persons: that were looked at, and found in them.
         unreadable: images that were left out, with the reason.
         notes: what was put right, or taken in another way than it stands there.
+        precision: that the network ran in; "" of a file.
     """
 
     subject: str
@@ -59,6 +60,7 @@ class Judgement:
     keypoints: Sequence[KeypointError]
     unreadable: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    precision: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """All of it for JSON; null for nan."""
@@ -67,6 +69,7 @@ class Judgement:
             "subject": self.subject,
             "data": self.data,
             "evaluation": self.evaluation,
+            "precision": self.precision or None,
             "images": self.images,
             "persons": self.persons,
             "values": {name: _plain(value) for name, value in self.values.items()},
@@ -77,7 +80,8 @@ class Judgement:
 
     def lines(self) -> Iterator[str]:
         """The same as a table in words."""
-        yield f"{self.subject} on {self.images:,} images of {self.data}, by {_RULES[self.evaluation]}"
+        computed = f", in {self.precision}" * bool(self.precision)
+        yield f"{self.subject} on {self.images:,} images of {self.data}, by {_RULES[self.evaluation]}{computed}"
         yield ""
         splits = _SPLITS if self.evaluation == "crowdpose" else {}
         for name, value in self.values.items():
@@ -171,7 +175,7 @@ def judge_network(
         tick(str(image))
     truth = truth_of_images(images.truth, {one.image_id for one in found})
     told = _judged(finder.source, images.name, images.evaluation, truth, found, images.skeleton)
-    return replace(told, unreadable=unreadable)
+    return replace(told, unreadable=unreadable, precision=finder.precision)
 
 
 def judge_results(results: Path, truth: Path) -> Judgement:

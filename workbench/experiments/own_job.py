@@ -15,7 +15,7 @@ from typing import Any
 from workbench.core.errors import Refused
 from workbench.data.datasets.folder import dataset_classes, dataset_fingerprint, dataset_keypoints
 from workbench.data.synthetic.dataset import SyntheticScenes
-from workbench.experiments.changes import DATA_SET, data_changes
+from workbench.experiments.changes import DATA_SET, RESERVED, data_changes
 from workbench.experiments.protocols import PROTOCOLS, protocol_named
 from workbench.models.catalog import SLOTS, filled
 from workbench.models.job import Job, Protocol
@@ -37,12 +37,7 @@ _PUBLISHED: Mapping[str, Mapping[str, Any]] = {
     "rtmo-l": {"protocol.augment": "rtmo-ml"},
     **{name: _CROWDPOSE for name in NETWORKS if name.endswith("-crowdpose")},
 }
-_OPTIONS = {  # of a job, that are no change but have an option
-    "seed": "--seed N",
-    "start": "--init FILE",
-    "protocol.trunk": "--protocol NAME",
-    "protocol.data": "--data FOLDER",
-}
+_OPTIONS = {**RESERVED, "seed": "--seed N", "start": "--init FILE"}  # of a job, that are no change but have an option
 
 
 @dataclass(frozen=True)

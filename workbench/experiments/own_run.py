@@ -22,16 +22,17 @@ from workbench.data.datasets.folder import open_dataset
 from workbench.data.synthetic.dataset import SyntheticScenes, cache_name
 from workbench.experiments.own_job import OwnJob, own_job
 from workbench.experiments.protocols import protocol_named
-from workbench.experiments.run_folders import JOB_FILE, RESULT_FILE, read_job
+from workbench.experiments.run_folders import JOB_FILE, RESULT_FILE
 from workbench.experiments.subject import Subject
 from workbench.experiments.tracking import MlflowRecord
 from workbench.models.initial import Initialised, initialise, keep_start_weights
 from workbench.models.job import Job
 from workbench.models.network import Network
+from workbench.models.weight_file import job_in
 from workbench.study import PlannedJob
 from workbench.training.machine import Machine, machine_on
 from workbench.training.record import Progress, Result, arithmetic, read_losses
-from workbench.training.run import CHECKPOINT, check_ranks, run, silent
+from workbench.training.run import CHECKPOINT, check_ranks, kept_state, run, silent
 
 RUN_FILE = "run.json"
 EXPERIMENT = "own runs"
@@ -106,7 +107,15 @@ def begun_in(folder: Path, data: Path | None = None) -> Begun:
         name, protocol, known, threads = (said[key] for key in ("name", "protocol", "data", "threads"))
     except (ValueError, KeyError, TypeError) as error:
         raise Refused(f"{folder / RUN_FILE}: it is damaged ({one_line(error)}); begin anew in another folder") from None
-    return Begun(OwnJob(name, protocol, read_job(folder), data or (Path(known) if known else None)), folder, threads)
+    return Begun(OwnJob(name, protocol, job_in(folder), data or (Path(known) if known else None)), folder, threads)
+
+
+def name_of_run(folder: Path) -> str:
+    """The name of the network that a run of one's own trains, as it was begun with; "" where that is not known."""
+    try:
+        return str(json.loads((folder / RUN_FILE).read_text("utf-8"))["name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def check_data(folder: Path) -> DataReport:
@@ -143,12 +152,12 @@ def machine_for(begun: Begun, machine: Machine) -> Machine:
     """The machine as a run goes on on it: in the precision of its checkpoint, where it has one.
 
     Raises:
-        Refused: this version computes otherwise, so that what is kept could not be gone on with.
+        Refused: this version computes otherwise, so that what is kept could not be gone on with; or it is damaged.
     """
     path = begun.folder / CHECKPOINT
     if not path.exists():
         return machine
-    kept = str(torch.load(path, map_location="cpu", weights_only=True, mmap=True).get("arithmetic", ""))
+    kept = str(kept_state(path, mapped=True).get("arithmetic", ""))
     like = replace(machine, bf16=kept.startswith("bf16"))
     if not kept.startswith(arithmetic(like.precision)):
         raise Refused(

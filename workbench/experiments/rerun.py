@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import load_file
 
 from workbench.core.files import locked_folder
-from workbench.experiments.run_folders import RESULT_FILE, read_job
+from workbench.experiments.run_folders import RESULT_FILE
+from workbench.models.weight_file import job_in
 from workbench.training.machine import Machine, machine_on
 from workbench.training.record import Progress, Result, read_curve, read_losses, read_result
 from workbench.training.run import run, silent
@@ -78,7 +79,7 @@ def train_again(
     Raises:
         Refused: the data set is another one, or not given; the job that it begins with is not there.
     """
-    before, job = read_result(old), read_job(old)
+    before, job = read_result(old), job_in(old)
     torch.set_num_threads(int(before.tags.get("threads", "1")))
     with locked_folder(folder):
         after = run(job, machine_of(before.tags), home, data, tell, folder=folder)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 from workbench.core.errors import Refused
-from workbench.core.spec import from_dict
 from workbench.experiments.tracking import recorded_folder
-from workbench.models.catalog import spec_types
-from workbench.models.job import Job
 from workbench.training.record import job_folder
 
 JOB_FILE, RESULT_FILE = "job.json", "result.json"
@@ -42,15 +38,3 @@ def _folder(what: str, home: Path) -> Path:
     if _MLFLOW.fullmatch(what) and (found := recorded_folder(home, what)) is not None:
         return found
     raise Refused(f"{what!r}: no such folder, key of a job or number of an MLflow run; looked for the latter in {home}")
-
-
-def read_job(folder: Path) -> Job:
-    """The job of a folder.
-
-    Raises:
-        Refused: another version of the package wrote it, which has other parts.
-    """
-    job = from_dict(json.loads((folder / JOB_FILE).read_text("utf-8")), spec_types())
-    if not isinstance(job, Job):
-        raise Refused(f"{folder / JOB_FILE} holds a {type(job).__name__}; expected a Job")
-    return job

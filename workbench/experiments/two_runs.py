@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workbench.core.errors import Refused
 from workbench.data.datasets.folder import open_dataset
@@ -22,8 +23,8 @@ from workbench.evaluation.records import MatchRecords
 from workbench.experiments.comparison import difference
 from workbench.experiments.pairing import Pair
 from workbench.experiments.readings import is_known, resampled_run, value_of
-from workbench.experiments.run_folders import read_job
 from workbench.models.job import Job
+from workbench.models.weight_file import job_in
 from workbench.training.record import Result, arithmetic_of, read_result
 
 UNLIKE = 10  # images of the list
@@ -93,7 +94,7 @@ def compare_runs(first: Path, second: Path, data: Path | None = None) -> TwoRuns
         Refused: they were judged on other images, or one has no match records.
     """
     folders = first, second
-    jobs, records = [read_job(folder) for folder in folders], [_records(folder) for folder in folders]
+    jobs, records = [job_in(folder) for folder in folders], [_records(folder) for folder in folders]
     _check_images(folders, jobs, records)
     results = read_result(first), read_result(second)
     metrics = [_metric(name, *results) for name in METRICS if all(is_known(name, result) for result in results)]
@@ -152,7 +153,7 @@ def _ahead(name: str, found: Interval) -> str:
 def _unlike(first: MatchRecords, second: MatchRecords, names: Mapping[int, str]) -> list[UnlikeImage]:
     """The images on which the mean OKS of their persons differs most, the most unlike first; none that are alike."""
     persons = first.oks_count
-    shares = [record.oks_sum / np.maximum(persons, 1) for record in (first, second)]
+    shares = [image_oks(record) for record in (first, second)]
     gaps = np.abs(shares[1] - shares[0])
     order = np.argsort(-gaps, kind="stable")[:UNLIKE]
     images = [(int(i), int(first.image_ids[i])) for i in order if gaps[i] > 0]
@@ -160,6 +161,11 @@ def _unlike(first: MatchRecords, second: MatchRecords, names: Mapping[int, str])
         UnlikeImage(image, names.get(image, ""), int(persons[i]), float(shares[0][i]), float(shares[1][i]))
         for i, image in images
     ]
+
+
+def image_oks(records: MatchRecords) -> NDArray[np.float64]:
+    """(images,): the mean OKS of the persons of each image, of the best detection of each; 0 where nobody is."""
+    return records.oks_sum / np.maximum(records.oks_count, 1)
 
 
 def _names(job: Job, data: Path | None) -> Mapping[int, str]:

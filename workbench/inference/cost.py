@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
-from functools import partial
+from functools import lru_cache, partial
 from math import prod
 from typing import Any, Literal
 
@@ -282,7 +282,11 @@ def cost_metrics(job: Job) -> dict[str, float]:
     params: all parameters. gflops: 10^9 multiply-adds of one image, deployed form, with the coordinate stage for
     `PERSONS` persons.
     """
-    return {
-        "params": float(parameters(job.variant)["total"]),
-        "gflops": flops(job.variant, job.protocol.size, counter="torch").total / 1e9,
-    }
+    params, multiply_adds_of_one = _job_cost(job.variant, job.protocol.size)
+    return {"params": float(params), "gflops": multiply_adds_of_one / 1e9}
+
+
+@lru_cache(maxsize=64)
+def _job_cost(variant: Variant, size: tuple[int, int]) -> tuple[int, int]:
+    """Parameters and multiply-adds, counted once for all seeds of a row."""
+    return parameters(variant)["total"], flops(variant, size, counter="torch").total

@@ -63,6 +63,7 @@ class PersonFinder:
         size: height and width of an input.
         find: see `FindPersonsIn`.
         trained: the network behind it; None of a file.
+        precision: of its numbers, as a record of training says it.
     """
 
     source: str
@@ -71,6 +72,7 @@ class PersonFinder:
     find: FindPersonsIn
     classes: int = 1
     trained: Trained | None = None
+    precision: str = "float32"
 
 
 def open_finder(
@@ -168,7 +170,8 @@ def onnx_finder(path: Path, wanted: WantedPersons = WantedPersons()) -> PersonFi
         found = session.run({"input": batch, **limits})
         return detections(found["dets"], found["keypoints"])
 
-    return PersonFinder(str(path), _size(about), _skeleton(about), find)
+    precision = about.get("precision", PersonFinder.precision)
+    return PersonFinder(str(path), _size(about), _skeleton(about), find, precision=precision)
 
 
 def _limits(chosen: Selection) -> dict[str, NDArray[Any]]:

@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from workbench.core.errors import Refused
+from workbench.core.errors import Refused, one_line
 from workbench.core.files import write_whole
 from workbench.core.spec import from_dict
 from workbench.core.weights import Weights, fetched, placed_tensors, read_weights
@@ -98,12 +98,18 @@ def job_in(folder: Path) -> Job:
     """The job of a folder of the runs.
 
     Raises:
-        Refused: there is none.
+        Refused: there is none, the file is damaged, or another version of the package wrote it, which has other parts.
     """
-    if not (folder / "job.json").is_file():
+    path = folder / "job.json"
+    if not path.is_file():
         raise Refused(f"{folder}: no job.json; expected the folder of a complete job")
-    job = from_dict(json.loads((folder / "job.json").read_text()), catalog.spec_types())
-    assert isinstance(job, Job)
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise Refused(f"{path}: it is damaged ({one_line(error)})") from None
+    job = from_dict(data, catalog.spec_types())
+    if not isinstance(job, Job):
+        raise Refused(f"{path} holds a {type(job).__name__}; expected a Job")
     return job
 
 

@@ -37,8 +37,9 @@ class WeightReport:
         names: whose names the weights have; place: the keys that lead to them; prefix: what stands before all names.
         network: the preset or the components; "" where it is none that is known. fits: whether names and shapes do.
         size: height and width of the input; keypoints: their names; skeleton: of them; classes: how many.
-        precisions: how many tensors of each type; parts: of the network, "total" last.
+        precisions: how many of the network's tensors have each type; parts: of the network, "total" last.
         beside: what else the file holds, by key; others: tensors that are none of the network's.
+        constants: the name of the tensor of OKS constants, which the loss has and no network; "" without one.
     """
 
     file: str
@@ -57,6 +58,7 @@ class WeightReport:
     parts: Mapping[str, Part]
     beside: Mapping[str, str]
     others: tuple[str, ...]
+    constants: str
     job: str
     advice: str
 
@@ -82,6 +84,7 @@ class WeightReport:
         text = [f"{name:12}{said}" for name, said in rows]
         text += ["", f"{'':12}{'tensors':>10}{'parameters':>14}"]
         text += [f"{name:12}{part.tensors:>10,}{part.parameters:>14,}" for name, part in self.parts.items()]
+        text += [f"and {self.constants}: the constants of OKS, of the loss, not of the network"] * bool(self.constants)
         if self.beside or self.others:
             text += ["", "beside the weights, and not read:"]
             text += [f"  {key}: {said}" for key, said in self.beside.items()]
@@ -114,10 +117,11 @@ def weight_report(source: str | Path) -> WeightReport:
         skeleton="" if points is None else points.name,
         keypoints=() if points is None else points.keypoints,
         classes=0 if found is None else found.variant.num_classes,
-        precisions=dict(Counter(str(value.dtype).removeprefix("torch.") for value in file.tensors.values())),
+        precisions=_precisions(file.tensors),
         parts=_parts(file.tensors),
         beside=file.beside,
         others=_others(file),
+        constants=SIGMAS if SIGMAS in file.tensors else "",
         job=file.job.key if file.job else "",
         advice=advice(file),
     )
@@ -137,6 +141,12 @@ def _preset_of(variant: Variant) -> str:
     made = ((name, make()) for name, make in zoo.NETWORKS.items())
     same = (name for name, one in made if all(getattr(one, slot) == getattr(variant, slot) for slot in _SLOTS))
     return next(same, "")
+
+
+def _precisions(tensors: Weights) -> dict[str, int]:
+    """How many of the network's tensors have each type."""
+    kinds = (str(value.dtype).removeprefix("torch.") for name, value in tensors.items() if name != SIGMAS)
+    return dict(Counter(kinds))
 
 
 def _part_of(name: str) -> str:

@@ -19,6 +19,7 @@ from workbench.core.keypoints import Skeleton
 from workbench.data.crowding import crowd_index
 from workbench.evaluation.records import MatchRecords
 from workbench.experiments.plan import StudyRun
+from workbench.experiments.two_runs import image_oks
 from workbench.report.examples import Panel, disagreement, found_on, over_range, panel_of, places
 from workbench.report.record import recorded_jobs
 from workbench.tensors import Array, Detections, Sample
@@ -132,8 +133,7 @@ def _found(detections: Detections) -> list[ShownPerson]:
 
 
 def _oks(record: MatchRecords, image: int) -> float:
-    at = int(np.searchsorted(record.image_ids, image))
-    return float(record.oks_sum[at] / record.oks_count[at])
+    return float(image_oks(record)[np.searchsorted(record.image_ids, image)])
 
 
 def _picture(sample: Sample) -> str:

@@ -6,15 +6,16 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from errno import EINVAL
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import cv2
 import torch
 from safetensors.torch import save
 
 from workbench.core import distributed
-from workbench.core.errors import Refused
+from workbench.core.errors import Refused, one_line
 from workbench.core.files import write_whole
 from workbench.core.provenance import machine_name, result_tags
 from workbench.data.draw import predictions
@@ -205,11 +206,38 @@ def train_and_record(
         _write_record(job, machine, folder, source, state, curve, evaluated, begun)
 
 
+def kept_state(checkpoint: Path, mapped: bool = False) -> dict[str, Any]:
+    """What a checkpoint of a job holds, on the CPU.
+
+    Args:
+        mapped: its tensors stay in the file until they are read.
+
+    Raises:
+        Refused: it is damaged; a job keeps one, so there is no earlier one to go on from.
+    """
+    try:
+        data = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=mapped)
+    except Exception as error:  # of torch, which says EINVAL of a file that is cut off, and of pickle
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno != EINVAL):
+            raise  # of the machine: another time it may be read
+        raise Refused(_damaged(checkpoint, one_line(error))) from error
+    if not isinstance(data, dict):
+        raise Refused(_damaged(checkpoint, f"it holds a {type(data).__name__}"))
+    return data
+
+
+def _damaged(checkpoint: Path, why: str) -> str:
+    return (
+        f"{checkpoint}: it is damaged ({why}), and no earlier one is kept; delete it to train from the start again, or "
+        "put an intact copy in its place"
+    )
+
+
 def _resume(state: TrainingState, checkpoint: Path, how: str) -> None:
     """Goes on from a checkpoint, where there is one that was computed as this run computes."""
     if not checkpoint.exists():
         return
-    data = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    data = kept_state(checkpoint)
     if data.get("arithmetic") == how:  # what is half one thing and half another is neither
         state.load(data)
 

@@ -23,7 +23,7 @@ def test_registered_features_equal_the_module() -> None:
         assert torch.equal(a, b)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_most_of_the_package_does_without_what_takes_seconds_and_ours_are_there_when_timm_comes() -> None:
     program = """if True:
         import sys

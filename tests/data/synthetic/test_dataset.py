@@ -51,7 +51,7 @@ def test_cache_equals_rendering(tmp_path: Path) -> None:
         stored[9]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_cache_of_a_worker_and_of_nothing(tmp_path: Path) -> None:
     figures = SyntheticScenes("easy", 32, 0, 300)
     (tmp_path / f"{cache_name(figures)}.1.killed.part").mkdir()

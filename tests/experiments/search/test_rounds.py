@@ -37,7 +37,7 @@ from workbench.training.machine import Machine
 from workbench.training.record import Progress, Result, job_folder, read_result, write_losses, write_result
 from workbench.training.rung import Paused, read_pause, write_pause
 
-pytestmark = [pytest.mark.slow, *FAKED]
+pytestmark = FAKED
 SEARCH = Search(
     "made_up",
     "Which is best?",
@@ -128,6 +128,7 @@ def trials_of(run: SearchRun) -> list[optuna.trial.FrozenTrial]:
     return optuna.load_study(study_name=f"search {run.name}", storage=storage).get_trials()
 
 
+@pytest.mark.slow
 def test_a_search_trains_within_its_budget_and_gives_the_front_its_seeds(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -150,6 +151,7 @@ def test_a_search_trains_within_its_budget_and_gives_the_front_its_seeds(
     assert status(run) == 0
 
 
+@pytest.mark.soak
 def test_what_is_over_a_limit_or_known_is_never_trained(tmp_path: Path) -> None:
     full = run_in(tmp_path)
     prices = Searcher(full).prices
@@ -169,14 +171,21 @@ def test_what_is_over_a_limit_or_known_is_never_trained(tmp_path: Path) -> None:
     assert set(ended(tmp_path).values()) == {1}
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "nsga3", "random"])
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        pytest.param("tpe", marks=pytest.mark.slow),
+        *(pytest.param(name, marks=pytest.mark.soak) for name in ("nsga2", "nsga3", "random")),
+    ],
+)
 def test_samplers_of_optuna_may_propose_as_well(tmp_path: Path, sampler: str) -> None:
-    run = run_in(tmp_path, budget=10.0, sampler=sampler)
+    run = run_in(tmp_path, budget=6.0, sampler=sampler)
     assert start(run) == 0
     proposals = log_of(run).proposals
     assert len({one.pairs for one in proposals}) == len(proposals) and {one.by for one in proposals} == {sampler}
 
 
+@pytest.mark.soak
 def test_an_option_may_be_added_to_a_search(tmp_path: Path) -> None:
     run = run_in(tmp_path, budget=8.0)
     assert start(run) == 0
@@ -204,6 +213,7 @@ def at_rungs(
     return made_up(job, machine, home, data, tell, until)
 
 
+@pytest.mark.soak
 def test_with_a_rung_few_go_on_to_the_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = run_in(tmp_path, budget=10.0, search=replace(SEARCH, rungs=(0.2, 1.0)))
     assert run_search(run, machine=Machine(), jobs=1, train=at_rungs) == 0
@@ -218,6 +228,7 @@ def test_with_a_rung_few_go_on_to_the_end(tmp_path: Path, capsys: pytest.Capture
     assert {t.state.name for t in trials_of(run) if t.user_attrs["proposal"] in known.at_rung} == {"RUNNING"}
 
 
+@pytest.mark.soak
 def test_two_at_a_time_train_nothing_twice(tmp_path: Path) -> None:
     run = run_in(tmp_path, budget=12.0)
     assert start(run, jobs=2) == 0
@@ -226,6 +237,7 @@ def test_two_at_a_time_train_nothing_twice(tmp_path: Path) -> None:
     assert len(set(pairs)) == len(pairs)
 
 
+@pytest.mark.slow
 def test_a_training_that_fails_is_said_and_the_search_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -268,6 +280,7 @@ def with_instrument(run: SearchRun, monkeypatch: pytest.MonkeyPatch) -> Instrume
     return found
 
 
+@pytest.mark.soak
 def test_a_limit_on_time_is_measured_where_it_may_be_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = run_in(tmp_path, budget=12.0, limits={"ms": 1.1})
     timed = with_instrument(run, monkeypatch).timed
@@ -290,6 +303,7 @@ def test_a_limit_on_time_is_measured_where_it_may_be_met(tmp_path: Path, monkeyp
     assert not {*timed} & {*with_instrument(run_in(tmp_path, limits={"ms": 1.3}, budget=16.0), monkeypatch).timed}
 
 
+@pytest.mark.slow
 def test_a_limit_on_time_that_nobody_meets_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds, "ratio_to", Instrument())
     with pytest.raises(Refused, match=r"no candidate meets --max ms=0.5, where .*layers 0.* is the cheapest with 1: "):
@@ -332,6 +346,7 @@ def begun_apart(run: SearchRun) -> Any:
     return process
 
 
+@pytest.mark.soak
 def test_kills_at_random_moments_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twenty of them, of the parent or of a worker: the same proposals, each training once, none lost."""
     monkeypatch.setattr(job_queue, "LIMIT", 100)  # one that is killed too often under one parent is given up otherwise
