@@ -12,6 +12,8 @@ for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 from tests.added import ADDED  # noqa: E402
 from workbench.evaluation.metrics import METRICS, Metric  # noqa: E402
 
+collect_ignore = ["plugin"]  # a package of its own; test_plugin.py runs its tests where it is installed
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
