@@ -18,9 +18,9 @@ import pytest
 from tests.data.datasets.animals import NAMES, SIDE, animals, labelled
 from workbench.__main__ import main
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 SURE = 0.3  # what rtmlib takes for a person
-TRAINED = ("--protocol", "smoke", "--size", str(SIDE), "--batch", "8", "--epochs", "30", "--set", "recipe.lr=0.004")
+TRAINED = ("--protocol", "smoke", "--size", str(SIDE), "--batch", "8", "--epochs", "20", "--set", "recipe.lr=0.004")
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +70,9 @@ def test_it_is_judged(run: Path, goats: Path, capsys: pytest.CaptureFixture[str]
     capsys.readouterr()
     assert main(["evaluate", str(run), "--data", str(goats), "--json"]) == 0
     judged = json.loads(capsys.readouterr().out)
-    assert (judged["evaluation"], judged["images"], judged["persons"]) == ("coco", 4, 4)
+    assert (judged["evaluation"], judged["images"]) == ("coco", 4) and judged["persons"] >= 4
     assert [one["name"] for one in judged["keypoints"]] == list(NAMES)
-    assert judged["values"]["AP50"] > 0.2, "it has learnt where an animal is"
+    assert judged["values"]["AP50"] > 0.5, "it has learnt where an animal is"
 
 
 def test_what_is_found_is_listed_and_drawn(run: Path, goats: Path, tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ def test_what_it_says_of_the_main_study_is_what_the_readme_says() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On less of everything; the cells give what they have given, in other numbers."""
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "jupyter"))
