@@ -14,6 +14,8 @@ from tests.added import ADDED  # noqa: E402
 from tests.soaked import MARK, asked_for, passed_over  # noqa: E402
 from workbench.evaluation.metrics import METRICS, Metric  # noqa: E402
 
+collect_ignore = ["plugin"]  # a package of its own; test_plugin.py runs its tests where it is installed
+
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Files without soak tests are not read where only these are wanted."""

@@ -22,6 +22,7 @@ ARROWS: Mapping[str, set[str]] = {
     "models": {"components"},
     "data": {"core", "tensors"},
     "evaluation": {"core", "tensors"},
+    "testing": {"models"},
     "rtmo": {"models", "data"},
     "inference": {"models", "data"},
     "row": {"models"},
@@ -44,6 +45,7 @@ STUDY = {"study", "space", "presets", "slots", "components"}
 FOREIGN: Mapping[str, str | tuple[str, ...]] = {
     "optuna": ("workbench.experiments.job_queue", "workbench.experiments.search.optuna_study"),
     "optuna_dashboard": "workbench.experiments.search.dashboard",
+    "pytest": "workbench.testing",
     "mlflow": ("workbench.experiments.tracking", "workbench.experiments.registry"),
     "fvcore": "workbench.inference.cost",
     "pycocotools": ("workbench.evaluation.reference", "workbench.data.datasets.masks"),

@@ -29,6 +29,7 @@ from workbench.models.network import Network
 from workbench.models.published import published_state
 from workbench.models.zoo import network_named, rtmo
 from workbench.study import Study, find_study, known_studies
+from workbench.testing import contracts_of
 
 BLOCKS = [block for page in DOCS for block in blocks(page)]
 PYTHON = [block for block in BLOCKS if block.language == "python"]
@@ -71,6 +72,8 @@ def test_the_readmes_component_is_found_and_fits_a_network(capsys: pytest.Captur
     lateral = catalog.discover()["neck"]["Lateral"]
     assert main(["components"]) == 0
     assert "Lateral" in capsys.readouterr().out
+    for contract in contracts_of(lateral()):
+        contract(lateral())
     network = Network(network_named("nano").vary({"neck": lateral()})).eval()
     with torch.no_grad():
         assert network(torch.zeros(1, 3, 64, 64)).boxes.isfinite().all()

@@ -1,4 +1,4 @@
-"""The network against the reference's numbers, and with every part that the catalogue finds."""
+"""The network against the reference's numbers, and with the parts that the catalogue finds."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ from typing import Any
 import pytest
 import torch
 
-from tests.models.found import by_slot, edges, every
+from tests.models.found import every
 from tests.models.tiny import inference, pixels
 from tests.recorded import close, golden
-from tests.small import SMALL, small_variant
+from tests.small import small_variant
 from workbench.components.heads.rtmo_head import RTMOHead
 from workbench.components.necks.hybrid_encoder import positions
 from workbench.core.errors import Refused
-from workbench.core.spec import Spec
 from workbench.models import zoo
-from workbench.models.network import Network, gather, priors
-from workbench.models.variant import Phase, Variant
-from workbench.slots import Coords, Head
+from workbench.models.network import Network, priors
+from workbench.slots import Head
 from workbench.tensors import Cells
 
 
@@ -129,36 +127,6 @@ def test_a_head_stands_alone_in_the_network(cls: type[Head]) -> None:
     head = cls() if cls is not RTMOHead else RTMOHead(width=0.25, pose_vec_channels=48)
     network = Network(zoo.nano().vary({"head": head}), seed=0).eval()
     assert network(torch.zeros(1, 3, 64, 64)).pose.shape == (1, 20, network.head.pose_channels)
-
-
-@pytest.mark.slow
-@by_slot("backbone", "neck", "head", "coords")
-def test_what_a_part_accepts_can_be_built_and_run(slot: str, cls: type[Spec]) -> None:
-    """No number of a component is accepted and fails only when a job has started."""
-    small = SMALL[slot] if isinstance(SMALL[slot], cls) else cls()
-    parts = {name: SMALL[name] for name in ("backbone", "neck", "head", "coords")}
-    phases = {f"phases.{i}.proxy": False for i in range(3)}
-    for spec in edges(small):
-        variant = Variant().vary({**parts, slot: spec, "losses": (), **phases})
-        with torch.device("meta"):
-            network = Network(variant)
-            dense = network.train()(torch.empty(1, 3, 64, 64))
-        assert dense.boxes.shape[-1] == 4, spec
-    if slot == "coords":
-        _run_stages(small)
-
-
-def _run_stages(small: Spec) -> None:
-    for spec in edges(small):
-        assert isinstance(spec, Coords)
-        dense = Network(Variant().vary({**SMALL, "losses": (), "coords": spec, "phases": (Phase(),)}), seed=0).eval()
-        coords = dense.coords.decode(_cells(dense))
-        assert coords.isfinite().all(), spec
-
-
-def _cells(network: Network) -> Any:
-    dense = network(torch.rand(1, 3, 64, 64) * 255, proxy=True)
-    return gather(dense, torch.zeros(2, dtype=torch.int64), torch.arange(2))
 
 
 def test_rows_share_the_first_weights_of_shared_parts() -> None:

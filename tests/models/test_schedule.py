@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint
 from typing import Any, cast, final
@@ -11,7 +10,6 @@ from typing import Any, cast, final
 import numpy as np
 import pytest
 
-from tests.models.found import edges, every
 from tests.recorded import GOLDEN
 from tests.small import small_job
 from workbench.components.losses.kld import KLD
@@ -19,7 +17,7 @@ from workbench.components.segments.cosine import Cosine
 from workbench.components.segments.scale import Scale
 from workbench.components.segments.warmup import Warmup
 from workbench.core.errors import Refused
-from workbench.core.spec import Spec, from_dict
+from workbench.core.spec import from_dict
 from workbench.data.loader import Loader
 from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.models import catalog
@@ -81,15 +79,6 @@ def test_what_is_no_segment_is_refused(foreign: Any) -> None:
             Recipe(schedule=schedule)
 
 
-@pytest.mark.parametrize("name", sorted(catalog.discover()["schedule"]))
-@pytest.mark.parametrize("total", [1, 2, 7, 1000])
-def test_every_segment_gives_a_rate_at_every_step(name: str, total: int) -> None:
-    segment = catalog.discover()["schedule"][name]()
-    assert isinstance(segment, Segment)
-    rates = [segment.rate(2e-3, 1e-3, step, total) for step in range(total)]
-    assert all(math.isfinite(rate) and rate >= 0 for rate in rates)
-
-
 def test_no_segments_are_a_constant_rate() -> None:
     assert {learning_rate((), 1e-3, step, 10) for step in range(10)} == {1e-3}
 
@@ -108,13 +97,6 @@ def test_during_a_warmup_the_other_segments_rest(schedule: tuple[Segment, ...], 
     assert isinstance(warmup, Warmup)
     for step in range(round(warmup.end * total)):
         assert learning_rate(schedule, 4e-3, step, total) == warmup.rate(4e-3, 4e-3, step, total)
-
-
-@every("schedule")
-def test_what_a_segment_accepts_gives_a_rate(cls: type[Spec]) -> None:
-    for spec in edges(cls()):
-        assert isinstance(spec, Segment)
-        assert all(0 <= learning_rate((spec,), 1e-3, step, 50) < 1 for step in range(50)), spec
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from workbench import study
 from workbench.core.errors import Refused
 from workbench.experiments import protocols
 from workbench.experiments.plan import StudyRun
+from workbench.experiments.project import PAGE_NOTEBOOKS
 from workbench.report.freshness import MadeOf, read_line, why_old
 from workbench.report.render import render_notebook, write_profile
 from workbench.study import Study, TimingStudy
@@ -73,9 +74,8 @@ def test_without_notebooks_the_folder_is_the_wrong_one(tmp_path: Path, monkeypat
 
 
 def test_notebooks_have_no_logic_and_no_outputs() -> None:
-    found = sorted((ROOT / "reports").glob("*.ipynb"))
-    assert [path.stem for path in found] == ["ablation", "persons", "search"]
-    for path in found:
+    assert {path.stem for path in (ROOT / "reports").glob("*.ipynb")} == {*PAGE_NOTEBOOKS, "quickstart"}
+    for path in [ROOT / f"reports/{name}.ipynb" for name in PAGE_NOTEBOOKS]:
         cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
         assert cells[0]["metadata"]["tags"] == ["parameters"]
         for cell in cells:

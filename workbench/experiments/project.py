@@ -18,6 +18,7 @@ from workbench.core.files import write_whole
 
 PAGES = Path(__file__).parents[1] / "pages"  # of an installed package
 CHECKOUT_PAGES = Path(__file__).parents[2] / "reports"
+PAGE_NOTEBOOKS = ("ablation", "persons", "search")  # what reports are drawn by; others are to be read
 
 _STUDY = '''"""Does RTMO's neck pay over plain projections?  Run: workbench study my_study"""
 
@@ -65,7 +66,7 @@ from typing import final
 
 from torch import Tensor, nn
 
-from workbench.slots import Neck, Pyramid
+from workbench.slots import Neck, Pyramid, Refused
 from workbench.tensors import Level, Levels
 
 
@@ -74,6 +75,10 @@ from workbench.tensors import Level, Levels
 class PlainNeck(Neck):
     channels: int = 64
     keep: int = 2  # the coarsest levels handed on
+
+    def check(self) -> None:
+        if self.channels < 2 or self.keep < 1:
+            raise Refused(f"PlainNeck: channels {self.channels}, keep {self.keep}; expected 2 and 1 or more")
 
     def build(self, levels: Levels) -> Pyramid:
         return _PlainNeck(self, levels)
@@ -135,6 +140,7 @@ def add_notebooks(folder: Path) -> list[Path]:
     They come from the package, or from the checkout that it is run from.
     """
     source = PAGES if PAGES.is_dir() else CHECKOUT_PAGES
-    missing = [file for file in sorted(source.glob("*.ipynb")) if not (folder / file.name).exists()]
+    files = [source / f"{name}.ipynb" for name in PAGE_NOTEBOOKS]
+    missing = [file for file in files if not (folder / file.name).exists()]
     folder.mkdir(parents=True, exist_ok=True)
     return [Path(shutil.copyfile(file, folder / file.name)) for file in missing]

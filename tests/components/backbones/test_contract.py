@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import timm
 import torch
-from torch import nn
 
 from tests.recorded import GOLDEN, golden
 from workbench.components.backbones.csp_darknet import CSP_SIZES, CSPDarknet
@@ -16,6 +15,7 @@ from workbench.components.backbones.stdc import STDC
 from workbench.components.backbones.timm_backbone import TimmBackbone
 from workbench.core.errors import Refused
 from workbench.slots import Backbone
+from workbench.testing import SPEC_CONTRACTS, contract_tests, gives_maps_of_its_levels
 
 SMALL: tuple[Backbone, ...] = (
     CSPDarknet(width=0.125),
@@ -36,32 +36,8 @@ LARGE: tuple[Backbone, ...] = (
 )
 
 
-@pytest.mark.parametrize("spec", SMALL, ids=lambda s: f"{type(s).__name__}-{s.key}")
-def test_contract(spec: Backbone) -> None:
-    torch.manual_seed(0)
-    module = spec.build()
-    for p in module.parameters():  # some networks start with residual branches scaled by 0, which stops gradients
-        if p.ndim == 1 and not p.any():
-            nn.init.constant_(p, 0.5)
-    images = (torch.rand(2, 3, 64, 96) * 255).contiguous(memory_format=torch.channels_last)
-    feats = module(images)
-    assert [lv.stride for lv in module.levels] == [8, 16, 32]
-    assert [tuple(f.shape) for f in feats] == [(2, c, 64 // s, 96 // s) for c, s in module.levels]
-    torch.stack([(f * torch.randn_like(f)).sum() for f in feats]).sum().backward()
-    dead = [n for n, p in module.named_parameters() if p.grad is None or not bool(p.grad.abs().sum() > 0)]
-    assert not dead
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        assert all(bool(f.isfinite().all()) for f in module.eval()(images))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("spec", LARGE, ids=lambda s: f"{type(s).__name__}-{s.key}")
-def test_contract_without_memory(spec: Backbone) -> None:
-    with torch.device("meta"):
-        module = spec.build()
-        feats = module(torch.zeros(1, 3, 64, 96))
-    assert [tuple(f.shape) for f in feats] == [(1, c, 64 // s, 96 // s) for c, s in module.levels]
-    assert [lv.stride for lv in module.levels] == [8, 16, 32]
+test_contracts = contract_tests(*SMALL, only=SPEC_CONTRACTS)
+test_contracts_without_memory = pytest.mark.slow(contract_tests(*LARGE, only=(gives_maps_of_its_levels,)))
 
 
 def test_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

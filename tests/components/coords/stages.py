@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import torch
-
 from workbench.components.coords.box_heatmap import BoxHeatmap
 from workbench.components.coords.dcc import DCC
 from workbench.components.coords.regression import Regression
 from workbench.slots import Coords
 from workbench.tensors import Cells
+from workbench.testing import random_cells
 
 STAGES: dict[str, Coords] = {
     "dcc": DCC(num_bins=(10, 14), feat_channels_dcc=16, spe_channels=12, gau_s=8),
@@ -29,15 +28,5 @@ STAGES: dict[str, Coords] = {
 
 
 def some_cells(p: int, k: int = 5, channels: int = 6, canvas: tuple[int, int] = (96, 160)) -> Cells:
-    """Cells near the middle of persons somewhere on a canvas that is not square."""
-    height, width = canvas
-    points = torch.rand(p, 2) * torch.tensor([width, height])
-    half = 5 + 20 * torch.rand(p, 2)
-    return Cells(
-        pose=torch.randn(p, channels).requires_grad_(),
-        boxes=torch.cat((points - half, points + 1.5 * half), 1).requires_grad_(),
-        points=points,
-        strides=torch.full((p,), 16.0),
-        proxy=(points.unsqueeze(1) + torch.randn(p, k, 2)).requires_grad_(),
-        canvas=canvas,
-    )
+    """Cells of few channels and key points."""
+    return random_cells(p, k, channels, canvas)

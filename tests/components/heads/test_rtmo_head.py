@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.components.shapes import maps
 from tests.recorded import COUNTS, close, golden, weights
 from workbench.components.heads.rtmo_head import RTMOHead
 from workbench.core.errors import Refused
 from workbench.slots import DenseHead, Outputs
-from workbench.tensors import Level, Levels
+from workbench.tensors import Level
+from workbench.testing import SPEC_CONTRACTS, contract_tests, random_maps
 
 SIZES = {"t": (0.375, 192), "s": (0.5, 256), "m": (0.75, 384), "l": (1.0, 512)}
 
@@ -59,29 +59,22 @@ def test_golden(fmt: torch.memory_format) -> None:
         close(got, torch.cat(want, 1), what=name)
 
 
-@pytest.mark.parametrize("levels", [LEVELS, LEVELS[:1], (Level(10, 8), Level(16, 16), Level(7, 32))])
-@pytest.mark.parametrize(("classes", "keypoints"), [(1, 17), (3, 5)])
-def test_contract(levels: Levels, classes: int, keypoints: int) -> None:
-    torch.manual_seed(0)
-    spec = small()
-    head = spec.build(levels, classes, keypoints)
-    assert head.strides == tuple(lv.stride for lv in levels)
-    assert head.pose_channels == spec.pose_vec_channels
-    feats = maps(levels)
-    out = head(feats, proxy=True)
-    cells = sum((64 // s) * (96 // s) for _, s in levels)
-    want = {"cls": classes, "box": 4, "proxy": 2 * keypoints, "vis": keypoints, "pose": spec.pose_vec_channels}
-    assert {k: tuple(v.shape) for k, v in parts(out).items()} == {k: (2, cells, c) for k, c in want.items()}
-    torch.stack([(v * torch.randn_like(v)).sum() for v in parts(out).values()]).sum().backward()
-    dead = [n for n, p in head.named_parameters() if p.grad is None or not bool(p.grad.abs().sum() > 0)]
-    assert not dead
+test_contracts = contract_tests(small(), RTMOHead(width=0.0625, stacked_convs=1), only=SPEC_CONTRACTS)
+
+
+@pytest.mark.parametrize("keypoints", [5, 17])
+def test_a_pose_vector_is_as_long_as_asked_for(keypoints: int) -> None:
+    with torch.device("meta"):
+        head = small().build(LEVELS, 3, keypoints)
+        out = head([feats.to("meta") for feats in random_maps(LEVELS)], proxy=True)
+    assert head.pose_channels == out.pose.shape[-1] == 12 and out.vis.shape[-1] == keypoints
 
 
 def test_halves() -> None:
     """Reading stored towers gives what the whole gives; without the proxy only the regression branch is missing."""
     torch.manual_seed(0)
     head = small().build(LEVELS, 1, 17).eval()
-    feats = maps(LEVELS)
+    feats = random_maps(LEVELS)
     with torch.no_grad():
         whole, towers = head(feats, proxy=True), head.towers(feats)
         again, without = head.read(towers, proxy=True), head.read(towers, proxy=False)
@@ -94,7 +87,7 @@ def test_halves() -> None:
 def test_each_branch_reads_its_half_of_the_channels() -> None:
     torch.manual_seed(0)
     head = small().build(LEVELS, 1, 17).eval()
-    feats = maps(LEVELS)
+    feats = random_maps(LEVELS)
     first = [torch.cat((x[:, :8], torch.zeros_like(x[:, 8:])), 1) for x in feats]
     assert torch.equal(head(feats, False).cls, head(first, False).cls)
     assert not torch.equal(head(feats, False).pose, head(first, False).pose)

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.models.found import some_persons
 from workbench.components.coords.dcc import DCC
 from workbench.components.coords.online_probes import OnlineProbes
 from workbench.components.losses.kld import KLD
@@ -15,6 +14,7 @@ from workbench.core.errors import Refused
 from workbench.models.criterion import matched_batch
 from workbench.models.network import Network
 from workbench.models.zoo import nano
+from workbench.testing import random_persons
 
 STAGE = DCC(feat_channels_dcc=8, num_bins=(12, 16), spe_channels=8, gau_s=8)
 
@@ -25,7 +25,7 @@ def test_it_is_the_sum_of_what_each_stage_is_taught_by() -> None:
     losses = MLE(weights=(2.0, 5.0, 5.0)), KLD(weights=(3.0, 5.0, 5.0)), KLD(width=4.0)
     network = Network(nano().vary({"coords": OnlineProbes(own=STAGE, probes=(STAGE, STAGE, STAGE))}), seed=0).train()
     torch.manual_seed(0)
-    matched = matched_batch(network, network(torch.rand(2, 3, 64, 64) * 255), some_persons(3), 0)
+    matched = matched_batch(network, network(torch.rand(2, 3, 64, 64) * 255), random_persons(3), 0)
     whole = OnlineProbeLoss(probes=(0, 2, 2), losses=losses)(matched)
     alone = [OnlineProbeLoss(probes=(i,), losses=(loss,))(matched) for i, loss in zip((0, 2, 2), losses, strict=True)]
     torch.testing.assert_close(whole, torch.stack(alone).sum())

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from tests.components.necks.small import GIVEN, small
-from tests.components.shapes import maps
 from workbench.components.necks.hybrid_encoder import HybridEncoder
 from workbench.components.necks.pafpn import PAFPN
 from workbench.core.errors import Refused
 from workbench.slots import Neck
 from workbench.tensors import Level
+from workbench.testing import SPEC_CONTRACTS, contract_tests
 
 CHOICES = ((8,), (16,), (32,), (8, 16), (8, 32), (16, 32), (8, 16, 32))
 
@@ -27,21 +27,13 @@ NECKS: tuple[Neck, ...] = (
 )
 
 
+test_contracts = contract_tests(*NECKS, only=SPEC_CONTRACTS)
+
+
 @pytest.mark.parametrize("spec", NECKS, ids=lambda s: f"{type(s).__name__}-{s.key}")
-def test_contract(spec: Neck) -> None:
-    torch.manual_seed(0)
-    module = spec.build(GIVEN)
-    given = maps(GIVEN)
-    copies = [x.clone() for x in given]
-    feats = module(given)
-    assert all(torch.equal(a, b) for a, b in zip(given, copies, strict=True))
-    assert tuple(lv.stride for lv in module.levels) == getattr(spec, "strides")  # noqa: B009
-    assert [tuple(f.shape) for f in feats] == [(2, c, 64 // s, 96 // s) for c, s in module.levels]
-    torch.stack([(f * torch.randn_like(f)).sum() for f in feats]).sum().backward()
-    dead = [n for n, p in module.named_parameters() if p.grad is None or not bool(p.grad.abs().sum() > 0)]
-    assert not dead
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        assert all(bool(f.isfinite().all()) for f in module.eval()(given))
+def test_strides_are_those_that_are_asked_for(spec: Neck) -> None:
+    with torch.device("meta"):
+        assert tuple(level.stride for level in spec.build(GIVEN).levels) == getattr(spec, "strides")  # noqa: B009
 
 
 @pytest.mark.parametrize("neck", [HybridEncoder, PAFPN])

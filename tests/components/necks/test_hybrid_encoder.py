@@ -11,12 +11,13 @@ from torch import nn
 
 from tests import recorded
 from tests.components.necks.small import GIVEN, small
-from tests.components.shapes import maps, parameters
+from tests.components.shapes import parameters
 from tests.recorded import COUNTS, golden, weights
 from workbench.components import blocks
 from workbench.components.necks.hybrid_encoder import EncoderLayer, HybridEncoder, encoded, positions
 from workbench.core.errors import Refused
 from workbench.tensors import Level
+from workbench.testing import random_maps
 
 SIZES = {"t": (0.375, 0.33, 192), "s": (0.5, 0.33, 256), "m": (0.75, 0.67, 384), "l": (1.0, 1.0, 512)}
 
@@ -133,7 +134,7 @@ def test_positions_follow_size_and_precision() -> None:
     """The remembered table is never one of another size, and the exact one after a cast."""
     torch.manual_seed(0)
     module = small().build(GIVEN).eval()
-    wide, high = maps(GIVEN, 64, 96), maps(GIVEN, 96, 64)
+    wide, high = random_maps(GIVEN, 64, 96), random_maps(GIVEN, 96, 64)
     with torch.inference_mode():
         first = module(wide)
     module(high)
@@ -165,7 +166,7 @@ def test_the_encoder_is_what_lets_far_cells_speak() -> None:
     far = []
     for layers in (0, 1):
         module = small(transformer_encoder_layers=layers, strides=(32,)).build(levels).eval()
-        feats = maps(levels, 32, 32 * 40, batch=1)
+        feats = random_maps(levels, 32, 32 * 40, batch=1)
         before = module(feats)[0][..., -1]
         feats[2] = feats[2].clone()
         feats[2][..., 0] += 1

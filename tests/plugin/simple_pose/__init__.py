@@ -1,0 +1,1 @@
+"""Simple parts for pose estimators: a neck and a coordinate stage."""
