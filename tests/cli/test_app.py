@@ -33,7 +33,10 @@ COMMANDS = list(all_commands())
         ("study x --seeds 0", "study: --seeds '0': expected a whole number of 1 or more"),
         ("study x --until never", "study: --until 'never': expected decided"),
         ("study x --set lr", "study: --set 'lr': expected PATH=VALUE, as in recipe.lr=0.002"),
-        ("study status x --jobs 2", "study status: No such option: --jobs; it has --protocol, --data, --seeds, "),
+        (
+            "study status x --jobs 2",
+            "study status: No such option: --jobs (Possible options: --rows); it has --protocol, ",
+        ),
         ("components x", "components: Got unexpected extra argument(s) (x); expected workbench components [OPTIONS]"),
         ("latency", "latency: Missing argument 'NAME'; expected workbench latency [OPTIONS] {NAME}..."),
         ("deploy nano", "deploy: Missing option '-o' / '--out'; expected workbench deploy "),

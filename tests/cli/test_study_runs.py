@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from workbench.cli.options import Change
-from workbench.cli.study_runs import check_words, rows_of, run_to_look_at
+from workbench.cli.study_runs import check_words, rows_named, run_to_look_at
 from workbench.core.errors import Refused
 from workbench.study import Study, find_study
 
@@ -37,9 +37,9 @@ def test_rows_are_named_with_commas_between() -> None:
     assert isinstance(study, Study)
     labels = [row.label for row in study.rows]
     assert any("," in label for label in labels), "which is what makes it worth a test"
-    assert rows_of(study, ",".join(labels)) == tuple(labels)
-    assert rows_of(study, f"{labels[1]}, {labels[0]},{labels[1]}") == (labels[1], labels[0])
+    assert rows_named(study, ",".join(labels)) == tuple(labels)
+    assert rows_named(study, f"{labels[1]}, {labels[0]},{labels[1]}") == (labels[1], labels[0])
     with pytest.raises(Refused, match=r"--rows: 'nobody' begins with no row of ablate_dcc; there are \["):
-        rows_of(study, f"{labels[0]},nobody")
+        rows_named(study, f"{labels[0]},nobody")
     with pytest.raises(Refused, match="it names none"):
-        rows_of(study, " ")
+        rows_named(study, " ")

@@ -79,7 +79,7 @@ TrunkFile = Annotated[
         "model",
     ),
 ]
-Rows = Annotated[
+RowLabels = Annotated[
     str | None,
     typer.Option("--rows", metavar="ROWS", help='These rows alone, commas between, as in "A,B" (default: all)'),
 ]
@@ -131,7 +131,7 @@ def run_command(
     sampler: SamplerName = None,
     then: Then = None,
     trunk: TrunkFile = None,
-    rows: Rows = None,
+    rows: RowLabels = None,
 ) -> int:
     """Runs a study, as `study NAME`, `study resume NAME` and `study retry NAME`."""
     check_words(name, sets)
@@ -190,7 +190,7 @@ def status_command(
     sets: Sets = None,
     limits: Limits = None,
     trunk: TrunkFile = None,
-    rows: Rows = None,
+    rows: RowLabels = None,
 ) -> int:
     """Show what is planned, running, complete and failed. Exit code 0: all complete, 1: something is missing."""
     check_words(name, sets)

@@ -42,7 +42,7 @@ def asked_study(name: str, protocol: str | None) -> tuple[Study | TimingStudy | 
     return asked, protocol_named(protocol or asked.default)
 
 
-def rows_of(asked: Study, text: str) -> tuple[str, ...]:
+def rows_named(asked: Study, text: str) -> tuple[str, ...]:
     """The labels that a text names, commas between them. A label may have commas itself.
 
     Raises:
@@ -86,7 +86,7 @@ def planned_run(
         seeds=seeds,
         first_seed=first_seed,
         until=until,
-        rows=() if rows is None else rows_of(asked, rows),
+        rows=() if rows is None else rows_named(asked, rows),
     )
 
 

@@ -7,7 +7,15 @@ import pytest
 
 from tests.experiments.search.searched import SEARCH, plant, searching, without_counting
 from workbench.experiments.search import decision
-from workbench.experiments.search.decision import PERHAPS, chosen, explore_share, explores, front, next_seed, published
+from workbench.experiments.search.decision import (
+    PERHAPS,
+    chosen,
+    explore_share,
+    explores,
+    front,
+    next_published,
+    next_seed,
+)
 from workbench.experiments.search.front import Estimate, FrontPoint
 from workbench.experiments.search.knowledge import Knowledge, Training
 from workbench.experiments.search.log import Log, Order, State
@@ -43,20 +51,20 @@ def test_published_networks_come_first(tmp_path: Path, monkeypatch: pytest.Monke
     """Those of the planted search are its first and its last candidate; what is over a limit is seen by the checks."""
     without_counting(monkeypatch)
     known = Searcher(searching(tmp_path)).know()
-    assert published(known) == 0 and chosen(known) == Proposal(0)
+    assert next_published(known) == 0 and chosen(known) == Proposal(0)
     pairs = [one.pairs for one in SEARCH.space.candidates]
     one = replace(known, log=Log((Logged(0, pairs[0], State.ORDERED),)))
-    assert published(one) == 5
+    assert next_published(one) == 5
     both = replace(known, log=Log((*one.log.proposals, Logged(1, pairs[5], State.OVER))))
-    assert published(both) is None and (best := chosen(both)) is not None and best.which in (1, 2, 3, 4)
+    assert next_published(both) is None and (best := chosen(both)) is not None and best.which in (1, 2, 3, 4)
 
 
 def test_it_looks_on_until_its_share_of_the_budget_is_used(known: Knowledge) -> None:
     first = replace(known, log=Log(known.log.proposals[:5], known.log.orders))
     assert known.spent == pytest.approx(4.0)
-    share = explore_share(with_budget(first, 6.0))
-    assert EXPLORE[0] < share < EXPLORE[1]
-    assert explores(with_budget(first, 4.3 / share)) and not explores(with_budget(first, 3.7 / share))
+    missing = 5.0 * (1 - explore_share(with_budget(first, 5.0)))
+    assert EXPLORE[0] < 1 - missing / 5.0 < EXPLORE[1], "the seeds of the front decide"
+    assert explores(with_budget(first, 4.1 + missing)) and not explores(with_budget(first, 3.9 + missing))
     assert not explores(with_budget(known, 1000.0)), "all six were looked at"
 
 

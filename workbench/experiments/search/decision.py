@@ -10,7 +10,7 @@ from workbench.experiments.search.log import Order
 from workbench.experiments.search.plan import EXPLORE, SEEDS
 from workbench.experiments.search.proposer import Proposal, proposed
 
-PUBLISHED = "published"  # who proposes the networks that go by a name
+BY_NAME = "published"  # who proposes the networks that go by a name
 PERHAPS = 0.2  # chance to be on the front from which a candidate gets further seeds too, if the budget has them
 
 
@@ -33,7 +33,7 @@ def explore_share(known: Knowledge) -> float:
     return float(np.clip(1 - missing / known.run.budget, *EXPLORE))
 
 
-def published(known: Knowledge) -> int | None:
+def next_published(known: Knowledge) -> int | None:
     """The place of the next published network that nobody has looked at; None where there is none."""
     taken = set(known.places.values())
     return next((place for one in known.run.search.landmarks if (place := known.place[one]) not in taken), None)
@@ -41,7 +41,7 @@ def published(known: Knowledge) -> int | None:
 
 def chosen(known: Knowledge) -> Proposal | None:
     """A published network or our own proposer's choice; None where nothing is left that it may propose."""
-    if (first := published(known)) is not None:
+    if (first := next_published(known)) is not None:
         return Proposal(first)
     taken = [known.places[one.number] for one in known.log.proposals if one.number in known.places]
     whole = [one.order.number for one in known.open if one.order.seed == 0 and not one.order.until]

@@ -16,7 +16,7 @@ from workbench.space import Candidate, Search, Space
 from workbench.tensors import Flags, Floats, Ints
 
 Z95 = 1.959964
-NEAR = 0.01  # a network that is better and costs one percent more leaves the cheaper one no place
+COST_RESOLUTION = 0.01  # a network that is better and costs one percent more leaves the cheaper one no place
 DRAWS = 2_000
 
 
@@ -99,7 +99,7 @@ def front_points(process: Process, which: Ints, within: Flags, seed: int = 0) ->
     """
     mean, covariance = process.joint(which)
     log_cost, inside, chances = process.pool.log_cost[which], np.flatnonzero(within), np.zeros(len(which))
-    on = set(inside[front_of(mean[inside], log_cost[inside], NEAR)].tolist())
+    on = set(inside[front_of(mean[inside], log_cost[inside], COST_RESOLUTION)].tolist())
     chances[inside] = chance_of_front(mean[inside], covariance[np.ix_(inside, inside)], log_cost[inside], seed)
     return [
         FrontPoint(
@@ -116,7 +116,7 @@ def chance_of_front(mean: Floats, covariance: Floats, log_cost: Floats, seed: in
     drawn = mean + rng.normal(size=(draws, len(mean))) @ (vectors * np.sqrt(np.maximum(values, 0))).T
     counts = np.zeros(len(mean))
     for one in drawn:
-        counts[front_of(one, log_cost, NEAR)] += 1
+        counts[front_of(one, log_cost, COST_RESOLUTION)] += 1
     return counts / draws
 
 

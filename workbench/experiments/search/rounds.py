@@ -19,7 +19,7 @@ from workbench.evaluation.metrics import measures
 from workbench.experiments import commands, console
 from workbench.experiments.job_queue import JobQueue, JobState, QueueEntry, read_progress, stored_entries
 from workbench.experiments.runner import cores, look_at_data
-from workbench.experiments.search.decision import PUBLISHED, chosen, explores, front, next_seed, published
+from workbench.experiments.search.decision import BY_NAME, chosen, explores, front, next_published, next_seed
 from workbench.experiments.search.knowledge import Knowledge, Training
 from workbench.experiments.search.log import Log, LogFile, Order, Proposal, State
 from workbench.experiments.search.optuna_study import SearchStudy
@@ -211,7 +211,7 @@ class Searcher:
             return [Order(waiting, purpose="promoted")]
         number, candidates = len(known.log.proposals), self.run.search.space.candidates
         seen = {candidates[i] for i in known.places.values()}
-        by = self.run.sampler if published(known) is None else PUBLISHED
+        by = self.run.sampler if next_published(known) is None else BY_NAME
         candidate = study.propose(lambda: candidates[best.which], seen, number, by)
         place = known.place[candidate]
         state, why, price = self._checked(candidate, place)
