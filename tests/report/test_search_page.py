@@ -32,12 +32,12 @@ def test_every_piece_is_there(record: SearchRecord) -> None:
 
 
 def test_published_networks_stand_beside_the_front(record: SearchRecord) -> None:
-    base, dear = (line for line in text(page.published(record)).splitlines() if "GFLOPs" in line)
+    base, dear = (line for line in text(page.named_networks(record)).splitlines() if "GFLOPs" in line)
     assert base.startswith("| Base | #000 | 3.00 GFLOPs | ") and "| 3 | #000 " in base
     assert dear.startswith("| Dear | #005 | 6.00 GFLOPs | over a limit |  | #002 ")
-    assert "1 of 1 published network that were trained is on the front" in text(page.published(record))
+    assert "1 of 1 published network that were trained is on the front" in text(page.named_networks(record))
     unnamed = replace(record, candidates=record.candidates.assign(published=""))
-    assert not text(page.published(unnamed))
+    assert not text(page.named_networks(unnamed))
 
 
 def test_the_order_after_a_longer_training_is_drawn(record: SearchRecord) -> None:

@@ -28,9 +28,21 @@ from workbench.report.search_frames import (
 ALIKE = "all trainings have the same score"
 
 __all__ = [
-    "compute", "effects", "fresh", "front", "front_table", "growth", "head", "importance", "longer",
-    "open_search", "parallel",
-    "predicted", "published", "reproduce", "saved",
+    "compute",
+    "effects",
+    "fresh",
+    "front",
+    "front_table",
+    "growth",
+    "head",
+    "importance",
+    "longer",
+    "named_networks",
+    "open_search",
+    "parallel",
+    "predicted",
+    "reproduce",
+    "saved",
 ]  # fmt: skip
 
 
@@ -83,7 +95,7 @@ def front_table(record: SearchRecord) -> Text:
     )
 
 
-def published(record: SearchRecord) -> Text:
+def named_networks(record: SearchRecord) -> Text:
     """What the networks that go by a name reach in the same search; nothing where there are none."""
     frame, up = record.published, record.metric
     if frame.empty:
