@@ -21,7 +21,7 @@ from workbench.components.backbones.timm_backbone import read_taps, timm_names
 from workbench.core.errors import Refused
 
 OUT = Path("reports/data/timm_models.csv")
-COLUMNS = ("name", "verdict", "strides", "channels", "reason", "timm")
+COLUMNS: tuple[str, ...] = ("name", "verdict", "strides", "channels", "reason", "timm")
 FITS, REFUSED, UNKNOWN = "fits", "refused", "took too long"
 SECONDS, MEMORY = 120, 12 << 30  # the processor's seconds of one name; bytes of the process
 
