@@ -57,6 +57,7 @@ FOREIGN: Mapping[str, str | tuple[str, ...]] = {
     "onnx": "workbench.inference.onnx_export",
     "onnxruntime": "workbench.inference.onnx_export",
     "onnxscript": "workbench.inference.onnx_export",
+    "openvino": "workbench.inference.openvino_session",
     "supervision": "workbench.data.inferred",
     "timm": "workbench.components.backbones",
     "typer": "workbench.cli",

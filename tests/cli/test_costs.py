@@ -104,9 +104,9 @@ def test_runtimes_and_precisions_come_with_commas(calls: list[tuple[Any, ...]]) 
     [
         (
             "--runtime eager,tvm",
-            "--runtime 'tvm': expected eager, torch, cudagraph, onnx, or several of them with commas",
+            "--runtime 'tvm': expected eager, torch, cudagraph, onnx, openvino, or several of them with commas",
         ),
-        ("--runtime eager,", "--runtime '': expected eager, torch, cudagraph, onnx, or several of them with commas"),
+        ("--runtime eager,", "--runtime '': expected eager, torch, cudagraph, onnx, openvino, or several of them"),
         ("--precision int4", "--precision 'int4': expected float32, bf16, fp16, int8, or several of them with commas"),
         ("--precision int8", "runtime torch has no precision 'int8'; it has float32, bf16, fp16"),
         ("rtmo-x", "no network 'rtmo-x'; there are nano, "),

@@ -20,6 +20,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "--score-threshold": ("0.3",),
     "--nms-threshold": ("0.5",),
     "--max-persons": ("5",),
+    "--fixed": (),
     "--random-weights": (),
     "--weights": ("mine.pth",),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 
@@ -56,10 +58,20 @@ def test_bf16_is_asked_of_a_processor_that_has_it(unit: bool, monkeypatch: pytes
 
 
 def test_without_onnx_there_is_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(size_settings, "onnx_installed", lambda: False)
+    monkeypatch.setitem(sys.modules, "onnx", None)
     assert {one.runtime for one in combined_settings(trained(), Asked((64,)))} == {"eager", "torch"}
     with pytest.raises(Refused, match=r"--runtimes onnx: it is not installed; install rtmo-workbench\[onnx\]"):
         combined_settings(trained(), Asked(runtimes=("onnx",)))
+
+
+def test_openvino_is_offered_and_no_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino")
+    assert "openvino" not in {one.runtime for one in combined_settings(trained(), Asked((64,)))}
+    asked = Asked((64,), (), ("openvino",), ("float32", "int8"))
+    assert [one.form for one in combined_settings(trained(), asked)[1:]] == ["openvino float32", "openvino int8"]
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(Refused, match=r"--runtimes openvino: it is not installed; install .*\[onnx,openvino\]"):
+        combined_settings(trained(), asked)
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def test_files_score_as_the_network_does(trained: Trained, home: Path, monkeypat
         return folder
 
     monkeypatch.setattr(sizes, "onnx_file", written)
-    monkeypatch.setattr(sizes, "onnx_call", lambda path, task: lambda: path)
+    monkeypatch.setattr(sizes, "file_call", lambda _runtime, path, _task: lambda: path)
     settings = [
         Setting((64, 64), (12, 16), "eager", "float32"),
         *(Setting((side, side), (12, 16), "onnx", kind) for side in (32, 64) for kind in ("float32", "int8")),

@@ -21,7 +21,7 @@ from workbench.components.backbones.timm_backbone import TimmBackbone
 from workbench.components.blocks import FocusStem, RepVGG, fused
 from workbench.components.necks.pafpn import PAFPN
 from workbench.core.errors import Refused
-from workbench.inference.deployed import Deployed, Selection, agreement, exported_survivors, lean
+from workbench.inference.deployed import Deployed, Selection, agreement, detections, exported_survivors, lean
 from workbench.models import catalog
 from workbench.models.decode import keep
 from workbench.models.network import Network
@@ -100,6 +100,18 @@ def test_persons_are_those_of_the_network(shape: tuple[int, int, int]) -> None:
     assert len({len(one) for one in theirs}) == min(shape[0], 3) or shape[0] > 3  # images differ in their numbers
     assert sum(map(len, theirs)) > 3
     same(found(Deployed(network(), LOW), images), theirs)
+
+
+@pytest.mark.parametrize("shape", SHAPES[:2], ids=str)
+def test_a_fixed_number_of_rows_holds_the_same_persons(shape: tuple[int, int, int]) -> None:
+    images, most = crowd(*shape), 8
+    chosen = Selection(score_threshold=0.1, max_persons=most)
+    dets, keypoints = Deployed(network(), chosen, fixed=True)(images)
+    assert dets.shape == (shape[0], most, 5) and keypoints.shape == (shape[0], most, 17, 3)
+    theirs = found(Deployed(network(), chosen), images)
+    assert len(theirs[0]) == most and all(len(one) == 0 for one in theirs[1:])
+    same(detections(dets.numpy(), keypoints.numpy()), theirs, pixels=1e-3)
+    assert not dets[1:].any() and not keypoints[1:].any()
 
 
 def test_persons_are_the_recorded_ones() -> None:

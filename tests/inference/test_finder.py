@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -108,11 +109,25 @@ def test_a_written_file_is_asked_for_the_persons_that_are_wanted(tmp_path: Path)
         open_finder(str(path), device="cuda")
 
 
+def test_a_file_whose_thresholds_are_constants_has_no_others(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(str(made_up_file(tmp_path / "a.onnx")))
+    for limit in list(model.graph.input)[1:]:
+        model.graph.input.remove(limit)
+    onnx.save(model, str(tmp_path / "b.onnx"))
+    images = np.zeros((1, 160, 96, 3), np.uint8)
+    for given in (WantedPersons(), WantedPersons(0.25, 0.65, 5)):
+        assert [len(one) for one in onnx_finder(tmp_path / "b.onnx", given).find(images)] == [1]
+    for given in (WantedPersons(0.3), WantedPersons(nms_threshold=0.5)):
+        with pytest.raises(Refused, match=r"b.onnx: its thresholds are constants, 0\.25 for scores and 0\.65 for NMS"):
+            onnx_finder(tmp_path / "b.onnx", given)
+
+
 def test_key_points_of_its_own_come_from_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     onnx_export = pytest.importorskip("workbench.inference.onnx_export")
     about = {"keypoint_names": "nose,left_paw,right_paw", "skeleton": "[[0, 1], [0, 2]]"}
     monkeypatch.setattr(onnx_export, "read_about", lambda _: about)
-    monkeypatch.setattr(onnx_export, "Session", lambda _: None)
+    monkeypatch.setattr(onnx_export, "Session", lambda _: SimpleNamespace(settings=list))
     (tmp_path / "a.onnx").touch()
     found = onnx_finder(tmp_path / "a.onnx").skeleton
     assert isinstance(found, Skeleton) and found.keypoints == ("nose", "left_paw", "right_paw")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import cv2
@@ -118,6 +119,29 @@ def test_what_a_consumer_of_published_files_relies_on(session: onnx_export.Sessi
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("sides", [(118, 139), (128, 139), (97, 160)], ids=str)
+def test_sides_of_any_length_are_padded(session: onnx_export.Session, sides: tuple[int, int]) -> None:
+    """With grey, at the right and the bottom; no box reaches into it."""
+    high, wide = sides
+    padded = crowd(2, 128, 160).clone()
+    padded[:, :, high:] = padded[..., wide:] = 114.0
+    theirs = expected(padded, Selection(score_threshold=0.1))
+    border = np.array([wide, high, wide, high], np.float32)
+    assert (theirs[0].boxes > border).any()
+    cut = [replace(one, boxes=np.minimum(one.boxes, border)) for one in theirs]
+    same(run(session, padded[:, :, :high, :wide].contiguous(), score_threshold=[0.1]), cut)
+
+
+@pytest.mark.slow
+def test_opencv_refuses_a_file_whose_number_of_rows_is_open(file: Path) -> None:
+    """It would compute an image with what it kept of the one before; a fixed number it reads, see test_consumers.py."""
+    net = cv2.dnn.readNetFromONNX(str(file))
+    net.setInput(crowd(1, 128, 160).numpy(), "input")
+    with pytest.raises(cv2.error):
+        net.forward(["dets", "keypoints"])
+
+
+@pytest.mark.slow
 def test_limits_can_be_said_anew_at_any_call(session: onnx_export.Session) -> None:
     images = crowd(2, 160, 96)
     assert [len(one) for one in run(session, images, max_persons=[2])] == [2, 2]
@@ -190,8 +214,8 @@ def test_a_runtime_of_its_own_finds_as_many_persons_as_it_is_told(
     assert runtimes.onnx_file(network, task, "float32", tmp_path) == plain
     assert [onnx_export.read_about(file)["precision"] for file in files.values()] == ["float32", "int8"]
     monkeypatch.setattr(runtimes, "onnx_file", lambda _network, _task, precision, _folder: files[precision])
-    for precision in files:
-        call = runtimes.RUNTIMES["onnx"].prepare(network, task, precision)
+    for runtime, precision in product(runtimes.FILE_RUNTIMES, files):
+        call = runtimes.RUNTIMES[runtime].prepare(network, task, precision)
         assert [len(one) for one in call()] == [7]  # pyright: ignore[reportGeneralTypeIssues]
 
 

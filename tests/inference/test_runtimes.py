@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,18 @@ def test_what_onnx_runtime_does_not_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "other.onnx").write_text("hello")
     with pytest.raises(Refused, match="not a file that ONNX Runtime reads"):
         runtimes.written_call(tmp_path / "other.onnx", TimingTask((64, 64)))
+
+
+@pytest.mark.parametrize(
+    ("runtime", "package", "extras"), [("onnx", "onnxscript", "onnx"), ("openvino", "openvino", "onnx,openvino")]
+)
+def test_what_is_not_installed_is_refused(
+    runtime: str, package: str, extras: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    said = rf"latency: runtime {runtime}: it is not installed; install rtmo-workbench\[{extras}\]"
+    with pytest.raises(Refused, match=said):
+        compare(["a"], TimingTask((64, 64)), Patience(), runtimes=["torch", runtime])
 
 
 def test_what_can_not_be_timed_is_refused() -> None:

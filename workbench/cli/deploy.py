@@ -68,6 +68,13 @@ def deploy_command(
     max_persons: Annotated[
         int, typer.Option("--max-persons", metavar="N", parser=COUNT, help="Per image, the best ones")
     ] = 100,
+    fixed: Annotated[
+        bool,
+        typer.Option(
+            "--fixed",
+            help="For other programs: thresholds are constants, each image has --max-persons rows, whoever is in it",
+        ),
+    ] = False,
     random_weights: Annotated[
         bool, typer.Option("--random-weights", help="Read no weights: to try sizes and times")
     ] = False,
@@ -93,5 +100,5 @@ def deploy_command(
     except ImportError as error:
         raise Refused(f"deploy: {error.name} is missing; install rtmo-workbench[onnx]") from error
     trained = load.load_untrained(source) if random_weights else load.load_trained(source, weights)
-    print(onnx_export.deploy(trained, out, cast(Precision, precision), wanted.of(trained), calibrate))
+    print(onnx_export.deploy(trained, out, cast(Precision, precision), wanted.of(trained), calibrate, fixed))
     return 0

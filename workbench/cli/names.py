@@ -21,7 +21,7 @@ RELEASED = (
     "rtmo-l-body7-crowdpose",
 )
 TRUNKS = ("regression", "joint", "heatmap", "joint-2", "joint-3", "joint-4")
-RUNTIMES = ("eager", "torch", "cudagraph", "onnx")
+RUNTIMES = ("eager", "torch", "cudagraph", "onnx", "openvino")
 DEVICES = ("cpu", "cuda")
 PRECISIONS = ("float32", "bf16", "fp16", "int8")
 FILE_PRECISIONS = ("float32", "fp16", "int8")

@@ -7,7 +7,6 @@ What does not go is refused here, before any work.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -16,7 +15,7 @@ from workbench.components.coords.dcc import DCC
 from workbench.core.errors import Refused
 from workbench.data.loader import STRIDE
 from workbench.inference.load import Trained
-from workbench.inference.runtimes import RUNTIMES
+from workbench.inference.runtimes import RUNTIMES, check_installed, runtime_installed
 from workbench.models.network import Network
 from workbench.slots import Coords
 from workbench.training.machine import this_machine
@@ -158,9 +157,8 @@ def _forms(runtimes: Sequence[str], precisions: Sequence[str]) -> list[tuple[str
     for name in runtimes:
         if name not in here:
             raise Refused(f"--runtimes {name}: expected what runs on the CPU: {', '.join(here)}")
-    if "onnx" in runtimes and not onnx_installed():
-        raise Refused("--runtimes onnx: it is not installed; install rtmo-workbench[onnx]")
-    chosen = list(runtimes) or ["torch", *(["onnx"] if onnx_installed() else [])]
+        check_installed(name, "--runtimes")
+    chosen = list(runtimes) or ["torch", *(["onnx"] if runtime_installed("onnx") else [])]
     possible = [(name, precision) for name in chosen for precision in RUNTIMES[name].precisions]
     known = {precision for _, precision in possible}
     if unknown := [precision for precision in precisions if precision not in known]:
@@ -173,11 +171,6 @@ def _forms(runtimes: Sequence[str], precisions: Sequence[str]) -> list[tuple[str
             f"--runtimes {idle[0]}: it has {', '.join(RUNTIMES[idle[0]].precisions)}; add one to --precisions"
         )
     return found
-
-
-def onnx_installed() -> bool:
-    """Whether ONNX files can be written and run here."""
-    return all(importlib.util.find_spec(name) for name in ("onnx", "onnxruntime", "onnxscript"))
 
 
 def _quick_here() -> Iterable[str]:

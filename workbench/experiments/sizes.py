@@ -32,7 +32,7 @@ from workbench.inference import cost
 from workbench.inference.deployed import Deployed, Selection, detections
 from workbench.inference.latency import TimingTask, with_persons
 from workbench.inference.load import Trained
-from workbench.inference.runtimes import RUNTIMES, TYPES, onnx_call, onnx_file
+from workbench.inference.runtimes import FILE_RUNTIMES, RUNTIMES, TYPES, file_call, file_session, onnx_file
 from workbench.inference.timing import Call, Comparison, Estimate, Patience, allowed_cores, measure, quietest
 from workbench.models.decode import detect
 from workbench.models.job import Job, Protocol
@@ -219,11 +219,11 @@ def _timed(networks: Mapping[Bins | None, Network], settings: Sequence[Setting],
 def _call(network: Network, setting: Setting, timing: Timing, folder: Path) -> Call:
     """One image, from network to key points. Of an ONNX file there is one for all sizes: writing takes long."""
     task = TimingTask(setting.size, timing.persons, timing.threads)
-    if setting.runtime != "onnx":
+    if setting.runtime not in FILE_RUNTIMES:
         return RUNTIMES[setting.runtime].prepare(network, task, setting.precision)
     place = folder / f"bins{setting.grid}"
     place.mkdir(exist_ok=True)
-    return onnx_call(onnx_file(network, task, setting.precision, place), task)
+    return file_call(setting.runtime, onnx_file(network, task, setting.precision, place), task)
 
 
 def _slack(timed: Comparison) -> float:
@@ -282,7 +282,8 @@ class _Ways:
 
     def find(self, setting: Setting) -> FindPersons:
         network = self.networks[setting.bins]
-        way = self._eager if setting.runtime == "eager" else self._onnx if setting.runtime == "onnx" else self._torch
+        way = self._from_file if setting.runtime in FILE_RUNTIMES else self._torch
+        way = self._eager if setting.runtime == "eager" else way
         return way(network, setting)
 
     def _eager(self, network: Network, setting: Setting) -> FindPersons:
@@ -303,10 +304,8 @@ class _Ways:
 
         return find
 
-    def _onnx(self, network: Network, setting: Setting) -> FindPersons:
-        from workbench.inference.onnx_export import Session
-
-        session = Session(self._file(network, setting), self.threads)
+    def _from_file(self, network: Network, setting: Setting) -> FindPersons:
+        session = file_session(setting.runtime, self._file(network, setting), self.threads)
         return lambda images: detections(*session(images.numpy()))
 
     def _file(self, network: Network, setting: Setting) -> Path:

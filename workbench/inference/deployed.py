@@ -59,17 +59,24 @@ class Deployed(nn.Module):
     `dtype` is that of backbone, neck and the head's towers. The head's last layers, boxes, NMS and the coordinate stage
     stay in float32: there a rounded number is a moved key point.
 
+    `fixed`: there are `max_persons` rows for each image, whoever is in it. This takes the time of so many persons; it
+    is for programs that can not change a shape from image to image.
+
     Raises:
         Refused: the network has several classes, for which the outputs have no place.
     """
 
     def __init__(
-        self, network: Network, selection: Selection = Selection(), dtype: torch.dtype = torch.float32
+        self,
+        network: Network,
+        selection: Selection = Selection(),
+        dtype: torch.dtype = torch.float32,
+        fixed: bool = False,
     ) -> None:
         super().__init__()
         if network.variant.num_classes > 1:
             raise Refused(f"deploy: {network.variant.num_classes} classes; expected 1, a person's row names no class")
-        self.selection, self.dtype = selection, dtype
+        self.selection, self.dtype, self.fixed = selection, dtype, fixed
         self.trunk = lean(network)  # to the towers
         self.rest = copy.deepcopy(self.trunk)  # from there on
         del self.trunk.coords, self.rest.backbone, self.rest.neck
@@ -94,7 +101,8 @@ class Deployed(nn.Module):
 
         Returns:
             dets (B, N, 5): x1, y1, x2, y2, score, boxes cut at the border; keypoints (B, N, K, 3): x, y, visibility in
-            0..1. N is the number of persons in the fullest image and at least 1; rows after the last person are 0.
+            0..1. N is the number of persons in the fullest image and at least 1, or `max_persons`; rows after the last
+            person are 0.
         """
         return self.persons(self.answers(images), (images.shape[-2], images.shape[-1]))
 
@@ -115,12 +123,24 @@ class Deployed(nn.Module):
         """The rest, which takes longer the more persons there are. `size` (height, width); result as of `forward`."""
         dense, scores = self.scored(answers, size)
         chosen = self.selection
-        image, cell = exported_survivors(
-            dense.boxes, scores, chosen.score_threshold, chosen.nms_threshold, chosen.max_persons
-        ).unbind(1)
+        limits = (chosen.score_threshold, chosen.nms_threshold, chosen.max_persons)
+        if self.fixed:
+            return self._in_seats(dense, scores, *exported_seats(dense.boxes, scores, *limits))
+        image, cell = exported_survivors(dense.boxes, scores, *limits).unbind(1)
         place = _places(image, scores.shape[0])
         dets, keypoints = self.rows(dense, scores, image, cell)
         return place(dets), place(keypoints)
+
+    def _in_seats(self, dense: Dense, scores: Tensor, cells: Tensor, persons: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows for the cells (B, M), the first `persons` (B,) of each image; zeros after them."""
+        images, seats = cells.shape
+        image = torch.arange(images, device=cells.device)[:, None].expand(images, seats)
+        dets, keypoints = self.rows(dense, scores, image.flatten(), cells.flatten())
+        taken = torch.arange(seats, device=cells.device) < persons[:, None]
+        return (
+            torch.where(taken[..., None], dets.unflatten(0, (images, seats)), 0.0),
+            torch.where(taken[..., None, None], keypoints.unflatten(0, (images, seats)), 0.0),
+        )
 
     def scored(self, answers: Outputs, size: tuple[int, int]) -> tuple[Dense, Tensor]:
         """What the network says of each cell, in pixels, and the score of each (B, N)."""
@@ -137,7 +157,7 @@ class Deployed(nn.Module):
         )
 
 
-# One operator, so that an exporter can put its own in place of it.
+# Two operators, so that an exporter can put its own in place of them.
 @torch.library.custom_op("workbench::survivors", mutates_args=())
 def exported_survivors(
     boxes: Tensor, scores: Tensor, score_threshold: float, nms_threshold: float, max_persons: int
@@ -150,6 +170,26 @@ def exported_survivors(
 @exported_survivors.register_fake
 def _(boxes: Tensor, scores: Tensor, score_threshold: float, nms_threshold: float, max_persons: int) -> Tensor:
     return boxes.new_empty((torch.library.get_ctx().new_dynamic_size(), 2), dtype=torch.int64)
+
+
+@torch.library.custom_op("workbench::seats", mutates_args=())
+def exported_seats(
+    boxes: Tensor, scores: Tensor, score_threshold: float, nms_threshold: float, max_persons: int
+) -> tuple[Tensor, Tensor]:
+    """The same as cells (B, max_persons), 0 after the last person, and the number of persons (B,)."""
+    image, cell = exported_survivors(boxes, scores, score_threshold, nms_threshold, max_persons).unbind(1)
+    images = scores.shape[0]
+    cells = cell.new_zeros(images, max_persons)
+    cells[image, _ranks(image, images)] = cell
+    return cells, _counts(image, images)
+
+
+@exported_seats.register_fake
+def _(
+    boxes: Tensor, scores: Tensor, score_threshold: float, nms_threshold: float, max_persons: int
+) -> tuple[Tensor, Tensor]:
+    cells = boxes.new_empty((boxes.shape[0], max_persons), dtype=torch.int64)
+    return cells, boxes.new_empty(boxes.shape[:1], dtype=torch.int64)
 
 
 def _ranks(image: Tensor, images: int) -> Tensor:

@@ -146,7 +146,8 @@ def onnx_finder(path: Path, wanted: WantedPersons = WantedPersons()) -> PersonFi
     """That of a file which `workbench deploy` wrote; its own thresholds are those of a network without a training.
 
     Raises:
-        Refused: ONNX Runtime is not installed, no such file, or it says nothing of its key points.
+        Refused: ONNX Runtime is not installed, no such file, it says nothing of its key points, or its thresholds are
+            constants and others are wanted.
     """
     try:
         from workbench.inference import onnx_export
@@ -163,15 +164,29 @@ def onnx_finder(path: Path, wanted: WantedPersons = WantedPersons()) -> PersonFi
     stored = Protocol(
         score_threshold=float(about.get("score_threshold", 0.1)), nms_threshold=float(about.get("nms_threshold", 0.65))
     )
-    limits = _limits(wanted.selection(stored))
+    chosen = wanted.selection(stored)
+    limits = _limits(chosen)
+    if not session.settings():
+        _check_constants(path, chosen, stored)
+        limits = {}
 
     def find(images: _Pixels) -> list[Detections]:
         batch = np.ascontiguousarray(images.transpose(0, 3, 1, 2), np.float32)
         found = session.run({"input": batch, **limits})
-        return detections(found["dets"], found["keypoints"])
+        return [best(one, chosen.max_persons) for one in detections(found["dets"], found["keypoints"])]
 
     precision = about.get("precision", PersonFinder.precision)
     return PersonFinder(str(path), _size(about), _skeleton(about), find, precision=precision)
+
+
+def _check_constants(path: Path, chosen: Selection, stored: Protocol) -> None:
+    """The number of persons is no matter: where fewer are wanted, the best are taken."""
+    has = (stored.score_threshold, stored.nms_threshold)
+    if has != (chosen.score_threshold, chosen.nms_threshold):
+        raise Refused(
+            f"{path}: its thresholds are constants, {has[0]:g} for scores and {has[1]:g} for NMS; leave others out, or "
+            "write it without --fixed"
+        )
 
 
 def _limits(chosen: Selection) -> dict[str, NDArray[Any]]:

@@ -3,14 +3,15 @@
     write(Deployed(network), Path("model.onnx"), {"source": "rtmo-s-coco"})
     dets, keypoints = Session(Path("model.onnx"), threads=2)(images)
 
-A file has one input, `input` (batch, 3, height, width) float32 BGR 0..255 with sides that are multiples of 32, and two
-outputs, `dets` (batch, persons, 5) and `keypoints` (batch, persons, K, 3), as `Deployed` gives them; batch and sides
-are open. Names, order and units are those of RTMO's exports by mmdeploy, so what reads those, as rtmlib does, reads
-these. Where they pad with the row of some cell that is no person, ours pad with zeros.
+A file has one input, `input` (batch, 3, height, width) float32 BGR 0..255, and two outputs, `dets` (batch, persons, 5)
+and `keypoints` (batch, persons, K, 3), as `Deployed` gives them; batch and sides are open. Sides that are no multiples
+of 32 are padded. Names, order and units are those of RTMO's exports by mmdeploy, so what reads those, as rtmlib does,
+reads these. Where they pad with the row of some cell that is no person, ours pad with zeros.
 
 Which persons are kept is part of the file, and may be said anew at any call: `score_threshold`, `nms_threshold`
-(float32) and `max_persons` (int64), one number each, are inputs that have a default. The defaults, the names of the
-key points and the origin stand in the file's metadata, see `read_about`.
+(float32) and `max_persons` (int64), one number each, are inputs that have a default. In a file of `fixed` form they are
+constants: programs warn of such inputs. The numbers, the names of the key points and the origin stand in the file's
+metadata, see `read_about`.
 """
 
 from __future__ import annotations
@@ -39,8 +40,10 @@ from workbench.core.errors import Refused, one_line
 from workbench.core.files import write_whole
 from workbench.core.provenance import commit
 from workbench.data.datasets.images import Unreadable, read_image
+from workbench.data.loader import STRIDE
 from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.data.transforms.geometry import Letterbox
+from workbench.data.transforms.pixels import PAD
 from workbench.inference.deployed import Deployed, Precision, Selection, agreement, detections
 from workbench.inference.load import Trained
 from workbench.models.decode import FAR, detect
@@ -68,7 +71,10 @@ def write_onnx(deployed: Deployed, path: Path, about: Mapping[str, str]) -> None
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
-            custom_translation_table={torch.ops.workbench.survivors.default: _non_maximum_suppression},
+            custom_translation_table={
+                torch.ops.workbench.survivors.default: _survivors,
+                torch.ops.workbench.seats.default: _seats,
+            },
         )
     model = program.model_proto
     points = deployed.rest.variant.skeleton
@@ -79,29 +85,61 @@ def write_onnx(deployed: Deployed, path: Path, about: Mapping[str, str]) -> None
         "precision": str(deployed.dtype).removeprefix("torch."),
     }
     onnx.helper.set_model_props(model, facts | dict(about))
-    _open_limits(model)
+    if not deployed.fixed:
+        _open_limits(model)
+    _pad_sides(model)
     _name_sides(model)
     onnx.checker.check_model(model, full_check=True)
     with write_whole(path) as part:
         part.write_bytes(model.SerializeToString())
 
 
+def _survivors(boxes: Any, scores: Any, score_threshold: float, nms_threshold: float, max_persons: int) -> Any:
+    """`exported_survivors` in ONNX."""
+    op: Any = opset20  # its types know of no traced values
+    rows = _non_maximum_suppression(boxes, scores, score_threshold, nms_threshold, max_persons)
+    return op.Gather(rows, op.Constant(value_ints=[0, 2]), axis=1)
+
+
+def _seats(boxes: Any, scores: Any, score_threshold: float, nms_threshold: float, max_persons: int) -> tuple[Any, Any]:
+    """`exported_seats` in ONNX. All but three operators see the same shapes whoever is found.
+
+    OpenCV keeps what it worked out for the shapes of one image, and computes the next one with it.
+    """
+    op: Any = opset20
+
+    def ints(*values: int) -> Any:
+        return op.Constant(value_ints=list(values))
+
+    found = _non_maximum_suppression(boxes, scores, score_threshold, nms_threshold, max_persons)
+    images, seats = op.Shape(scores, start=0, end=1), ints(max_persons)
+    length = op.Mul(op.Add(images, ints(1)), seats)  # R: one image more than there are, for who reads after the last
+    nobody = op.Expand(ints(-1), op.Concat(length, ints(3), axis=0))
+    rows = op.Slice(op.Concat(found, nobody, axis=0), ints(0), length, ints(0))  # (R, 3): image, class, cell
+    image, cell = (op.Slice(rows, ints(at), ints(at + 1), ints(1)) for at in (0, 2))  # (R, 1)
+    zero, one = op.Constant(value_int=0), op.Constant(value_int=1)
+    each = op.Range(zero, op.Squeeze(images), one)
+    persons = op.ReduceSum(op.Cast(op.Equal(image, each), to=onnx.TensorProto.INT64), ints(0), keepdims=0)  # (B,)
+    first = op.Sub(op.CumSum(persons, zero), persons)
+    places = op.Add(op.Unsqueeze(first, ints(1)), ints(*range(max_persons)))  # (B, M)
+    return op.Max(op.Gather(op.Squeeze(cell, ints(1)), places), ints(0)), persons
+
+
 def _non_maximum_suppression(
     boxes: Any, scores: Any, score_threshold: float, nms_threshold: float, max_persons: int
 ) -> Any:
-    """`deploy.survivors` in ONNX: its operator has the same rules and the same order, but knows no `FAR`."""
-    op: Any = opset20  # its types know of no traced values
+    """Rows of image, class and cell: the operator has the rules and the order of `survivors`, but knows no `FAR`."""
+    op: Any = opset20
     far = op.Greater(op.Abs(boxes), op.Constant(value_float=FAR))
     reach = op.ReduceMax(op.Cast(far, to=onnx.TensorProto.FLOAT), op.Constant(value_ints=[-1]), keepdims=0)  # (B, N)
     near = op.Sub(scores, reach)  # a score of 0 or less is above no threshold
-    rows = op.NonMaxSuppression(
+    return op.NonMaxSuppression(
         boxes,
         op.Unsqueeze(near, op.Constant(value_ints=[1])),
         op.Constant(value_ints=[max_persons]),
         op.Constant(value_floats=[nms_threshold]),
         op.Constant(value_floats=[score_threshold]),
     )
-    return op.Gather(rows, op.Constant(value_ints=[0, 2]), axis=1)  # image, class, cell
 
 
 def _open_limits(model: onnx.ModelProto) -> None:
@@ -122,6 +160,42 @@ def _constant(model: onnx.ModelProto, name: str) -> NDArray[Any]:
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
     made = {node.output[0]: node for node in model.graph.node if node.op_type == "Constant"}
     return onnx.numpy_helper.to_array(stored[name] if name in stored else made[name].attribute[0].t)
+
+
+def _pad_sides(model: onnx.ModelProto) -> None:
+    """Makes sides that are multiples of 32 of any, with grey at the right and the bottom; no box reaches into it."""
+    node, graph = onnx.helper.make_node, model.graph
+    for one in graph.node:
+        for names in (one.input, one.output):
+            for place, name in enumerate(names):
+                names[place] = {"input": "padded", "dets": "uncut"}.get(name, name)
+    values: dict[str, Any] = {
+        "stride": np.array([STRIDE], np.int64),
+        "most": np.array([STRIDE - 1], np.int64),
+        "before": np.zeros(6, np.int64),
+        "corners": np.array([1, 0, 1, 0], np.int64),
+        "grey": np.array(PAD, np.float32),
+        "sure": np.ones(1, np.float32),
+    }
+    graph.initializer.extend(onnx.numpy_helper.from_array(value, f"pad_{name}") for name, value in values.items())
+    before = [
+        node("Shape", ["input"], ["sides"], start=2),  # height, width
+        node("Add", ["sides", "pad_most"], ["pad_more"]),
+        node("Div", ["pad_more", "pad_stride"], ["pad_cells"]),
+        node("Mul", ["pad_cells", "pad_stride"], ["pad_sides"]),
+        node("Sub", ["pad_sides", "sides"], ["pad_after"]),
+        node("Concat", ["pad_before", "pad_after"], ["pads"], axis=0),
+        node("Pad", ["input", "pads", "pad_grey"], ["padded"]),
+    ]
+    after = [
+        node("Gather", ["sides", "pad_corners"], ["border_pixels"]),
+        node("Cast", ["border_pixels"], ["border_float"], to=onnx.TensorProto.FLOAT),
+        node("Concat", ["border_float", "pad_sure"], ["border"], axis=0),  # no score is above 1
+        node("Min", ["uncut", "border"], ["dets"]),
+    ]
+    nodes = [*before, *graph.node, *after]
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def _name_sides(model: onnx.ModelProto) -> None:
@@ -288,11 +362,13 @@ def deploy(
     precision: Precision,
     selection: Selection,
     folder: Path | None = None,
+    fixed: bool = False,
 ) -> str:
     """Writes `source` to `path`; says in one line how well the file agrees with the network.
 
     Args:
         folder: images for comparison and for the ranges of int8; None renders scenes.
+        fixed: see `Deployed`; which persons are kept is then no input of the file.
 
     Raises:
         Refused: no such place for the file; no images to quantise with; or more than one class.
@@ -303,7 +379,8 @@ def deploy(
     if precision == "int8" and folder is None and not on_scenes:
         raise Refused(f"int8 of {source.source}: its ranges need images like those to come: add --calibrate FOLDER")
     images = scenes(source) if folder is None else calibration_images(folder, source.size)
-    deployed = Deployed(source.network, selection, torch.float16 if precision == "fp16" else torch.float32)
+    dtype = torch.float16 if precision == "fp16" else torch.float32
+    deployed = Deployed(source.network, selection, dtype, fixed)
     about = {"source": source.source, "size": "x".join(map(str, source.size)), "commit": commit()}
     if precision == "int8":
         with tempfile.TemporaryDirectory() as place:

@@ -9,6 +9,7 @@ Weights are random: only the time is asked for.
 
 from __future__ import annotations
 
+import importlib.util
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from workbench.inference.latency import TimingTask, as_call, noise_images, with_
 from workbench.inference.timing import Call, Comparison, Patience, measure
 from workbench.models.named import blueprint
 from workbench.models.network import Network
-from workbench.tensors import Detections
+from workbench.tensors import Array, Detections
 
 REFERENCE = "rtmo-s"
 
@@ -67,7 +68,13 @@ def _finding(find: Callable[[Tensor], tuple[Tensor, Tensor]], task: TimingTask) 
 def _onnx(network: Network, task: TimingTask, precision: str) -> Call:
     """The deployed file in ONNX Runtime, on the CPU."""
     with tempfile.TemporaryDirectory() as folder:
-        return onnx_call(onnx_file(network, task, precision, Path(folder)), task)
+        return file_call("onnx", onnx_file(network, task, precision, Path(folder)), task)
+
+
+def _openvino(network: Network, task: TimingTask, precision: str) -> Call:
+    """The same file in OpenVINO."""
+    with tempfile.TemporaryDirectory() as folder:
+        return file_call("openvino", onnx_file(network, task, precision, Path(folder)), task)
 
 
 def onnx_file(network: Network, task: TimingTask, precision: str, folder: Path) -> Path:
@@ -85,12 +92,21 @@ def onnx_file(network: Network, task: TimingTask, precision: str, folder: Path) 
     return small if precision == "int8" else plain
 
 
-def onnx_call(path: Path, task: TimingTask) -> Call:
-    """What such a file finds in the task's images; the file may go."""
-    from workbench.inference import onnx_export
-
-    image, session = noise_images(task).numpy(), onnx_export.Session(path, task.threads)
+def file_call(runtime: str, path: Path, task: TimingTask) -> Call:
+    """What such a file finds in the task's images in one of `FILE_RUNTIMES`; the file may go."""
+    image, session = noise_images(task).numpy(), file_session(runtime, path, task.threads)
     return lambda: detections(*session(image))
+
+
+def file_session(runtime: str, path: Path, threads: int) -> Callable[[Array], tuple[Array, Array]]:
+    """An ONNX file in one of `FILE_RUNTIMES`: images (B, 3, H, W) to dets (B, N, 5) and keypoints (B, N, K, 3)."""
+    if runtime == "openvino":
+        from workbench.inference.openvino_session import OpenVINOSession
+
+        return OpenVINOSession(path, threads)
+    from workbench.inference.onnx_export import Session
+
+    return Session(path, threads)
 
 
 def written_call(path: Path, task: TimingTask) -> Call:
@@ -139,7 +155,26 @@ RUNTIMES: Mapping[str, Runtime] = {
     "torch": Runtime(tuple(TYPES), _torch),
     "cudagraph": Runtime(tuple(TYPES), _cudagraph, devices=("cuda",)),
     "onnx": Runtime(("float32", "int8"), _onnx, devices=("cpu",)),
+    "openvino": Runtime(("float32", "int8"), _openvino, devices=("cpu",)),
 }
+_TO_WRITE = ("onnx", "onnxruntime", "onnxscript")
+FILE_RUNTIMES = {"onnx": _TO_WRITE, "openvino": (*_TO_WRITE, "openvino")}  # those of ONNX files, and what they import
+
+
+def check_installed(runtime: str, said: str) -> None:
+    """Refuses a runtime whose packages are not here; `said` are the words of the command line that asked for it.
+
+    Raises:
+        Refused: it says which extras to install.
+    """
+    if not runtime_installed(runtime):
+        extras = "onnx" if runtime == "onnx" else f"onnx,{runtime}"
+        raise Refused(f"{said} {runtime}: it is not installed; install rtmo-workbench[{extras}]")
+
+
+def runtime_installed(runtime: str) -> bool:
+    """Whether all that it imports is here."""
+    return all(importlib.util.find_spec(package) for package in FILE_RUNTIMES.get(runtime, ()))
 
 
 def compare(
@@ -183,7 +218,8 @@ def check_runtimes(runtimes: Sequence[str], precisions: Sequence[str], device: s
     """Refuses what can not be timed together on a device.
 
     Raises:
-        Refused: an unknown runtime, or one without the device or a precision; it names what there is.
+        Refused: an unknown runtime, one without the device or a precision, or one that is not installed; it names what
+            there is.
     """
     for runtime in runtimes:
         if runtime not in RUNTIMES:
@@ -195,6 +231,7 @@ def check_runtimes(runtimes: Sequence[str], precisions: Sequence[str], device: s
             if precision not in RUNTIMES[runtime].precisions:
                 has = ", ".join(RUNTIMES[runtime].precisions)
                 raise Refused(f"latency: runtime {runtime} has no precision {precision!r}; it has {has}")
+        check_installed(runtime, "latency: runtime")
 
 
 def latency_table(found: Comparison, task: TimingTask) -> str:

@@ -1,10 +1,12 @@
 """Any convolutional network of timm as a backbone, its maps found by stride.
 
-Which index of a network has stride 8 differs (2 in resnet18, 1 in convnext_tiny), so no index is ever named here.
+Which index of a network has stride 8 differs (2 in resnet18, 1 in convnext_tiny), so no index is ever named here. Which
+networks fit is listed in `reports/data/timm_models.csv`, by `benchmarks/timm.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
@@ -20,6 +22,8 @@ from workbench.slots import Backbone, Pyramid
 from workbench.tensors import Level, Levels
 
 _STRIDES = (8, 16, 32)
+_SIDES = ((96, 160), (128, 192))  # height and width of the images that are measured: odd and even multiples of 32
+_EXPECTED = f"with strides {', '.join(map(str, _STRIDES))} for all sides that are multiples of 32"
 _Taps = tuple[tuple[int, ...], Levels]
 # What `read_taps` finds in those that are named here and in the studies, with this version of timm. To plan jobs it is
 # enough, and timm takes twice as long to import as torch.
@@ -93,11 +97,26 @@ def taps_of(name: str) -> _Taps:
     return (2, 3, 4), tuple(Level(c, s) for c, s in zip(TAPPED_CHANNELS[name], _STRIDES, strict=True))
 
 
+def timm_names() -> list[str]:
+    """`timm.list_models()` without our own networks, which are offered to timm."""
+    import timm
+
+    return [name for name in timm.list_models() if not _is_ours(name)]
+
+
+def _is_ours(name: str) -> bool:
+    import timm
+
+    return timm.models.model_entrypoint(name).__module__.startswith("workbench.")
+
+
 def read_taps(name: str) -> _Taps:
-    """Indices and levels of the maps at strides 8, 16 and 32, read from a network without memory.
+    """Indices and levels of the maps at strides 8, 16 and 32, measured on images without memory.
+
+    What timm announces is not asked: of some networks it is not what they give.
 
     Raises:
-        Refused: no such network, or it has no such maps.
+        Refused: no such network, or it gives no such maps of images of any sides that are multiples of 32.
     """
     import timm
 
@@ -105,23 +124,66 @@ def read_taps(name: str) -> _Taps:
     if not timm.is_model(base):
         near = timm.list_models(f"*{base[:6]}*")[:5]
         raise Refused(f"TimmBackbone.name: timm has no {name!r}; see timm.list_models(), for instance {near}")
-    if timm.models.model_entrypoint(base).__module__.startswith("workbench."):
+    if _is_ours(base):
         raise Refused(f"TimmBackbone.name: {name!r} is ours and takes BGR; use CSPDarknet or STDC")
+    every = levels_by_index(name, _SIDES[:1])
+    last = {level.stride: index for index, level in every.items() if level is not None}
+    if not set(_STRIDES) <= set(last):
+        raise Refused(
+            f"TimmBackbone.name: {name!r} gives {_shown(every)}; expected a convolutional network {_EXPECTED}"
+        )
+    indices = tuple(last[stride] for stride in _STRIDES)
+    chosen = levels_by_index(name, out_indices=indices)
+    levels = tuple(level for level in chosen.values() if level is not None)
+    if tuple(level.stride for level in levels) != _STRIDES:
+        raise Refused(f"TimmBackbone.name: {name!r} alone gives {_shown(chosen)}; expected {_EXPECTED}; use another")
+    return indices, levels
+
+
+def levels_by_index(name: str, images: Sequence[tuple[int, int]] = _SIDES, **options: Any) -> dict[int, Level | None]:
+    """Channels and stride of each map that the network gives; None where images of these sides do not agree on them.
+
+    Raises:
+        Refused: it cannot be made to give maps, or they are not channels first, or it fails on such images.
+    """
+    import timm
+
     try:
         with torch.device("meta"):
-            net: Any = timm.create_model(name, features_only=True)
+            net: Any = timm.create_model(name, features_only=True, **options).eval()
     except Exception as error:  # each network has its own way to say that it gives no maps
         raise Refused(
             f"TimmBackbone.name: {name!r} cannot give feature maps ({one_line(error)}); use another"
         ) from error
-    last = {stride: i for i, stride in enumerate(net.feature_info.reduction())}
-    channels_last = str(getattr(net, "output_fmt", "NCHW")).endswith("NHWC")
-    if channels_last or not set(_STRIDES) <= set(last):
-        what = "channels last" if channels_last else f"strides {sorted(last)}"
-        raise Refused(f"TimmBackbone.name: {name!r} gives {what}; expected a convolutional network with {_STRIDES}")
-    indices = tuple(last[s] for s in _STRIDES)
-    channels = net.feature_info.channels()
-    return indices, tuple(Level(channels[i], s) for i, s in zip(indices, _STRIDES, strict=True))
+    if str(getattr(net, "output_fmt", "NCHW")).endswith("NHWC"):
+        raise Refused(f"TimmBackbone.name: {name!r} gives channels last; expected a convolutional network {_EXPECTED}")
+    try:
+        with torch.device("meta"), torch.no_grad():
+            seen = [[_level(found, sides) for found in net(torch.empty(1, 3, *sides))] for sides in images]
+    except Exception as error:  # and to say that it takes images of one size alone
+        raise Refused(
+            f"TimmBackbone.name: {name!r} does not take images of {_at(images)} pixels ({one_line(error)}); expected a "
+            f"convolutional network {_EXPECTED}"
+        ) from error
+    alike = (several[0] if len(set(several)) == 1 else None for several in zip(*seen, strict=True))
+    return dict(zip(net.feature_info.out_indices, alike, strict=True))
+
+
+def _level(found: Tensor, sides: tuple[int, int]) -> Level | None:
+    """Of one map (1, C, H / s, W / s) of an image of these sides; None where there is no such s."""
+    if found.ndim != 4 or 0 in found.shape:
+        return None
+    _, channels, *cells = found.shape
+    stride = sides[0] // cells[0]
+    return Level(channels, stride) if [stride * side for side in cells] == list(sides) else None
+
+
+def _at(images: Sequence[tuple[int, int]]) -> str:
+    return " and ".join(f"{high} x {wide}" for high, wide in images)
+
+
+def _shown(levels: Mapping[int, Level | None]) -> str:
+    return f"strides {', '.join('none' if one is None else str(one.stride) for one in levels.values())}"
 
 
 def _created(name: str, indices: tuple[int, ...], use_pretrained: bool | str) -> nn.Module:
