@@ -126,9 +126,8 @@ class LibraryProcess(Process):
         values = seen.values
         self._center, self._scale = float(values.mean()), float(values.std()) or 1.0
         kernel = ConstantKernel(0.5) * DotProduct() + ConstantKernel(0.5) * RBF(2.0)
-        self._fit: Any = GaussianProcessRegressor(
-            kernel, alpha=seen.noise / self._scale**2 + 1e-6, n_restarts_optimizer=2, random_state=0
-        )
+        noise: Any = seen.noise / self._scale**2 + 1e-6
+        self._fit: Any = GaussianProcessRegressor(kernel, alpha=noise, n_restarts_optimizer=2, random_state=0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # scales at their bounds, which few trainings lead to
             self._fit.fit(self._inputs[seen.which], (values - self._center) / self._scale)
