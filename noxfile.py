@@ -39,7 +39,7 @@ def python(session: nox.Session) -> str:
         patient = {"UV_HTTP_TIMEOUT": "600"}
         progress = [] if sys.stderr.isatty() else ["--quiet"]
         pins = ["--constraints", "constraints.txt", "--build-constraints", "constraints.txt"]
-        what = ["--editable", ".[consumers,dashboard,dev,onnx,openvino,report]"]
+        what = ["--editable", ".[cluster,consumers,dashboard,dev,onnx,openvino,report]"]
         session.run(uv(), "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(HOME), external=True)
         install = [uv(), "pip", "install", *progress, "--python", str(PYTHON), *pins, *what]
         session.run(*install, external=True, env=patient)

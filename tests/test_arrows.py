@@ -43,7 +43,12 @@ COMPONENT = {"slots", "tensors", "core.errors", "core.skeletons", "core.spec", "
 COMPONENT |= {"components.batch_norm", "components.blocks", "components.similarity"}
 STUDY = {"study", "space", "presets", "slots", "components"}
 FOREIGN: Mapping[str, str | tuple[str, ...]] = {
-    "optuna": ("workbench.experiments.job_queue", "workbench.experiments.search.optuna_study"),
+    "optuna": (
+        "workbench.experiments.stores",
+        "workbench.experiments.job_queue",
+        "workbench.experiments.search.optuna_study",
+    ),
+    "psycopg": "workbench.experiments.stores",
     "optuna_dashboard": "workbench.experiments.search.dashboard",
     "pytest": "workbench.testing",
     "mlflow": ("workbench.experiments.tracking", "workbench.experiments.registry"),
@@ -62,7 +67,10 @@ FOREIGN: Mapping[str, str | tuple[str, ...]] = {
     "timm": "workbench.components.backbones",
     "typer": "workbench.cli",
 }
-BESIDE = {"benchmarks._searchers": {"optuna"}}  # what a comparison compares with
+BESIDE = {
+    "benchmarks._searchers": {"optuna"},  # what a comparison compares with
+    "benchmarks._postgres": {"psycopg"},  # which makes the databases that a store can be
+}
 
 
 def imports(source: str) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Processes: what a command imports before its workers' server does must be light."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from workbench.core.processes import INTERRUPTED, interruptible
+from workbench.core.processes import INTERRUPTED, Share, interruptible, shares
 
 LIGHT = ("core.processes", "core.errors", "core.files", "core.skeletons", "training.record")
 IMPORT = """
@@ -82,3 +83,24 @@ def test_handlers_are_put_back() -> None:
     with interruptible() as check:
         check()
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_machine_is_shared_out() -> None:
+    assert shares((), (), 2) == [Share(), Share()]
+    assert shares((4, 5, 6), ("0", "1"), 2) == [Share((4, 6), "0"), Share((5,), "1")]
+    assert shares((4,), ("0",), 2) == [Share((4,), "0")] * 2, "there are not enough"
+
+
+_SHARE = """
+import os
+from workbench.core.processes import Share
+mine = min(os.sched_getaffinity(0))
+Share((mine,), "7").take()
+print(sorted(os.sched_getaffinity(0)) == [mine], os.environ["CUDA_VISIBLE_DEVICES"])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to a core")
+def test_a_process_keeps_to_its_share() -> None:
+    found = subprocess.run([sys.executable, "-c", _SHARE], capture_output=True, text=True)
+    assert (found.stdout.strip(), found.stderr) == ("True 7", "")

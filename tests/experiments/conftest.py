@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from tests.experiments.fakes import SETTING, STUDY, NoRecord, start
+from tests.shared_store import database as database
+from tests.shared_store import postgres as postgres
 from workbench.core import processes
 from workbench.experiments import runner, tracking
 from workbench.experiments.plan import StudyRun

@@ -46,6 +46,18 @@ def test_until_decided_and_trunks_are_said(tmp_path: Path) -> None:
     assert shlex.split(retry)[-2:] == ["--trunk", "my weights.pth"] and page == ""
 
 
+def test_what_is_typed_on_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_STORE", "postgresql://me:secret@db/runs")
+    study = StudyRun(STUDY, SETTING, tmp_path, seeds=3, first_seed=2)
+    where = "--store postgresql://me@db/runs"
+    assert commands.joining(study) == f"workbench worker fake --protocol test --first-seed 2 {where}"
+    search = SearchRun(SEARCH, SMALL, tmp_path, budget=180.0)
+    assert commands.joining(search) == f"workbench worker planted --protocol small {where}"
+    assert commands.following(study).retry.endswith(f"--seeds 3 --first-seed 2 {where}")
+    monkeypatch.delenv("WORKBENCH_STORE")
+    assert commands.joining(search) == "workbench worker planted --protocol small"
+
+
 def test_a_search_is_said_with_its_terms(tmp_path: Path) -> None:
     run = SearchRun(SEARCH, SMALL, tmp_path, budget=180.0, limits={"ms": 1.2}, sampler="tpe")
     assert commands.of_search(run) == ["planted", "--protocol small"]

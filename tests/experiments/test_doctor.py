@@ -133,6 +133,16 @@ def test_a_store_that_can_not_be_read_is_broken(tmp_path: Path) -> None:
     assert optuna.state is Health.BROKEN and "cannot be read" in optuna.said and "move it away" in optuna.cure
 
 
+def test_a_shared_store_is_looked_at_where_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORKBENCH_STORE", raising=False)
+    assert probed("shared store", tmp_path) == []
+    monkeypatch.setenv("WORKBENCH_STORE", "mysql://me:secret@db")
+    (found,) = probed("shared store", tmp_path)
+    assert found.state is Health.BROKEN and "expected postgresql://" in found.said and "secret" not in found.said
+    monkeypatch.setattr(doctor, "file_system", lambda _: "nfs4")
+    assert states("home", tmp_path) == {"home": Health.FINE}, "nothing of it is a file of SQLite's"
+
+
 def begun(folder: Path, data: str | None) -> Path:
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps({"data": data}))

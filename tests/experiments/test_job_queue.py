@@ -1,6 +1,7 @@
 """The job queue: what it holds, who takes a job from it, and what it refuses. Jobs are fakes."""
 
 import multiprocessing
+import os
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -78,12 +79,6 @@ def test_to_look_beside_a_queue_adds_no_plan_to_it(tmp_path: Path) -> None:
     names = optuna.get_all_study_names(f"sqlite:///{tmp_path / 'optuna.db'}")
     assert names == ["one/plan"]
     assert all(entry.queued for entry in stored_entries(tmp_path, "one/plan", planned).values())
-
-
-def test_the_queue_is_refused_on_a_network_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_queue, "file_system", lambda folder: "nfs4")
-    with pytest.raises(Refused, match="WORKBENCH_HOME"):
-        queue(tmp_path)
 
 
 @pytest.mark.slow
@@ -167,3 +162,12 @@ def test_a_dead_owner_is_seen_and_a_living_one(monkeypatch: pytest.MonkeyPatch) 
     host, pid, born = me.rsplit(" ", 2)
     assert not job_queue.alive(f"{host} {pid} {float(born) - 100:.2f}")  # the number was given away again
     assert job_queue.alive(f"elsewhere {pid} {born}")  # only the heartbeat knows
+    assert job_queue.local_pid(me) == int(pid) and job_queue.local_pid(f"elsewhere {pid} {born}") is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/ns/pid").exists(), reason="Linux tells containers apart")
+def test_a_container_is_another_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have the name of the machine, and the numbers of its processes are others."""
+    me, stat = job_queue.owner_id(), os.stat
+    monkeypatch.setattr(os, "stat", lambda path: stat("/" if str(path).startswith("/proc/self/ns") else path))
+    assert job_queue.local_pid(me) is None

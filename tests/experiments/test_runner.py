@@ -325,8 +325,8 @@ def test_interrupt_stops_the_workers_and_says_how_to_go_on(go: Callable[..., int
     process.join(120)
     assert process.exitcode == 130
     assert "the same command goes on from there" in (tmp_path / "said").read_text()
-    end = time.monotonic() + 2 * GRACE  # a worker that ended before it said who it is counts for so long
-    while JobState.RUNNING in (states := {one.state for one in queue(tmp_path).entries(set(keys())).values()}):
+    end, there = time.monotonic() + 2 * GRACE, queue(tmp_path)  # one that never said who it is counts for so long
+    while JobState.RUNNING in (states := {one.state for one in there.entries(set(keys())).values()}):
         assert time.monotonic() < end
         time.sleep(0.2)
     assert JobState.KILLED in states
@@ -346,6 +346,12 @@ def test_two_commands_at_once_share_the_work(server: None, go: Callable[..., int
     assert codes == [0, 0]
     once_each(tmp_path)
     assert all(count == 1 for count in log(tmp_path).values())
+
+
+def test_other_machines_do_the_jobs_only_where_they_can_find_them(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"--jobs 0: .* a store that they share; add --store URL"):
+        start(StudyRun(STUDY, SETTING, tmp_path), quick, jobs=0)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_protocol_that_wants_a_data_set_is_refused_without_one(tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ import pytest
 
 from tests.experiments.fakes import FAKED, quick
 from workbench.core.errors import Refused
+from workbench.core.processes import Share
 from workbench.experiments import worker_pool
+from workbench.experiments.job_queue import this_host
 from workbench.experiments.worker_pool import WorkerPool, WorkerSettings, terminable
 from workbench.training.machine import Machine
 
@@ -38,7 +40,9 @@ def test_there_are_no_more_workers_than_work_and_places(tmp_path: Path, monkeypa
     with WorkerPool(WorkerSettings(tmp_path, "a/plan", Machine(), None, quick), size=2) as pool:
         numbers = []
         for queued in (0, 1, 1, 5):
-            pool.start_workers(queued, [f"here {child.pid} 0.0" for child in multiprocessing.active_children()])
+            pool.start_workers(
+                queued, [f"{this_host()} {child.pid} 0.0" for child in multiprocessing.active_children()]
+            )
             numbers.append(len(multiprocessing.active_children()))
         (tmp_path / "over").touch()
     assert numbers == [0, 1, 2, 2] and not multiprocessing.active_children()
@@ -48,6 +52,39 @@ def patient(settings: WorkerSettings) -> None:
     """A worker that waits until it is told that all is over."""
     while not (settings.home / "over").exists():
         time.sleep(0.01)
+
+
+def test_each_worker_has_its_share_and_the_next_one_takes_that_of_a_dead_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_pool, "serve", placed)
+    shares = [Share(gpu="0"), Share(gpu="1")]
+    with WorkerPool(WorkerSettings(tmp_path, "a/plan", Machine(), None, quick), 2, shares=shares) as pool:
+        pool.start_workers(2, [])
+        while len(list(tmp_path.glob("gpu*"))) < 2:
+            time.sleep(0.01)
+        os.kill(int((tmp_path / "gpu1").read_text()), signal.SIGKILL)
+        pool.rest(10)
+        (tmp_path / "gpu1").unlink()
+        pool.start_workers(2, [])
+        while not (tmp_path / "gpu1").exists():
+            time.sleep(0.01)
+        assert pool.at_work
+        (tmp_path / "over").touch()
+
+
+def placed(settings: WorkerSettings) -> None:
+    part = settings.home / "part"
+    part.write_text(str(os.getpid()))
+    part.rename(settings.home / f"gpu{settings.share.gpu}")
+    patient(settings)
+
+
+def test_a_pool_of_nobody_leaves_the_work_to_others(tmp_path: Path) -> None:
+    with WorkerPool(WorkerSettings(tmp_path, "a/plan", Machine(), None, quick), size=0) as pool:
+        pool.start_workers(5, [])
+        pool.rest(0.01)
+        assert not pool.at_work and not multiprocessing.active_children()
 
 
 def test_a_request_to_end_is_an_interrupt_and_only_as_long_as_is_asked() -> None:

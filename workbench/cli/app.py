@@ -25,6 +25,7 @@ from workbench.cli.search import search_verbs
 from workbench.cli.studies import study_commands, study_verbs
 from workbench.cli.train import run_commands
 from workbench.cli.weights import weight_verbs
+from workbench.cli.worker import worker_commands
 from workbench.core.errors import Refused
 
 PROGRAM = "workbench"
@@ -43,6 +44,7 @@ commands.add_typer(study_verbs, name="study")
 commands.add_typer(search_verbs, name="search")
 for group in (
     study_commands,
+    worker_commands,
     gallery_commands,
     register_commands,
     run_commands,

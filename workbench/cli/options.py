@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typer.core import TyperArgument, TyperCommand, TyperOption
 from workbench.cli import names
 from workbench.core.errors import Refused
 from workbench.core.home import runs_folder as runs_folder
+from workbench.experiments.stores import EXPECTED_STORE, STORE_VARIABLE, check_address, given_store
 
 # Lists of names
 
@@ -190,6 +192,29 @@ Sets = Annotated[
         help="Change every job, as in recipe.lr=0.002; may be given several times",
     ),
 ]
+
+
+StoreAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        help=f"The database that machines share, as {EXPECTED_STORE} (default: {STORE_VARIABLE}, or else a file in the "
+        "folder of runs)",
+    ),
+]
+
+
+def use_store(address: str | None) -> None:
+    """Makes the store of this command and of the processes that it starts the one that was given.
+
+    Raises:
+        Refused: it can not be used.
+    """
+    if address is not None:
+        os.environ[STORE_VARIABLE] = address
+    if given := given_store():
+        check_address(given)
 
 
 def refuse_options_but(ctx: typer.Context, used: Collection[str], why: str) -> None:

@@ -17,12 +17,14 @@ from workbench.cli.options import (
     ProtocolName,
     Seeds,
     Sets,
+    StoreAddress,
     StudyName,
     completing,
     files_in,
     one_of,
     refuse_options_but,
     runs_folder,
+    use_store,
     whole_number,
 )
 from workbench.cli.searches import Budget, Limits, Minutes, SamplerName, Then, check_study_options, planned
@@ -68,7 +70,12 @@ Until = Annotated[
 ]
 Jobs = Annotated[
     int | None,
-    typer.Option("--jobs", metavar="N", parser=COUNT, help="Jobs at a time (default: by the machine's cores)"),
+    typer.Option(
+        "--jobs",
+        metavar="N",
+        parser=whole_number(0),
+        help="Jobs at a time (default: by the machine's cores); 0, with --store, leaves them to other machines",
+    ),
 ]
 TrunkFile = Annotated[
     str | None,
@@ -132,9 +139,11 @@ def run_command(
     then: Then = None,
     trunk: TrunkFile = None,
     rows: RowLabels = None,
+    store: StoreAddress = None,
 ) -> int:
     """Runs a study, as `study NAME`, `study resume NAME` and `study retry NAME`."""
     check_words(name, sets)
+    use_store(store)
     from workbench.core import processes
 
     processes.prepare()  # imports while we do
@@ -191,9 +200,11 @@ def status_command(
     limits: Limits = None,
     trunk: TrunkFile = None,
     rows: RowLabels = None,
+    store: StoreAddress = None,
 ) -> int:
     """Show what is planned, running, complete and failed. Exit code 0: all complete, 1: something is missing."""
     check_words(name, sets)
+    use_store(store)
     from workbench.experiments import profiling, runner
     from workbench.space import Search
     from workbench.study import Study
@@ -388,8 +399,11 @@ def ui_command(
     ] = 5000,
 ) -> int:
     """Show the recorded runs in a browser. Only this machine can see it; Ctrl+C ends it."""
-    from workbench.experiments import mlflow_pages
+    from workbench.experiments import mlflow_pages, tracking
 
+    if (server := tracking.given_record()).startswith("http"):
+        print(f"{server} shows the runs")
+        return 0
     return mlflow_pages.ui(runs_folder(), port)
 
 

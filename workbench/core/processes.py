@@ -10,8 +10,9 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import forkserver
 from typing import Any
 
@@ -24,6 +25,31 @@ ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPEN
 def usable_cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one worker has of a machine. Empty: what its command has.
+
+    Fields:
+        cores: numbers of processor cores; gpu: as CUDA_VISIBLE_DEVICES names it.
+    """
+
+    cores: tuple[int, ...] = ()
+    gpu: str = ""
+
+    def take(self) -> None:
+        """Keeps this process to its share. Call it before a GPU is touched."""
+        if self.cores:
+            os.sched_setaffinity(0, self.cores)
+        if self.gpu:
+            os.environ["CUDA_VISIBLE_DEVICES"] = self.gpu
+
+
+def shares(cores: Sequence[int], gpus: Sequence[str], workers: int) -> list[Share]:
+    """A machine shared out: one GPU each, and cores that no other worker has, as long as there are enough."""
+    own = [tuple(cores[i::workers] or cores) for i in range(workers)]
+    return [Share(own[i], gpus[i % len(gpus)] if gpus else "") for i in range(workers)]
 
 
 def context() -> Any:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from workbench.experiments.changes import ChangedJobs
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.search.plan import BUDGET, SURROGATE, SearchRun
+from workbench.experiments.stores import given_store, masked
 
 NOXFILE = Path("noxfile.py")
 
@@ -42,6 +43,20 @@ def of_search(run: SearchRun) -> list[str]:
     return [*under(run.search.name, run.protocol.name, run.search.default), *given(run)]
 
 
+def on_store() -> list[str]:
+    """The store that was given, without a password."""
+    return [f"--store {quote(masked(given_store()))}"] if given_store() else []
+
+
+def joining(run: StudyRun | SearchRun) -> str:
+    """What is typed on another machine that is to work on the jobs of this run."""
+    if isinstance(run, StudyRun):
+        words = [w for w in of_study(run) if not w.startswith("--seeds ")]  # jobs of more seeds have the same queue
+    else:
+        words = of_search(run)
+    return " ".join(["workbench worker", *words, *on_store()])
+
+
 def terms_of(run: SearchRun) -> list[str]:
     """How long a search runs, within which limits, and who proposes."""
     budget = [f"--budget {run.budget:g}min"] * (run.budget != BUDGET)
@@ -62,5 +77,5 @@ def following(run: StudyRun, trunk: str | None = None) -> Following:
     until = [] if run.until is None else ["--until decided"]
     budget = [f"--budget {run.until.budget}"] if run.until is not None and run.until.budget is not None else []
     on = [] if trunk is None else [f"--trunk {quote(trunk)}"]
-    retry = command("study", "retry", *of_study(run), *rows, *until, *budget, *on)
+    retry = command("study", "retry", *of_study(run), *rows, *until, *budget, *on, *on_store())
     return Following(retry, command("report", *of_study(run)) if trunk is None else "")

@@ -28,13 +28,14 @@ from workbench.core.files import NETWORK, file_system
 from workbench.core.home import HOME_VARIABLE
 from workbench.core.processes import ONE_THREAD, usable_cores
 from workbench.core.study_files import known_studies
+from workbench.experiments.stores import given_store, store_of
 
 DISTRIBUTION_NAME = "rtmo-workbench"
 EXTRAS: Mapping[str, str] = {
     "onnx": "workbench deploy, and runtime onnx of latency and sizes",
     "report": "workbench report",
     "dashboard": "workbench dashboard",
-    "cluster": "a database server as the store, which is to come",
+    "cluster": "a database server as the store that machines share",
     "dev": "the tests and checks of the workbench itself",
 }
 SHOWN_VERSIONS = ("torch", "torchvision", "numpy", "opencv-python-headless", "timm", "mlflow", "optuna")
@@ -190,7 +191,7 @@ def _home(place: Path) -> Iterator[Symptom]:
     except OSError as error:
         yield Symptom("home", Health.BROKEN, f"{said}: {error.strerror}", cure)
         return
-    if (kind := file_system(there)) in NETWORK:
+    if (kind := file_system(there)) in NETWORK and not given_store():
         yield Symptom("home", Health.BROKEN, f"{said} is on {kind}, where SQLite loses data", cure)
         return
     yield Symptom("home", Health.FINE, said)
@@ -217,6 +218,14 @@ def _stores(place: Path) -> Iterator[Symptom]:
         except sqlite3.Error as error:
             cure = f"move it away: complete jobs are kept in {place / 'jobs'}, and recorded again by the next run"
             yield Symptom(name, Health.BROKEN, f"{path} cannot be read: {error}", cure)
+
+
+def _shared_store(place: Path) -> Iterator[Symptom]:
+    """The database that machines share, where one was named; what is wrong with it is raised."""
+    if given_store():
+        store = store_of(place)
+        said = "has tables" if store.exists() else "is empty: the first run makes its tables"
+        yield Symptom("shared store", Health.FINE, f"{store.shown} {said}")
 
 
 def _rows(path: Path, table: str) -> int:
@@ -284,6 +293,7 @@ PROBES: Mapping[str, Examination] = {
     "home": _home,
     "disk": _disk,
     "stores": _stores,
+    "shared store": _shared_store,
     "data": _data,
     "trunks": _trunks,
     "studies": _studies,

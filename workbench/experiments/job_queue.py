@@ -1,11 +1,13 @@
-"""The job queue: which jobs wait, who runs which, and how they ended. The only file that knows Optuna.
+"""The job queue: which jobs wait, who runs which, and how they ended. One Optuna study per plan, in a store.
 
 A queued job is the job itself, as JSON, and the epoch after which it is to pause: whoever takes it needs neither the
-study nor the plan that it came from.
+study nor the plan that it came from. Results are found by key in the folder of runs, which all machines see.
 
-HOME/optuna.db            one Optuna study per plan
-HOME/plan.lock            held while jobs are put in
+Of workers on this machine the system knows whether they live. Of others the heartbeats of their trials tell, and the
+job's lock: it is held in the store, and a job that was taken over from a worker that could not be heard stops there.
+
 HOME/jobs/KEY/            the job's folder (see `training.run`), and here also
+    owner                 who trains it, while it is trained
     progress.json         what the running job last said
     error.txt             the traceback of the last failure
 """
@@ -14,38 +16,41 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import socket
-import sqlite3
+import time
 import traceback
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import optuna
 import psutil
 from optuna.trial import FrozenTrial, Trial, TrialState
-from sqlalchemy import event
 
 from workbench.core.errors import DataFault, Refused, one_line
-from workbench.core.files import NETWORK, file_system, locked, locked_folder, write_whole
+from workbench.core.files import remove_parts, write_whole
 from workbench.core.spec import Spec, from_dict
+from workbench.experiments.stores import Store, folder_id, store_of
 from workbench.models.catalog import spec_types
 from workbench.models.job import Job
 from workbench.study import PlannedJob
-from workbench.training.record import Progress, Result, is_complete, job_folder, read_result
+from workbench.training.record import Progress, Result, is_complete, job_folder, read_losses, read_result
 from workbench.training.rung import Paused, rung_of
 
 LIMIT = 3  # failures after which a key is left alone until `retry`
 GRACE = 10.0  # seconds in which a worker that has claimed a trial says who it is
-HEARTBEAT = 60  # seconds; silence of four of them ends a trial whose owner can not be seen from here
+DELAY = 60.0  # seconds after which a shared folder shows everywhere what was written to it
+PLAN_LOCK = "plan.lock"  # held while jobs are put in
 FAULTY = "faulty"  # the outcome of a job whose files can not be used
 RESET = "forgiven"  # what stores of old call the failures that count no more
+QUEUED = ("key", "row", "seed", "trunk", "job", "until")  # what a trial says of its job from the start
+FOLDER = "folder"  # the attribute of a queue that says which folder of runs it belongs to
 
 
 # How a worker trains a job up to an epoch (0: to the end) and tells of its progress.
@@ -70,8 +75,8 @@ class QueueEntry:
     """What the queue says of a job.
 
     Fields:
-        failures: that count towards the limit; killed: how often its process was killed since this command began;
-            ended: attempts that ended without a result, one way or another.
+        failures: that count towards the limit; killed: how often its process was killed since this command began, and
+            before another epoch was complete; ended: attempts that ended without a result, one way or another.
         note: the last error in one line; owner: host, process and start of the process at work on it.
         queued: it waits for a worker.
         rung: the last epoch that it has paused after, 0 for none.
@@ -91,6 +96,13 @@ class QueueEntry:
         return self.state is JobState.COMPLETE or 0 < until <= self.rung
 
 
+class Load(NamedTuple):
+    """What there is to do in a queue: jobs that wait, and the owners of those that run."""
+
+    waiting: int
+    owners: list[str]
+
+
 class JobQueue:
     """The queue of one plan. Each attempt at a job is a trial: job, key, owner and outcome are its user attributes.
 
@@ -100,19 +112,42 @@ class JobQueue:
     Earlier versions queued the address of a job in its study; such trials are passed over, their results count.
     """
 
-    def __init__(self, home: Path, name: str) -> None:
-        """`name` is that of the plan; a queue that is not there is made."""
-        self.home = home
+    def __init__(self, home: Path, name: str, store: Store | None = None) -> None:
+        """A queue that is not there is made.
+
+        Args:
+            name: of the plan.
+            store: None is the one that the user gave.
+
+        Raises:
+            Refused: the store can not be used, or the queue belongs to another folder of runs.
+        """
+        self.home, self.store = home, store or store_of(home)
         optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-        with locked(home / "plan.lock"):
+        with self.store.locked(PLAN_LOCK):
+            self._storage = self.store.open()
             self.study = optuna.create_study(
-                storage=storage_of(home / "optuna.db"),
+                storage=self._storage,
                 study_name=name,
                 direction="maximize",
                 sampler=optuna.samplers.RandomSampler(),
                 load_if_exists=True,
             )
+            if self.store.shared:
+                self._check_folder(name)
+        self._since: dict[tuple[int, TrialState], float] = {}  # when a trial was first seen in a state, by this clock
         self._first = len(self.trials())
+
+    def _check_folder(self, name: str) -> None:
+        """Results are found in the folder of runs: who works on a queue from another one would lose them."""
+        here, there = folder_id(self.home), self.study.user_attrs.get(FOLDER)
+        if there is None:
+            self.study.set_user_attr(FOLDER, here)
+        elif there != here:
+            raise Refused(
+                f"the jobs of {name} in {self.store.shown} belong to the folder {there.partition(' ')[2]}; "
+                f"WORKBENCH_HOME {self.home} is another one: set it to the folder that these machines share"
+            )
 
     def trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)
@@ -123,8 +158,51 @@ class JobQueue:
     def work(self, train: Train) -> None:
         """Does the jobs that wait, one after the other, until none does."""
         while self.waiting():
-            # in `optimize`, not ask and tell: only there does a trial send heartbeats
-            self.study.optimize(partial(_run_trial, self.home, train), n_trials=1, catch=(Exception,))
+            try:
+                # in `optimize`, not ask and tell: only there does a trial send heartbeats
+                self.study.optimize(partial(self._run_trial, train), n_trials=1, catch=(Exception,))
+            except Refused:
+                raise
+            except (optuna.exceptions.UpdateFinishedTrialError, ValueError):
+                continue  # it was not heard for so long that its trial was given up; the folder has what it did
+
+    def _run_trial(self, train: Train, trial: Trial) -> float:
+        """One job, and how it ended.
+
+        Raises:
+            TrialPruned: it has paused, or there was none.
+        """
+        key = trial.user_attrs.get("key")
+        if key is None or "job" not in trial.user_attrs:
+            raise optuna.TrialPruned("no job: another worker was faster, or an earlier version queued it")
+        folder = job_folder(self.home, key)
+        claim = _Claim(folder, owner_id(), trial.number)
+        self._storage.record_heartbeat(trial._trial_id)  # so that of an owner on another machine there always is one
+        trial.set_user_attr("owner", claim.owner)
+        folder.mkdir(parents=True, exist_ok=True)
+        with self.store.locked(f"jobs/{key}/lock"):  # the same job may be in the queue of another plan
+            remove_parts(folder)
+            claim.take()
+            if epoch := _last_epoch(folder):
+                trial.set_user_attr("begun", epoch)
+            try:
+                result = train(_queued_job(trial.user_attrs), claim.tell, trial.user_attrs.get("until", 0))
+            except Exception as error:
+                if not claim.held:
+                    raise
+                (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
+                trial.set_user_attr("note", one_line(error))
+                trial.set_user_attr("outcome", _outcome(error))
+                raise
+            finally:
+                if claim.held:
+                    claim.release()
+        (folder / "error.txt").unlink(missing_ok=True)
+        if isinstance(result, Paused):
+            trial.set_user_attr("outcome", "paused")
+            raise optuna.TrialPruned(f"paused after epoch {result.epoch}")
+        trial.set_user_attr("outcome", "complete")
+        return _value(result)
 
     def entries(self, keys: Iterable[str]) -> dict[str, QueueEntry]:
         """Where each key stands. Reads only."""
@@ -133,6 +211,7 @@ class JobQueue:
     def _entries(self, keys: Iterable[str], trials: Iterable[FrozenTrial]) -> dict[str, QueueEntry]:
         found: dict[str, list[FrozenTrial]] = defaultdict(list)
         for trial in trials:
+            self._age(trial)
             found[trial.user_attrs.get("key", "")].append(trial)
         reset = self.study.user_attrs.get(RESET, {})
         return {key: self._entry(key, found[key], reset.get(key, -1)) for key in keys}
@@ -142,14 +221,14 @@ class JobQueue:
         owner = running[0].user_attrs.get("owner", "") if running else ""
         ended = [t for t in trials if t.state is TrialState.FAIL and t.number > reset]
         outcomes = [t.user_attrs.get("outcome", "killed") for t in ended]
-        killed = sum(t.number >= self._first and "outcome" not in t.user_attrs for t in ended)
+        killed = sum(t.number >= self._first for t in self._killed_in_place(key, ended))
         faulty = any(t.number >= self._first and t.user_attrs.get("outcome") == FAULTY for t in ended)
         note = str(ended[-1].user_attrs.get("note", "its process was killed")) if ended else ""
         queued = any(t.state is TrialState.WAITING and "job" in t.user_attrs for t in trials)
         rung = rung_of(job_folder(self.home, key))
         if self._complete(key):
             state, queued, rung = JobState.COMPLETE, False, 0
-        elif running:
+        elif running or any(self._arrives(t, rung) for t in trials):
             state = JobState.RUNNING
         elif "infeasible" in outcomes or faulty:
             state = JobState.INFEASIBLE
@@ -163,20 +242,41 @@ class JobQueue:
             state = JobState.PLANNED
         return QueueEntry(state, outcomes.count("failed"), killed, len(ended), note, owner, queued, rung)
 
+    def _killed_in_place(self, key: str, ended: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """The attempts that were killed, without those after which the next one could go on from a later epoch."""
+        killed = [t for t in ended if "outcome" not in t.user_attrs]
+        epoch = _last_epoch(job_folder(self.home, key)) if killed else 0
+        return [t for t in killed if t.user_attrs.get("begun", 0) == epoch]
+
     def _runs(self, trial: FrozenTrial) -> bool:
-        """Also when the heartbeat was missed (a suspended laptop) but the owner is at work on this very job."""
+        """Also when the heartbeat was missed (a suspended laptop) but the owner is at work here on this very job.
+
+        On other machines a worker that was not heard for so long has lost its trial, see `_Claim`.
+        """
         owner = trial.user_attrs.get("owner")
         if trial.state is TrialState.RUNNING:
-            return alive(owner) if owner else _just_started(trial)
+            return alive(owner) if owner else self._age(trial) < GRACE
         lost = trial.state is TrialState.FAIL and "outcome" not in trial.user_attrs
-        return lost and owner is not None and alive(owner) and self._current(trial, owner)
-
-    def _current(self, trial: FrozenTrial, owner: str) -> bool:
-        try:
-            file = job_folder(self.home, trial.user_attrs["key"]) / "owner"
-            return file.read_text("utf-8") == f"{owner} {trial.number}"
-        except OSError:
+        if not lost or owner is None or local_pid(owner) is None or not alive(owner):
             return False
+        return _Claim(job_folder(self.home, trial.user_attrs["key"]), owner, trial.number).held
+
+    def _arrives(self, trial: FrozenTrial, rung: int) -> bool:
+        """Whether a trial has ended while we looked on, and what it wrote into a shared folder does not show here yet.
+
+        Args:
+            rung: the last epoch that the job has paused after, as far as it shows.
+        """
+        if not self.store.shared or trial.user_attrs.get("outcome") not in ("complete", "paused"):
+            return False
+        watched = any((trial.number, state) in self._since for state in (TrialState.WAITING, TrialState.RUNNING))
+        shows = 0 < trial.user_attrs.get("until", 0) <= rung
+        return watched and not shows and self._age(trial) < DELAY
+
+    def _age(self, trial: FrozenTrial) -> float:
+        """Seconds for which it has been seen in its state. Clocks of other machines are not compared with ours."""
+        now = time.monotonic()
+        return now - self._since.setdefault((trial.number, trial.state), now)
 
     def _complete(self, key: str) -> bool:
         return is_complete(job_folder(self.home, key))
@@ -190,7 +290,8 @@ class JobQueue:
         A job that begins with another one is due when that is complete. One process at a time, so that no job is queued
         twice.
         """
-        with locked(self.home / "plan.lock"):
+        with self.store.locked(PLAN_LOCK):
+            self._end_silent()
             trials = self.trials()
             if self._mark_dead(trials):
                 trials = self.trials()
@@ -203,9 +304,42 @@ class JobQueue:
 
     def final_entries(self, keys: Iterable[str]) -> dict[str, QueueEntry]:
         """Where each key stands after the workers have gone."""
-        with locked(self.home / "plan.lock"):
+        with self.store.locked(PLAN_LOCK):
             self._mark_dead(self.trials())
         return self.entries(keys)
+
+    def revive(self) -> Load:
+        """Queues jobs again whose worker died, for those who have no plan. Says what there is to do."""
+        self._end_silent()
+        trials = self.trials()
+        if self._dead(trials) or self._lost(trials):
+            with self.store.locked(PLAN_LOCK):
+                self._mark_dead(self.trials())
+                for trial in self._lost(self.trials()):
+                    queued = {name: trial.user_attrs[name] for name in QUEUED if name in trial.user_attrs}
+                    self.study.enqueue_trial({}, user_attrs=queued)
+        trials = self.trials()
+        waiting = [t for t in trials if t.state is TrialState.WAITING and "job" in t.user_attrs]
+        return Load(len(waiting), [t.user_attrs.get("owner", "") for t in trials if self._runs(t)])
+
+    def _lost(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Of each job that nobody has in hand since its worker was killed, the last attempt.
+
+        One that has killed its workers `LIMIT` times where it stands is left to those who have the plan.
+        """
+        last = {t.user_attrs["key"]: t for t in trials if "job" in t.user_attrs}
+        open_ = (TrialState.RUNNING, TrialState.FAIL)
+        last = {k: t for k, t in last.items() if t.state in open_ and "outcome" not in t.user_attrs}
+        entries = self._entries(last, trials)
+        killed = [key for key, entry in entries.items() if entry.state is JobState.KILLED and not entry.queued]
+        fails = {key: [t for t in trials if t.user_attrs.get("key") == key and t.state in open_] for key in killed}
+        return [last[key] for key in killed if len(self._killed_in_place(key, fails[key])) < LIMIT]
+
+    def _end_silent(self) -> None:
+        """Ends the trials that have sent no heartbeat for long: of owners on other machines nothing else tells."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            optuna.storages.fail_stale_trials(self.study)
 
     def reset_failures(self, keys: Iterable[str]) -> int:
         """Failures so far count no more. Gives the number of keys that had any."""
@@ -215,9 +349,12 @@ class JobQueue:
         self.study.set_user_attr(RESET, self.study.user_attrs.get(RESET, {}) | dict.fromkeys(stuck, last))
         return len(stuck)
 
+    def _dead(self, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+        return [t for t in trials if t.state is TrialState.RUNNING and not self._runs(t)]
+
     def _mark_dead(self, trials: Iterable[FrozenTrial]) -> bool:
         """Marks the running trials of dead owners. Whether there were any."""
-        dead = [t for t in trials if t.state is TrialState.RUNNING and not self._runs(t)]
+        dead = self._dead(trials)
         for trial in dead:
             self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
         return bool(dead)
@@ -234,16 +371,21 @@ class JobQueue:
                 self.study.add_trial(optuna.trial.create_trial(state=state, value=value, user_attrs=attributes))
 
 
+def has_queue(store: Store, name: str) -> bool:
+    """Whether a plan of that name was ever begun; makes no queue."""
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    return store.exists() and name in optuna.get_all_study_names(store.open())
+
+
 def stored_entries(home: Path, name: str, keys: Iterable[str]) -> dict[str, QueueEntry]:
     """Where each key stands, for whoever only looks: a queue that is not there stays away.
 
     Args:
         home, name: as for `JobQueue`.
     """
-    path = home / "optuna.db"
-    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-    if path.exists() and name in optuna.get_all_study_names(storage_of(path)):
-        return JobQueue(home, name).entries(keys)
+    store = store_of(home)
+    if has_queue(store, name):
+        return JobQueue(home, name, store).entries(keys)
     return {key: _recorded_entry(job_folder(home, key)) for key in keys}
 
 
@@ -287,103 +429,84 @@ def _value(result: Result) -> float:
     return ap if math.isfinite(ap) else 0.0
 
 
-def storage_of(path: Path, heartbeat: bool = True) -> optuna.storages.RDBStorage:
-    """SQLite with a write-ahead log: eight writers without a lock error, 11 ms a trial.
-
-    `heartbeat`: trials are processes that say that they live.
-
-    Raises:
-        Refused: the folder is on a network file system, where SQLite's locks do not hold.
-    """
-    if (kind := file_system(path.parent)) in NETWORK:
-        raise Refused(
-            f"WORKBENCH_HOME {path.parent} is on {kind}, a network file system, where SQLite loses data: "
-            "set WORKBENCH_HOME to a folder on a local disk"
-        )
-    with sqlite3.connect(path, timeout=60) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")  # a property of the file
-    connection.close()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of the heartbeat
-        storage = optuna.storages.RDBStorage(
-            f"sqlite:///{path}",
-            engine_kwargs={"connect_args": {"timeout": 60}},
-            heartbeat_interval=HEARTBEAT if heartbeat else None,
-            grace_period=4 * HEARTBEAT if heartbeat else None,
-        )
-    event.listen(storage.engine, "connect", _connected)
-    event.listen(storage.engine, "begin", _begin)
-    storage.engine.dispose()  # connections from before the listener
-    return storage
-
-
-def _connected(connection: Any, _: Any) -> None:
-    connection.isolation_level = None  # transactions begin where `_begin` says so
-    connection.execute("PRAGMA synchronous=NORMAL")  # a property of each connection
-
-
-def _begin(connection: Any) -> None:
-    """Reading and taking are one step: by default SQLite locks at the first write, after the read, and two workers
-    that read at the same time both take the trial."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def this_host() -> str:
+    """The machine and, on it, the container: process numbers of another one mean other processes."""
+    try:
+        inside = f"/{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:  # not Linux
+        inside = ""
+    return f"{socket.gethostname()}{inside}"
 
 
 def owner_id() -> str:
     """Host, process and its start: a number that the system gives away again is not mistaken for its last bearer."""
     process = psutil.Process()
-    return f"{socket.gethostname()} {process.pid} {process.create_time():.2f}"
+    return f"{this_host()} {process.pid} {process.create_time():.2f}"
+
+
+def local_pid(owner: str) -> int | None:
+    """The number of a process on this host; None: it is on another one."""
+    host, pid, _ = owner.rsplit(" ", 2)
+    return int(pid) if host == this_host() else None
 
 
 def alive(owner: str) -> bool:
     """Whether a process still is. Of other hosts only the heartbeat knows."""
-    host, pid, born = owner.rsplit(" ", 2)
-    if host != socket.gethostname():
+    if (pid := local_pid(owner)) is None:
         return True
     try:
-        process = psutil.Process(int(pid))
-        return abs(process.create_time() - float(born)) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        process = psutil.Process(pid)
+        born = float(owner.rsplit(" ", 1)[1])
+        return abs(process.create_time() - born) < 1 and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
 
-def _just_started(trial: FrozenTrial) -> bool:
-    assert trial.datetime_start is not None
-    return (datetime.now() - trial.datetime_start).total_seconds() < GRACE
+def _last_epoch(folder: Path) -> int:
+    """The epoch after which a job would go on."""
+    losses = read_losses(folder)
+    return int(losses[-1]["epoch"]) if losses else 0
 
 
 # ------------------------------------------------------------------------------------------------------------ trials
 
 
-def _run_trial(home: Path, train: Train, trial: Trial) -> float:
-    """One job, and how it ended.
+class _TakenOver(Exception):
+    """The job is another worker's by now: this one was not heard for too long."""
 
-    Raises:
-        TrialPruned: it has paused, or there was none.
-    """
-    key = trial.user_attrs.get("key")
-    if key is None or "job" not in trial.user_attrs:
-        raise optuna.TrialPruned("no job: another worker was faster, or an earlier version queued it")
-    folder, owner = job_folder(home, key), owner_id()
-    trial.set_user_attr("owner", owner)
-    with locked_folder(folder):  # the same job may be in the queue of another plan
-        (folder / "owner").write_text(f"{owner} {trial.number}", "utf-8")
+
+@dataclass(frozen=True)
+class _Claim:
+    """What the folder of a job says of the trial that trains it. It can be handed to another process."""
+
+    folder: Path
+    owner: str
+    trial: int
+
+    def take(self) -> None:
+        (self.folder / "owner").write_text(f"{self.owner} {self.trial}", "utf-8")
+
+    @property
+    def held(self) -> bool:
         try:
-            job, until = _queued_job(trial.user_attrs), trial.user_attrs.get("until", 0)
-            result = train(job, partial(_write_progress, folder), until)
-        except Exception as error:
-            (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
-            trial.set_user_attr("note", one_line(error))
-            trial.set_user_attr("outcome", _outcome(error))
-            raise
-        finally:
-            for name in ("owner", "progress.json"):
-                (folder / name).unlink(missing_ok=True)
-    (folder / "error.txt").unlink(missing_ok=True)
-    if isinstance(result, Paused):
-        trial.set_user_attr("outcome", "paused")
-        raise optuna.TrialPruned(f"paused after epoch {result.epoch}")
-    trial.set_user_attr("outcome", "complete")
-    return _value(result)
+            return (self.folder / "owner").read_text("utf-8") == f"{self.owner} {self.trial}"
+        except OSError:
+            return False
+
+    def tell(self, progress: Progress) -> None:
+        """Says how far the job is.
+
+        Raises:
+            _TakenOver: another worker has claimed it, and goes on from the last checkpoint.
+        """
+        if not self.held:
+            raise _TakenOver
+        with write_whole(self.folder / "progress.json", durable=False) as part:
+            part.write_text(json.dumps(asdict(progress)), "utf-8")
+
+    def release(self) -> None:
+        for name in ("owner", "progress.json"):
+            (self.folder / name).unlink(missing_ok=True)
 
 
 def _outcome(error: Exception) -> str:
@@ -433,11 +556,6 @@ def _classes(spec: Spec) -> Iterator[type[Spec]]:
         for inner in value if isinstance(value, tuple) else (value,):
             if isinstance(inner, Spec):
                 yield from _classes(inner)
-
-
-def _write_progress(folder: Path, progress: Progress) -> None:
-    with write_whole(folder / "progress.json", durable=False) as part:
-        part.write_text(json.dumps(asdict(progress)), "utf-8")
 
 
 def read_progress(folder: Path) -> Progress | None:

@@ -30,6 +30,7 @@ from workbench.experiments.job_queue import (
 from workbench.experiments.noop_check import check_distinct
 from workbench.experiments.pairing import Results
 from workbench.experiments.plan import StudyRun
+from workbench.experiments.stores import store_of
 from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, terminable, work_off
 from workbench.models.trunk import stored_trunks
 from workbench.study import PlannedJob, with_starts
@@ -51,7 +52,7 @@ def run_study(
     """Does what is missing of a study, shows it while it goes on, and prints the table, the verdicts and what is next.
 
     Args:
-        jobs: worker processes, one thread each; None is one per core, or one where there is a GPU.
+        jobs: as for `pool_size`.
         train: what a worker does with a job.
         then: the commands that it says in the end; None: those of a study that is a file.
 
@@ -60,8 +61,9 @@ def run_study(
 
     Raises:
         Refused: rows that can not be told apart, a component that workers can not find, no data set where one is
-            needed, a batch that the machine's processes can not share, or a home that can not hold a queue.
+            needed, a batch that the machine's processes can not share, or a store that can not hold a queue.
     """
+    size = pool_size(jobs, machine, run.home)
     planned = sequential.needed_jobs(run)
     _check_data(run, planned)
     _check_trunks(run)
@@ -78,9 +80,11 @@ def run_study(
         run.write_settings(settings)
     record = tracking.MlflowRecord(run)
     workers = WorkerSettings(run.home, run.name, machine, run.data, train)
+    if store_of(run.home).shared:
+        console.say(f"other machines join with: {commands.joining(run)}")
     with terminable() as check:
         try:
-            with WorkerPool(workers, jobs or cores(machine), check) as pool:
+            with WorkerPool(workers, size, check) as pool:
                 planned, entries = _rounds(run, pool, record)
         except KeyboardInterrupt:
             planned = with_starts(sequential.needed_jobs(run))
@@ -305,8 +309,18 @@ def _numbers(run: StudyRun, results: Results, judged: Sequence[claims.ClaimResul
     }
 
 
-def cores(machine: Machine) -> int:
-    """Worker processes where no number is asked for."""
-    if machine.device.startswith("cuda"):
-        return 1
-    return usable_cores()
+def pool_size(jobs: int | None, machine: Machine, home: Path) -> int:
+    """Worker processes of a command that plans jobs, one thread each.
+
+    Args:
+        jobs: as many as were asked for; 0 leaves all jobs to other machines; None is one per core, or one where there
+            is a GPU.
+
+    Raises:
+        Refused: 0, and no store that other machines share.
+    """
+    if jobs == 0 and not store_of(home).shared:
+        raise Refused("--jobs 0: then other machines do the jobs, from a store that they share; add --store URL")
+    if jobs is not None:
+        return jobs
+    return 1 if machine.device.startswith("cuda") else usable_cores()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import FrameType
@@ -17,14 +18,16 @@ from typing import Any
 
 from workbench.core import processes
 from workbench.core.errors import Refused
-from workbench.experiments.job_queue import LIMIT, JobQueue, JobState, QueueEntry
+from workbench.core.processes import Share
+from workbench.experiments.job_queue import LIMIT, JobQueue, JobState, QueueEntry, local_pid
+from workbench.experiments.stores import given_store, store_of
 from workbench.models.job import Job
 from workbench.study import PlannedJob
 from workbench.training.machine import Machine
 from workbench.training.record import Progress, Result
 from workbench.training.rung import Paused
 
-POLL = 0.3  # seconds between two reads of the queue
+POLL, LONGEST = 0.3, 5.0  # seconds between two reads of the queue: as a rule, and where reading is work
 
 # As `training.run.run`: the last argument is the epoch after which the job pauses, 0 for none.
 TrainJob = Callable[[Job, Machine, Path, Path | None, Callable[[Progress], None], int], Result | Paused]
@@ -35,8 +38,10 @@ class WorkerSettings:
     """All that a worker is told: where its queue is, and how to do a job that it takes from there.
 
     Fields:
-        home, queue: the address of the queue, its folder and its name.
+        home, queue: the folder of runs, and the name of the queue in its store.
         data: the folder of the data set; None for the embedded scenes.
+        store: the address of the store, as the user gave it.
+        share: what it has of the machine.
     """
 
     home: Path
@@ -44,6 +49,11 @@ class WorkerSettings:
     machine: Machine
     data: Path | None
     train: TrainJob
+    store: str = field(default_factory=given_store, repr=False)
+    share: Share = Share()
+
+    def open_queue(self) -> JobQueue:
+        return JobQueue(self.home, self.queue, store_of(self.home, self.store))
 
     def train_job(self, job: Job, tell: Callable[[Progress], None], until: int) -> Result | Paused:
         return self.train(job, self.machine, self.home, self.data, tell, until)
@@ -52,12 +62,33 @@ class WorkerSettings:
 class WorkerPool:
     """Worker processes, each with one thread and its share of the machine."""
 
-    def __init__(self, settings: WorkerSettings, size: int, check: Callable[[], None] = lambda: None) -> None:
-        self._settings = replace(settings, machine=settings.machine.shared(size))
-        self._size, self._check = size, check  # `check` is of `terminable`
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        size: int,
+        check: Callable[[], None] = lambda: None,
+        shares: Sequence[Share] = (),
+    ) -> None:
+        """A pool of no worker leaves all jobs to other machines.
+
+        Args:
+            check: is of `terminable`.
+            shares: one for each worker; () leaves it to the system who runs where.
+        """
+        self._settings = replace(settings, machine=settings.machine.shared(max(size, 1)))
+        self._places: list[Any] = [None] * size  # the worker of each share
+        self._shares, self._check = shares or [Share()] * size, check
         processes.prepare()
-        self._workers: list[Any] = []
         self._faults = 0  # workers that ended by an error of their own, not of a job
+
+    @property
+    def _workers(self) -> list[Any]:
+        return [worker for worker in self._places if worker is not None]
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a worker is there; one that has just begun may not have taken a job yet."""
+        return any(worker.is_alive() for worker in self._workers)
 
     def __enter__(self) -> WorkerPool:
         return self
@@ -80,12 +111,14 @@ class WorkerPool:
                 "(often a package or memory that is missing) and run the same command "
                 "again: what is complete is kept"
             )
-        self._workers = [worker for worker in self._workers if worker.is_alive()]
-        busy = sum(_pid(owner) in {worker.pid for worker in self._workers} for owner in owners)
-        while len(self._workers) < min(self._size, queued + busy):
-            worker = processes.context().Process(target=serve, args=(self._settings,), name="worker")
-            worker.start()
-            self._workers.append(worker)
+        self._places = [worker if worker is not None and worker.is_alive() else None for worker in self._places]
+        here = {worker.pid for worker in self._workers}
+        busy = sum(bool(owner) and local_pid(owner) in here for owner in owners)
+        while len(self._workers) < min(len(self._places), queued + busy):
+            place = self._places.index(None)
+            settings = replace(self._settings, share=self._shares[place])
+            self._places[place] = processes.context().Process(target=serve, args=(settings,), name="worker")
+            self._places[place].start()
 
     def rest(self, seconds: float) -> None:
         """Waits until a worker ends, at most so long."""
@@ -111,6 +144,7 @@ def work_off(
         where each job stands at the end.
     """
     while True:
+        began = time.process_time()
         entries = queue.fill(plan)
         running = [entry for entry in entries.values() if entry.state is JobState.RUNNING]
         pool.start_workers(sum(entry.queued for entry in entries.values()), [entry.owner for entry in running])
@@ -118,11 +152,8 @@ def work_off(
             continue
         if not running and not any(entry.queued for entry in entries.values()):
             return entries
-        pool.rest(POLL)
-
-
-def _pid(owner: str) -> int:
-    return int(owner.rsplit(" ", 2)[1]) if owner else -1
+        worked = time.process_time() - began  # a look at thousands of jobs is work
+        pool.rest(min(max(POLL, 4 * worked), LONGEST))
 
 
 def _interrupt_once(_: int, __: FrameType | None) -> None:
@@ -162,7 +193,14 @@ def serve(settings: WorkerSettings) -> None:
     signal.signal(signal.SIGTERM, _interrupt_once)
     processes.end_with_parent()
     logging.captureWarnings(True)
+    settings.share.take()
     try:
-        JobQueue(settings.home, settings.queue).work(settings.train_job)
-    except KeyboardInterrupt:
+        settings.open_queue().work(settings.train_job)
+    except (Exception, KeyboardInterrupt) as error:
+        if not isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
+            if not isinstance(error, Refused):
+                raise
+            print(f"worker: {error}", file=sys.stderr, flush=True)
+            sys.exit(1)
+        # of an interrupt Optuna may make another error
         os._exit(130)  # at once: a heartbeat that was not told to stop would hold the process for a minute

@@ -10,12 +10,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from tests.experiments.search.planted import SPACE, WORTH
 from tests.experiments.search.searched import SEARCH, plant, searching, without_counting
-from workbench.experiments.job_queue import storage_of
 from workbench.experiments.search.knowledge import Knowledge
 from workbench.experiments.search.log import Log, LogFile, Proposal, State
 from workbench.experiments.search.optuna_study import NUMBER, Outcome, SearchStudy, SurrogateSampler, importances
 from workbench.experiments.search.plan import SAMPLERS, SearchRun
 from workbench.experiments.search.rounds import Searcher
+from workbench.experiments.stores import store_of
 from workbench.space import Candidate, Factor
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Knowledge:
 
 
 def loaded(run: SearchRun) -> optuna.Study:
-    return optuna.load_study(study_name=NAME, storage=storage_of(run.home / "optuna.db", heartbeat=False))
+    return optuna.load_study(study_name=NAME, storage=store_of(run.home).open(heartbeat=False))
 
 
 def by_number(run: SearchRun) -> dict[int, FrozenTrial]:

@@ -21,7 +21,6 @@ import pytest
 from tests.experiments.fakes import FAKED
 from workbench.core.errors import Refused
 from workbench.experiments import job_queue
-from workbench.experiments.job_queue import storage_of
 from workbench.experiments.protocols import PROTOCOLS
 from workbench.experiments.search import pricing, rounds
 from workbench.experiments.search.decision import front
@@ -29,6 +28,7 @@ from workbench.experiments.search.log import Log, LogFile, State
 from workbench.experiments.search.plan import SEEDS, SearchRun
 from workbench.experiments.search.pricing import NEAR
 from workbench.experiments.search.rounds import Searcher, run_search, status
+from workbench.experiments.stores import store_of
 from workbench.models.job import Job
 from workbench.models.variant import Variant
 from workbench.models.zoo import nano
@@ -124,7 +124,7 @@ def ended(home: Path) -> Counter[str]:
 
 
 def trials_of(run: SearchRun) -> list[optuna.trial.FrozenTrial]:
-    storage = storage_of(run.home / "optuna.db", heartbeat=False)
+    storage = store_of(run.home).open(heartbeat=False)
     return optuna.load_study(study_name=f"search {run.name}", storage=storage).get_trials()
 
 

@@ -10,8 +10,8 @@ from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from workbench.core.errors import Refused
-from workbench.experiments.job_queue import storage_of
 from workbench.experiments.search.optuna_study import studies_of
+from workbench.experiments.stores import store_of
 
 HOST = "127.0.0.1"  # nobody else can see it
 
@@ -33,7 +33,9 @@ def dashboard_address(home: Path, port: int) -> str:
     """
     found = studies_of(home)
     if not found:
-        raise Refused(f"no search was begun in {home}; run one first, as in: nox -s study -- search_rtmo")
+        raise Refused(
+            f"no search was begun in {store_of(home).shown}; run one first, as in: nox -s study -- search_rtmo"
+        )
     return f"http://{HOST}:{port}/dashboard/studies/{found[-1].id}"
 
 
@@ -48,7 +50,7 @@ def serve_dashboard(home: Path, port: int) -> int:
         import optuna_dashboard
     except ModuleNotFoundError:
         raise Refused("optuna-dashboard is not installed; it is the extra `dashboard`: nox -s dashboard") from None
-    pages = optuna_dashboard.wsgi(storage_of(home / "optuna.db", heartbeat=False))
+    pages = optuna_dashboard.wsgi(store_of(home).open(heartbeat=False))
     try:
         server = make_server(HOST, port, pages, _Server, _Quiet)
     except OSError as error:

@@ -19,10 +19,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from workbench.core.files import locked
-from workbench.experiments.job_queue import storage_of
+from workbench.experiments.job_queue import PLAN_LOCK
 from workbench.experiments.search.log import Log, Proposal, State
 from workbench.experiments.search.plan import SearchRun
+from workbench.experiments.stores import store_of
 from workbench.space import Candidate, Space
 
 _PREFIX = "search "  # of the names of these studies: plans of jobs have studies in the same store
@@ -81,10 +81,11 @@ class SearchStudy:
 
     def __init__(self, run: SearchRun, log: Log, outcomes: Mapping[int, Outcome]) -> None:
         self._run, self._space = run, run.search.space
-        self._storage = storage_of(run.home / "optuna.db", heartbeat=False)  # its trials are not processes
+        store = store_of(run.home)
+        self._storage = store.open(heartbeat=False)  # its trials are not processes
         self._name = f"{_PREFIX}{run.name}"
         optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-        with locked(run.home / "plan.lock"):
+        with store.locked(PLAN_LOCK):
             self._study = self._opened()
             if not self._agrees(log, outcomes):
                 optuna.delete_study(study_name=self._name, storage=self._storage)
@@ -239,9 +240,10 @@ class StoredSearch(NamedTuple):
 
 def studies_of(home: Path) -> list[StoredSearch]:
     """Of all searches, the one that was begun last as the last; none where nothing was searched."""
-    if not (home / "optuna.db").exists():
+    store = store_of(home)
+    if not store.exists():
         return []
-    found = storage_of(home / "optuna.db", heartbeat=False).get_all_studies()
+    found = store.open(heartbeat=False).get_all_studies()
     return [StoredSearch(one._study_id, one.study_name) for one in found if one.study_name.startswith(_PREFIX)]
 
 

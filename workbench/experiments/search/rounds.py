@@ -12,13 +12,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from workbench.core.errors import Refused
-from workbench.core.files import locked
 from workbench.data.datasets.folder import format_of
 from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.evaluation.metrics import measures
 from workbench.experiments import commands, console
 from workbench.experiments.job_queue import JobQueue, JobState, QueueEntry, read_progress, stored_entries
-from workbench.experiments.runner import cores, look_at_data
+from workbench.experiments.runner import look_at_data, pool_size
 from workbench.experiments.search.decision import BY_NAME, chosen, explores, front, next_published, next_seed
 from workbench.experiments.search.knowledge import Knowledge, Training
 from workbench.experiments.search.log import Log, LogFile, Order, Proposal, State
@@ -28,6 +27,7 @@ from workbench.experiments.search.pricing import Price, Timed, Twins, check_admi
 from workbench.experiments.search.recorded import Recorder
 from workbench.experiments.search.standing import given_up
 from workbench.experiments.search.tables import print_search, print_states
+from workbench.experiments.stores import store_of
 from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, terminable, work_off
 from workbench.space import Candidate
 from workbench.study import PlannedJob
@@ -273,7 +273,7 @@ def run_search(
     """Searches until the budget is used up and the front has its seeds, and prints what was found.
 
     Args:
-        jobs: worker processes, one thread each; None is one per core, or one where there is a GPU.
+        jobs: as for `pool_size`.
         train: what a worker does with a job.
         again: failures are forgotten first, and these trainings tried again.
 
@@ -285,7 +285,7 @@ def run_search(
             a queue.
     """
     _check_data(run)
-    searcher, size = Searcher(run), jobs or cores(machine)
+    searcher, size = Searcher(run), pool_size(jobs, machine, run.home)
     if again:
         console.say(f"{retry(run)} jobs are tried again")
     console.say(searcher.about())
@@ -293,6 +293,8 @@ def run_search(
     while searcher.adopt(searcher.know()):
         pass
     workers, record = WorkerSettings(run.home, run.name, machine, run.data, train), Recorder(run)
+    if store_of(run.home).shared:
+        console.say(f"other machines join with: {commands.joining(run)}")
     with terminable() as check:
         try:
             with WorkerPool(workers, size, check) as pool:
@@ -310,7 +312,8 @@ def run_search(
         console.say(f"#{one.order.number:03d}, seed {one.order.seed} ({one.key}): {entries[one.key].note}")
     words, terms = commands.of_search(run), commands.terms_of(run)
     console.print_next(
-        *[("tries failed ones again", commands.command("study", "retry", *words, *terms))] * bool(failed),
+        *[("tries failed ones again", commands.command("study", "retry", *words, *terms, *commands.on_store()))]
+        * bool(failed),
         ("writes its page into reports/rendered", commands.command("report", *words)),
         ("makes a study of its front", f"workbench search front {' '.join(words)} --as-study studies/my_front.py"),
         ("shows its candidates", commands.command("dashboard")),
@@ -360,18 +363,21 @@ def _work(searcher: Searcher, pool: WorkerPool, size: int, record: Recorder) -> 
     """Until nothing is open and nothing is left to decide."""
     run = searcher.run
     queue, plan = JobQueue(run.home, run.name), searcher.plan()
+    lock = str(run.log_folder.relative_to(run.home) / "decide.lock")
     with console.Display(f"{run.search.name}, {run.protocol.name}") as screen:
-        with locked(run.log_folder / "decide.lock"):  # another process may be at work on the same search
+        with queue.store.locked(lock):  # another process may be at work on the same search
             known = searcher.know(given_up(queue.entries(plan)))
             study = SearchStudy(run, known.log, known.outcomes())
 
         def look(entries: Mapping[str, QueueEntry]) -> bool:
             running = [key for key, entry in entries.items() if entry.state is JobState.RUNNING]
             screen.update([*plan.values()], entries, {key: read_progress(run.folder(key)) for key in running})
-            with locked(run.log_folder / "decide.lock"):
+            with queue.store.locked(lock):
                 known = searcher.know(given_up(entries))
                 study.update(known.log, known.outcomes())
-                decided = len(known.open) < size and searcher.step(known, study)
+                # how many workers other machines have, nobody says: one job always waits for them
+                idle = queue.store.shared and not any(entry.queued for entry in entries.values())
+                decided = (len(known.open) < size or idle) and searcher.step(known, study)
             if not decided:
                 return record.next(known, screen.say)
             for line in searcher.since(known.log):

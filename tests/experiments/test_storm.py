@@ -1,0 +1,27 @@
+"""Eight workers of two machines, a thousand jobs, and a kill a second: none lost, none twice."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.experiments.fakes import FAKED, SETTING, STUDY
+from tests.experiments.storm import Run, Storm, once_each, weather
+from workbench.experiments import job_queue
+
+pytestmark = [*FAKED, pytest.mark.slow, pytest.mark.soak]
+
+
+@pytest.mark.timeout(3600)
+def test_a_thousand_jobs_and_a_kill_a_second(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_queue, "LIMIT", 100)  # a job that is killed too often under one command is given up
+    jobs = {one.job.key: one for one in STUDY.planned_jobs(SETTING, 334)[:1000]}
+    storm = Storm(Run(tmp_path, "fake/test"), workers=4, every=1.0)
+    began = time.monotonic()
+    queue = weather(storm, jobs)
+    once_each(queue, jobs)
+    lost = sum(trial.state.name == "FAIL" for trial in queue.trials())
+    print(f"1,000 jobs, {storm.kills} kills, {lost} attempts lost, {time.monotonic() - began:.0f} s")
+    assert storm.kills > 50
