@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from workbench.core.errors import Refused
 from workbench.evaluation.metrics import Metric
 from workbench.experiments import tracking
 from workbench.experiments.plan import StudyRun
@@ -149,6 +150,27 @@ def test_a_job_that_was_trained_anew_is_recorded_anew(home: Path, folder: Path) 
     assert {key: value.partition("/")[2] for key, value in known.items()} == {tracking.run_key(one, kinds[3]): ids[3]}
     client = tracking.open_client(home)
     assert [client.get_run(i).data.metrics["AP"] for i in ids[1:]] == pytest.approx([0.0, 0.2, 0.3])
+
+
+def test_the_record_goes_to_the_store_that_was_named(
+    home: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if another folder's file were a server that many machines record to."""
+    monkeypatch.chdir(tmp_path)  # where this store puts artifacts; a server has a place of its own
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.store_address(home))
+    mine = tmp_path / "mine"
+    run = StudyRun(replace(STUDY, name="named"), SETTING, mine)
+    run_id = tracking.MlflowRecord(run).record(run.jobs()[0], METRICS, CURVE, {}, folder)
+    assert tracking.has_record(mine) and not (mine / "mlflow.db").exists() and not (mine / "artifacts").exists()
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert not tracking.has_record(mine)
+    assert [one.partition("/")[2] for one in tracking.run_ids(home, "named").values()] == [run_id]
+
+
+def test_a_file_on_a_network_file_system_is_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking, "file_system", lambda folder: "nfs4")
+    with pytest.raises(Refused, match="is on nfs4, where MLflow's file loses data: set MLFLOW_TRACKING_URI"):
+        tracking.open_client(tmp_path)
 
 
 def test_looking_for_ids_makes_no_store(tmp_path: Path) -> None:

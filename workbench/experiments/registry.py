@@ -6,8 +6,10 @@ mlflow.pyfunc.load_model("models:/ablate_dcc-thaw/1").predict({"input": images})
 from __future__ import annotations
 
 import math
+import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +20,7 @@ import numpy as np
 
 from workbench.core.errors import Refused
 from workbench.experiments.plan import StudyRun
-from workbench.experiments.tracking import MlflowRecord, open_client, store_address
+from workbench.experiments.tracking import RECORD_VARIABLE, MlflowRecord, open_client, store_address
 from workbench.inference.finder import WantedPersons
 from workbench.inference.load import Trained, load_trained
 from workbench.study import PlannedJob
@@ -135,8 +137,7 @@ def _log(home: Path, run_id: str, path: Path, name: str) -> int:
 
     from workbench.inference.onnx_export import read_model
 
-    mlflow.set_tracking_uri(store_address(home))
-    with mlflow.start_run(run_id=run_id):
+    with _tracking_to(store_address(home)), mlflow.start_run(run_id=run_id):
         logged = log_model(
             read_model(path),
             name="model",
@@ -146,6 +147,21 @@ def _log(home: Path, run_id: str, path: Path, name: str) -> int:
             pip_requirements=[f"{package}=={version(package)}" for package in ("mlflow", "onnx", "onnxruntime")],
         )
     return int(logged.registered_model_version or 0)
+
+
+@contextmanager
+def _tracking_to(address: str) -> Iterator[None]:
+    """MLflow writes the address into the environment, where it would pass for one that the user gave."""
+    import mlflow
+
+    given = os.environ.pop(RECORD_VARIABLE, None)
+    mlflow.set_tracking_uri(address)
+    try:
+        yield
+    finally:
+        os.environ.pop(RECORD_VARIABLE, None)
+        if given is not None:
+            os.environ[RECORD_VARIABLE] = given
 
 
 def _signature(path: Path) -> ModelSignature:

@@ -5,6 +5,8 @@ found by its identity and left as it is, so recording again does nothing.
 
     HOME/mlflow.db      the store
     HOME/artifacts/     checkpoints, match records, pictures, curves
+
+`MLFLOW_TRACKING_URI` names another store, as a server of MLflow that many machines record to.
 """
 
 from __future__ import annotations
@@ -21,10 +23,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-from workbench.core.files import locked
+from workbench.core.errors import Refused
+from workbench.core.files import NETWORK, file_system
 from workbench.evaluation.metrics import METRICS, UNDEFINED
 from workbench.experiments.mlflow_note import PICTURE, run_note
 from workbench.experiments.mlflow_view import VIEW_TAG, saved_view
+from workbench.experiments.stores import store_of
 from workbench.experiments.subject import Subject, study_subject
 from workbench.training.record import arithmetic_of, job_folder, train_minutes
 
@@ -41,6 +45,7 @@ ARTIFACTS = (
 CHUNK = 1_000  # metrics in a batch: MLflow's limit
 ROLE = "workbench.role"  # tag of what a run is, by the names that stores of old have
 JOB, EARLIER = "job", "job of earlier arithmetic"
+RECORD_VARIABLE = "MLFLOW_TRACKING_URI"
 NOTE = 8_000  # characters of a description: MLflow's limit for a tag
 
 if TYPE_CHECKING:
@@ -53,7 +58,15 @@ if TYPE_CHECKING:
 
 
 def open_client(home: Path) -> MlflowClient:
-    """A quiet client of the store in a folder; the first one makes the tables, which takes seconds."""
+    """A quiet client of the store of a folder; the first one makes the tables, which takes seconds.
+
+    Raises:
+        Refused: the folder is on a network file system, where a SQLite file loses data.
+    """
+    if not given_record() and (kind := file_system(home)) in NETWORK:
+        raise Refused(
+            f"{home} is on {kind}, where MLflow's file loses data: set {RECORD_VARIABLE} to a server of MLflow"
+        )
     os.environ.update(QUIET)
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -64,9 +77,19 @@ def open_client(home: Path) -> MlflowClient:
     return MlflowClient(store_address(home))
 
 
+def given_record() -> str:
+    """The store that the user named for the record; "" without one."""
+    return os.environ.get(RECORD_VARIABLE, "").strip()
+
+
 def store_address(home: Path) -> str:
-    """The address of the store in a folder, as MLflow takes it."""
-    return f"sqlite:///{home / 'mlflow.db'}"
+    """The address of the record's store, as MLflow takes it: the one that the user named, or a file in the folder."""
+    return given_record() or f"sqlite:///{home / 'mlflow.db'}"
+
+
+def has_record(home: Path) -> bool:
+    """Whether anything can have been recorded."""
+    return bool(given_record()) or (home / "mlflow.db").exists()
 
 
 class MlflowRecord:
@@ -99,7 +122,7 @@ class MlflowRecord:
             tags: commit, machine and the like.
             folder: the job's folder, whose files become artifacts.
         """
-        with locked(self._home / "mlflow.lock"):
+        with store_of(self._home).locked("mlflow.lock"):
             client, experiment, parent = self._open()
             identity = self._identity(planned)
             for run in _find(client, experiment, identity):
@@ -132,7 +155,7 @@ class MlflowRecord:
 
     def summarise(self, text: str, numbers: Mapping[str, float] | None = None) -> None:
         """Writes the text of the protocol's own page, in Markdown, and numbers by which protocols can be sorted."""
-        with locked(self._home / "mlflow.lock"):
+        with store_of(self._home).locked("mlflow.lock"):
             client, _, parent = self._open()
             client.set_tag(parent, "mlflow.note.content", text[:NOTE])
             for name, value in (numbers or {}).items():
@@ -141,7 +164,7 @@ class MlflowRecord:
 
     def attach(self, files: Sequence[Path]) -> None:
         """Adds files of a report to the protocol's own page."""
-        with locked(self._home / "mlflow.lock"):
+        with store_of(self._home).locked("mlflow.lock"):
             client, _, parent = self._open()
             for file in files:
                 client.log_artifact(parent, str(file))
@@ -233,10 +256,13 @@ def _experiment(client: MlflowClient, subject: Subject) -> str:
     found = client.get_experiment_by_name(subject.name)
     if found is not None:
         return found.experiment_id
-    place = (subject.home / "artifacts").resolve()
-    place.mkdir(parents=True, exist_ok=True)
+    place = None  # a store that the user named knows where to put them
+    if not given_record():
+        folder = (subject.home / "artifacts").resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        place = folder.as_uri()
     tags = {"mlflow.note.content": f"{subject.question}\n\n{subject.source}", VIEW_TAG: saved_view()}
-    return client.create_experiment(subject.name, artifact_location=place.as_uri(), tags=tags)
+    return client.create_experiment(subject.name, artifact_location=place, tags=tags)
 
 
 def _find(client: MlflowClient, experiment: str, tags: Mapping[str, str]) -> list[Run]:
@@ -270,7 +296,7 @@ def _log(
 
 def run_ids(home: Path, study: str) -> dict[str, str]:
     """EXPERIMENT/ID of every recorded run of a study, by what names it: see `run_key`. Makes no store."""
-    if not (home / "mlflow.db").exists():
+    if not has_record(home):
         return {}
     client = open_client(home)
     experiment = client.get_experiment_by_name(study)
@@ -293,7 +319,7 @@ def recorded_folder(home: Path, run_id: str) -> Path | None:
 
     None: the store has no such run, or neither is there any more. Makes no store.
     """
-    if not (home / "mlflow.db").exists():
+    if not has_record(home):
         return None
     from mlflow.exceptions import MlflowException
 
