@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from studies.ablate_levels import COARSE
 from tests.cli.commands import options_of, watch
 from workbench.__main__ import main
 from workbench.core.skeletons import COCO
@@ -39,6 +40,8 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--sampler": ("--sampler", "tpe"),
     "--claims-only": ("--claims-only",),
     "--trunk": ("--trunk", "mine.pth"),
+    "--rows": ("--rows", COARSE),
+    "--then": ("--then", "short"),
 }
 NOTHING = ("no seeds could be saved", "there is nothing to audit")  # of a timing study, whatever the option
 WITH = {"--budget": ("--until", "decided")}  # what has to be given, too
@@ -113,19 +116,23 @@ def test_a_trunk_of_a_file_wants_images(capsys: pytest.CaptureFixture[str]) -> N
         (
             "training",
             "study",
-            {"--protocol", "--data", "--seeds", "--first-seed", "--jobs", "--until", "--budget", "--set"},
+            {"--protocol", "--data", "--seeds", "--first-seed", "--jobs", "--until", "--budget", "--set", "--rows"},
         ),
         (
             "training",
             "resume",
-            {"--protocol", "--data", "--seeds", "--first-seed", "--jobs", "--until", "--budget", "--set"},
+            {"--protocol", "--data", "--seeds", "--first-seed", "--jobs", "--until", "--budget", "--set", "--rows"},
         ),
         (
             "training",
             "retry",
-            {"--protocol", "--data", "--seeds", "--first-seed", "--jobs", "--until", "--budget", "--set"},
+            {"--protocol", "--data", "--seeds", "--first-seed", "--jobs", "--until", "--budget", "--set", "--rows"},
         ),
-        ("training", "status", {"--protocol", "--data", "--seeds", "--first-seed", "--until", "--budget", "--set"}),
+        (
+            "training",
+            "status",
+            {"--protocol", "--data", "--seeds", "--first-seed", "--until", "--budget", "--set", "--rows"},
+        ),
         ("training", "replay", {"--protocol", "--data", "--seeds", "--first-seed", "--set"}),
         ("training", "audit", {"--protocol", "--data", "--set", "--steps"}),
         ("training", "report", {"--protocol", "--data", "--seeds", "--first-seed", "--set", "--claims-only"}),

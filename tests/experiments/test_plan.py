@@ -96,8 +96,12 @@ def test_every_study_can_be_run_with_many_seeds(name: str) -> None:
     if not isinstance(study := find_study(name), Study):
         pytest.skip("nothing is trained")
     for protocol in protocols.PROTOCOLS.values():
-        if protocol.trains and not (protocol.trunks and study.whole) and not (protocol.first and study.name in APART):
-            run = StudyRun(study, protocol, Path(), seeds=3, changes={"recipe.lr": 0.002})
+        if protocol.trains and not (protocol.trunks and study.whole):
+            try:
+                run = StudyRun(study, protocol, Path(), seeds=3, changes={"recipe.lr": 0.002})
+            except Refused as error:
+                assert protocol.first and study.whole and "all rows begin with one network" in str(error)
+                continue
             jobs = run.jobs()
             assert len({one.job.key for one in jobs}) == len(jobs) > 0
 

@@ -256,7 +256,7 @@ def test_until_decided_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypa
 def test_a_failed_row_stops_the_looks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert start(StudyRun(UNTIL, SETTING, tmp_path, until=UntilDecided(40)), faulty) == 1
     out = capsys.readouterr().out
-    assert "looks taken 0" in out and "6 of 9 runs are missing" in out and "workbench study retry fake" in out
+    assert "looks taken 0" in out and "6 of 9 runs are missing" in out and "retry fake --protocol test" in out
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Eight workers of two machines, a thousand jobs, and a kill a second: none lost, none twice."""
+"""Eight workers of two machines, two hundred jobs, and a kill every three seconds: none lost, none twice."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ pytestmark = [*FAKED, pytest.mark.slow, pytest.mark.soak]
 
 
 @pytest.mark.timeout(3600)
-def test_a_thousand_jobs_and_a_kill_a_second(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_hundred_jobs_and_many_kills(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_queue, "LIMIT", 100)  # a job that is killed too often under one command is given up
-    jobs = {one.job.key: one for one in STUDY.planned_jobs(SETTING, 334)[:1000]}
-    storm = Storm(Run(tmp_path, "fake/test"), workers=4, every=1.0)
+    jobs = {one.job.key: one for one in STUDY.planned_jobs(SETTING, 67)[:200]}
+    storm = Storm(Run(tmp_path, "fake/test"), workers=4, every=3.0)
     began = time.monotonic()
     queue = weather(storm, jobs)
     once_each(queue, jobs)
     lost = sum(trial.state.name == "FAIL" for trial in queue.trials())
-    print(f"1,000 jobs, {storm.kills} kills, {lost} attempts lost, {time.monotonic() - began:.0f} s")
-    assert storm.kills > 50
+    print(f"{len(jobs)} jobs, {storm.kills} kills, {lost} attempts lost, {time.monotonic() - began:.0f} s")
+    assert storm.kills > 5

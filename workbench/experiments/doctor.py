@@ -35,6 +35,8 @@ EXTRAS: Mapping[str, str] = {
     "onnx": "workbench deploy, and runtime onnx of latency and sizes",
     "report": "workbench report",
     "dashboard": "workbench dashboard",
+    "openvino": "runtime openvino of latency and sizes",
+    "consumers": "the tests that read our files with rtmlib",
     "cluster": "a database server as the store that machines share",
     "dev": "the tests and checks of the workbench itself",
 }

@@ -33,7 +33,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SearchRun:
 def test_the_keys_of_its_jobs_are_those_that_were_trained(run: SearchRun) -> None:
     said = write_study(run, Path("studies/my_front.py"))
     assert said.startswith("studies/my_front.py: ") and said.endswith(
-        "Next: nox -s study -- my_front --protocol small --until decided"
+        "Next: workbench study my_front --protocol small --until decided"
     )
     study, known = find_study("my_front"), Searcher(run).know()
     assert isinstance(study, Study)
@@ -74,4 +74,4 @@ def test_before_anything_is_complete_there_is_none(tmp_path: Path, monkeypatch: 
 
 def test_the_next_command_has_what_the_search_was_given(tmp_path: Path) -> None:
     run = SearchRun(searching(tmp_path).search, SETTING, tmp_path, changes={"recipe.lr": 0.5})
-    assert study_command(run, "a") == "nox -s study -- a --protocol small --set recipe.lr=0.5 --until decided"
+    assert study_command(run, "a") == "workbench study a --protocol small --set recipe.lr=0.5 --until decided"

@@ -55,11 +55,11 @@ def test_its_rows_are_the_front_and_published_networks(known: Knowledge) -> None
 def test_they_are_trained_and_found_again(run: SearchRun, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
-    def trained(then: StudyRun, **given: Any) -> int:
+    def trained(study_run: StudyRun, **given: Any) -> int:
         """In place of the training: without encoder layers 0.6, with some 0.4."""
         asked.append(given)
-        for one in then.jobs():
-            folder, score = job_folder(then.home, one.job.key), 0.6 if "layers 0" in one.row else 0.4
+        for one in study_run.jobs():
+            folder, score = job_folder(study_run.home, one.job.key), 0.6 if "layers 0" in one.row else 0.4
             folder.mkdir(parents=True)
             write_result(folder, one.job.key, {"AP": score}, {})
         return 0
