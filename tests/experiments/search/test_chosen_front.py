@@ -74,4 +74,4 @@ def test_before_anything_is_complete_there_is_none(tmp_path: Path, monkeypatch: 
 
 def test_the_next_command_has_what_the_search_was_given(tmp_path: Path) -> None:
     run = SearchRun(searching(tmp_path).search, SETTING, tmp_path, changes={"recipe.lr": 0.5})
-    assert study_command(run, "a") == "workbench study a --protocol small --set recipe.lr=0.5 --until decided"
+    assert study_command(run, "a") == "nox -s study -- a --protocol small --set recipe.lr=0.5 --until decided"
