@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from uv import find_uv_bin
 
+import studies
 from workbench.__main__ import main
 from workbench.experiments.tracking import open_client
 from workbench.models import catalog
@@ -63,6 +64,7 @@ def here(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "runs"))
     monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setattr(studies, "__path__", [*studies.__path__])  # the commands add this folder to it
     yield tmp_path
     for name in [name for name in sys.modules if name == "studies.plugged" or name.split(".")[0] == MODULE]:
         del sys.modules[name]

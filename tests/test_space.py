@@ -112,7 +112,7 @@ WRONG = [
     (
         (NECK, DEPTH),
         {"published": {"N": {"width": 2}}},
-        "published 'N': .*width.* is no choice of the space; it became",
+        "published 'N': .*width.* is no choice of the space; options",
     ),
     ((NECK, LAYERS), {"published": {"N": {"neck": "pafpn", "layers": 2}}}, "published 'N': .* can not be chosen tog"),
     ((NECK, DEPTH), {"published": {"N": {}, "M": {"depth": 0.33}}}, "published .*'N', 'M'.*: two of them are one"),

@@ -42,9 +42,9 @@ def test_kernels_are_known_by_their_names(kernel: str, kind: str) -> None:
 
 
 def test_the_shares_of_a_call_are_its_whole_time() -> None:
-    a = torch.rand(300, 300)
+    a = torch.rand(800, 800)
     found = train_gpu.shares(lambda: [a.mm(a) for _ in range(30)], "cpu")
-    assert sum(found.values()) == pytest.approx(1, abs=1e-6) and found["matrix"] > 0.2
+    assert sum(found.values()) == pytest.approx(1, abs=1e-6) and found["matrix"] > 0.1
     assert found["sorting and indexing"] == 0
 
 

@@ -107,7 +107,7 @@ def lines() -> Iterator[tuple[str, str, dict[str, str]]]:
     for path in sorted(Path("reports/data").glob("*_claims.csv")):
         if "_first_seed-" in path.name:
             continue  # of a repeat
-        study = next(name for name in known_studies() if path.name.startswith(f"{name}_"))
+        study = max((name for name in known_studies() if path.name.startswith(f"{name}_")), key=len)
         with path.open(newline="", encoding="utf-8") as file:
             for line in csv.DictReader(file):
                 yield study, path.name.removeprefix(f"{study}_").removesuffix("_claims.csv"), line

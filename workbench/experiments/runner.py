@@ -78,8 +78,7 @@ def run_study(
         console.say(said)
     if (settings := sequential.settings_of(run)) is not None:
         run.write_settings(settings)
-    record = tracking.MlflowRecord(run)
-    workers = WorkerSettings(run.home, run.name, machine, run.data, train)
+    workers, record = WorkerSettings(run.home, run.name, machine, run.data, train), tracking.MlflowRecord(run)
     if store_of(run.home).shared:
         console.say(f"other machines join with: {commands.joining(run)}")
     with terminable() as check:

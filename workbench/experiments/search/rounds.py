@@ -310,15 +310,19 @@ def run_search(
     failed = [one for one in known.trainings if one.result is None and not one.paused and one.key in entries]
     for one in failed:
         console.say(f"#{one.order.number:03d}, seed {one.order.seed} ({one.key}): {entries[one.key].note}")
-    words, terms = commands.of_search(run), commands.terms_of(run)
+    _say_next(run, bool(failed))
+    return 1 if failed else 0
+
+
+def _say_next(run: SearchRun, failed: bool) -> None:
+    """The commands that go on from a search that was run."""
+    words, again = commands.of_search(run), [*commands.terms_of(run), *commands.on_store()]
     console.print_next(
-        *[("tries failed ones again", commands.command("study", "retry", *words, *terms, *commands.on_store()))]
-        * bool(failed),
+        *[("tries failed ones again", commands.command("study", "retry", *words, *again))] * failed,
         ("writes its page into reports/rendered", commands.command("report", *words)),
         ("makes a study of its front", f"workbench search front {' '.join(words)} --as-study studies/my_front.py"),
         ("shows its candidates", commands.command("dashboard")),
     )
-    return 1 if failed else 0
 
 
 def _check_data(run: SearchRun) -> None:
