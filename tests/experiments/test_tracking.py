@@ -155,13 +155,14 @@ def test_a_job_that_was_trained_anew_is_recorded_anew(home: Path, folder: Path) 
 def test_the_record_goes_to_the_store_that_was_named(
     home: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As if another folder's file were a server that many machines record to."""
-    monkeypatch.chdir(tmp_path)  # where this store puts artifacts; a server has a place of its own
+    """A database that many machines record to: artifacts lie in the folder that they share, not in the current one."""
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.store_address(home))
     mine = tmp_path / "mine"
     run = StudyRun(replace(STUDY, name="named"), SETTING, mine)
     run_id = tracking.MlflowRecord(run).record(run.jobs()[0], METRICS, CURVE, {}, folder)
-    assert tracking.has_record(mine) and not (mine / "mlflow.db").exists() and not (mine / "artifacts").exists()
+    assert tracking.has_record(mine) and not (mine / "mlflow.db").exists()
+    assert [*(mine / "artifacts").rglob("curve.csv")] and not (tmp_path / "mlruns").exists()
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert not tracking.has_record(mine)
     assert [one.partition("/")[2] for one in tracking.run_ids(home, "named").values()] == [run_id]

@@ -46,6 +46,7 @@ CHUNK = 1_000  # metrics in a batch: MLflow's limit
 ROLE = "workbench.role"  # tag of what a run is, by the names that stores of old have
 JOB, EARLIER = "job", "job of earlier arithmetic"
 RECORD_VARIABLE = "MLFLOW_TRACKING_URI"
+SERVERS = ("http://", "https://", "databricks")  # how the addresses of servers of MLflow begin
 NOTE = 8_000  # characters of a description: MLflow's limit for a tag
 
 if TYPE_CHECKING:
@@ -256,8 +257,8 @@ def _experiment(client: MlflowClient, subject: Subject) -> str:
     found = client.get_experiment_by_name(subject.name)
     if found is not None:
         return found.experiment_id
-    place = None  # a store that the user named knows where to put them
-    if not given_record():
+    place = None  # a server knows where to put them; a database would take the current folder
+    if not given_record().startswith(SERVERS):
         folder = (subject.home / "artifacts").resolve()
         folder.mkdir(parents=True, exist_ok=True)
         place = folder.as_uri()
