@@ -124,8 +124,9 @@ def test_a_killed_parent_goes_on_from_the_rungs_that_were_reached(tmp_path: Path
     assert process.pid is not None
     os.killpg(process.pid, signal.SIGKILL)
     process.join()
+    cut = [key for key in plan(2) if f"rung 2 {key}" in log(tmp_path) and not rung_of(job_folder(tmp_path, key))]
     assert states(drain(tmp_path, resting, plan(2))) == {(JobState.PAUSED, 2, False)}
-    assert log(tmp_path) == {f"rung 2 {key}": 1 for key in plan(2)}
+    assert log(tmp_path) == {f"rung 2 {key}": 1 + (key in cut) for key in plan(2)}, "only what was cut off is repeated"
 
 
 def _as_group(home: Path) -> None:
