@@ -57,7 +57,7 @@ STUDY = Study(
     claims=(
         Better(
             "F1",
-            "the costlier network beats the cheaper one",
+            "mobilenetv4 beats ghostnetv2",
             "mobilenetv4, pafpn, depth 0.0, P4+P5, dcc bins 1/2",
             "ghostnetv2, pafpn, depth 0.0, P4+P5, dcc bins 1/2",
             metric="AP",
@@ -65,7 +65,7 @@ STUDY = Study(
         ),
         Better(
             "F2",
-            "the costlier network beats the cheaper one",
+            "ghostnetv2, P3+P4+P5, dcc bins 1/4 beats mobilenetv4, P4+P5, dcc bins 1/2",
             "ghostnetv2, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4",
             "mobilenetv4, pafpn, depth 0.0, P4+P5, dcc bins 1/2",
             metric="AP",
@@ -73,7 +73,7 @@ STUDY = Study(
         ),
         Better(
             "F3",
-            "the costlier network beats the cheaper one",
+            "mobilenetv4 beats ghostnetv2",
             "mobilenetv4, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4",
             "ghostnetv2, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4",
             metric="AP",

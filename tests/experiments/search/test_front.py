@@ -21,6 +21,7 @@ from workbench.experiments.search.front import (
     steps_of,
 )
 from workbench.experiments.search.process import Process
+from workbench.space import Candidate
 from workbench.study import Study, find_study
 
 VALUES, COSTS = np.asarray([1.0, 3.0, 2.0, 2.5, 3.0]), np.asarray([0.1, 0.5, 0.4, 0.6, 0.9])
@@ -75,6 +76,13 @@ def test_what_each_option_is_worth() -> None:
     here, there = (SPACE.features(SPACE.candidates)[:, i] == 1 for i in (1, 0))
     ratio = np.exp(process.pool.log_cost[here].mean() - process.pool.log_cost[there].mean())
     assert found["a", "a1"].cost == pytest.approx(ratio) and found["a", "a1"].first == "a0"
+
+
+def test_a_claim_names_what_two_networks_do_not_share() -> None:
+    from studies.search_rtmo import STUDY as SEARCH
+
+    near, far = (Candidate((), (), f"csp s, pafpn, dcc bins {bins}") for bins in ("1/1", "1/2"))
+    assert '"F1", "dcc bins 1/2 beats dcc bins 1/1"' in as_study(SEARCH, "some", (near, far), (1.0, 2.0))
 
 
 @pytest.mark.slow

@@ -190,13 +190,20 @@ def as_study(search: Search, name: str, front: Sequence[Candidate], costs: Seque
     ordered = [front[i] for i in np.argsort(costs, kind="stable")]
     lines = [f"    {_quoted(one.text)}: {_chosen(dict(one.pairs))}," for one in ordered]
     claims = [
-        f'        Better({_quoted(f"F{i}")}, "the costlier network beats the cheaper one",\n'
+        f"        Better({_quoted(f'F{i}')}, {_quoted(_difference(b, a))},\n"
         f"               {_quoted(b.text)},\n               {_quoted(a.text)},\n"
         f"               metric={_quoted(search.up)}, from_scratch=True),\n"
         for i, (a, b) in enumerate(pairwise(ordered), start=1)
     ]
     joined = "\n" + "".join(claims) + "    " if claims else ""
     return _STUDY.format(search=search.name, name=name, down=search.down, chosen="\n".join(lines), claims=joined)
+
+
+def _difference(costlier: Candidate, cheaper: Candidate) -> str:
+    """The claim in words: only what the two do not share."""
+    words, others = (one.text.split(", ") for one in (costlier, cheaper))
+    here, there = (", ".join(w for w in a if w not in b) for a, b in ((words, others), (others, words)))
+    return f"{here} beats {there}"
 
 
 def _chosen(pairs: Mapping[str, str]) -> str:
