@@ -190,7 +190,7 @@ def as_study(search: Search, name: str, front: Sequence[Candidate], costs: Seque
     ordered = [front[i] for i in np.argsort(costs, kind="stable")]
     lines = [f"    {_quoted(one.text)}: {_chosen(dict(one.pairs))}," for one in ordered]
     claims = [
-        f"        Better({_quoted(f'F{i}')}, {_quoted(_difference(b, a))},\n"
+        f"        Better({_quoted(f'F{i}')},\n               {_folded(_difference(b, a))},\n"
         f"               {_quoted(b.text)},\n               {_quoted(a.text)},\n"
         f"               metric={_quoted(search.up)}, from_scratch=True),\n"
         for i, (a, b) in enumerate(pairwise(ordered), start=1)
@@ -210,6 +210,12 @@ def _chosen(pairs: Mapping[str, str]) -> str:
     """A mapping over as many lines as it takes."""
     said = ", ".join(f"{_quoted(name)}: {_quoted(label)}" for name, label in pairs.items())
     return "{\n" + textwrap.fill(said, 110, initial_indent=" " * 8, subsequent_indent=" " * 8) + ",\n    }"
+
+
+def _folded(text: str) -> str:
+    """A text over as many lines as it takes."""
+    *lines, last = textwrap.wrap(text, 95)
+    return f"\n{' ' * 15}".join(map(_quoted, [*(f"{line} " for line in lines), last]))
 
 
 def _quoted(text: str) -> str:
