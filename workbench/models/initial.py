@@ -3,9 +3,10 @@
     found = initialise(Network(job.variant, job.seed), "rtmo-s.pth")     # what fits; refused before work starts
     job = job.vary({"start.weights": keep_start_weights("rtmo-s.pth", home)})
 
-What fits is taken. What depends on the number of key points or classes, and is of another number, is new, as is what
-the file has not. What the file has and the network has not is left over, and refused unless that is asked for. A file
-of another width is refused in any case. Such a job names the file by its digest, and `home` keeps a copy of it.
+What fits is taken. A key point begins with what the file has for the one of its name; one that the file does not have
+is new, as are classes of another number and what the file has not. What the file has and the network has not is left
+over, and refused unless that is asked for. A file of another width is refused in any case. Such a job names the file by
+its digest, and `home` keeps a copy of it.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ import torch
 
 from workbench.core.errors import Refused
 from workbench.core.files import make_once
-from workbench.core.keypoints import Skeleton
 from workbench.core.weights import Weights
 from workbench.models.named import source_file
 from workbench.models.network import Network
+from workbench.models.point_rows import one_more_point, rows_by_name
 from workbench.models.published import with_constants
 from workbench.models.recognised import advice, learnt_shapes
 from workbench.models.variant import Variant
@@ -36,16 +37,22 @@ _SHOWN = 6  # layers of a list in a message
 
 @dataclass(frozen=True)
 class Initialised:
-    """Names of tensors, ours: taken from the file; new, as the seed made them; left over, of the file."""
+    """Names of tensors, ours: taken from the file; new, as the seed made them; left over, of the file.
+
+    Fields:
+        points: names of key points that the file does not have, whose parts of what was taken are new.
+    """
 
     taken: tuple[str, ...]
     new: tuple[str, ...]
     left: tuple[str, ...]
+    points: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """The same in words, tensors of one layer together."""
         parts = (("taken", self.taken), ("new", self.new), ("left over", self.left))
-        return [f"{what}: {len(names)} tensors" + _listed(names) * (what != "taken") for what, names in parts]
+        lines = [f"{what}: {len(names)} tensors" + _listed(names) * (what != "taken") for what, names in parts]
+        return lines + [f"new key points: {', '.join(self.points)}"] * bool(self.points)
 
 
 def initialise(network: Network, source: str | Path, leftover: bool = False) -> Initialised:
@@ -63,6 +70,7 @@ def initialise(network: Network, source: str | Path, leftover: bool = False) -> 
     own = {published_name(name): value for name, value in network.state_dict().items()}
     given = with_constants(file.tensors, own, network.variant.skeleton.sigmas)
     given = {name: value for name, value in given.items() if not is_constant(name) and last_word(name) != "sigmas"}
+    given, found = rows_by_name(file, given, own, network.variant)
     taken = [name for name in own if name in given and given[name].shape == own[name].shape]
     other = [name for name in own if name in given and name not in taken]
     if odd := [name for name in other if not _differs_in_number(given[name].shape, name, network.variant)]:
@@ -79,7 +87,9 @@ def initialise(network: Network, source: str | Path, leftover: bool = False) -> 
         )
     network.load_state_dict({our_name(name): given[name] for name in taken}, strict=False)
     new = [name for name in learnt if name not in taken]
-    return Initialised(*(tuple(map(our_name, names)) for names in (taken, new, left)))
+    points = [name for k, name in enumerate(network.variant.skeleton.keypoints) if found and k not in found]
+    names = (tuple(map(our_name, part)) for part in (taken, new, left))
+    return Initialised(*names, points=tuple(points))
 
 
 def keep_start_weights(source: str | Path, home: Path) -> str:
@@ -162,12 +172,4 @@ def _differs_in_number(shape: torch.Size, name: str, variant: Variant) -> bool:
 @cache
 def _with_more(variant: Variant) -> Mapping[str, torch.Size]:
     """The shapes with one more key point and class: what differs depends on their number."""
-    count = variant.num_keypoints + 1
-    points = Skeleton(
-        name="more",
-        keypoints=tuple(f"point {k}" for k in range(count)),
-        sigmas=(0.1,) * count,
-        flip=tuple(range(count)),
-    )
-    numbers = {"num_keypoints": count, "num_classes": variant.num_classes + 1, "keypoint_set": points}
-    return learnt_shapes(variant.vary(numbers))
+    return learnt_shapes(variant.vary({**one_more_point(variant), "num_classes": variant.num_classes + 1}))
