@@ -374,7 +374,7 @@ class RTMO(nn.Module):
         given: Any = image if several else [image]
         find = partial(self._find, score_threshold, nms_threshold)
         variant = self.network.variant
-        found = inferred_in(given, find, self.size, variant.skeleton, variant.num_classes, batch)
+        found = inferred_in(given, find, self.size, variant.skeleton, variant.classes, batch)
         return found if several else found[0]
 
     def _find(self, score_threshold: float, nms_threshold: float, images: NDArray[np.uint8]) -> list[Detections]:

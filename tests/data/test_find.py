@@ -92,12 +92,12 @@ def test_an_error_of_ours_is_no_unreadable_picture() -> None:
 
 
 def test_pictures_come_back_under_their_published_names(tmp_path: Path) -> None:
-    several = inferred_in([plain(99), plain(50, (10, 10))], one_person, SIZE, COCO)
+    several = inferred_in([plain(99), plain(50, (10, 10))], one_person, SIZE, COCO, ("person",))
     assert [one.size for one in several] == [(20, 30), (10, 10)] and several[0].skeleton == COCO
     assert several[0].detections[0].label == "person"
-    assert inferred_in([plain(9)], one_person, SIZE, COCO, classes=2)[0].detections[0].label == "class 0"
+    assert inferred_in([plain(9)], one_person, SIZE, COCO, ("dog", "cat"))[0].detections[0].label == "dog"
     cases: list[tuple[Any, str]] = [(tmp_path / "none.png", "image: .*none.png: missing"), (7, "image: int given")]
     for given, said in cases:
-        call: Callable[[], object] = partial(inferred_in, [given], one_person, SIZE, COCO)
+        call: Callable[[], object] = partial(inferred_in, [given], one_person, SIZE, COCO, ("person",))
         with pytest.raises(Refused, match=said):
             call()

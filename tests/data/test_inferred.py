@@ -34,7 +34,7 @@ def found() -> Detections:
 
 
 def inferred() -> Inferred:
-    return inferred_from(found(), COCO, (500, 600), picture=IMAGE)
+    return inferred_from(found(), COCO, (500, 600), ("person",), picture=IMAGE)
 
 
 def test_the_published_names_hold_plain_numbers() -> None:

@@ -43,8 +43,11 @@ def test_the_data_set_decides_key_points_and_classes(tmp_path: Path) -> None:
     changed = given.job_changes
     assert changed["variant.keypoint_set"].keypoints == NAMES and changed["variant.num_keypoints"] == len(NAMES)
     assert changed["protocol.data"] == given.fingerprint and changed["recipe.lr"] == 0.1
-    assert "variant.num_classes" not in changed, "there is one"
-    assert data_changes(None, DataClasses(("person", "dog"), {})) == {"variant.num_classes": 2}
+    assert changed["variant.class_names"] == ("goat",) and changed["variant.num_classes"] == 1
+    assert data_changes(None, DataClasses(("person", "dog"), {})) == {
+        "variant.num_classes": 2,
+        "variant.class_names": ("person", "dog"),
+    }
 
 
 def test_without_changes_a_place_is_its_names() -> None:

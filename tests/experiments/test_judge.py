@@ -176,7 +176,7 @@ def test_data_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         Refused, match=r"goats has 5 key points \(goat\), made up finds 17 \(coco\); give data with these"
     ):
         judged_on(other, root, tmp_path)
-    two = PersonFinder("made up", (64, 64), finder.skeleton, one_goat, classes=2)
+    two = PersonFinder("made up", (64, 64), finder.skeleton, one_goat, classes=("goat", "dog"))
     with pytest.raises(Refused, match="goats has 1 classes, made up tells 2 apart"):
         judged_on(two, root, tmp_path)
     with pytest.raises(Refused, match="made up: nothing says what it was judged on; add --data FOLDER"):

@@ -34,7 +34,7 @@ def found_by(finder: PersonFinder) -> list[int]:
 
 def test_it_finds_what_the_network_finds() -> None:
     finder = network_finder(Trained(network(), (160, 96), "tiny"), WANTED, "cpu")
-    assert (finder.size, finder.source, finder.skeleton, finder.classes) == ((160, 96), "tiny", COCO, 1)
+    assert (finder.size, finder.source, finder.skeleton, finder.classes) == ((160, 96), "tiny", COCO, ("person",))
     theirs = expected(torch.from_numpy(pixels()).permute(0, 3, 1, 2).float(), Selection(score_threshold=0.05))
     assert sum(map(len, theirs)) > 5
     same(finder.find(pixels()), theirs)
@@ -58,7 +58,7 @@ def test_a_network_that_tells_classes_apart_runs_as_it_was_trained() -> None:
     net = disturbed(Network(small_variant(num_classes=3), seed=0))
     finder = network_finder(Trained(net, (64, 64), "three"), WantedPersons(0.01, 0.65, 3), "cpu")
     found = finder.find(np.random.default_rng(0).integers(0, 255, (2, 64, 64, 3), np.uint8))
-    assert finder.classes == 3 and [len(one) for one in found] == [3, 3]
+    assert finder.classes == ("class 0", "class 1", "class 2") and [len(one) for one in found] == [3, 3]
     assert all((np.diff(one.scores) <= 0).all() for one in found)
 
 

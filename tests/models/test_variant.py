@@ -110,3 +110,12 @@ def test_an_impossible_variant_is_refused_when_declared(changes: dict, message: 
 def test_key_points_that_do_not_fit_are_refused_when_declared(changes: dict[str, object], said: str) -> None:
     with pytest.raises(Refused, match=said):
         small_variant(**changes)
+
+
+def test_classes_have_names_and_the_usual_one_is_no_other_network() -> None:
+    assert Variant().classes == ("person",) and Variant(class_names=("person",)).key == Variant().key
+    assert Variant(class_names=("goat",)).classes == ("goat",) and Variant(class_names=("goat",)).key != Variant().key
+    assert Variant(num_classes=2).classes == ("class 0", "class 1")
+    assert Variant(num_classes=2, class_names=("goat", "dog")).classes == ("goat", "dog")
+    with pytest.raises(Refused, match=r"class_names \('goat',\): num_classes is 2; give as many names"):
+        Variant(num_classes=2, class_names=("goat",))

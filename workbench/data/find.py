@@ -98,14 +98,14 @@ def inferred_in(
     find: FindPersonsIn,
     size: tuple[int, int],
     skeleton: Skeleton,
-    classes: int = 1,
+    classes: Sequence[str],
     batch: int = BATCH,
 ) -> list[Inferred]:
     """The persons in each picture, under the names of the published face.
 
     Args:
         find, size, batch: as of `found_in`.
-        skeleton, classes: which key points and how many classes `find` knows.
+        skeleton, classes: which key points and classes `find` knows.
 
     Raises:
         Refused: one is no picture, or can not be read.

@@ -119,19 +119,17 @@ class Inferred:
 
 
 def inferred_from(
-    found: Detections, skeleton: Skeleton, size: tuple[int, int], classes: int = 1, picture: Picture | None = None
+    found: Detections, skeleton: Skeleton, size: tuple[int, int], classes: Sequence[str], picture: Picture | None = None
 ) -> Inferred:
     """Detections in pixels of an image of that height and width, under their published names.
 
     Args:
-        classes: how many there are: the only one is called person.
+        classes: their names, by label.
     """
     points = np.concatenate([found.keypoints, found.keypoint_scores[..., None]], -1)
     rows = zip(found.boxes.tolist(), found.scores.tolist(), found.labels.tolist(), points.tolist(), strict=True)
     detections = [
-        Detection(
-            bbox=box, conf=conf, cls_id=label, label="person" if classes == 1 else f"class {label}", keypoints=keypoints
-        )
+        Detection(bbox=box, conf=conf, cls_id=label, label=classes[int(label)], keypoints=keypoints)
         for box, conf, label, keypoints in rows
     ]
     return Inferred(detections=detections, skeleton=skeleton, size=size, picture=picture)

@@ -19,6 +19,7 @@ from workbench.models.job import EMBEDDED
 DATA_SET = "protocol.data"
 KEYPOINT_SET, NUM_KEYPOINTS = "variant.keypoint_set", "variant.num_keypoints"
 NUM_CLASSES = "variant.num_classes"
+CLASS_NAMES = "variant.class_names"
 RESERVED = {
     "seed": "--seeds N",
     "start": "--protocol NAME",
@@ -92,10 +93,10 @@ class ChangedJobs:
 
 
 def data_changes(keypoints: DataKeypoints | None, classes: DataClasses | None) -> dict[str, Any]:
-    """What the data set of a folder changes of every job: its key points, and its classes where there are several."""
+    """What the data set of a folder changes of every job: its key points and its classes."""
     found = {} if keypoints is None else {KEYPOINT_SET: keypoints.skeleton, NUM_KEYPOINTS: len(keypoints.skeleton)}
-    if classes is not None and len(classes.names) > 1:
-        found[NUM_CLASSES] = len(classes.names)
+    if classes is not None and classes.names:
+        found |= {NUM_CLASSES: len(classes.names), CLASS_NAMES: classes.names}
     return found
 
 

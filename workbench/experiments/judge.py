@@ -132,9 +132,10 @@ def judged_on(finder: PersonFinder, data: Path | None, home: Path) -> JudgedOn:
             f"{found.name} has {len(theirs)} key points ({theirs.name}), {finder.source} finds {len(mine)} "
             f"({mine.name}); give data with these"
         )
-    if (classes := len(found.truth["categories"])) != finder.classes:
+    if (classes := len(found.truth["categories"])) != len(finder.classes):
         raise Refused(
-            f"{found.name} has {classes} classes, {finder.source} tells {finder.classes} apart; give data with as many"
+            f"{found.name} has {classes} classes, {finder.source} tells {len(finder.classes)} apart; give data with as "
+            "many"
         )
     return found
 

@@ -23,6 +23,7 @@ from workbench.inference.load import Trained, load_trained
 from workbench.models.decode import detect
 from workbench.models.job import Protocol
 from workbench.models.network import Network
+from workbench.models.variant import PERSON
 from workbench.tensors import Detections
 
 _Pixels = NDArray[np.uint8]
@@ -62,6 +63,7 @@ class PersonFinder:
         source: what it came from.
         size: height and width of an input.
         find: see `FindPersonsIn`.
+        classes: their names, by label.
         trained: the network behind it; None of a file.
         precision: of its numbers, as a record of training says it.
     """
@@ -70,7 +72,7 @@ class PersonFinder:
     size: tuple[int, int]
     skeleton: Skeleton
     find: FindPersonsIn
-    classes: int = 1
+    classes: tuple[str, ...] = (PERSON,)
     trained: Trained | None = None
     precision: str = "float32"
 
@@ -107,7 +109,7 @@ def network_finder(
         find = partial(_deployed, Deployed(network, selection).to(where), where)
     else:
         find = partial(_plain, network.to(where), where, selection)
-    return PersonFinder(trained.source, trained.size, variant.skeleton, find, variant.num_classes, trained)
+    return PersonFinder(trained.source, trained.size, variant.skeleton, find, variant.classes, trained)
 
 
 def _on(images: _Pixels, device: str) -> torch.Tensor:
@@ -176,7 +178,8 @@ def onnx_finder(path: Path, wanted: WantedPersons = WantedPersons()) -> PersonFi
         return [best(one, chosen.max_persons) for one in detections(found["dets"], found["keypoints"])]
 
     precision = about.get("precision", PersonFinder.precision)
-    return PersonFinder(str(path), _size(about), _skeleton(about), find, precision=precision)
+    named = (about.get("class_name", PERSON),)  # such a file has one class
+    return PersonFinder(str(path), _size(about), _skeleton(about), find, named, precision=precision)
 
 
 def _check_constants(path: Path, chosen: Selection, stored: Protocol) -> None:

@@ -82,6 +82,7 @@ def write_onnx(deployed: Deployed, path: Path, about: Mapping[str, str]) -> None
         **{name: str(value) for name, value in asdict(deployed.selection).items()},
         "keypoint_names": ",".join(points.keypoints),
         "skeleton": json.dumps(points.limbs),
+        "class_name": deployed.rest.variant.classes[0],
         "precision": str(deployed.dtype).removeprefix("torch."),
     }
     onnx.helper.set_model_props(model, facts | dict(about))

@@ -56,6 +56,9 @@ class Phase(Spec):
 RTMO_PHASES = (Phase(), Phase(start=280 / 600, proxy=True), Phase(start=579 / 600, proxy=True, final=True))
 
 
+PERSON = "person"  # what the only class is called, if nothing says otherwise
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Variant(Spec):
@@ -65,6 +68,7 @@ class Variant(Spec):
         keypoint_set: the key points, or the name of a set of `workbench.core.skeletons`; "" is that of the released
             models with `num_keypoints` key points. Written as short as possible: a released set as "", a named one as
             its name.
+        class_names: what the classes are called, in the order of their labels; () is `person`, or their numbers.
     """
 
     backbone: Backbone = CSPDarknet()
@@ -77,6 +81,7 @@ class Variant(Spec):
     num_classes: int = 1
     num_keypoints: int = 17
     keypoint_set: str | Skeleton = ""
+    class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,6 +90,8 @@ class Variant(Spec):
             object.__setattr__(self, "keypoint_set", "")
         elif found == SKELETONS.get(found.name):
             object.__setattr__(self, "keypoint_set", found.name)
+        if self.class_names == (PERSON,):
+            object.__setattr__(self, "class_names", ())
 
     @property
     def skeleton(self) -> Skeleton:
@@ -92,6 +99,12 @@ class Variant(Spec):
         if isinstance(self.keypoint_set, Skeleton):
             return self.keypoint_set
         return skeleton_named(self.keypoint_set) if self.keypoint_set else released_skeleton(self.num_keypoints)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The name of each class, in the order of the labels."""
+        numbered = (PERSON,) if self.num_classes == 1 else tuple(f"class {k}" for k in range(self.num_classes))
+        return self.class_names or numbered
 
     def check(self) -> None:
         if len(self.skeleton) != self.num_keypoints:
@@ -101,6 +114,8 @@ class Variant(Spec):
             )
         if self.num_classes < 1:
             raise Refused(f"num_classes {self.num_classes}: must be at least 1")
+        if self.class_names and len(self.class_names) != self.num_classes:
+            raise Refused(f"class_names {self.class_names}: num_classes is {self.num_classes}; give as many names")
         self._check_phases()
         terms = [loss.term for loss in self.losses]
         if len(set(terms)) < len(terms):
