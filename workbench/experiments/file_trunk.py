@@ -26,7 +26,7 @@ from workbench.row import PlannedJob, StudyProtocol
 from workbench.study import Study
 
 _NETWORK = ("backbone", "neck", "head")
-_COUNTS = ("num_classes", "num_keypoints", "keypoint_set")
+_COUNTS = ("num_classes", "class_names", "num_keypoints", "keypoint_set")
 
 
 @dataclass(frozen=True)
