@@ -23,7 +23,7 @@ ARROWS: Mapping[str, set[str]] = {
     "data": {"core", "tensors"},
     "evaluation": {"core", "tensors"},
     "testing": {"models"},
-    "rtmo": {"models", "data"},
+    "rtmo": {"inference"},
     "inference": {"models", "data"},
     "row": {"models"},
     "space": {"row", "evaluation"},

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, final, overload
+from typing import TYPE_CHECKING, Any, Literal, final, overload
 
 import numpy as np
 import torch
@@ -51,6 +51,9 @@ from workbench.models.variant import Variant
 from workbench.models.zoo import SIZES, rtmo
 from workbench.slots import Backbone
 from workbench.tensors import Dense, Detections, Targets
+
+if TYPE_CHECKING:
+    from workbench.inference.folding import Folding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,6 +280,7 @@ class RTMO(nn.Module):
         self.config = config
         self.size = size
         self.network = network or Network((config or RTMOConfig()).variant())
+        self._folding: Folding | None = None
 
     def forward(
         self,
@@ -381,11 +385,12 @@ class RTMO(nn.Module):
         """The persons in network inputs (B, H, W, 3), BGR, in eval mode."""
         device = next(self.network.parameters()).device
         batch = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float()
-        training = self.network.training
-        self.network.eval()
-        found = detect(self.network, batch, score_threshold=score_threshold, nms_threshold=nms_threshold)
-        self.network.train(training)
-        return found
+        if self._folding is None:
+            from workbench.inference.folding import Folding  # not needed in training, and it takes a while
+
+            self._folding = Folding()
+        folded = self._folding.of(self.network)
+        return detect(folded, batch, score_threshold=score_threshold, nms_threshold=nms_threshold)
 
     def load(self, weights: str | Path, sha256: str = "") -> None:
         """Reads a published checkpoint, or one that `save` wrote, strictly: see `load_published`."""

@@ -12,7 +12,7 @@ from workbench.core.keypoints import Skeleton
 from workbench.core.skeletons import COCO, CROWDPOSE
 from workbench.models.initial import Initialised, initialise
 from workbench.models.network import Network
-from workbench.models.point_rows import namesakes, rows_of
+from workbench.models.point_rows import namesakes, tensor_rows
 from workbench.models.weight_names import our_name
 from workbench.models.zoo import REGRESSION, nano
 
@@ -39,19 +39,19 @@ def test_names_are_matched_in_any_spelling() -> None:
 
 
 def test_which_tensors_have_rows_for_key_points() -> None:
-    rows = rows_of(nano())
+    rows = tensor_rows(nano())
     assert rows["head.head_module.out_kpt_reg.0.weight"] == 2 and rows["head.dcc.pose_to_kpts.0.weight"] == 48
     assert not any("out_cls" in name for name in rows)
-    assert not any("dcc" in name for name in rows_of(nano().vary(REGRESSION)))
+    assert not any("dcc" in name for name in tensor_rows(nano().vary(REGRESSION)))
 
 
-def test_each_point_has_the_rows_of_its_namesake_and_others_are_new(tmp_path: Path) -> None:
+def test_each_point_has_the_tensor_rows_its_namesake_and_others_are_new(tmp_path: Path) -> None:
     made, fresh, found = begun(CROWDPOSE, tmp_path)
     assert found.points == CROWDPOSE.keypoints[-2:]
     assert found.new == () and found.lines()[-1].startswith("new key points: ")
     places = namesakes(CROWDPOSE, COCO)
     after, before, source = (one.state_dict() for one in (made, fresh, network()))
-    for published, each in rows_of(made.variant).items():
+    for published, each in tensor_rows(made.variant).items():
         name = our_name(published)
         for k in range(len(CROWDPOSE)):
             mine = slice(k * each, (k + 1) * each)
@@ -72,7 +72,7 @@ def test_the_order_of_the_points_may_be_another(turned: bool, tmp_path: Path) ->
 
 def test_as_many_points_of_other_names_are_all_new(tmp_path: Path) -> None:
     made, fresh, found = begun(named(*(f"p{k}" for k in range(17))), tmp_path)
-    rows = {our_name(name) for name in rows_of(made.variant)}
+    rows = {our_name(name) for name in tensor_rows(made.variant)}
     assert set(found.new) == rows and not found.points
     for name in rows:
         assert torch.equal(made.state_dict()[name], fresh.state_dict()[name]), name

@@ -32,7 +32,7 @@ def rows_by_name(
     Args:
         given: of the file, published names; own: of the network, the same names.
     """
-    rows = rows_of(variant)
+    rows = tensor_rows(variant)
     count = next((len(given[name]) // each for name, each in rows.items() if name in given and given[name].ndim), 0)
     if not count or (there := _points(file, count)) is None:
         return given, None
@@ -53,7 +53,7 @@ def namesakes(here: Skeleton, there: Skeleton) -> Pairs:
 
 
 @cache
-def rows_of(variant: Variant) -> Mapping[str, int]:
+def tensor_rows(variant: Variant) -> Mapping[str, int]:
     """Of each tensor that has rows for key points (published name) how many there are for one."""
     mine, more = learnt_shapes(variant), learnt_shapes(variant.vary(one_more_point(variant)))
     return {name: more[name][0] - shape[0] for name, shape in mine.items() if more[name] != shape}
