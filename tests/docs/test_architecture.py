@@ -42,7 +42,7 @@ def test_the_arrows_are_those_that_the_tests_hold() -> None:
     text = architecture.PAGE.read_text("utf-8")
     assert text == with_arrows(text), RENEW
     listed = dict(line.split(maxsplit=1) for line in arrow_list().splitlines()[1:-1])
-    assert listed["rtmo"] == "data, models" and listed["core"] == "-"
+    assert listed["rtmo"] == "inference" and listed["core"] == "-"
     assert listed.keys() == ARROWS.keys() - {"outside"}
 
 
