@@ -47,6 +47,7 @@ FOREIGN: Mapping[str, str | tuple[str, ...]] = {
         "workbench.experiments.stores",
         "workbench.experiments.job_queue",
         "workbench.experiments.heartbeat",
+        "workbench.experiments.job_worker",
         "workbench.experiments.trial_table",
         "workbench.experiments.search.optuna_study",
     ),

@@ -113,7 +113,7 @@ class Storm:
         workers = [child.pid for child in psutil.Process(command.pid).children()]
         if not workers:
             return
-        self._next = time.monotonic() + self.every
+        self._next += self.every  # one that comes late does not put off the others
         victim = command.pid if self.chance.random() < 0.1 else self.chance.choice(workers)
         with suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)

@@ -6,17 +6,14 @@ study nor the plan that it came from. Results are found by key in the folder of 
 Of workers on this machine the system knows whether they live. Of others the heartbeats of their trials tell, and the
 job's lock: it is held in the store, and a job that was taken over from a worker that could not be heard stops there.
 
-HOME/jobs/KEY/            the job's folder (see `training.run`), and here also, beside its claim (see `job_claim`)
-    error.txt             the traceback of the last failure
+How a worker does a job that it has taken is `job_worker`; what the folder of a job says meanwhile, `job_claim`.
 """
 
 from __future__ import annotations
 
-import math
 import time
-import traceback
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -25,30 +22,23 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from workbench.core.errors import DataFault, Refused, one_line
-from workbench.core.files import remove_parts
-from workbench.experiments.heartbeat import beating
+from workbench.core.errors import Refused
 from workbench.experiments.job_claim import JobClaim
-from workbench.experiments.owners import alive, local_pid, owner_id
+from workbench.experiments.job_worker import FAULTY, JobWorker, Train, last_epoch, value_of
+from workbench.experiments.owners import alive, local_pid
 from workbench.experiments.queue_entry import JobState, QueueEntry, gives_up, is_due, recorded_entry
-from workbench.experiments.queued_job import QUEUED, attributes_of, queued_job
+from workbench.experiments.queued_job import QUEUED, attributes_of
 from workbench.experiments.stores import Store, folder_id, store_of
 from workbench.experiments.trial_table import JOB, Attempt, TrialTable
-from workbench.models.job import Job
 from workbench.study import PlannedJob
-from workbench.training.record import Progress, Result, is_complete, job_folder, read_losses, read_result
-from workbench.training.rung import Paused, rung_of
+from workbench.training.record import is_complete, job_folder, read_result
+from workbench.training.rung import rung_of
 
 GRACE = 10.0  # seconds in which a worker that has claimed a trial says who it is
 DELAY = 60.0  # seconds after which a shared folder shows everywhere what was written to it
 PLAN_LOCK = "plan.lock"  # held while jobs are put in
-FAULTY = "faulty"  # the outcome of a job whose files can not be used
 RESET = "forgiven"  # what stores of old call the failures that count no more
 FOLDER = "folder"  # the attribute of a queue that says which folder of runs it belongs to
-
-
-# How a worker trains a job up to an epoch (0: to the end) and tells of its progress.
-Train = Callable[[Job, Callable[[Progress], None], int], Result | Paused]
 
 
 class Load(NamedTuple):
@@ -118,62 +108,7 @@ class JobQueue:
 
     def work(self, train: Train) -> None:
         """Does the jobs that wait, one after the other, until none does."""
-        while (attempt := self._table.take(owner_id())) is not None:
-            with suppress(UpdateFinishedTrialError):  # it was not heard for so long that it was given up
-                self._try(train, attempt)
-
-    def _try(self, train: Train, attempt: Attempt) -> None:
-        """One attempt, and how it ended. Whatever a job raises ends this attempt alone.
-
-        Raises:
-            UpdateFinishedTrialError: it was given up meanwhile; the folder has what it did.
-        """
-        ended: tuple[TrialState, Sequence[float] | None] = (TrialState.FAIL, None)
-        try:
-            with beating(self._storage, attempt.trial_id):
-                ended = self._trained(train, attempt)
-        except Exception:
-            pass  # the folder of the job and its attributes say what it was
-        except BaseException:
-            with suppress(UpdateFinishedTrialError):
-                self._storage.set_trial_state_values(attempt.trial_id, TrialState.FAIL)
-            raise
-        self._storage.set_trial_state_values(attempt.trial_id, *ended)
-
-    def _trained(self, train: Train, attempt: Attempt) -> tuple[TrialState, Sequence[float] | None]:
-        """How Optuna calls the end of an attempt that raised nothing, and its value."""
-        key = attempt.user_attrs.get("key")
-        if key is None or JOB not in attempt.user_attrs:  # an earlier version queued it
-            return TrialState.PRUNED, None
-        folder = job_folder(self.home, key)
-        claim = JobClaim(folder, attempt.user_attrs["owner"], attempt.number)
-        folder.mkdir(parents=True, exist_ok=True)
-        with self.store.locked(f"jobs/{key}/lock"):  # the same job may be in the queue of another plan
-            remove_parts(folder)
-            claim.take()
-            if epoch := _last_epoch(folder):
-                self._say(attempt, "begun", epoch)
-            try:
-                result = train(queued_job(attempt.user_attrs), claim.tell, attempt.user_attrs.get("until", 0))
-            except Exception as error:
-                if not claim.held:
-                    raise
-                (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
-                self._say(attempt, "note", one_line(error))
-                self._say(attempt, "outcome", _outcome(error))
-                raise
-            finally:
-                if claim.held:
-                    claim.release()
-        (folder / "error.txt").unlink(missing_ok=True)
-        if isinstance(result, Paused):
-            self._say(attempt, "outcome", "paused")
-            return TrialState.PRUNED, None
-        self._say(attempt, "outcome", "complete")
-        return TrialState.COMPLETE, [_value(result)]
-
-    def _say(self, attempt: Attempt, name: str, value: str | int) -> None:
-        self._storage.set_trial_user_attr(attempt.trial_id, name, value)
+        JobWorker(self.home, self.store, self._storage, self._table).work(train)
 
     def entries(self, keys: Iterable[str]) -> dict[str, QueueEntry]:
         """Where each key stands. Reads only."""
@@ -215,7 +150,7 @@ class JobQueue:
     def _killed_in_place(self, key: str, ended: Sequence[Attempt]) -> list[Attempt]:
         """The attempts that were killed, without those after which the next one could go on from a later epoch."""
         killed = [one for one in ended if "outcome" not in one.user_attrs]
-        epoch = _last_epoch(job_folder(self.home, key)) if killed else 0
+        epoch = last_epoch(job_folder(self.home, key)) if killed else 0
         return [one for one in killed if one.user_attrs.get("begun", 0) == epoch]
 
     def _runs(self, attempt: Attempt) -> bool:
@@ -330,7 +265,7 @@ class JobQueue:
         done = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING)
         found = [one for one in planned if not any(each.state in done for each in self._table.of(one.job.key))]
         said = [attributes_of(one) | {"outcome": "complete", "note": "found"} for one in found]
-        self._table.add(said, [_value(read_result(job_folder(self.home, one.job.key))) for one in found])
+        self._table.add(said, [value_of(read_result(job_folder(self.home, one.job.key))) for one in found])
 
 
 def has_queue(store: Store, name: str) -> bool:
@@ -364,22 +299,3 @@ def _lost_since(attempts: Sequence[Attempt], ended: Sequence[Attempt], rung: int
     paused = max((one.number for one in attempts if one.user_attrs.get("outcome") == "paused"), default=-1)
     after = [one for one in ended if one.number > paused]
     return bool(after) and not 0 < after[-1].user_attrs.get("until", 0) <= rung
-
-
-def _value(result: Result) -> float:
-    """What Optuna records as the trial's value; it takes no nan."""
-    ap = float(result.metrics.get("AP", 0.0))
-    return ap if math.isfinite(ap) else 0.0
-
-
-def _last_epoch(folder: Path) -> int:
-    """The epoch after which a job would go on."""
-    losses = read_losses(folder)
-    return int(losses[-1]["epoch"]) if losses else 0
-
-
-def _outcome(error: Exception) -> str:
-    """What files are at fault for says nothing of the job: the next command tries it again."""
-    if isinstance(error, DataFault):
-        return FAULTY
-    return "infeasible" if isinstance(error, Refused) else "failed"
