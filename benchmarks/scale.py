@@ -285,7 +285,7 @@ def _copy(engine: sql.Engine, run: str, copies: int) -> None:
         for name in COPIED:
             table = tables.tables[name]
             columns = [made.c.id if one.name == "run_uuid" else _other(one, table, made.c.id) for one in table.columns]
-            rows = sql.select(*columns).where(table.c.run_uuid == run)
+            rows = sql.select(*columns).select_from(table.join(made, sql.true())).where(table.c.run_uuid == run)
             connection.execute(table.insert().from_select([one.name for one in table.columns], rows))
         made.drop(connection)
 

@@ -35,7 +35,7 @@ def test_each_way_to_end_is_said(tmp_path: Path) -> None:
     said = [(one.state, one.user_attrs["outcome"], one.user_attrs.get("note")) for one in there.attempts()]
     assert said == [
         (TrialState.COMPLETE, "complete", None),
-        (TrialState.FAIL, "failed", "RuntimeError: not finite second line"),
+        (TrialState.FAIL, "failed", "RuntimeError: not finite"),
         (TrialState.FAIL, "infeasible", "does not fit"),
         (TrialState.FAIL, FAULTY, "broken"),
         (TrialState.PRUNED, "paused", None),
