@@ -313,16 +313,20 @@ def results_in_a_folder(clock: Clock) -> None:
     """Of so many jobs."""
     with _home() as home:
         folders = [job_folder(home, f"{number:016x}") for number in range(clock.size)]
+        for folder in folders:
+            folder.mkdir(parents=True)
 
         def write() -> None:
-            for folder in folders:
-                folder.mkdir(parents=True)
+            for folder in folders[:OFTEN]:
                 write_result(folder, folder.name, {"AP": 0.5}, {})
 
         def look() -> None:
             if not all(is_complete(folder) for folder in folders):
                 raise Refused(f"results are missing in {home}")
 
-        clock.time("write a result, each", write, each=clock.size)
+        clock.time("write a result, each", write, each=min(OFTEN, clock.size))
+        text = (folders[0] / "result.json").read_text()
+        for folder in folders[OFTEN:]:
+            (folder / "result.json").write_text(text)  # each on the disk at once would take a hundredth of a second
         clock.time("see which are complete, at first", look)
         clock.time("see which are complete, again", look, SELDOM)

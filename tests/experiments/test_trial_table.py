@@ -12,6 +12,7 @@ import optuna
 import pytest
 import sqlalchemy as sql
 from optuna.trial import TrialState, create_trial
+from sqlalchemy import event
 
 from tests.experiments.fakes import FAKED
 from workbench.experiments.stores import store_of
@@ -136,11 +137,11 @@ def statements(queue: Queue, do: Callable[[], Any]) -> list[int]:
     def count(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
         rows.append(cursor.rowcount)
 
-    sql.event.listen(queue.storage.engine, "after_cursor_execute", count)
+    event.listen(queue.storage.engine, "after_cursor_execute", count)
     try:
         do()
     finally:
-        sql.event.remove(queue.storage.engine, "after_cursor_execute", count)
+        event.remove(queue.storage.engine, "after_cursor_execute", count)
     return rows
 
 

@@ -168,7 +168,7 @@ class TrialTable:
                 )
 
 
-def _waiting(study: int) -> sql.Select[Any]:
+def _waiting(study: int) -> sql.Select[Any, Any]:
     column = TRIALS.c
     return sql.select(column.trial_id, column.number).where(
         column.study_id == study, column.state == TrialState.WAITING
