@@ -37,8 +37,11 @@ from workbench.components.backbones.timm_backbone import TimmBackbone
 from workbench.core.errors import Refused
 from workbench.core.provenance import commit, machine_name
 from workbench.experiments import console
-from workbench.experiments.job_queue import JobQueue, JobState, QueueEntry, check_queueable, read_progress
+from workbench.experiments.job_claim import read_progress
+from workbench.experiments.job_queue import JobQueue
 from workbench.experiments.protocols import protocol_named
+from workbench.experiments.queue_entry import JobState, QueueEntry
+from workbench.experiments.queued_job import check_queueable
 from workbench.experiments.search.pricing import Twins
 from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, terminable, work_off
 from workbench.models.variant import Variant

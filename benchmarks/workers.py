@@ -29,8 +29,9 @@ from benchmarks._record import append
 from workbench.core.errors import Refused
 from workbench.core.processes import usable_cores
 from workbench.core.provenance import commit, machine_name
-from workbench.experiments.job_queue import JobQueue, JobState
+from workbench.experiments.job_queue import JobQueue
 from workbench.experiments.protocols import protocol_named
+from workbench.experiments.queue_entry import JobState
 from workbench.experiments.stores import check_address, masked, store_of
 from workbench.experiments.worker_pool import WorkerPool, WorkerSettings, work_off
 from workbench.models.job import Job

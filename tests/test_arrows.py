@@ -46,6 +46,9 @@ FOREIGN: Mapping[str, str | tuple[str, ...]] = {
     "optuna": (
         "workbench.experiments.stores",
         "workbench.experiments.job_queue",
+        "workbench.experiments.heartbeat",
+        "workbench.experiments.job_worker",
+        "workbench.experiments.trial_table",
         "workbench.experiments.search.optuna_study",
     ),
     "psycopg": "workbench.experiments.stores",

@@ -16,8 +16,8 @@ from benchmarks.early_signals import Agreement, across_seeds, agreements, chosen
 from tests.small import SMALL, small_job
 from workbench.core import processes
 from workbench.core.errors import Refused
-from workbench.experiments.job_queue import JobState
 from workbench.experiments.protocols import NANO_RECIPE, PROTOCOLS
+from workbench.experiments.queue_entry import JobState
 from workbench.models.job import Job
 from workbench.models.zoo import rtmo
 from workbench.study import Changes, Row, Study, StudyProtocol

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
 
 from workbench.core.errors import Refused
 from workbench.experiments.job_queue import JobQueue
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.runner import run_study
+from workbench.experiments.trial_table import Attempt
 from workbench.experiments.worker_pool import TrainJob
 from workbench.models.job import Job, Protocol
 from workbench.models.zoo import nano
@@ -111,8 +111,8 @@ def queue(home: Path) -> JobQueue:
     return JobQueue(home, StudyRun(STUDY, SETTING, home).name)
 
 
-def trials(home: Path) -> list[optuna.trial.FrozenTrial]:
-    return queue(home).trials()
+def trials(home: Path) -> list[Attempt]:
+    return queue(home).attempts()
 
 
 def once_each(home: Path) -> None:

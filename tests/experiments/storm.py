@@ -21,8 +21,9 @@ from typing import Any
 
 import psutil
 
-from workbench.experiments.job_queue import JobQueue, JobState
+from workbench.experiments.job_queue import JobQueue
 from workbench.experiments.joined import join
+from workbench.experiments.queue_entry import JobState
 from workbench.experiments.worker_pool import TrainJob
 from workbench.models.job import Job
 from workbench.study import PlannedJob
@@ -112,7 +113,7 @@ class Storm:
         workers = [child.pid for child in psutil.Process(command.pid).children()]
         if not workers:
             return
-        self._next = time.monotonic() + self.every
+        self._next += self.every  # one that comes late does not put off the others
         victim = command.pid if self.chance.random() < 0.1 else self.chance.choice(workers)
         with suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
@@ -137,7 +138,7 @@ def weather(storm: Storm, plan: Mapping[str, PlannedJob]) -> JobQueue:
                 storm.strike()
                 time.sleep(0.05)
         end = time.monotonic() + 60  # then the sky clears: who was killed behind its result is not heard of for a while
-        while any(not trial.state.is_finished() for trial in queue.trials()) and time.monotonic() < end:
+        while any(not trial.state.is_finished() for trial in queue.attempts()) and time.monotonic() < end:
             queue.fill(plan)
             time.sleep(0.2)
     return queue
@@ -151,6 +152,6 @@ def once_each(queue: JobQueue, plan: Mapping[str, PlannedJob]) -> None:
     """Every job has a result and one complete trial, and none was in two hands."""
     assert not list(queue.home.glob("jobs/*/twice"))
     assert all(is_complete(job_folder(queue.home, key)) for key in plan)
-    complete = [t.user_attrs["key"] for t in queue.trials() if t.state.name == "COMPLETE"]
+    complete = [t.user_attrs["key"] for t in queue.attempts() if t.state.name == "COMPLETE"]
     assert sorted(complete) == sorted(plan)
-    assert all(trial.state.is_finished() for trial in queue.trials())
+    assert all(trial.state.is_finished() for trial in queue.attempts())

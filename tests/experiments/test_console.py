@@ -11,8 +11,8 @@ from workbench.evaluation.intervals import Interval
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import console
 from workbench.experiments.claims import ClaimResult
-from workbench.experiments.job_queue import JobState, QueueEntry
 from workbench.experiments.plan import StudyRun
+from workbench.experiments.queue_entry import JobState, QueueEntry
 from workbench.experiments.time_left import Left, TimeLeft
 from workbench.study import Better
 from workbench.training.record import Progress, Result

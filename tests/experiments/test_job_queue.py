@@ -1,27 +1,20 @@
 """The job queue: what it holds, who takes a job from it, and what it refuses. Jobs are fakes."""
 
 import multiprocessing
-import os
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
 
 import optuna
 import pytest
-from torch import Tensor
 
-from tests.experiments.fakes import FAKED, SETTING, STUDY, finish, queue, quick, start
-from workbench.core.errors import DataFault, Refused
-from workbench.experiments import job_queue
-from workbench.experiments.job_queue import JobQueue, JobState, stored_entries
+from tests.experiments.fakes import FAKED, SETTING, STUDY, finish, queue
+from workbench.core.errors import DataFault
+from workbench.experiments.job_queue import JobQueue, stored_entries
 from workbench.experiments.plan import StudyRun
+from workbench.experiments.queue_entry import JobState, gives_up
 from workbench.models.job import Job
-from workbench.slots import Assigner
-from workbench.study import Row
-from workbench.tensors import Assignment, Dense, Targets
 from workbench.training.record import Progress, Result, write_result
 
 pytestmark = FAKED
@@ -97,37 +90,6 @@ def test_a_worker_needs_neither_study_nor_plan(tmp_path: Path) -> None:
     assert len(seen) == len(planned)
 
 
-@final
-@dataclass(frozen=True, kw_only=True)
-class Homeless(Assigner):
-    """A component that lives in a file of its user."""
-
-    def assign(self, dense: Dense, targets: Targets, sigmas: Tensor) -> Assignment:
-        raise NotImplementedError
-
-
-def namesake() -> Assigner:
-    """A component that bears the name of another: its key would be that one's."""
-
-    @final
-    @dataclass(frozen=True, kw_only=True)
-    class SimOTA(Assigner):
-        def assign(self, dense: Dense, targets: Targets, sigmas: Tensor) -> Assignment:
-            raise NotImplementedError
-
-    return SimOTA()
-
-
-@pytest.mark.parametrize("local", [Homeless(), namesake()])
-def test_a_component_that_workers_can_not_find_is_refused_before_any_job(tmp_path: Path, local: Assigner) -> None:
-    study = replace(STUDY, rows=(Row("base"), Row("other", {"assigner": local})), claims=())
-    where = f"{__name__}.{type(local).__qualname__}"
-    said = f"other, seed 0: workers can not find {where}; .*workbench/components"
-    with pytest.raises(Refused, match=said):
-        start(StudyRun(study, SETTING, tmp_path), quick)
-    assert not (tmp_path / "jobs").exists()
-
-
 def test_a_queued_job_of_another_version_is_refused_not_trained_under_a_wrong_key(tmp_path: Path) -> None:
     one = STUDY.planned_jobs(SETTING)[0]
     there = queue(tmp_path)
@@ -148,26 +110,9 @@ def test_what_files_are_at_fault_for_is_tried_again_by_the_next_command(tmp_path
     for attempt in range(4):
         there = queue(tmp_path)
         before = there.entries([one.job.key])[one.job.key]
-        assert not job_queue.gives_up(before) and before.failures == 0 and before.ended == attempt
+        assert not gives_up(before) and before.failures == 0 and before.ended == attempt
         there.study.enqueue_trial({}, user_attrs={"key": one.job.key, "job": one.job.to_dict()})
         there.work(unreadable)
         entry = there.entries([one.job.key])[one.job.key]
-        assert job_queue.gives_up(entry), "not a second time by the same one"
+        assert gives_up(entry), "not a second time by the same one"
         assert entry.note.endswith("correct it first: broken images: 2, first 1.jpg, 2.jpg")
-
-
-def test_a_dead_owner_is_seen_and_a_living_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    me = job_queue.owner_id()
-    assert job_queue.alive(me)
-    host, pid, born = me.rsplit(" ", 2)
-    assert not job_queue.alive(f"{host} {pid} {float(born) - 100:.2f}")  # the number was given away again
-    assert job_queue.alive(f"elsewhere {pid} {born}")  # only the heartbeat knows
-    assert job_queue.local_pid(me) == int(pid) and job_queue.local_pid(f"elsewhere {pid} {born}") is None
-
-
-@pytest.mark.skipif(not Path("/proc/self/ns/pid").exists(), reason="Linux tells containers apart")
-def test_a_container_is_another_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may have the name of the machine, and the numbers of its processes are others."""
-    me, stat = job_queue.owner_id(), os.stat
-    monkeypatch.setattr(os, "stat", lambda path: stat("/" if str(path).startswith("/proc/self/ns") else path))
-    assert job_queue.local_pid(me) is None

@@ -18,9 +18,10 @@ from optuna.trial import TrialState
 from tests.experiments.fakes import FAKED, SETTING, STUDY, log, quick
 from tests.experiments.storm import Run, Storm, machine, once_each, trivial, weather
 from workbench.core.errors import Refused
-from workbench.experiments import job_queue, joined, stores
-from workbench.experiments.job_queue import JobQueue, JobState
+from workbench.experiments import job_queue, joined, queue_entry, stores
+from workbench.experiments.job_queue import JobQueue
 from workbench.experiments.joined import gpu_names, join
+from workbench.experiments.queue_entry import JobState
 from workbench.experiments.stores import store_of
 from workbench.experiments.worker_pool import WorkerSettings
 from workbench.models.job import Job
@@ -127,7 +128,7 @@ def run(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_a_short_storm_loses_and_doubles_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long one is `test_storm.py`."""
     monkeypatch.setattr(joined, "LOOK", 1.0)
-    monkeypatch.setattr(job_queue, "LIMIT", 100)  # a job that is killed too often under one command is given up
+    monkeypatch.setattr(queue_entry, "LIMIT", 100)  # a job that is killed too often under one command is given up
     storm, jobs = Storm(run, workers=2, every=1.0, most=4), dict(list(plan(17).items())[:50])
     once_each(weather(storm, jobs), jobs)
     assert storm.kills >= 3
@@ -192,7 +193,7 @@ def test_a_worker_whose_job_was_taken_over_stops_and_goes_on_with_others(run: Ru
     def train(job: Job, tell: Callable[[Progress], None], until: int) -> Result:
         seen.append(job.key)
         if job.key == first:
-            (number,) = [t.number for t in queue.trials() if t.user_attrs["key"] == first]
+            (number,) = [t.number for t in queue.attempts() if t.user_attrs["key"] == first]
             queue.study.tell(number, state=TrialState.FAIL)
             (job_folder(run.home, first) / "owner").write_text("another 1 0.00 7")
             tell(Progress(1, 2, 0.5, 100.0, 1.0, {}, {}))
@@ -237,8 +238,8 @@ def test_a_trial_whose_worker_never_said_who_it_is_is_given_up(run: Run, monkeyp
     key = next(iter(plan()))
     queue = JobQueue(run.home, NAME)
     queue.fill({key: plan()[key]})
-    waiting = queue.trials()[0]
-    store_of(run.home).open().set_trial_state_values(waiting._trial_id, TrialState.RUNNING)
+    waiting = queue.attempts()[0]
+    store_of(run.home).open().set_trial_state_values(waiting.trial_id, TrialState.RUNNING)
     assert queue.revive().owners == [""]
     monkeypatch.setattr(job_queue, "GRACE", 0.0)
     assert queue.revive() == (1, [])

@@ -12,8 +12,9 @@ import pytest
 
 from tests.experiments.fakes import FAKED, SETTING, STUDY, finish, log, quick, start
 from workbench.experiments import console
-from workbench.experiments.job_queue import JobQueue, JobState, QueueEntry, stored_entries
+from workbench.experiments.job_queue import JobQueue, stored_entries
 from workbench.experiments.plan import StudyRun
+from workbench.experiments.queue_entry import JobState, QueueEntry
 from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, work_off
 from workbench.models.job import Job
 from workbench.study import PlannedJob
@@ -97,7 +98,7 @@ def test_a_paused_job_waits_until_a_later_epoch_is_asked_for(tmp_path: Path) -> 
     queue.fill(plan(0))
     queue.work(settings.train_job)
     assert states(queue.fill(plan(1))) == {(JobState.COMPLETE, 0, False)}
-    outcomes = [(t.state.name, t.user_attrs["outcome"]) for t in queue.trials()]
+    outcomes = [(t.state.name, t.user_attrs["outcome"]) for t in queue.attempts()]
     assert outcomes == [("PRUNED", "paused")] * 6 + [("COMPLETE", "complete")] * 3
     assert log(tmp_path) == {f"{word} {key}": 1 for key in plan(0) for word in ("rung 1", "rung 3", "begin", "end")}
 
@@ -109,7 +110,7 @@ def test_a_killed_worker_loses_no_rung_and_does_none_twice(train: TrainJob, tmp_
     assert states(drain(tmp_path, train, plan(1))) == {(JobState.PAUSED, 1, False)}
     assert states(drain(tmp_path, train, plan(0))) == {(JobState.COMPLETE, 0, False)}
     assert log(tmp_path) == {f"{word} {key}": 1 for key in plan(0) for word in ("rung 1", "begin", "end")}
-    killed = {t.user_attrs["key"] for t in JobQueue(tmp_path, NAME).trials() if t.state.name == "FAIL"}
+    killed = {t.user_attrs["key"] for t in JobQueue(tmp_path, NAME).attempts() if t.state.name == "FAIL"}
     assert killed == set(plan(0))
 
 

@@ -36,8 +36,9 @@ from tests.experiments.fakes import (
 )
 from workbench.core.errors import Refused
 from workbench.experiments import claims, runner
-from workbench.experiments.job_queue import GRACE, JobQueue, JobState
+from workbench.experiments.job_queue import GRACE, JobQueue
 from workbench.experiments.plan import StudyRun, UntilDecided
+from workbench.experiments.queue_entry import JobState
 from workbench.experiments.runner import run_study
 from workbench.models.job import Job
 from workbench.models.zoo import nano

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.experiments.fakes import SETTING, STUDY
-from workbench.experiments.job_queue import JobState, QueueEntry
+from workbench.experiments.queue_entry import JobState, QueueEntry
 from workbench.experiments.time_left import Left, TimeLeft
 from workbench.study import PlannedJob
 from workbench.training.record import Progress

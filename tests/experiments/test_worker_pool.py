@@ -14,7 +14,7 @@ from tests.experiments.fakes import FAKED, quick
 from workbench.core.errors import Refused
 from workbench.core.processes import Share
 from workbench.experiments import worker_pool
-from workbench.experiments.job_queue import this_host
+from workbench.experiments.owners import this_host
 from workbench.experiments.worker_pool import WorkerPool, WorkerSettings, terminable
 from workbench.training.machine import Machine
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.experiments.search.searched import GFLOPS, MINUTES, SCORES, plant, searching, without_counting
 from workbench.core.errors import Refused
-from workbench.experiments.job_queue import JobState, QueueEntry
+from workbench.experiments.queue_entry import JobState, QueueEntry
 from workbench.report.frames import Frame
 from workbench.report.search_frames import open_search
 from workbench.report.search_record import search_frames, searched, write_search_record

@@ -17,9 +17,9 @@ from rich.text import Text
 from workbench.evaluation.metrics import METRICS, Metric, Place, metrics_at
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments.claims import ClaimResult, Statement, p_text, statements
-from workbench.experiments.job_queue import JobState, QueueEntry
 from workbench.experiments.pairing import Results, block_differences, pairing_of
 from workbench.experiments.plan import StudyRun
+from workbench.experiments.queue_entry import JobState, QueueEntry
 from workbench.experiments.sequential import Replay, SequentialState
 from workbench.experiments.time_left import Left, TimeLeft
 from workbench.study import Better, Contrast, PlannedJob

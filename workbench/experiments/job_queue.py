@@ -6,94 +6,39 @@ study nor the plan that it came from. Results are found by key in the folder of 
 Of workers on this machine the system knows whether they live. Of others the heartbeats of their trials tell, and the
 job's lock: it is held in the store, and a job that was taken over from a worker that could not be heard stops there.
 
-HOME/jobs/KEY/            the job's folder (see `training.run`), and here also
-    owner                 who trains it, while it is trained
-    progress.json         what the running job last said
-    error.txt             the traceback of the last failure
+How a worker does a job that it has taken is `job_worker`; what the folder of a job says meanwhile, `job_claim`.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import os
-import socket
 import time
-import traceback
 import warnings
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from enum import StrEnum
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import optuna
-import psutil
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import TrialState
 
-from workbench.core.errors import DataFault, Refused, one_line
-from workbench.core.files import remove_parts, write_whole
-from workbench.core.spec import Spec, from_dict
+from workbench.core.errors import Refused
+from workbench.experiments.job_claim import JobClaim
+from workbench.experiments.job_worker import FAULTY, JobWorker, Train, last_epoch, value_of
+from workbench.experiments.owners import alive, local_pid
+from workbench.experiments.queue_entry import JobState, QueueEntry, gives_up, is_due, recorded_entry
+from workbench.experiments.queued_job import QUEUED, attributes_of
 from workbench.experiments.stores import Store, folder_id, store_of
-from workbench.models.catalog import spec_types
-from workbench.models.job import Job
+from workbench.experiments.trial_table import JOB, Attempt, TrialTable
 from workbench.study import PlannedJob
-from workbench.training.record import Progress, Result, is_complete, job_folder, read_losses, read_result
-from workbench.training.rung import Paused, rung_of
+from workbench.training.record import is_complete, job_folder, read_result
+from workbench.training.rung import rung_of
 
-LIMIT = 3  # failures after which a key is left alone until `retry`
 GRACE = 10.0  # seconds in which a worker that has claimed a trial says who it is
 DELAY = 60.0  # seconds after which a shared folder shows everywhere what was written to it
 PLAN_LOCK = "plan.lock"  # held while jobs are put in
-FAULTY = "faulty"  # the outcome of a job whose files can not be used
 RESET = "forgiven"  # what stores of old call the failures that count no more
-QUEUED = ("key", "row", "seed", "trunk", "job", "until")  # what a trial says of its job from the start
 FOLDER = "folder"  # the attribute of a queue that says which folder of runs it belongs to
-
-
-# How a worker trains a job up to an epoch (0: to the end) and tells of its progress.
-Train = Callable[[Job, Callable[[Progress], None], int], Result | Paused]
-
-
-class JobState(StrEnum):
-    """Where a job stands. Paused: it waits after an epoch that was asked for. Failed: it raised. Killed: its process
-    ended. Infeasible: it was refused."""
-
-    PLANNED = "planned"
-    RUNNING = "running"
-    PAUSED = "paused"
-    COMPLETE = "complete"
-    FAILED = "failed"
-    KILLED = "killed"
-    INFEASIBLE = "infeasible"
-
-
-@dataclass(frozen=True)
-class QueueEntry:
-    """What the queue says of a job.
-
-    Fields:
-        failures: that count towards the limit; killed: how often its process was killed since this command began, and
-            before another epoch was complete; ended: attempts that ended without a result, one way or another.
-        note: the last error in one line; owner: host, process and start of the process at work on it.
-        queued: it waits for a worker.
-        rung: the last epoch that it has paused after, 0 for none.
-    """
-
-    state: JobState
-    failures: int = 0
-    killed: int = 0
-    ended: int = 0
-    note: str = ""
-    owner: str = ""
-    queued: bool = False
-    rung: int = 0
-
-    def reached(self, until: int) -> bool:
-        """Whether all has been done that a plan asks of the job: epoch `until`, or with 0 the whole."""
-        return self.state is JobState.COMPLETE or 0 < until <= self.rung
 
 
 class Load(NamedTuple):
@@ -112,171 +57,125 @@ class JobQueue:
     Earlier versions queued the address of a job in its study; such trials are passed over, their results count.
     """
 
-    def __init__(self, home: Path, name: str, store: Store | None = None) -> None:
+    def __init__(self, home: Path, name: str, store: Store | None = None, begun: bool = False) -> None:
         """A queue that is not there is made.
 
         Args:
             name: of the plan.
             store: None is the one that the user gave.
+            begun: this command has opened the queue before, in another process.
 
         Raises:
             Refused: the store can not be used, or the queue belongs to another folder of runs.
         """
         self.home, self.store = home, store or store_of(home)
         optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-        with self.store.locked(PLAN_LOCK):
-            self._storage = self.store.open()
-            self.study = optuna.create_study(
-                storage=self._storage,
-                study_name=name,
-                direction="maximize",
-                sampler=optuna.samplers.RandomSampler(),
-                load_if_exists=True,
-            )
-            if self.store.shared:
-                self._check_folder(name)
-        self._since: dict[tuple[int, TrialState], float] = {}  # when a trial was first seen in a state, by this clock
-        self._first = len(self.trials())
+        if begun:
+            self._storage = self.store.open(begun=True)
+            self.study = optuna.load_study(study_name=name, storage=self._storage)
+        else:
+            with self.store.locked(PLAN_LOCK):
+                self._storage = self.store.open()
+                self.study = self._begin(name)
+        self._table = TrialTable(self._storage, self.study._study_id)
+        self._first = self._table.count()
 
-    def _check_folder(self, name: str) -> None:
+    def _begin(self, name: str) -> optuna.Study:
+        study = optuna.create_study(storage=self._storage, study_name=name, direction="maximize", load_if_exists=True)
+        if self.store.shared:
+            self._check_folder(study)
+        return study
+
+    def _check_folder(self, study: optuna.Study) -> None:
         """Results are found in the folder of runs: who works on a queue from another one would lose them."""
-        here, there = folder_id(self.home), self.study.user_attrs.get(FOLDER)
+        here, there = folder_id(self.home), study.user_attrs.get(FOLDER)
         if there is None:
-            self.study.set_user_attr(FOLDER, here)
+            study.set_user_attr(FOLDER, here)
         elif there != here:
             raise Refused(
-                f"the jobs of {name} in {self.store.shown} belong to the folder {there.partition(' ')[2]}; "
-                f"WORKBENCH_HOME {self.home} is another one: set it to the folder that these machines share"
+                f"the jobs of {study.study_name} in {self.store.shown} belong to the folder "
+                f"{there.partition(' ')[2]}; WORKBENCH_HOME {self.home} is another one: set it to the folder that "
+                "these machines share"
             )
 
-    def trials(self) -> list[FrozenTrial]:
-        return self.study.get_trials(deepcopy=False)
+    def attempts(self) -> list[Attempt]:
+        """All of them, in the order in which they were put in."""
+        self._table.refresh()
+        return self._table.attempts
 
     def waiting(self) -> bool:
-        return bool(self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+        return self._table.waits()
 
     def work(self, train: Train) -> None:
         """Does the jobs that wait, one after the other, until none does."""
-        while self.waiting():
-            try:
-                # in `optimize`, not ask and tell: only there does a trial send heartbeats
-                self.study.optimize(partial(self._run_trial, train), n_trials=1, catch=(Exception,))
-            except Refused:
-                raise
-            except (optuna.exceptions.UpdateFinishedTrialError, ValueError):
-                continue  # it was not heard for so long that its trial was given up; the folder has what it did
-
-    def _run_trial(self, train: Train, trial: Trial) -> float:
-        """One job, and how it ended.
-
-        Raises:
-            TrialPruned: it has paused, or there was none.
-        """
-        key = trial.user_attrs.get("key")
-        if key is None or "job" not in trial.user_attrs:
-            raise optuna.TrialPruned("no job: another worker was faster, or an earlier version queued it")
-        folder = job_folder(self.home, key)
-        claim = _Claim(folder, owner_id(), trial.number)
-        self._storage.record_heartbeat(trial._trial_id)  # so that of an owner on another machine there always is one
-        trial.set_user_attr("owner", claim.owner)
-        folder.mkdir(parents=True, exist_ok=True)
-        with self.store.locked(f"jobs/{key}/lock"):  # the same job may be in the queue of another plan
-            remove_parts(folder)
-            claim.take()
-            if epoch := _last_epoch(folder):
-                trial.set_user_attr("begun", epoch)
-            try:
-                result = train(_queued_job(trial.user_attrs), claim.tell, trial.user_attrs.get("until", 0))
-            except Exception as error:
-                if not claim.held:
-                    raise
-                (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
-                trial.set_user_attr("note", one_line(error))
-                trial.set_user_attr("outcome", _outcome(error))
-                raise
-            finally:
-                if claim.held:
-                    claim.release()
-        (folder / "error.txt").unlink(missing_ok=True)
-        if isinstance(result, Paused):
-            trial.set_user_attr("outcome", "paused")
-            raise optuna.TrialPruned(f"paused after epoch {result.epoch}")
-        trial.set_user_attr("outcome", "complete")
-        return _value(result)
+        JobWorker(self.home, self.store, self._storage, self._table).work(train)
 
     def entries(self, keys: Iterable[str]) -> dict[str, QueueEntry]:
         """Where each key stands. Reads only."""
-        return self._entries(keys, self.trials())
+        self._table.refresh()
+        return self._entries(keys)
 
-    def _entries(self, keys: Iterable[str], trials: Iterable[FrozenTrial]) -> dict[str, QueueEntry]:
-        found: dict[str, list[FrozenTrial]] = defaultdict(list)
-        for trial in trials:
-            self._age(trial)
-            found[trial.user_attrs.get("key", "")].append(trial)
+    def _entries(self, keys: Iterable[str]) -> dict[str, QueueEntry]:
+        """The same, from what was read last."""
         reset = self.study.user_attrs.get(RESET, {})
-        return {key: self._entry(key, found[key], reset.get(key, -1)) for key in keys}
+        return {key: self._entry(key, self._table.of(key), reset.get(key, -1)) for key in keys}
 
-    def _entry(self, key: str, trials: list[FrozenTrial], reset: int) -> QueueEntry:
-        running = [t for t in trials if self._runs(t)]
+    def _entry(self, key: str, attempts: Sequence[Attempt], reset: int) -> QueueEntry:
+        running = [one for one in attempts if self._runs(one)]
         owner = running[0].user_attrs.get("owner", "") if running else ""
-        ended = [t for t in trials if t.state is TrialState.FAIL and t.number > reset]
-        outcomes = [t.user_attrs.get("outcome", "killed") for t in ended]
-        killed = sum(t.number >= self._first for t in self._killed_in_place(key, ended))
-        faulty = any(t.number >= self._first and t.user_attrs.get("outcome") == FAULTY for t in ended)
+        ended = [one for one in attempts if one.state is TrialState.FAIL and one.number > reset]
+        outcomes = [one.user_attrs.get("outcome", "killed") for one in ended]
+        killed = sum(one.number >= self._first for one in self._killed_in_place(key, ended))
+        faulty = any(one.number >= self._first and one.user_attrs.get("outcome") == FAULTY for one in ended)
         note = str(ended[-1].user_attrs.get("note", "its process was killed")) if ended else ""
-        queued = any(t.state is TrialState.WAITING and "job" in t.user_attrs for t in trials)
-        rung = rung_of(job_folder(self.home, key))
-        if self._complete(key):
-            state, queued, rung = JobState.COMPLETE, False, 0
-        elif running or any(self._arrives(t, rung) for t in trials):
+        queued = any(one.state is TrialState.WAITING and JOB in one.user_attrs for one in attempts)
+        complete = self._complete(key)
+        rung = 0 if complete else rung_of(job_folder(self.home, key))
+        if complete:
+            state, queued = JobState.COMPLETE, False
+        elif running or any(self._arrives(one, rung) for one in attempts):
             state = JobState.RUNNING
         elif "infeasible" in outcomes or faulty:
             state = JobState.INFEASIBLE
-        elif rung and not _lost_since(trials, ended, rung):
+        elif rung and not _lost_since(attempts, ended, rung):
             state = JobState.PAUSED
         elif ended and not queued:
             state = JobState.FAILED if outcomes[-1] == FAULTY else JobState(outcomes[-1])
-        elif any(t.state is TrialState.RUNNING for t in trials):
+        elif any(one.state is TrialState.RUNNING for one in attempts):
             state = JobState.KILLED  # its owner is dead, the queue does not know yet
         else:
             state = JobState.PLANNED
         return QueueEntry(state, outcomes.count("failed"), killed, len(ended), note, owner, queued, rung)
 
-    def _killed_in_place(self, key: str, ended: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    def _killed_in_place(self, key: str, ended: Sequence[Attempt]) -> list[Attempt]:
         """The attempts that were killed, without those after which the next one could go on from a later epoch."""
-        killed = [t for t in ended if "outcome" not in t.user_attrs]
-        epoch = _last_epoch(job_folder(self.home, key)) if killed else 0
-        return [t for t in killed if t.user_attrs.get("begun", 0) == epoch]
+        killed = [one for one in ended if "outcome" not in one.user_attrs]
+        epoch = last_epoch(job_folder(self.home, key)) if killed else 0
+        return [one for one in killed if one.user_attrs.get("begun", 0) == epoch]
 
-    def _runs(self, trial: FrozenTrial) -> bool:
+    def _runs(self, attempt: Attempt) -> bool:
         """Also when the heartbeat was missed (a suspended laptop) but the owner is at work here on this very job.
 
-        On other machines a worker that was not heard for so long has lost its trial, see `_Claim`.
+        On other machines a worker that was not heard for so long has lost its trial, see `JobClaim`.
         """
-        owner = trial.user_attrs.get("owner")
-        if trial.state is TrialState.RUNNING:
-            return alive(owner) if owner else self._age(trial) < GRACE
-        lost = trial.state is TrialState.FAIL and "outcome" not in trial.user_attrs
+        owner = attempt.user_attrs.get("owner")
+        if attempt.state is TrialState.RUNNING:
+            return alive(owner) if owner else _age(attempt) < GRACE
+        lost = attempt.state is TrialState.FAIL and "outcome" not in attempt.user_attrs
         if not lost or owner is None or local_pid(owner) is None or not alive(owner):
             return False
-        return _Claim(job_folder(self.home, trial.user_attrs["key"]), owner, trial.number).held
+        return JobClaim(job_folder(self.home, attempt.user_attrs["key"]), owner, attempt.number).held
 
-    def _arrives(self, trial: FrozenTrial, rung: int) -> bool:
+    def _arrives(self, attempt: Attempt, rung: int) -> bool:
         """Whether a trial has ended while we looked on, and what it wrote into a shared folder does not show here yet.
 
         Args:
             rung: the last epoch that the job has paused after, as far as it shows.
         """
-        if not self.store.shared or trial.user_attrs.get("outcome") not in ("complete", "paused"):
+        if not self.store.shared or attempt.user_attrs.get("outcome") not in ("complete", "paused"):
             return False
-        watched = any((trial.number, state) in self._since for state in (TrialState.WAITING, TrialState.RUNNING))
-        shows = 0 < trial.user_attrs.get("until", 0) <= rung
-        return watched and not shows and self._age(trial) < DELAY
-
-    def _age(self, trial: FrozenTrial) -> float:
-        """Seconds for which it has been seen in its state. Clocks of other machines are not compared with ours."""
-        now = time.monotonic()
-        return now - self._since.setdefault((trial.number, trial.state), now)
+        shows = 0 < attempt.user_attrs.get("until", 0) <= rung
+        return attempt.watched and not shows and _age(attempt) < DELAY
 
     def _complete(self, key: str) -> bool:
         return is_complete(job_folder(self.home, key))
@@ -292,48 +191,49 @@ class JobQueue:
         """
         with self.store.locked(PLAN_LOCK):
             self._end_silent()
-            trials = self.trials()
-            if self._mark_dead(trials):
-                trials = self.trials()
-            entries = self._entries(plan, trials)
-            due = [key for key, entry in entries.items() if _due(entry, plan[key]) and self._can_begin(plan[key])]
-            for key in due:
-                self.study.enqueue_trial({}, user_attrs=_attributes(plan[key]))
-            self._note_complete([plan[k] for k, e in entries.items() if e.state is JobState.COMPLETE], trials)
+            self._table.refresh()
+            self._mark_dead()
+            entries = self._entries(plan)
+            due = [key for key, entry in entries.items() if is_due(entry, plan[key].until)]
+            due = [key for key in due if self._can_begin(plan[key])]
+            self._table.add([attributes_of(plan[key]) for key in due])
+            self._note_complete([plan[k] for k, e in entries.items() if e.state is JobState.COMPLETE])
             return self.entries(plan) if due else entries
 
     def final_entries(self, keys: Iterable[str]) -> dict[str, QueueEntry]:
         """Where each key stands after the workers have gone."""
         with self.store.locked(PLAN_LOCK):
-            self._mark_dead(self.trials())
+            self._table.refresh()
+            self._mark_dead()
         return self.entries(keys)
 
     def revive(self) -> Load:
         """Queues jobs again whose worker died, for those who have no plan. Says what there is to do."""
         self._end_silent()
-        trials = self.trials()
-        if self._dead(trials) or self._lost(trials):
+        self._table.refresh()
+        if self._dead() or self._lost():
             with self.store.locked(PLAN_LOCK):
-                self._mark_dead(self.trials())
-                for trial in self._lost(self.trials()):
-                    queued = {name: trial.user_attrs[name] for name in QUEUED if name in trial.user_attrs}
-                    self.study.enqueue_trial({}, user_attrs=queued)
-        trials = self.trials()
-        waiting = [t for t in trials if t.state is TrialState.WAITING and "job" in t.user_attrs]
-        return Load(len(waiting), [t.user_attrs.get("owner", "") for t in trials if self._runs(t)])
+                self._table.refresh()
+                self._mark_dead()
+                said = [self._storage.get_trial_user_attrs(one.trial_id) for one in self._lost()]
+                self._table.add([{name: each[name] for name in QUEUED if name in each} for each in said])
+                self._table.refresh()
+        attempts = self._table.attempts
+        waiting = [one for one in attempts if one.state is TrialState.WAITING and JOB in one.user_attrs]
+        return Load(len(waiting), [one.user_attrs.get("owner", "") for one in attempts if self._runs(one)])
 
-    def _lost(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    def _lost(self) -> list[Attempt]:
         """Of each job that nobody has in hand since its worker was killed, the last attempt.
 
-        One that has killed its workers `LIMIT` times where it stands is left to those who have the plan.
+        One that has killed its workers too often where it stands is left to those who have the plan.
         """
-        last = {t.user_attrs["key"]: t for t in trials if "job" in t.user_attrs}
         open_ = (TrialState.RUNNING, TrialState.FAIL)
-        last = {k: t for k, t in last.items() if t.state in open_ and "outcome" not in t.user_attrs}
-        entries = self._entries(last, trials)
-        killed = [key for key, entry in entries.items() if entry.state is JobState.KILLED and not entry.queued]
-        fails = {key: [t for t in trials if t.user_attrs.get("key") == key and t.state in open_] for key in killed}
-        return [last[key] for key in killed if len(self._killed_in_place(key, fails[key])) < LIMIT]
+        last = {one.user_attrs["key"]: one for one in self._table.attempts if JOB in one.user_attrs}
+        last = {k: one for k, one in last.items() if one.state in open_ and "outcome" not in one.user_attrs}
+        killed = [k for k, e in self._entries(last).items() if e.state is JobState.KILLED and not e.queued]
+        tried = {key: [one for one in self._table.of(key) if one.state in open_] for key in killed}
+        times = {key: len(self._killed_in_place(key, tried[key])) for key in killed}
+        return [last[key] for key in killed if not gives_up(QueueEntry(JobState.KILLED, killed=times[key]))]
 
     def _end_silent(self) -> None:
         """Ends the trials that have sent no heartbeat for long: of owners on other machines nothing else tells."""
@@ -345,30 +245,27 @@ class JobQueue:
         """Failures so far count no more. Gives the number of keys that had any."""
         entries = self.entries(keys)
         stuck = {key for key, entry in entries.items() if entry.state in (JobState.FAILED, JobState.INFEASIBLE)}
-        last = len(self.trials())
+        last = self._table.count()
         self.study.set_user_attr(RESET, self.study.user_attrs.get(RESET, {}) | dict.fromkeys(stuck, last))
         return len(stuck)
 
-    def _dead(self, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-        return [t for t in trials if t.state is TrialState.RUNNING and not self._runs(t)]
+    def _dead(self) -> list[Attempt]:
+        return [one for one in self._table.attempts if one.state is TrialState.RUNNING and not self._runs(one)]
 
-    def _mark_dead(self, trials: Iterable[FrozenTrial]) -> bool:
-        """Marks the running trials of dead owners. Whether there were any."""
-        dead = self._dead(trials)
-        for trial in dead:
-            self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
-        return bool(dead)
+    def _mark_dead(self) -> None:
+        """Marks the running trials of dead owners."""
+        if dead := self._dead():
+            for one in dead:
+                with suppress(UpdateFinishedTrialError):
+                    self._storage.set_trial_state_values(one.trial_id, TrialState.FAIL)
+            self._table.refresh()
 
-    def _note_complete(self, planned: Iterable[PlannedJob], trials: Iterable[FrozenTrial]) -> None:
+    def _note_complete(self, planned: Iterable[PlannedJob]) -> None:
         """Notes jobs whose folder is complete and of which the queue knows nothing, or only that they were killed."""
         done = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING)
-        known = {t.user_attrs.get("key") for t in trials if t.state in done}
-        for one in planned:
-            if one.job.key not in known:
-                value = _value(read_result(job_folder(self.home, one.job.key)))
-                attributes = _attributes(one) | {"outcome": "complete", "note": "found"}
-                state = TrialState.COMPLETE
-                self.study.add_trial(optuna.trial.create_trial(state=state, value=value, user_attrs=attributes))
+        found = [one for one in planned if not any(each.state in done for each in self._table.of(one.job.key))]
+        said = [attributes_of(one) | {"outcome": "complete", "note": "found"} for one in found]
+        self._table.add(said, [value_of(read_result(job_folder(self.home, one.job.key))) for one in found])
 
 
 def has_queue(store: Store, name: str) -> bool:
@@ -386,181 +283,19 @@ def stored_entries(home: Path, name: str, keys: Iterable[str]) -> dict[str, Queu
     store = store_of(home)
     if has_queue(store, name):
         return JobQueue(home, name, store).entries(keys)
-    return {key: _recorded_entry(job_folder(home, key)) for key in keys}
+    return {key: recorded_entry(job_folder(home, key)) for key in keys}
 
 
-def _recorded_entry(folder: Path) -> QueueEntry:
-    """What the folder of a job alone says."""
-    if is_complete(folder):
-        return QueueEntry(JobState.COMPLETE)
-    rung = rung_of(folder)
-    return QueueEntry(JobState.PAUSED if rung else JobState.PLANNED, rung=rung)
+def _age(attempt: Attempt) -> float:
+    """Seconds for which it has been seen in its state. Clocks of other machines are not compared with ours."""
+    return time.monotonic() - attempt.since
 
 
-def _lost_since(trials: Sequence[FrozenTrial], ended: Sequence[FrozenTrial], rung: int) -> bool:
+def _lost_since(attempts: Sequence[Attempt], ended: Sequence[Attempt], rung: int) -> bool:
     """Whether an attempt to go on after the rung ended without a result.
 
     One whose process was killed after it had written the rung that it was asked for lost nothing.
     """
-    paused = max((t.number for t in trials if t.user_attrs.get("outcome") == "paused"), default=-1)
-    after = [t for t in ended if t.number > paused]
+    paused = max((one.number for one in attempts if one.user_attrs.get("outcome") == "paused"), default=-1)
+    after = [one for one in ended if one.number > paused]
     return bool(after) and not 0 < after[-1].user_attrs.get("until", 0) <= rung
-
-
-def _due(entry: QueueEntry, one: PlannedJob) -> bool:
-    open_ = entry.state in (JobState.PLANNED, JobState.PAUSED, JobState.FAILED, JobState.KILLED) and not entry.queued
-    return open_ and not entry.reached(one.until) and not gives_up(entry)
-
-
-def gives_up(entry: QueueEntry) -> bool:
-    """Whether a job is left alone until `retry`."""
-    return entry.state is JobState.INFEASIBLE or entry.failures >= LIMIT or entry.killed >= LIMIT
-
-
-def _attributes(one: PlannedJob) -> dict[str, Any]:
-    """The job itself and where it is to pause; row, seed and trunk are for people who read the store."""
-    said = {"key": one.job.key, "row": one.row, "seed": one.seed, "trunk": one.trunk, "job": one.job.to_dict()}
-    return said | ({"until": one.until} if one.until else {})
-
-
-def _value(result: Result) -> float:
-    """What Optuna records as the trial's value; it takes no nan."""
-    ap = float(result.metrics.get("AP", 0.0))
-    return ap if math.isfinite(ap) else 0.0
-
-
-def this_host() -> str:
-    """The machine and, on it, the container: process numbers of another one mean other processes."""
-    try:
-        inside = f"/{os.stat('/proc/self/ns/pid').st_ino}"
-    except OSError:  # not Linux
-        inside = ""
-    return f"{socket.gethostname()}{inside}"
-
-
-def owner_id() -> str:
-    """Host, process and its start: a number that the system gives away again is not mistaken for its last bearer."""
-    process = psutil.Process()
-    return f"{this_host()} {process.pid} {process.create_time():.2f}"
-
-
-def local_pid(owner: str) -> int | None:
-    """The number of a process on this host; None: it is on another one."""
-    host, pid, _ = owner.rsplit(" ", 2)
-    return int(pid) if host == this_host() else None
-
-
-def alive(owner: str) -> bool:
-    """Whether a process still is. Of other hosts only the heartbeat knows."""
-    if (pid := local_pid(owner)) is None:
-        return True
-    try:
-        process = psutil.Process(pid)
-        born = float(owner.rsplit(" ", 1)[1])
-        return abs(process.create_time() - born) < 1 and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _last_epoch(folder: Path) -> int:
-    """The epoch after which a job would go on."""
-    losses = read_losses(folder)
-    return int(losses[-1]["epoch"]) if losses else 0
-
-
-# ------------------------------------------------------------------------------------------------------------ trials
-
-
-class _TakenOver(Exception):
-    """The job is another worker's by now: this one was not heard for too long."""
-
-
-@dataclass(frozen=True)
-class _Claim:
-    """What the folder of a job says of the trial that trains it. It can be handed to another process."""
-
-    folder: Path
-    owner: str
-    trial: int
-
-    def take(self) -> None:
-        (self.folder / "owner").write_text(f"{self.owner} {self.trial}", "utf-8")
-
-    @property
-    def held(self) -> bool:
-        try:
-            return (self.folder / "owner").read_text("utf-8") == f"{self.owner} {self.trial}"
-        except OSError:
-            return False
-
-    def tell(self, progress: Progress) -> None:
-        """Says how far the job is.
-
-        Raises:
-            _TakenOver: another worker has claimed it, and goes on from the last checkpoint.
-        """
-        if not self.held:
-            raise _TakenOver
-        with write_whole(self.folder / "progress.json", durable=False) as part:
-            part.write_text(json.dumps(asdict(progress)), "utf-8")
-
-    def release(self) -> None:
-        for name in ("owner", "progress.json"):
-            (self.folder / name).unlink(missing_ok=True)
-
-
-def _outcome(error: Exception) -> str:
-    """What files are at fault for says nothing of the job: the next command tries it again."""
-    if isinstance(error, DataFault):
-        return FAULTY
-    return "infeasible" if isinstance(error, Refused) else "failed"
-
-
-def _queued_job(attributes: Mapping[str, Any]) -> Job:
-    """The job that a trial carries.
-
-    Raises:
-        Refused: it was queued by a version that has other components.
-    """
-    job = from_dict(attributes["job"], spec_types())
-    if not isinstance(job, Job) or job.key != attributes["key"]:
-        raise Refused(
-            f"job {attributes['key']} was queued by another version of the workbench, in which it is {job.key}; "
-            "workbench study retry NAME queues it again"
-        )
-    return job
-
-
-def check_queueable(planned: Iterable[PlannedJob]) -> None:
-    """Refuses jobs that a worker can not read from the queue, before any is started.
-
-    Raises:
-        Refused: a component is not one that `workbench components` lists.
-    """
-    known = spec_types()
-    for one in planned:
-        if missing := [cls for cls in _classes(one.job) if known.get(cls.__name__) is not cls]:
-            where = f"{missing[0].__module__}.{missing[0].__qualname__}"
-            raise Refused(
-                f"{one.title}: workers can not find {where}; a component lives in a module of its own below "
-                "workbench/components, or in an installed package that names it in its entry-point group "
-                "workbench.components"
-            )
-
-
-def _classes(spec: Spec) -> Iterator[type[Spec]]:
-    """The class of a spec and of every spec in it."""
-    yield type(spec)
-    for each in fields(spec):
-        value = getattr(spec, each.name)
-        for inner in value if isinstance(value, tuple) else (value,):
-            if isinstance(inner, Spec):
-                yield from _classes(inner)
-
-
-def read_progress(folder: Path) -> Progress | None:
-    """What a running job last said; None: nothing yet, or it has just ended."""
-    try:
-        return Progress(**json.loads((folder / "progress.json").read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None

@@ -19,17 +19,13 @@ from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.evaluation.metrics import measures
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import claims, commands, console, sequential, tracking
-from workbench.experiments.job_queue import (
-    JobQueue,
-    JobState,
-    QueueEntry,
-    check_queueable,
-    read_progress,
-    stored_entries,
-)
+from workbench.experiments.job_claim import read_progress
+from workbench.experiments.job_queue import JobQueue, stored_entries
 from workbench.experiments.noop_check import check_distinct
 from workbench.experiments.pairing import Results
 from workbench.experiments.plan import StudyRun
+from workbench.experiments.queue_entry import JobState, QueueEntry
+from workbench.experiments.queued_job import check_queueable
 from workbench.experiments.stores import store_of
 from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, terminable, work_off
 from workbench.models.trunk import stored_trunks

@@ -21,7 +21,7 @@ import warnings
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -76,11 +76,13 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def open(self, heartbeat: bool = True) -> RDBStorage:
+    def open(self, heartbeat: bool = True, begun: bool = False) -> RDBStorage:
         """The storage for Optuna, with its tables.
 
         Args:
             heartbeat: trials are processes that say that they live.
+            begun: another process of this command has opened it: its tables are there, and are as they should be. To
+                look takes a quarter of a second.
 
         Raises:
             Refused: it can not be reached, or not be used where it lies.
@@ -179,7 +181,7 @@ class FileStore(Store):
     def exists(self) -> bool:
         return self._path.exists()
 
-    def open(self, heartbeat: bool = True) -> RDBStorage:
+    def open(self, heartbeat: bool = True, begun: bool = False) -> RDBStorage:
         """See `Store`. Refused on a network file system, where SQLite's locks do not hold."""
         from sqlalchemy import event
 
@@ -188,10 +190,12 @@ class FileStore(Store):
                 f"WORKBENCH_HOME {self.home} is on {kind}, a network file system, where SQLite loses data: "
                 f"set WORKBENCH_HOME to a folder on a local disk, or {STORE_VARIABLE} to a database server"
             )
-        with self.locked(SCHEMA_LOCK):
-            with closing(sqlite3.connect(self._path, timeout=60)) as connection:
-                connection.execute("PRAGMA journal_mode=WAL")  # a property of the file
-            storage = _storage(f"sqlite:///{self._path}", heartbeat, {"connect_args": {"timeout": 60}})
+        engine = {"connect_args": {"timeout": 60}}
+        with nullcontext() if begun else self.locked(SCHEMA_LOCK):
+            if not begun:
+                with closing(sqlite3.connect(self._path, timeout=60)) as connection:
+                    connection.execute("PRAGMA journal_mode=WAL")  # a property of the file
+            storage = _storage(f"sqlite:///{self._path}", heartbeat, begun, engine)
         event.listen(storage.engine, "connect", _connected)
         event.listen(storage.engine, "begin", _begin)
         storage.engine.dispose()  # connections from before the listener
@@ -236,11 +240,11 @@ class ServerStore(Store):
             found = connection.execute("select to_regclass('studies')").fetchone()
         return found is not None and found[0] is not None
 
-    def open(self, heartbeat: bool = True) -> RDBStorage:
+    def open(self, heartbeat: bool = True, begun: bool = False) -> RDBStorage:
         """See `Store`. The address stays here: neither Optuna nor what it prints knows a password."""
         pool = {"creator": self._connect, "pool_size": 1, "max_overflow": 1, "pool_pre_ping": True}
-        with self.locked(SCHEMA_LOCK):
-            storage = _storage("postgresql+psycopg://", heartbeat, pool)
+        with nullcontext() if begun else self.locked(SCHEMA_LOCK):
+            storage = _storage("postgresql+psycopg://", heartbeat, begun, pool)
         weakref.finalize(storage, storage.engine.dispose)  # its connections end with it
         return storage
 
@@ -299,7 +303,7 @@ def _said(error: Exception) -> str:
 # ---------------------------------------------------------------------------------------------------- Optuna
 
 
-def _storage(address: str, heartbeat: bool, engine: dict[str, Any]) -> RDBStorage:
+def _storage(address: str, heartbeat: bool, begun: bool, engine: dict[str, Any]) -> RDBStorage:
     import optuna
     from optuna.storages import RDBStorage
 
@@ -318,4 +322,6 @@ def _storage(address: str, heartbeat: bool, engine: dict[str, Any]) -> RDBStorag
             engine_kwargs=engine,
             heartbeat_interval=HEARTBEAT if heartbeat else None,
             grace_period=4 * HEARTBEAT if heartbeat else None,
+            skip_compatibility_check=begun,
+            skip_table_creation=begun,
         )

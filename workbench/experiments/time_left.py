@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from workbench.experiments.job_queue import JobState, QueueEntry
+from workbench.experiments.queue_entry import JobState, QueueEntry
 from workbench.study import PlannedJob
 from workbench.training.record import Progress
 

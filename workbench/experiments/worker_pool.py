@@ -19,7 +19,9 @@ from typing import Any
 from workbench.core import processes
 from workbench.core.errors import Refused
 from workbench.core.processes import Share
-from workbench.experiments.job_queue import LIMIT, JobQueue, JobState, QueueEntry, local_pid
+from workbench.experiments.job_queue import JobQueue
+from workbench.experiments.owners import local_pid
+from workbench.experiments.queue_entry import LIMIT, JobState, QueueEntry
 from workbench.experiments.stores import given_store, store_of
 from workbench.models.job import Job
 from workbench.study import PlannedJob
@@ -52,8 +54,9 @@ class WorkerSettings:
     store: str = field(default_factory=given_store, repr=False)
     share: Share = Share()
 
-    def open_queue(self) -> JobQueue:
-        return JobQueue(self.home, self.queue, store_of(self.home, self.store))
+    def open_queue(self, begun: bool = False) -> JobQueue:
+        """`begun`: as of `JobQueue`."""
+        return JobQueue(self.home, self.queue, store_of(self.home, self.store), begun)
 
     def train_job(self, job: Job, tell: Callable[[Progress], None], until: int) -> Result | Paused:
         return self.train(job, self.machine, self.home, self.data, tell, until)
@@ -195,12 +198,12 @@ def serve(settings: WorkerSettings) -> None:
     logging.captureWarnings(True)
     settings.share.take()
     try:
-        settings.open_queue().work(settings.train_job)
+        settings.open_queue(begun=True).work(settings.train_job)
     except (Exception, KeyboardInterrupt) as error:
         if not isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
             if not isinstance(error, Refused):
                 raise
             print(f"worker: {error}", file=sys.stderr, flush=True)
             sys.exit(1)
-        # of an interrupt Optuna may make another error
+        # of an interrupt a driver may make another error
         os._exit(130)  # at once: a heartbeat that was not told to stop would hold the process for a minute

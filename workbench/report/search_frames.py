@@ -11,9 +11,9 @@ import pandas as pd
 
 from workbench.core.errors import Refused
 from workbench.evaluation.metrics import METRICS, PERCENT, Metric
-from workbench.experiments.job_queue import JobState
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.protocols import protocol_named
+from workbench.experiments.queue_entry import JobState
 from workbench.report.frames import Frame
 from workbench.report.freshness import SEARCH_PARTS
 from workbench.report.record import read_csv

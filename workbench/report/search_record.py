@@ -24,9 +24,10 @@ import pandas as pd
 
 from workbench.core.errors import Refused
 from workbench.core.files import write_whole
-from workbench.experiments.job_queue import QueueEntry, stored_entries
+from workbench.experiments.job_queue import stored_entries
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.protocols import PROTOCOLS
+from workbench.experiments.queue_entry import QueueEntry
 from workbench.experiments.search.decision import front
 from workbench.experiments.search.front import effects_of
 from workbench.experiments.search.knowledge import POINTS, Knowledge, Training

@@ -20,7 +20,7 @@ import pytest
 
 from tests.experiments.fakes import FAKED
 from workbench.core.errors import Refused
-from workbench.experiments import job_queue
+from workbench.experiments import queue_entry
 from workbench.experiments.protocols import PROTOCOLS
 from workbench.experiments.search import pricing, rounds
 from workbench.experiments.search.decision import front
@@ -349,7 +349,7 @@ def begun_apart(run: SearchRun) -> Any:
 @pytest.mark.soak
 def test_kills_at_random_moments_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twenty of them, of the parent or of a worker: the same proposals, each training once, none lost."""
-    monkeypatch.setattr(job_queue, "LIMIT", 100)  # one that is killed too often under one parent is given up otherwise
+    monkeypatch.setattr(queue_entry, "LIMIT", 100)  # one that is killed too often is given up otherwise
     plain, stormy = run_in(tmp_path / "plain", budget=20.0), run_in(tmp_path / "stormy", budget=20.0)
     for run in (plain, stormy):
         run.home.mkdir()

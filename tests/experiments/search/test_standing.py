@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.experiments.search.searched import plant, plant_paused, without_counting
-from workbench.experiments.job_queue import LIMIT, JobState, QueueEntry
+from workbench.experiments.queue_entry import LIMIT, JobState, QueueEntry
 from workbench.experiments.search.knowledge import Knowledge
 from workbench.experiments.search.log import LogFile, Order
 from workbench.experiments.search.rounds import Searcher

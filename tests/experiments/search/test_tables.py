@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.experiments.search.searched import SEARCH, plant, searching, without_counting
-from workbench.experiments.job_queue import JobState, QueueEntry
+from workbench.experiments.queue_entry import JobState, QueueEntry
 from workbench.experiments.search import tables
 from workbench.experiments.search.decision import front
 from workbench.experiments.search.knowledge import Knowledge

@@ -16,7 +16,9 @@ from workbench.data.datasets.folder import format_of
 from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.evaluation.metrics import measures
 from workbench.experiments import commands, console
-from workbench.experiments.job_queue import JobQueue, JobState, QueueEntry, read_progress, stored_entries
+from workbench.experiments.job_claim import read_progress
+from workbench.experiments.job_queue import JobQueue, stored_entries
+from workbench.experiments.queue_entry import JobState, QueueEntry
 from workbench.experiments.runner import look_at_data, pool_size
 from workbench.experiments.search.decision import BY_NAME, chosen, explores, front, next_published, next_seed
 from workbench.experiments.search.knowledge import Knowledge, Training

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from workbench.experiments.job_queue import JobState, QueueEntry, gives_up
+from workbench.experiments.queue_entry import JobState, QueueEntry, gives_up
 from workbench.experiments.search.knowledge import Knowledge, Training
 from workbench.experiments.search.log import Proposal, State
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workbench.experiments.console import STATE_COLOURS, console, say
-from workbench.experiments.job_queue import QueueEntry
+from workbench.experiments.queue_entry import QueueEntry
 from workbench.experiments.search.front import FrontPoint
 from workbench.experiments.search.knowledge import Knowledge
 from workbench.experiments.search.log import Proposal
