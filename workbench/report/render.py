@@ -198,6 +198,7 @@ def _own_folders() -> Iterator[None]:
             "JUPYTER_RUNTIME_DIR": folder,
             "PYTHONWARNINGS": "ignore",  # of foreign imports: a page is no place for them
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "PYTHONSAFEPATH": "1",  # no torch.py of the current folder in place of the library
         }
         before = {name: os.environ.get(name) for name in own}
         os.environ.update(own)
