@@ -141,7 +141,7 @@ class Study:
 
     Raises:
         Refused: a field of another type, a path that leads nowhere, an impossible combination, a claim on an unknown
-            row or metric, or between rows that are one job.
+            row or metric.
     """
 
     name: str
@@ -299,7 +299,7 @@ class TimingStudy:
 
 def _check_words(claim: Better | Cheaper) -> None:
     fit_fields(claim, f"{type(claim).__name__} {claim.id!r}")
-    check_label(claim.id, f"{type(claim).__name__}.id")
+    check_text(claim.id, f"{type(claim).__name__}.id")
     check_text(claim.text, f"{type(claim).__name__} {claim.id!r}.text")
 
 
@@ -328,11 +328,8 @@ def _check(study: Study | TimingStudy, claims: Sequence[Better | Cheaper]) -> No
             raise Refused(f"{name}: claim {claim.id} compares {' with '.join(_sides(claim))}; give each row once")
         if isinstance(claim, Better):
             _check_claim(study.name, claim, ids)
-    jobs = {row.label: _job(study, row) for row in rows}
-    for claim in claims:
-        for pair in claim.pairs if isinstance(claim, Better) else ():
-            if jobs[pair[0]] == jobs[pair[1]]:
-                raise Refused(f"{name}: claim {claim.id} compares {' with '.join(map(repr, pair))}, which are one job")
+    for row in rows:
+        _job(study, row)
 
 
 def _job(study: Study | TimingStudy, row: Row | TimedRow) -> Job:
@@ -375,7 +372,19 @@ def find_study(name: str) -> Study | TimingStudy | Search:
         )
     if found.name != name:
         raise Refused(f"studies/{name}.py calls itself {found.name!r}; expected name={name!r}, as the file is called")
+    if isinstance(found, Study):
+        _check_pairs(found)
     return found
+
+
+def _check_pairs(study: Study) -> None:
+    jobs = {row.label: _job(study, row) for row in study.rows}
+    for claim in study.claims:
+        for row, than in claim.pairs:
+            if jobs[row] == jobs[than]:
+                raise Refused(
+                    f"studies/{study.name}.py: claim {claim.id} compares {row!r} with {than!r}, one and the same job"
+                )
 
 
 # Names that files of users have from earlier versions.

@@ -8,6 +8,8 @@ is shown as the characters that it is made of.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from typing import Any
 
 from workbench.core.errors import Refused, printable
 
@@ -58,6 +60,11 @@ def _check_length(text: str, where: str, most: int) -> None:
 def cell(text: str) -> str:
     """A text as a cell of a CSV file: a formula gets an apostrophe before it, as spreadsheets themselves write it."""
     return f"'{text}" if _FORMULA.match(text) else text
+
+
+def cells(values: Iterable[Any]) -> list[Any]:
+    """Values of a CSV file, those that are text as `cell` gives them."""
+    return [cell(value) if isinstance(value, str) else value for value in values]
 
 
 def harmless_markdown(text: str) -> str:
