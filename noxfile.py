@@ -89,7 +89,7 @@ def run_pytest(session: nox.Session, *words: str) -> None:
     # A worker is a process that imports torch: above four of them the imports cost more than they save.
     workers = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
     session.run(
-        *(python(session), "-m", "pytest", *workers, *words, *session.posargs),
+        *(python(session), "-P", "-m", "pytest", *workers, *words, *session.posargs),
         external=True,
         env={"WORKBENCH_SCREENSHOTS": str(shots)},
     )
@@ -113,16 +113,16 @@ def soak(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Renew what README and docs take from records and code: verdicts, repeats, measures and the drawing."""
-    session.run(python(session), "-m", "workbench.report.repeats", external=True)
-    session.run(python(session), "-m", "workbench.report.verdict_table", "README.md", external=True)
-    session.run(python(session), "-m", "workbench.report.results", "docs/results.md", external=True)
-    session.run(python(session), "-m", "docs.architecture", external=True)
+    session.run(python(session), "-P", "-m", "workbench.report.repeats", external=True)
+    session.run(python(session), "-P", "-m", "workbench.report.verdict_table", "README.md", external=True)
+    session.run(python(session), "-P", "-m", "workbench.report.results", "docs/results.md", external=True)
+    session.run(python(session), "-P", "-m", "docs.architecture", external=True)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, format and types."""
     tool = python(session)
-    session.run(tool, "-m", "ruff", "check", external=True)
-    session.run(tool, "-m", "ruff", "format", "--check", external=True)
-    session.run(tool, "-m", "pyright", "--pythonpath", tool, external=True)
+    session.run(tool, "-P", "-m", "ruff", "check", external=True)
+    session.run(tool, "-P", "-m", "ruff", "format", "--check", external=True)
+    session.run(tool, "-P", "-m", "pyright", "--pythonpath", tool, external=True)

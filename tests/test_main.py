@@ -1,8 +1,10 @@
 """How the command line starts: which folders it searches for modules."""
 
+import ast
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -38,8 +40,78 @@ def run(folder: Path, tmp_path_factory: pytest.TempPathFactory, *words: str) -> 
     """In `folder`, with the package in a place where there are no studies."""
     place = tmp_path_factory.mktemp("place")
     (place / "workbench").symlink_to(ROOT / "workbench")
-    env = {**os.environ, "PYTHONPATH": str(place)}
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    env["PYTHONPATH"] = str(place)
     return subprocess.run([sys.executable, *words], cwd=folder, env=env, capture_output=True, text=True)
+
+
+STARTED = """
+import multiprocessing, sys
+from workbench.core import processes
+def main(options):
+    processes.prepare()
+    with processes.context().Pool(1) as pool:
+        print(*pool.map(abs, [-3]))
+    return 0
+"""
+
+
+@pytest.mark.parametrize("start", [AS_MODULE, AS_SCRIPT, ["-P", *AS_MODULE]], ids=["module", "script", "-P"])
+def test_no_file_of_the_current_folder_is_run_in_place_of_a_library(
+    start: list[str], folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Neither here nor in the processes that are started: a file for each name of Python's own, and of packages.
+
+    What Python itself loads for `-m` before it knows the package is not ours to keep it from: `-P` does that.
+    """
+    (folder / "benchmarks/mine.py").write_text(STARTED)
+    log = folder / "log"
+    names = {*sys.stdlib_module_names, "torch", "numpy", "optuna", "mlflow", "typer", "cv2", "psutil", "safetensors"}
+    for name in filter(find_spec, names - {"__main__", "antigravity", "this"}):  # others hide nothing
+        (folder / f"{name}.py").write_text(f"open({str(log)!r}, 'a').write('{name} ')\nraise SystemExit(3)\n")
+    log.touch()
+    if start == AS_SCRIPT:  # as the installed command: a file elsewhere
+        start = [str(tmp_path_factory.mktemp("bin") / "workbench")]
+        Path(start[0]).write_text(f"if __name__ == '__main__':\n    {AS_SCRIPT[1]}\n")
+    (folder / "empty").mkdir()
+    for name in ("__init__", "__main__"):
+        (folder / f"empty/{name}.py").touch()
+    while start == AS_MODULE and run(folder, tmp_path_factory, "-m", "empty").returncode:
+        for name in log.read_text().split():
+            (folder / f"{name}.py").unlink(missing_ok=True)
+    log.write_text("")
+    done = run(folder, tmp_path_factory, *start, "bench", "mine")
+    assert (log.read_text(), done.returncode, done.stdout) == ("", 0, "3\n"), done.stderr
+
+
+def test_a_checkout_is_searched_late_too(tmp_path: Path) -> None:
+    """The folder that the package itself is imported from is no place for a torch.py either."""
+    for name in ("workbench", "studies"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "torch.py").write_text("raise SystemExit('the torch.py of the current folder was imported')\n")
+    env = {name: value for name, value in os.environ.items() if name not in ("PYTHONSAFEPATH", "PYTHONPATH")}
+    words = [sys.executable, *AS_MODULE, "study", "status", "ablate_dcc", "--protocol", "smoke"]
+    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True)
+    assert done.returncode == 1 and "0 of" in done.stdout, done.stderr
+
+
+def test_a_folder_that_was_deleted_is_said(tmp_path: Path) -> None:
+    script = f"import os; os.chdir({str(tmp_path)!r}); os.rmdir({str(tmp_path)!r}); "
+    script += "import sys; from workbench.__main__ import main; sys.exit(main(['components']))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "workbench: the current folder was deleted; change to one that is there\n"
+
+
+def test_sessions_of_nox_search_the_current_folder_for_nothing() -> None:
+    """`-m` alone would put it first."""
+    calls = [
+        node for node in ast.walk(ast.parse((ROOT / "noxfile.py").read_text("utf-8"))) if isinstance(node, ast.Call)
+    ]
+    calls = [call for call in calls if ast.unparse(call.func) == "session.run"]
+    words = [[one.value for one in ast.walk(call) if isinstance(one, ast.Constant)] for call in calls]
+    modules = [line for line in words if "-m" in line and "-P" not in line]
+    assert any("-P" in line for line in words) and modules == []
 
 
 @pytest.mark.parametrize("start", [AS_MODULE, AS_SCRIPT], ids=["module", "script"])

@@ -1,15 +1,22 @@
 """Every study that there is: what it declares can be built under every protocol that it allows."""
 
+import inspect
 import re
+import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import studies
+from tests.properties import junk, quickly
 from workbench import __main__ as command
 from workbench.components.necks.pafpn import PAFPN
 from workbench.core.errors import Refused
@@ -20,11 +27,38 @@ from workbench.models.network import Network
 from workbench.models.variant import Variant
 from workbench.models.zoo import nano
 from workbench.slots import Backbone, Head, Neck
-from workbench.space import Search
-from workbench.study import Better, Cheaper, Row, Study, StudyProtocol, TimedRow, TimingStudy, find_study, known_studies
+from workbench.space import Factor, Search
+from workbench.study import (
+    Better,
+    Cheaper,
+    Cited,
+    Row,
+    Study,
+    StudyProtocol,
+    TimedRow,
+    TimingStudy,
+    find_study,
+    known_studies,
+)
 
 ROOT = Path(__file__).parents[1]
 DECLARED = [found for name in known_studies() if isinstance(found := find_study(name), Study)]
+DECLARING = (Study, TimingStudy, Search, Row, TimedRow, Cited, Better, Cheaper, Factor)  # what a file declares
+GOOD: dict[str, Any] = {  # values of their fields
+    "name": "s",
+    "question": "?",
+    "source": "a test",
+    "base": nano(),
+    "rows": (Row("a"), Row("b", {"coords.padding": 1.5})),
+    "factors": (Factor("a", {"x": {}}),),
+    "options": {"x": {}},
+    "label": "a",
+    "value": 1.0,
+    "id": "C",
+    "text": "a beats b",
+    "row": "a",
+    "than": "b",
+}
 TRAINING = [setting for setting in PROTOCOLS.values() if setting.trains]
 
 
@@ -165,6 +199,143 @@ def test_what_is_declared_wrong_is_refused_when_it_is_read() -> None:
         TimingStudy("s", "", "", nano(), (TimedRow("a", changes={"coords.width": 1}),))
 
 
+class Wrong(NamedTuple):
+    """What a file does, and how the line begins that refuses it."""
+
+    name: str
+    text: str
+    said: str
+
+
+HEADS = "from workbench.presets import rtmo\nfrom workbench.space import Factor, Search\n"
+HEADS += "from workbench.study import Better, Cheaper, Cited, Row, Study, TimedRow, TimingStudy\n"
+
+
+def _declared(**given: str) -> str:
+    """A file with a study of two rows, some of its fields others."""
+    fields = {
+        "name": "'wrong'",
+        "question": "'?'",
+        "source": "'a test'",
+        "base": "rtmo('s')",
+        "rows": "(Row('a', {'coords.padding': 1.5}), Row('b'))",
+    }
+    words = ", ".join(f"{name}={text}" for name, text in {**fields, **given}.items())
+    return f"{HEADS}STUDY = Study({words})\n"
+
+
+WRONG_FILES = [
+    Wrong("syntax", "STUDY = (", ", line 1: SyntaxError"),
+    Wrong("a NUL", "x = 1\0", ": SyntaxError"),
+    Wrong("no such name", "\nx = y", ", line 2: NameError: name 'y' is not defined"),
+    Wrong("no such import", "from workbench.presets import nobody", ", line 1: ImportError"),
+    Wrong("by zero", "1 / 0", ", line 1: ZeroDivisionError"),
+    Wrong("circle", "from studies import wrong; wrong.STUDY", ", line 1: AttributeError"),
+    Wrong("deep", "def f(): f()\nf()", ", line 1: RecursionError"),
+    Wrong("ends", "import sys; sys.exit(0)", ", line 1: it ends the program"),
+    Wrong("ends with words", "raise SystemExit('bye')", ", line 1: it ends the program"),
+    Wrong("no rows field", HEADS + "STUDY = Study(name='wrong')", ", line 4: TypeError: .*'rows'"),
+    Wrong("unknown field", _declared(sedes="3"), ", line 4: TypeError: .*'sedes'"),
+    *(
+        Wrong(f"{field}={text}", _declared(**{field: text}), f", line 4: study wrong.{field}")
+        for field, texts in {
+            "base": ("None", "'rtmo-s'", "rtmo"),
+            "rows": ("None", "('a', 'b')", "Row('a')", "5"),
+            "claims": ("'b beats a'", "('b beats a',)", "Better('C', '?', 'b', 'a')", "(Cheaper('C', '?', 'b', 'a'),)"),
+            "costs": ("(Better('C', '?', 'b', 'a'),)", "3"),
+            "seeds": ("'1'", "1.5", "True"),
+            "question": ("None", "42", "'a\\x1b[31mb'", "'?' * 10_000"),
+            "source": ("None", "'\\udc80'"),
+            "default": ("None",),
+        }.items()
+        for text in texts
+    ),
+    Wrong("no rows", _declared(rows="()"), ", line 4: study wrong: it has no rows"),
+    *(Wrong(f"seeds {n}", _declared(seeds=n), ", line 4: study wrong: seeds") for n in ("-3", "10**30")),
+    *(
+        Wrong(f"label {label[:20]}", _declared(rows=f"(Row({label}),)"), ", line 4: Row.label")
+        for label in ("1", "None", "''", "' '", "'a\\nb'", "'a' * 20_000", "'\\udc80'", "'a\\x1b[31m'", "'=A1'", "'@x'")
+    ),
+    Wrong("label that calls", _declared(rows="""(Row('+ HYPERLINK("http://x")'),)"""), ", line 4: Row.label"),
+    *(
+        Wrong(f"changes {text}", _declared(rows=f"(Row('a', {text}),)"), ", line 4: .*Row.changes")
+        for text in ("None", "'coords'", "['coords']", "{1: 2}")
+    ),
+    *(
+        Wrong(f"changes {text}", _declared(rows=f"(Row('a', {text}),)"), ", line 4: study wrong, row 'a': ")
+        for text in (
+            "lambda: {}",
+            "lambda base: None",
+            "lambda base: {1: 2}",
+            "lambda base: base.nothing",
+            "{'backbone.width': float('nan')}",
+            "{'coords.num_bins': (10**9, 10**9)}",
+            "{'coords.nothing': 1}",
+        )
+    ),
+    *(
+        Wrong(f"offset {text}", _declared(rows=f"(Row('a', seed_offset={text}),)"), ", line 4: Row.seed_offset")
+        for text in ("'1'", "-1", "10**30")
+    ),
+    *(
+        Wrong(f"cited {text}", _declared(rows=f"(Row('a', {{}}, {text}),)"), ", line 4: Row.cited")
+        for text in ("67", "'67'")
+    ),
+    Wrong("cited value", _declared(rows="(Row('a', {}, Cited('67', 'x')),)"), ", line 4: Cited.value"),
+    *(
+        Wrong(f"claim {text}", _declared(claims=f"(Better('C', '?', 'b', 'a', {text}),)"), ", line 4: Better 'C'.")
+        for text in ("margin='1'", "margin=float('nan')", "beside='AP'", "more_than=('a',)", "from_scratch=1")
+    ),
+    Wrong("claim on itself", _declared(claims="(Better('C', '?', 'b', 'b'),)"), ", line 4: .* compares b with b"),
+    Wrong("cost on itself", _declared(costs="(Cheaper('C', '?', 'b', 'b'),)"), ", line 4: .* compares b with b"),
+    *(
+        Wrong(f"cost {text}", _declared(costs=f"(Cheaper('C', '?', 'b', 'a', {text}),)"), ", line 4: Cheaper 'C'")
+        for text in ("metric='watts'", "times='1'", "times=0.0", "times=float('inf')")
+    ),
+    Wrong(
+        "one job against itself",
+        _declared(rows="(Row('a'), Row('b'))", claims="(Better('C', '?', 'b', 'a'),)"),
+        ": claim C compares 'b' with 'a', one and the same job",
+    ),
+    Wrong(
+        "persons",
+        HEADS + "STUDY = TimingStudy('wrong', '?', '?', rtmo('s'), (TimedRow('a', persons=10**9),))",
+        ", line 4: TimedRow 'a': 1000000000 persons",
+    ),
+    Wrong(
+        "search without a base",
+        HEADS + "STUDY = Search('wrong', '?', '?', None, (Factor('a', {'x': {}}),))",
+        ", line 4: search wrong.base",
+    ),
+    Wrong(
+        "factor", HEADS + "STUDY = Search('wrong', '?', '?', rtmo('s'), (Factor('a', None),))", ", line 4: Factor.opt"
+    ),
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG_FILES, ids=lambda wrong: wrong.name)
+def test_a_file_with_a_mistake_is_refused_in_one_line_with_its_place(
+    wrong: Wrong, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "wrong.py").write_text(wrong.text, "utf-8")
+    monkeypatch.setattr(studies, "__path__", [*studies.__path__, str(tmp_path)])
+    sys.modules.pop("studies.wrong", None)
+    assert command.main(["study", "status", "wrong"]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1 and len(said.err) < 500
+    assert re.match(rf"workbench: studies/wrong\.py{wrong.said}", said.err), said.err
+
+
+@quickly
+@given(st.sampled_from(DECLARING), st.data())
+def test_no_value_of_a_field_gives_a_traceback(make: Callable[..., object], data: st.DataObject) -> None:
+    """Whatever stands in one of its fields: it is taken, or refused."""
+    names = [name for name in inspect.signature(make).parameters if name != "whole"]
+    values = {name: GOOD[name] for name in names if name in GOOD}
+    with suppress(Refused):
+        make(**{**values, data.draw(st.sampled_from(names)): data.draw(junk())})
+
+
 def test_the_default_is_the_studys_own(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     monkeypatch.setattr("workbench.experiments.runner.status", lambda run: seen.append(run.protocol.name) or 0)
@@ -202,7 +373,7 @@ def test_a_package_that_a_study_needs_is_not_taken_for_the_study(
 ) -> None:
     (tmp_path / "needy.py").write_text("import studies.nowhere\n")
     monkeypatch.setattr(studies, "__path__", [*studies.__path__, str(tmp_path)])
-    with pytest.raises(ModuleNotFoundError, match=r"studies\.nowhere"):
+    with pytest.raises(Refused, match=r"studies/needy\.py, line 1: ModuleNotFoundError: .*'studies\.nowhere'"):
         find_study("needy")
 
 

@@ -1,28 +1,29 @@
 """`workbench COMMAND`, the same as `python -m workbench COMMAND`."""
 
-from __future__ import annotations
-
-import os  # these two are loaded before any path is searched
+import os  # these two are loaded before any path is searched; nothing else is imported up here, not even __future__
 import sys
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; `cli.app` says what the exit codes mean."""
-    _search_current_folder_late()
+    try:
+        _search_current_folder_late(os.getcwd())
+    except FileNotFoundError:
+        print("workbench: the current folder was deleted; change to one that is there", file=sys.stderr)
+        return 2
     from workbench.cli.app import run_command_line
 
     return run_command_line(argv)
 
 
-def _search_current_folder_late() -> None:
+def _search_current_folder_late(here: str) -> None:
     """Studies are found where the user stands, and a torch.py that stands there hides no installed package.
 
-    `python -m` puts that folder first. It stays there where it is the folder that this package was imported from. Else
-    it comes behind what is installed, ahead of a source tree that is installed as editable: that has studies, too.
+    `python -m` puts that folder first. Here it comes behind what is installed, ahead of a source tree that is installed
+    as editable: that has studies, too. The processes that this one starts do not search it at all, unless they are told
+    to: a worker, a notebook's kernel, MLflow's server.
     """
-    here = os.getcwd()
-    if here == os.path.dirname(os.path.dirname(os.path.abspath(__file__))):
-        return
+    os.environ["PYTHONSAFEPATH"] = "1"
     if sys.path[0] in ("", here):
         del sys.path[0]
     if here not in sys.path:

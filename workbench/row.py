@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from workbench.core.errors import Refused
-from workbench.models.job import Job, Protocol, Recipe
+from workbench.core.errors import Refused, one_line
+from workbench.core.fields import fit, fit_fields
+from workbench.core.words import check_label, check_text
+from workbench.models.job import LARGEST_SEED, Job, Protocol, Recipe
 from workbench.models.trunk import trunk_identity
 from workbench.models.variant import Variant
 
@@ -23,6 +25,10 @@ class Cited:
     value: float
     source: str
 
+    def __post_init__(self) -> None:
+        fit_fields(self)
+        check_text(self.source, "Cited.source")
+
 
 @dataclass(frozen=True)
 class Row:
@@ -35,6 +41,12 @@ class Row:
     changes: Changes = field(default_factory=dict)
     cited: Cited | None = None
     seed_offset: int = 0  # an A/A row is the base again with other seeds
+
+    def __post_init__(self) -> None:
+        fit_fields(self)
+        check_label(self.label, "Row.label")
+        if not 0 <= self.seed_offset <= LARGEST_SEED // 2:
+            raise Refused(f"Row.seed_offset: {self.seed_offset} given; expected 0 to {LARGEST_SEED // 2}")
 
 
 @dataclass(frozen=True)
@@ -103,8 +115,19 @@ class PlannedJob:
 
 
 def changes_made(base: Variant, changes: Changes, scale: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
-    """The changes of a row as dotted paths and values, those that follow from the scaled base made from it."""
-    return changes(base.vary(scale or {})) if callable(changes) else changes
+    """The changes of a row as dotted paths and values, those that follow from the scaled base made from it.
+
+    Raises:
+        Refused: they are made by a function that fails, or that gives something else.
+    """
+    if not callable(changes):
+        return fit(changes, Mapping[str, Any], "changes")
+    scaled = base.vary(scale or {})
+    try:
+        made = changes(scaled)
+    except Exception as error:  # it is a user's own
+        raise Refused(f"the function of its changes does not fit the base ({one_line(error)})") from error
+    return fit(made, Mapping[str, Any], "what the function of its changes gives")
 
 
 def changed_variant(base: Variant, changes: Changes, scale: Mapping[str, Any] | None = None) -> Variant:

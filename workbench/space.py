@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from workbench.core.errors import Refused
+from workbench.core.fields import fit_fields
+from workbench.core.words import check_label, check_text
 from workbench.evaluation.metrics import claimable
 from workbench.models.catalog import filled
 from workbench.models.job import Job, Protocol
@@ -22,7 +24,7 @@ from workbench.tensors import Floats
 
 COSTS = ("gflops", "params", "ms")  # counted, counted, measured side by side
 LARGEST = 100_000  # candidates: all of them are priced and predicted
-_FAULTS = (Refused, KeyError, AssertionError)  # of a variant that is no network, of a path, of an option's function
+_FAULTS = (Refused, KeyError)  # of a variant that is no network, or an option's function; of a path
 Wanted = Mapping[str, Sequence[str]]  # of some factors the labels that will do
 
 
@@ -43,7 +45,11 @@ class Factor:
     when: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        fit_fields(self, "Factor")
+        check_label(self.name, "Factor.name")
         labels = [str(label) for label in self.options]
+        for label in labels:
+            check_label(label, f"factor {self.name!r}, an option's label")
         if not labels:
             raise Refused(f"factor {self.name!r} has no options, so the space is empty; give it at least one")
         if len(set(labels)) < len(labels):
@@ -230,6 +236,7 @@ class Search:
     default: str = "short"
 
     def __post_init__(self) -> None:
+        fit_fields(self, f"search {self.name}")
         try:
             self._check_words()
             self._check_paths()
@@ -282,6 +289,11 @@ class Search:
         return PlannedJob(candidate.text, seed, "", job)
 
     def _check_words(self) -> None:
+        check_label(self.name, "name")
+        for name in ("question", "source"):
+            check_text(getattr(self, name), name)
+        for name in self.published:
+            check_label(name, "a published network's name")
         if self.up not in claimable():
             raise Refused(f"up={self.up!r} is not measured; training gives {', '.join(claimable())}")
         for word, what in ((self.down, "down"), *((name, "limits") for name in self.limits)):
@@ -346,8 +358,6 @@ class Search:
 
 def _said_of(error: Exception) -> str:
     """What a fault says, without quotes around it."""
-    if isinstance(error, AssertionError):
-        return "the function of its changes does not fit the base (AssertionError)"
     return str(error.args[0])
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from workbench.core.errors import Refused
-from workbench.core.study_files import check_study
+from workbench.core.fields import fit_fields
+from workbench.core.study_files import check_study, study_module
 from workbench.core.study_files import known_studies as known_studies
+from workbench.core.words import check_label, check_text
 from workbench.evaluation.metrics import claimable
 from workbench.models.catalog import filled
 from workbench.models.common_start import common_start, places_of
@@ -22,6 +23,7 @@ from workbench.row import changes_made as changes_made
 from workbench.space import Search
 
 _REACHES_FIRST = ("variant.", "protocol.data", "protocol.size")  # changes that the job shares which another begins with
+MOST_SEEDS, MOST_PERSONS = 10_000, 10_000
 BESIDE = ("mOKS", "NME")  # end points that are judged beside AP
 MINUS = " − "  # between two rows whose difference is meant
 
@@ -67,6 +69,9 @@ class Better:
     part_of: str = ""
     more_than: tuple[str, str] | None = None
     teacher: str = ""
+
+    def __post_init__(self) -> None:
+        _check_words(self)
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -114,6 +119,11 @@ class Cheaper:
     metric: Literal["ms", "gflops"] = "ms"
     times: float = 1.0
 
+    def __post_init__(self) -> None:
+        _check_words(self)
+        if self.times <= 0:
+            raise Refused(f"Cheaper {self.id!r}: times {self.times:g}; expected a factor above 0, as in times=0.9")
+
     @property
     def rows(self) -> tuple[str, str]:
         """The lines that it compares."""
@@ -130,7 +140,8 @@ class Study:
         whole: why frozen trunks can not serve this study; "" where they can.
 
     Raises:
-        Refused: a path that leads nowhere, an impossible combination, a claim on an unknown row or metric.
+        Refused: a field of another type, a path that leads nowhere, an impossible combination, a claim on an unknown
+            row or metric.
     """
 
     name: str
@@ -145,7 +156,10 @@ class Study:
     whole: str = ""
 
     def __post_init__(self) -> None:
-        _check(self.name, self.base, self.rows, (*self.claims, *self.costs))
+        fit_fields(self, f"study {self.name}")
+        if not 0 <= self.seeds <= MOST_SEEDS:
+            raise Refused(f"study {self.name}: seeds {self.seeds}; expected 1 to {MOST_SEEDS}, or 0 for the protocol's")
+        _check(self, (*self.claims, *self.costs))
 
     def variant(self, row: Row, scale: Mapping[str, Any] | None = None) -> Variant:
         """The row's variant, its changes made on the base after scaling."""
@@ -255,6 +269,12 @@ class TimedRow:
     way: Way = "kept"
     changes: Changes = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        fit_fields(self)
+        check_label(self.label, "TimedRow.label")
+        if not 0 <= self.persons <= MOST_PERSONS:
+            raise Refused(f"TimedRow {self.label!r}: {self.persons} persons; expected 0 to {MOST_PERSONS}")
+
 
 @dataclass(frozen=True)
 class TimingStudy:
@@ -269,42 +289,69 @@ class TimingStudy:
     default: str = "cost"
 
     def __post_init__(self) -> None:
-        _check(self.name, self.base, self.rows, self.claims)
+        fit_fields(self, f"study {self.name}")
+        _check(self, self.claims)
 
     def variant(self, row: TimedRow, scale: Mapping[str, Any] | None = None) -> Variant:
         """As `Study.variant`."""
         return changed_variant(self.base, row.changes, scale)
 
 
-def _check(name: str, base: Variant, rows: Sequence[Row | TimedRow], claims: Sequence[Better | Cheaper]) -> None:
+def _check_words(claim: Better | Cheaper) -> None:
+    fit_fields(claim, f"{type(claim).__name__} {claim.id!r}")
+    check_text(claim.id, f"{type(claim).__name__}.id")
+    check_text(claim.text, f"{type(claim).__name__} {claim.id!r}.text")
+
+
+def _check(study: Study | TimingStudy, claims: Sequence[Better | Cheaper]) -> None:
+    name, rows = f"study {study.name}", study.rows
+    check_label(study.name, "study")
+    for what in ("question", "source"):
+        check_text(getattr(study, what), f"{name}.{what}")
     labels, ids = [row.label for row in rows], [claim.id for claim in claims]
+    if not rows:
+        raise Refused(f"{name}: it has no rows; give it at least one Row")
     for what, words in (("row labels", labels), ("claims", ids)):
         if len(set(words)) < len(words):
-            raise Refused(f"study {name}: {what} {words} are not unique")
+            raise Refused(f"{name}: {what} {words} are not unique")
     for claim in claims:
         for label in claim.rows:
             if label not in labels:
-                raise Refused(f"study {name}: claim {claim.id} speaks of row {label!r}; there are {labels}")
+                raise Refused(f"{name}: claim {claim.id} speaks of row {label!r}; there are {labels}")
         for metric in (claim.metric, *claim.beside) if isinstance(claim, Better) else ():
             if metric not in claimable():
                 raise Refused(
-                    f"study {name}: claim {claim.id} speaks of {metric!r}; "
+                    f"{name}: claim {claim.id} speaks of {metric!r}; "
                     f"training decides {', '.join(claimable())}, and what a row costs is claimed with Cheaper"
                 )
+        if len(set(claim.rows)) < len(claim.rows):
+            raise Refused(f"{name}: claim {claim.id} compares {' with '.join(_sides(claim))}; give each row once")
         if isinstance(claim, Better):
-            _check_claim(name, claim, ids)
+            _check_claim(study.name, claim, ids)
     for row in rows:
-        try:
-            changed_variant(base, row.changes)
-            augmented(Job(variant=base, protocol=Protocol(augment="rtmo")), base, row.label, row.changes)
-        except KeyError as error:
-            raise Refused(f"study {name}, row {row.label!r}: {error.args[0]}") from None
+        _job(study, row)
+
+
+def _job(study: Study | TimingStudy, row: Row | TimedRow) -> Job:
+    """The job of a row but for its protocol.
+
+    Raises:
+        Refused: a path leads nowhere, or there is no such network; it names the row.
+    """
+    try:
+        variant, seed = changed_variant(study.base, row.changes), row.seed_offset if isinstance(row, Row) else 0
+        job = Job(variant=variant, protocol=Protocol(augment="rtmo"), seed=seed)
+        return augmented(job, study.base, row.label, row.changes)
+    except (KeyError, Refused) as error:
+        raise Refused(f"study {study.name}, row {row.label!r}: {error.args[0]}") from None
+
+
+def _sides(claim: Better | Cheaper) -> tuple[str, str]:
+    return claim.sides if isinstance(claim, Better) else claim.rows
 
 
 def _check_claim(name: str, claim: Better, ids: Sequence[str]) -> None:
     said = f"study {name}: claim {claim.id}"
-    if len(set(claim.rows)) < len(claim.rows):
-        raise Refused(f"{said} compares {' with '.join(claim.sides)}; give each row once")
     if claim.part_of in ids:
         raise Refused(f"{said} is part of {claim.part_of!r}, which is a claim itself; name the statement otherwise")
     if claim.teacher and claim.teacher not in (teachers := sorted({teacher_of(trunk) for trunk in stored_trunks()})):
@@ -315,17 +362,29 @@ def find_study(name: str) -> Study | TimingStudy | Search:
     """The study or search in `studies/NAME.py`, a module with `STUDY`.
 
     Raises:
-        Refused: there is no such study (the message lists those that there are), or its file defines none of that name.
+        Refused: there is no such study (the message lists those that there are), its file fails, or it defines none of
+            that name.
     """
     check_study(name)
-    module = importlib.import_module(f"studies.{name}")
-    if not isinstance(found := getattr(module, "STUDY", None), Study | TimingStudy | Search):
+    if not isinstance(found := getattr(study_module(name), "STUDY", None), Study | TimingStudy | Search):
         raise Refused(
             f"studies/{name}.py defines no STUDY; expected STUDY = Study(...) or TimingStudy(...), or Search(...)"
         )
     if found.name != name:
         raise Refused(f"studies/{name}.py calls itself {found.name!r}; expected name={name!r}, as the file is called")
+    if isinstance(found, Study):
+        _check_pairs(found)
     return found
+
+
+def _check_pairs(study: Study) -> None:
+    jobs = {row.label: _job(study, row) for row in study.rows}
+    for claim in study.claims:
+        for row, than in claim.pairs:
+            if jobs[row] == jobs[than]:
+                raise Refused(
+                    f"studies/{study.name}.py: claim {claim.id} compares {row!r} with {than!r}, one and the same job"
+                )
 
 
 # Names that files of users have from earlier versions.

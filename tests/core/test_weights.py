@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+import tracemalloc
+import zipfile
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import save
 
+from tests.properties import quickly
 from tests.served import Server, served
+from workbench.core import weights
 from workbench.core.errors import Refused
 from workbench.core.weights import as_tensors, fetched, read_weights
 
@@ -32,6 +40,9 @@ def _numpy() -> bytes:
     file = io.BytesIO()
     np.savez(file, a=TENSORS["a"].numpy())
     return file.getvalue()
+
+
+STARTS: dict[str, Callable[[], bytes]] = {"": bytes, "torch": _torch, "npz": _numpy, "st": lambda: save(TENSORS)}
 
 
 @pytest.fixture
@@ -113,3 +124,74 @@ def test_each_format_is_read_from_a_file_and_from_an_address(server: Server, tmp
 def test_what_is_no_file_is_refused_under_the_name_of_the_option(source: str) -> None:
     with pytest.raises(Refused, match=r"weights='.*': no such file; pass the path"):
         read_weights(source, "weights")
+
+
+def test_a_download_that_can_not_be_read_is_thrown_away(server: Server, tmp_path: Path) -> None:
+    source = f"{server.address}/a.pth"
+    for _ in range(2):
+        with pytest.raises(Refused, match=r"can be read safely .*; the download was thrown away"):
+            read_weights(source)
+        assert cached(tmp_path) == []
+    with pytest.raises(Refused, match="can be read safely"):  # as whoever asks for the file first
+        read_weights(str(fetched(source)))
+    assert cached(tmp_path) == []
+    (tmp_path / "own.pth").write_bytes(CONTENT)
+    with pytest.raises(Refused, match=r"can be read safely [^;]*$"):
+        read_weights(str(tmp_path / "own.pth"))
+    assert (tmp_path / "own.pth").exists(), "a file of one's own is not"
+
+
+def test_an_address_with_a_long_name_is_kept_under_a_short_one(server: Server, tmp_path: Path) -> None:
+    name = "a" * 300 + ".pth"
+    server.files = {name: CONTENT}
+    assert fetched(f"{server.address}/{name}").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("source", ["a" * 5000, "a\0b.pth"])
+def test_a_name_that_no_file_can_have_is_no_file(source: str) -> None:
+    with pytest.raises(Refused, match="no such file") as refused:
+        read_weights(source)
+    assert len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize("name", ["bomb.npz", "bomb.pth"])
+def test_an_archive_that_unpacks_to_much_more_is_refused_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(weights, "LARGEST", 10_000_000)
+    with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.npy", bytes(11_000_000))
+    tracemalloc.start()
+    with pytest.raises(Refused, match=r"11 MB packed into 0\.0 MB; save it unpacked"):
+        read_weights(str(tmp_path / name))
+    assert tracemalloc.get_traced_memory()[1] < 5e6
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("tensors", "said"),
+    [
+        ({7: torch.ones(2)}, "holds no named tensors"),
+        ({None: torch.ones(2)}, "holds no named tensors"),
+        ({"a": torch.ones(2).to_sparse()}, "a is sparse or has no values"),
+        ({"a": torch.ones(2, device="meta")}, "a is sparse or has no values"),
+    ],
+)
+def test_what_is_no_named_dense_tensor_is_refused(tensors: dict[Any, torch.Tensor], said: str) -> None:
+    with pytest.raises(Refused, match=said):
+        as_tensors(tensors, "x.pth")
+    if None not in tensors and 7 not in tensors:
+        return
+    assert list(as_tensors({**tensors, "b": torch.ones(1)}, "x.pth")) == ["b"]
+
+
+@quickly
+@given(st.binary(max_size=200), st.sampled_from([".pth", ".npz", ".safetensors"]), st.sampled_from(sorted(STARTS)))
+def test_no_bytes_give_a_traceback(tmp_path: Path, content: bytes, suffix: str, start: str) -> None:
+    """Also behind what a file of weights begins with, or cut anywhere."""
+    whole = STARTS[start]()
+    path = tmp_path / f"x{suffix}"
+    cut = len(whole) * (content[0] if content else 255) // 255
+    path.write_bytes(whole[:cut] + content)
+    with suppress(Refused):
+        as_tensors(read_weights(str(path)), "x")

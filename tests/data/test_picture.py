@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import urllib.request
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import cv2
 import numpy as np
@@ -15,7 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.served import served
 from workbench.core.errors import Refused
+from workbench.data import picture
 from workbench.data.datasets.images import Unreadable
 from workbench.data.datasets.jpeg import ORIENTATION
 from workbench.data.picture import pixels_of
@@ -172,17 +172,36 @@ def test_files_that_are_not_whole_are_unreadable(tmp_path: Path) -> None:
         pixels_of(tmp_path)
 
 
-def test_an_address_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+def test_an_address_is_asked() -> None:
+    with served({"a.png": saved(Image.fromarray(RGB), "PNG")}) as server:
+        assert np.array_equal(pixels_of(f"{server.address}/a.png"), BGR)
+        with pytest.raises(Unreadable, match=r"/gone\.png: could not be downloaded \(HTTPError: .*404"):
+            pixels_of(f"{server.address}/gone.png")
+        assert server.asked == ["a.png", "gone.png"]
+    with pytest.raises(Unreadable, match=r"/a\.png: could not be downloaded"):
+        pixels_of(f"{server.address}/a.png")
 
-    def answer(request: urllib.request.Request, timeout: float) -> BytesIO:
-        asked.append(request.full_url)
-        if "gone" in request.full_url:
-            raise URLError("nobody is there")
-        return BytesIO(saved(Image.fromarray(RGB), "PNG"))
 
-    monkeypatch.setattr(urllib.request, "urlopen", answer)
-    assert np.array_equal(pixels_of("https://example.org/a.png"), BGR)
-    with pytest.raises(Unreadable, match=r"https://example.org/gone.png: could not be downloaded \(URLError"):
-        pixels_of("https://example.org/gone.png")
-    assert len(asked) == 2
+def test_a_picture_at_an_address_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture, "LARGEST_DOWNLOAD", 100)
+    with served({"a.png": bytes(101)}) as server, pytest.raises(Unreadable, match=r"/a\.png: it sends more than"):
+        pixels_of(f"{server.address}/a.png")
+
+
+def test_a_picture_that_pil_can_not_read_to_its_end_is_refused() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    whole = saved(Image.fromarray(noise), "JPEG")
+    with pytest.raises(Refused, match=r"image: a picture that can not be decoded \(OSError: image file is truncated"):
+        pixels_of(Image.open(BytesIO(whole[: len(whole) // 2])))
+    closed = Image.open(BytesIO(whole))
+    closed.close()
+    with pytest.raises(Refused, match="image: a picture"):
+        pixels_of(closed)
+    with pytest.raises(Refused, match="expected a path"):
+        pixels_of(Image.new("RGB", (0, 5)))
+
+
+@pytest.mark.parametrize("name", ["a\0b.jpg", "a" * 5000])
+def test_a_name_that_no_file_can_have_is_said(name: str) -> None:
+    with pytest.raises(Unreadable):
+        pixels_of(name)

@@ -1,5 +1,7 @@
 """The description of a run."""
 
+from dataclasses import replace
+
 from tests.experiments.fakes import SETTING, STUDY
 from workbench.experiments.mlflow_note import CURVE_POINTS, run_note
 
@@ -16,6 +18,13 @@ def test_it_says_first_what_differs_and_last_what_was_asked() -> None:
     assert parts[2].splitlines()[0] == "| epoch | 1 | 2 |" and parts[3].endswith("run_uuid=abc)")
     assert parts[4].splitlines()[0] == "| AP |", "what the saved view shows, no other number"
     assert parts[5] == "Does it hold?"
+
+
+def test_words_of_others_are_no_markup() -> None:
+    planned = replace(STUDY.planned_jobs(SETTING)[0], row="<img src=x onerror=a> | b")
+    said = run_note(planned, "<script>alert(1)</script>", {"a|b": "[x](javascript:a)"}, {}, [], "")
+    assert "<" not in said and "](" not in said
+    assert "**&lt;img src=x onerror=a> / b**" in said and said.splitlines()[2].count("|") == 2
 
 
 def test_without_curve_and_picture_it_has_no_place_for_them() -> None:

@@ -89,7 +89,7 @@ CONDITIONS |= {"others": "1.1", "commit": "abc"}
 def write_persons(name: str, lines: Sequence[tuple[str, int, float]]) -> None:
     readings = tuple(profiled(*line) for line in lines)
     found = Measurement(readings, CONDITIONS, twin=readings[0].ms)
-    profiling.write_costs(TimingStudy(name, "?", "a test", nano(), ()), found, [])
+    profiling.write_costs(TimingStudy(name, "?", "a test", nano(), (TimedRow("all"),)), found, [])
 
 
 FIGURES = (page.forest, page.quality, page.fronts, page.curves, page.loss_curves, page.precision, page.slices)

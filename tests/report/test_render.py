@@ -1,7 +1,9 @@
 """A notebook is executed cell by cell: parameters are replaced, last values shown, and refusals name the notebook."""
 
 import ast
+import hashlib
 import json
+from base64 import b64encode
 from pathlib import Path
 
 import cv2
@@ -56,6 +58,32 @@ def test_cells_share_their_names_and_only_a_last_value_is_shown(notebook: Path) 
         and "WHO" not in page.read_text()
     )
     assert "nobody" in notebook.read_text(), "the committed notebook stays as it is"
+
+
+EVIL = "<img src=x onerror=alert(1)> [go](javascript:alert(1)) <script>alert(1)</script>"
+
+
+@pytest.mark.slow
+def test_words_of_others_are_no_markup_on_a_page_and_only_its_own_scripts_run(notebook: Path) -> None:
+    page = nbformat.read(notebook, as_version=4)
+    shown = "Page('markdown', '# ' + WHO), Page('plain', WHO), Page('html', '<p>it</p><script>let own;</script>', WHO)"
+    page.cells[1].source = """class Page:
+    def __init__(self, kind, text, alt=WHO):
+        self.data = {f'text/{kind}': text} | ({} if kind == 'markdown' else {'image/png': 'iVBORw0KGgo='})
+        self.about = {'image/png': {'alt': alt}}
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return self.data, self.about
+"""
+    page.cells[3].source = f"for one in ({shown}):\n    display(one)"
+    nbformat.write(page, notebook)
+    html, markdown = (path.read_text() for path in render_notebook(GREETING, "greeting", {"WHO": EVIL})[:2])
+    body = html.partition("<body>")[2]
+    assert body.count("<script>") == 1 and "<script>let own;</script>" in body
+    assert "<img src=x" not in body and 'href="javascript' not in body and "&lt;img src=x onerror" in body
+    assert "<img" not in markdown and "<script" not in markdown and "](javascript" not in markdown
+    digest = b64encode(hashlib.sha256(b"let own;").digest()).decode()
+    assert f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'\">" in html
 
 
 @pytest.mark.slow

@@ -10,58 +10,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import sys
-import types
-import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
-from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin
+from functools import cached_property
+from typing import Any, ClassVar, Self
 
 from workbench.core.errors import Refused
+from workbench.core.fields import fit_fields
 
 Plain = None | bool | int | float | str
-
-
-@cache
-def _hints(cls: type) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
-
-
-def _fit(value: Any, hint: Any, where: str) -> Any:
-    """`value` as the declared type: 64 becomes 64.0 for a float, a list a tuple; anything else is refused."""
-    origin, args = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return _fit_union(value, args, where)
-    if origin is Literal:
-        if value in args:
-            return value
-    elif origin is tuple and isinstance(value, list | tuple):
-        inner = args[:1] * len(value) if args[1:] == (...,) else args
-        if len(inner) == len(value):
-            return tuple(_fit(v, h, f"{where}[{i}]") for i, (v, h) in enumerate(zip(value, inner, strict=True)))
-    elif hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if not abs(value) <= sys.float_info.max:
-            raise Refused(f"{where}: {value!r} is no finite number")
-        return float(value) + 0.0  # -0.0 becomes 0.0: equal values have equal keys
-    elif isinstance(hint, type) and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
-        return value
-    raise Refused(f"{where}: {value!r} is no {_named(hint)}")
-
-
-def _fit_union(value: Any, hints: tuple[Any, ...], where: str) -> Any:
-    for hint in hints:
-        if hint is type(None) and value is None:
-            return None
-        try:
-            return _fit(value, hint, where)
-        except Refused:
-            continue
-    raise Refused(f"{where}: {value!r} is none of {', '.join(map(_named, hints))}")
-
-
-def _named(hint: Any) -> str:
-    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("typing.", "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +35,7 @@ class Spec:
     removed: ClassVar[Mapping[str, Any]] = {}
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            where = f"{type(self).__name__}.{field.name}"
-            fitted = _fit(getattr(self, field.name), _hints(type(self))[field.name], where)
-            object.__setattr__(self, field.name, fitted)
+        fit_fields(self)
         self.check()
 
     def check(self) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import urllib.request
+import zipfile
 from collections.abc import Mapping
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.core.checkpoint import read_checkpoint
+from workbench.core.download import LARGEST, download
 from workbench.core.errors import Refused, one_line
 from workbench.core.files import make_once
 
@@ -87,6 +87,8 @@ def placed_tensors(data: Any, source: str) -> Placed:
     if found is None:
         there = f"; it has {', '.join(map(str, list(data)[:8]))}" if isinstance(data, Mapping) and data else ""
         raise Refused(f"{source}: holds no named tensors{there}; pass a state dict")
+    if odd := [name for name, value in found.tensors.items() if value.layout != torch.strided or value.is_meta]:
+        raise Refused(f"{source}: {odd[0]} is sparse or has no values; save dense tensors")
     return found
 
 
@@ -94,7 +96,7 @@ def _placed(data: Any, place: tuple[str, ...]) -> Placed | None:
     if not isinstance(data, Mapping):
         return None
     inner = (_placed(data.get(key), (*place, key)) for key in _PLACES)
-    here = {name: value for name, value in data.items() if isinstance(value, Tensor)}
+    here = {name: value for name, value in data.items() if isinstance(value, Tensor) and isinstance(name, str)}
     return next((one for one in inner if one is not None), Placed(here, place) if here else None)
 
 
@@ -109,11 +111,12 @@ def read_weights(source: str, option: str = "use_pretrained", sha256: str = "") 
         Refused: no such file, or not a checkpoint, or as `fetched`.
     """
     path = fetched(source, sha256)
-    if not path.is_file():
-        raise Refused(f"{option}={source!r}: no such file; pass the path of a checkpoint")
+    if not _is_file(path):
+        raise Refused(f"{option}={_shown(source)}: no such file; pass the path of a checkpoint")
     try:
+        _check_unpacked(path)
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return {k: torch.from_numpy(arrays[k]) for k in arrays.files}
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -121,14 +124,41 @@ def read_weights(source: str, option: str = "use_pretrained", sha256: str = "") 
             return load_file(path)
         return read_checkpoint(path)
     except Exception as error:  # readers raise whatever they met; to the user it is one thing
-        raise Refused(f"{option}={source!r}: not a checkpoint that can be read safely ({one_line(error)})") from error
+        thrown = ""
+        if path.parent == _cache():  # else the next call would read it again
+            path.unlink(missing_ok=True)
+            thrown = "; the download was thrown away"
+        raise Refused(
+            f"{option}={source!r}: not a checkpoint that can be read safely ({one_line(error)}){thrown}"
+        ) from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def _shown(source: str) -> str:
+    return repr(source) if len(source) <= 300 else f"{source[:60]!r}..."
+
+
+def _check_unpacked(path: Path) -> None:
+    """An archive may hold a thousand times what it takes on the disk: torch stores tensors as they are."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        size = sum(one.file_size for one in archive.infolist())
+    if size > max(LARGEST, 2 * path.stat().st_size):
+        raise ValueError(f"{size / 1e6:,.0f} MB packed into {path.stat().st_size / 1e6:,.1f} MB; save it unpacked")
 
 
 def fetched(source: str, sha256: str = "") -> Path:
     """The file at a path or an http(s) address.
 
-    A download is kept below `$WORKBENCH_CACHE` (`~/.cache/workbench`), written whole or not at all. Of several
-    processes that ask at once, one downloads.
+    A download is kept below `$WORKBENCH_CACHE` (`~/.cache/workbench`), written whole or not at all, and within the
+    limits of `core.download`. Of several processes that ask at once, one downloads.
 
     Args:
         sha256: expected digest of the file or its first digits, hexadecimal; "" does not check.
@@ -148,29 +178,24 @@ def fetched(source: str, sha256: str = "") -> Path:
             raise Refused(
                 f"{source}: could not be downloaded ({one_line(error)}); download it elsewhere and pass its path"
             ) from error
-    if sha256 and path.is_file():
+    if sha256 and _is_file(path):
         _check_digest(path, sha256, source, f"delete {path} and get it again")
     return path
 
 
 def _cached(address: str) -> Path:
     """Where the download of an address is kept."""
-    folder = Path(os.environ.get("WORKBENCH_CACHE", Path.home() / ".cache" / "workbench"))
     tag = hashlib.sha256(address.encode()).hexdigest()[:8]  # two addresses may end in the same name
-    return folder / f"{tag}-{Path(urlsplit(address).path).name}"
+    return _cache() / f"{tag}-{Path(urlsplit(address).path).name[-100:]}"  # a file's name has an end, too
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("WORKBENCH_CACHE", Path.home() / ".cache" / "workbench"))
 
 
 def _download(address: str, path: Path, sha256: str) -> None:
-    try:
-        with path.open("wb") as file, urllib.request.urlopen(address, timeout=60) as answer:
-            while block := answer.read(1 << 20):
-                file.write(block)
-            expected = answer.headers.get("Content-Length")
-            if expected is not None and file.tell() != int(expected):
-                raise OSError(f"{file.tell()} of {expected} bytes arrived")
-    except HTTPError as error:
-        error.close()
-        raise
+    with path.open("wb") as file:
+        download(address, file)
     if sha256:
         _check_digest(path, sha256, address, "get it elsewhere and pass its path")
 

@@ -6,26 +6,25 @@ is left out, and a camera's orientation tag is followed.
 
 from __future__ import annotations
 
-import urllib.request
 from http.client import HTTPException
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from workbench.core.download import download
 from workbench.core.errors import Refused, one_line
 from workbench.data.datasets.images import JPEG_START, Unreadable, decode_image
 
 Picture = str | PathLike[str] | bytes | Image.Image | NDArray[Any] | Tensor
 _Pixels = NDArray[np.uint8]
 _ADDRESS = ("http://", "https://")
-_PATIENCE = 30  # seconds without an answer from an address
+LARGEST_DOWNLOAD, LONGEST_DOWNLOAD = 100_000_000, 120.0  # bytes and seconds of a picture at an address
 _PLAIN = {"La": "LA", "RGBa": "RGBA"}  # modes with colours that are multiplied by their transparency
 _NO_RANGE = ("I", "F")  # modes of numbers without a known largest one
 _WANTED = "expected a path, an address, bytes, a PIL image, an array (H, W, 3) in BGR or a tensor (3, H, W) in RGB"
@@ -66,8 +65,8 @@ def _of_file(path: Path) -> _Pixels:
         raise Unreadable(str(path), "missing") from None
     except Unreadable:
         raise
-    except OSError as error:
-        raise Unreadable(str(path), error.strerror or "cannot be opened") from error
+    except (OSError, ValueError) as error:  # a name that no file can have is a ValueError
+        raise Unreadable(str(path), getattr(error, "strerror", None) or "cannot be opened") from error
 
 
 def _of_bytes(data: bytes, name: str) -> _Pixels:
@@ -86,13 +85,12 @@ def _of_bytes(data: bytes, name: str) -> _Pixels:
 
 
 def _downloaded(address: str) -> bytes:
-    request = urllib.request.Request(address, headers={"User-Agent": "rtmo-workbench"})
+    file = BytesIO()
     try:
-        with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:
-            return answer.read()
-    except HTTPError as error:
-        error.close()
-        raise Unreadable(address, f"could not be downloaded ({one_line(error)})") from None
+        download(address, file, LARGEST_DOWNLOAD, LONGEST_DOWNLOAD, {"User-Agent": "rtmo-workbench"})
+        return file.getvalue()
+    except Refused as error:
+        raise Unreadable(address, str(error).removeprefix(f"{address}: ")) from None
     except (OSError, ValueError, HTTPException) as error:
         raise Unreadable(address, f"could not be downloaded ({one_line(error)})") from error
 
@@ -103,13 +101,21 @@ def _of_pil(image: Image.Image, name: str) -> _Pixels:
             f"{name}: a picture of mode {image.mode}, which does not say what its largest value means; bring it to "
             "0..255 and give it as an array"
         )
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I;16"):
-        return _of_array(np.asarray(upright).astype(np.uint16), name)
     try:
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I;16"):
+            return _of_array(np.asarray(upright).astype(np.uint16), name)
         colours = upright.convert(_PLAIN.get(upright.mode, upright.mode)).convert("RGB")
+    except Refused:
+        raise
     except ValueError as error:
         raise Refused(f"{name}: a picture of mode {image.mode}: {error}; convert it to RGB") from error
+    except (
+        OSError,
+        SyntaxError,
+        Image.DecompressionBombError,
+    ) as error:  # of a file that is read only now
+        raise Refused(f"{name}: a picture that can not be decoded ({one_line(error)})") from error
     return _of_array(np.asarray(colours)[..., ::-1], name)
 
 

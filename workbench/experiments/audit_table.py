@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workbench.core.files import write_whole
+from workbench.core.words import cells
 from workbench.experiments.audit import AuditLine
 from workbench.experiments.console import console
 from workbench.experiments.plan import StudyRun
@@ -57,5 +58,5 @@ def write_audit(run: StudyRun, lines: Sequence[AuditLine]) -> Path:
     with write_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         out = csv.DictWriter(file, [field.name for field in fields(AuditLine)])
         out.writeheader()
-        out.writerows(asdict(line) for line in lines)
+        out.writerows(dict(zip(out.fieldnames, cells(asdict(line).values()), strict=True)) for line in lines)
     return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from workbench.core.words import harmless_markdown
 from workbench.experiments.mlflow_view import shown_metrics
 from workbench.study import PlannedJob
 
@@ -29,13 +30,14 @@ def run_note(
         pictured: the run's id where it has a picture of what was found, else "".
     """
     where = f", on trunk {planned.trunk}" if planned.trunk else ""
+    picture = f"![what was found](get-artifact?path={PICTURE}&run_uuid={pictured})" if pictured else ""
     lines = [
-        f"**{planned.row}**, seed {planned.seed}{where}. What the rows differ in, and what it is here:",
+        f"**{_said(planned.row)}**, seed {planned.seed}{where}. What the rows differ in, and what it is here:",
         _columns(factors),
         _curve_text(curve),
-        f"![what was found](get-artifact?path={PICTURE}&run_uuid={pictured})" if pictured else "",
+        picture,
         _columns({m: f"{numbers[m]:.4g}" for m in shown_metrics() if m in numbers}),
-        question,
+        harmless_markdown(question),
     ]
     return "\n\n".join(filter(None, lines))
 
@@ -51,7 +53,12 @@ def _curve_text(curve: Sequence[Mapping[str, float]]) -> str:
     )
 
 
+def _said(word: str) -> str:
+    """A word of somebody's in a cell or a line."""
+    return harmless_markdown(word).replace("|", "/")
+
+
 def _columns(cells: Mapping[str, str]) -> str:
     """A Markdown table of one line; "" without cells."""
-    lines = (list(cells), ["---"] * len(cells), list(cells.values()))
+    lines = (map(_said, cells), ["---"] * len(cells), map(_said, cells.values()))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) if cells else ""

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workbench.core.errors import Refused
+from workbench.core.errors import Refused, one_line
 from workbench.core.spec import Plain
 from workbench.models.criterion import losses
 from workbench.models.job import Job, Start
@@ -68,11 +68,18 @@ def _check_rows(rows: Mapping[str, Job]) -> None:
     for label, job in rows.items():
         if any(twin.key == job.key for _, twin, _ in seen):
             continue
-        mark = fingerprint(job)
+        mark = _fingerprint_of(label, job)
         for other, twin, known in seen:
             if mark.same(known):
                 raise Refused(f"rows {other!r} and {label!r} differ in {different(twin, job)}, but {_why(job)}")
         seen.append((label, job, mark))
+
+
+def _fingerprint_of(label: str, job: Job) -> Fingerprint:
+    try:
+        return fingerprint(job)
+    except (RuntimeError, MemoryError, OverflowError) as error:
+        raise Refused(f"row {label!r}: its network can not be built and run here ({one_line(error)})") from error
 
 
 def _why(job: Job) -> str:

@@ -26,6 +26,7 @@ from workbench.components.coords.regression import Regression
 from workbench.core.errors import Refused
 from workbench.core.files import write_whole
 from workbench.core.provenance import result_tags
+from workbench.core.words import cells
 from workbench.evaluation.intervals import Interval
 from workbench.evaluation.metrics import METRICS
 from workbench.evaluation.verdicts import Verdict
@@ -348,4 +349,4 @@ def _csv(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
     with write_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         out = csv.DictWriter(file, list(written[0]) if written else [])
         out.writeheader()
-        out.writerows(written)
+        out.writerows(dict(zip(line, cells(line.values()), strict=True)) for line in written)

@@ -25,6 +25,7 @@ from urllib.request import url2pathname
 
 from workbench.core.errors import Refused
 from workbench.core.files import NETWORK, file_system
+from workbench.core.words import harmless_markdown
 from workbench.evaluation.metrics import METRICS, UNDEFINED
 from workbench.experiments.mlflow_note import PICTURE, run_note
 from workbench.experiments.mlflow_view import VIEW_TAG, saved_view
@@ -158,7 +159,7 @@ class MlflowRecord:
         """Writes the text of the protocol's own page, in Markdown, and numbers by which protocols can be sorted."""
         with store_of(self._home).locked("mlflow.lock"):
             client, _, parent = self._open()
-            client.set_tag(parent, "mlflow.note.content", text[:NOTE])
+            client.set_tag(parent, "mlflow.note.content", harmless_markdown(text)[:NOTE])
             for name, value in (numbers or {}).items():
                 if math.isfinite(value):
                     client.log_metric(parent, name, value)
@@ -262,7 +263,8 @@ def _experiment(client: MlflowClient, subject: Subject) -> str:
         folder = (subject.home / "artifacts").resolve()
         folder.mkdir(parents=True, exist_ok=True)
         place = folder.as_uri()
-    tags = {"mlflow.note.content": f"{subject.question}\n\n{subject.source}", VIEW_TAG: saved_view()}
+    about = harmless_markdown(f"{subject.question}\n\n{subject.source}")
+    tags = {"mlflow.note.content": about, VIEW_TAG: saved_view()}
     return client.create_experiment(subject.name, artifact_location=place, tags=tags)
 
 

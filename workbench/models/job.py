@@ -46,6 +46,7 @@ class Recipe(Spec):
         check_schedule(self.schedule)
 
 
+LARGEST_SEED = 2**31 - 1  # of every generator that is seeded with it
 EMBEDDED = {"figures-easy": "easy", "figures-hard": "hard"}  # scenes that need no data on disk, and their level
 
 
@@ -187,8 +188,8 @@ class Job(Spec):
             raise Refused(f"start.phase {self.start.phase}: there are {len(self.variant.phases)} phases, from 0")
         if (begun := self.start.key or self.start.weights) and self.protocol.trunk:
             raise Refused(f"start {begun!r} and trunk {self.protocol.trunk!r}: weights of both; give one")
-        if self.seed < 0:
-            raise Refused(f"seed {self.seed}: must be 0 or more")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise Refused(f"seed {self.seed}: must be 0 or more, and at most {LARGEST_SEED}")
         for i in range(len(self.variant.phases)):
             if not any(loss.weights[i] for loss in self.variant.losses):
                 raise Refused(f"phase {i} has no loss of a weight other than 0: nothing would be learnt; keep one")

@@ -38,7 +38,7 @@ from workbench.experiments.plan import SequentialSettings, StudyRun
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.readings import resampled_run as resampled
 from workbench.report.diagnosis import points_frame
-from workbench.report.frames import Frame
+from workbench.report.frames import Frame, write_csv
 from workbench.report.freshness import MLFLOW, PARTS
 from workbench.report.precision import precision_frame
 from workbench.report.slices import slices_frame
@@ -207,7 +207,7 @@ def write_record(run: StudyRun) -> list[Path]:
     paths = {REPORT_DATA / f"{name}.csv": frame for name, frame in frames.items()}
     for path, frame in paths.items():
         with write_whole(path) as part:
-            frame.to_csv(part, index=False, float_format="%.6g")
+            write_csv(frame, part)
     return list(paths)
 
 
@@ -225,7 +225,7 @@ def write_claims(run: StudyRun) -> Path:
     settings, path = run.read_settings(), REPORT_DATA / f"{run.stem}_claims.csv"
     frame = claims_frame(run.study.claims, judged_as_run(run, results), settings)
     with write_whole(path) as part:
-        frame.to_csv(part, index=False, float_format="%.6g")
+        write_csv(frame, part)
     return path
 
 

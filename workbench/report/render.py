@@ -6,10 +6,12 @@ piece of the page. Needs the extra `report`.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import sys
 import tempfile
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -20,6 +22,7 @@ from typing import Any
 
 from workbench.core.errors import Refused
 from workbench.core.files import write_whole
+from workbench.core.words import harmless_markdown
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.tracking import MlflowRecord
@@ -110,6 +113,7 @@ def render_notebook(sources: MadeOf, stem: str, values: Mapping[str, Any]) -> li
         Refused: there is no such notebook, or what it calls refuses.
     """
     page = _executed(NOTEBOOKS / f"{sources.notebook}.ipynb", values)
+    make_harmless(page)
     gather_left_out(page)
     if words := glossary(_texts(page)):
         page.cells.append(_markdown_cell(f"## Glossary\n\n{words}", "glossary"))
@@ -125,6 +129,19 @@ def render_notebook(sources: MadeOf, stem: str, values: Mapping[str, Any]) -> li
     for gone in _pictures_of(stem) - set(pictures):
         (RENDERED / gone).unlink()
     return [RENDERED / file for file in files]
+
+
+def make_harmless(page: Any) -> None:
+    """Words of studies, and of jobs that may be somebody else's, are shown as they were typed: no markup of theirs."""
+    for output in (output for cell in page.cells for output in cell.get("outputs", ())):
+        data, about = output.get("data", {}), output.get("metadata", {})
+        for kind in ("text/markdown", "text/plain"):
+            if kind in data:
+                data[kind] = harmless_markdown(data[kind])
+        if "image/png" in about:
+            about["image/png"]["alt"] = harmless_markdown(about["image/png"]["alt"])
+        if LEFT_OUT in about:
+            about[LEFT_OUT] = harmless_markdown(about[LEFT_OUT])
 
 
 def _pictures_of(stem: str) -> set[str]:
@@ -198,6 +215,7 @@ def _own_folders() -> Iterator[None]:
             "JUPYTER_RUNTIME_DIR": folder,
             "PYTHONWARNINGS": "ignore",  # of foreign imports: a page is no place for them
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "PYTHONSAFEPATH": "1",  # no torch.py of the current folder in place of the library
         }
         before = {name: os.environ.get(name) for name in own}
         os.environ.update(own)
@@ -219,9 +237,20 @@ def _html(page: Any) -> str:
     title = "Report" if at is None else lines[at].removeprefix("# ")
     said = "" if at is None or at + 1 == len(lines) else lines[at + 1].replace("**", "")
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
-    head += f'<meta name="description" content="{escape(said)}">'
+    head += f'<meta name="description" content="{escape(said)}">' + _policy(page)
     style = f"<style>{_STYLE}{interactive.STYLE}</style>"
     return f"<!doctype html>\n<html lang=en><head>{head}{style}</head><body>\n{body}\n</body></html>\n"
+
+
+def _policy(page: Any) -> str:
+    """What a browser may do for the page: run the scripts of its figures, show pictures that it holds, load nothing."""
+    data = [output.get("data", {}) for cell in page.cells for output in cell.get("outputs", ())]
+    figures = [one["text/html"] for one in data if "text/html" in one]
+    scripts = [script for figure in figures for script in re.findall("<script>(.*?)</script>", figure, re.DOTALL)]
+    digests = [b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    run = " ".join(f"'sha256-{digest}'" for digest in dict.fromkeys(digests)) or "'none'"
+    allowed = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {run}"
+    return f'<meta http-equiv="Content-Security-Policy" content="{allowed}">'
 
 
 def _texts(page: Any) -> list[str]:

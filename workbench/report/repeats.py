@@ -25,7 +25,7 @@ from workbench.core.files import write_whole
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.protocols import PROTOCOLS
-from workbench.report.frames import Frame
+from workbench.report.frames import Frame, write_csv
 from workbench.report.record import read_csv
 from workbench.report.verdict_frames import short_effect, verdicts_of
 from workbench.study import Study, StudyProtocol, find_study, known_studies
@@ -136,7 +136,7 @@ def write_repeats() -> None:
         REPEATS_CSV.unlink(missing_ok=True)
         return
     with write_whole(REPEATS_CSV) as part:
-        frame.drop(columns="said").to_csv(part, index=False, float_format="%.6g")
+        write_csv(frame.drop(columns="said"), part)
 
 
 if __name__ == "__main__":

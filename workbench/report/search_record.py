@@ -37,7 +37,7 @@ from workbench.experiments.search.optuna_study import importances
 from workbench.experiments.search.plan import SearchRun
 from workbench.experiments.search.rounds import Searcher
 from workbench.experiments.search.standing import given_up, standing
-from workbench.report.frames import Frame
+from workbench.report.frames import Frame, write_csv
 from workbench.report.freshness import SEARCH_PARTS
 from workbench.report.search_frames import FACTOR, LATER
 from workbench.report.search_growth import growth_frame
@@ -61,7 +61,7 @@ def write_search_record(run: SearchRun) -> list[Path]:
     for part, frame in search_frames(known, entries).items():
         paths.append(REPORT_DATA / f"{run.stem}_{part}.csv")
         with write_whole(paths[-1]) as file:
-            frame.to_csv(file, index=False, float_format="%.6g")
+            write_csv(frame, file)
     return paths
 
 

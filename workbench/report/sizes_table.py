@@ -12,7 +12,7 @@ from workbench.core.provenance import commit
 from workbench.evaluation.intervals import Interval
 from workbench.evaluation.metrics import METRICS
 from workbench.experiments.sizes import JUDGED, SizeReading, SizesMeasured
-from workbench.report.frames import Frame
+from workbench.report.frames import Frame, write_csv
 from workbench.report.front import with_front
 
 FRONTS = {"latency": "latency_ratio", "gflops": "gflops"}  # cost and its column
@@ -124,7 +124,7 @@ def sizes_csv(found: SizesMeasured) -> str:
     """The frame with what its numbers are of."""
     frame = sizes_frame(found).reset_index()
     frame = frame.assign(**origin(found))
-    return frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return str(write_csv(frame, lineterminator="\n"))
 
 
 def origin(found: SizesMeasured) -> dict[str, Any]:

@@ -31,6 +31,8 @@ from workbench.core.errors import Refused
 from workbench.slots import CoordinateStage, Coords
 from workbench.tensors import Axis, Cells, Coordinates
 
+MOST_BINS = 2**16  # of an axis
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +59,8 @@ class DCC(Coords):
     logit_scale: float = 1.0  # published: none, so the first softmax is nearly one-hot (logits of std 66)
 
     def check(self) -> None:
-        if min(self.num_bins) < 2:
-            raise Refused(f"DCC.num_bins: {self.num_bins} given; an axis needs at least 2 bins")
+        if min(self.num_bins) < 2 or max(self.num_bins) > MOST_BINS:
+            raise Refused(f"DCC.num_bins: {self.num_bins} given; an axis needs at least 2 bins, at most {MOST_BINS:,}")
         if self.spe_channels < 2 or self.spe_channels % 2:
             raise Refused(f"DCC.spe_channels: {self.spe_channels} given; pairs of cosine and sine need an even number")
         for name in ("feat_channels_dcc", "gau_s", "gau_expansion_factor"):

@@ -10,10 +10,10 @@ from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from workbench.core.errors import Refused
+from workbench.core.processes import interruptible
+from workbench.core.servers import HOST
 from workbench.experiments.search.optuna_study import studies_of
 from workbench.experiments.stores import store_of
-
-HOST = "127.0.0.1"  # nobody else can see it
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -56,6 +56,6 @@ def serve_dashboard(home: Path, port: int) -> int:
     except OSError as error:
         raise Refused(f"--port {port}: {error.strerror}; give another") from None
     print(f"{page} shows the search that was begun last; Ctrl+C ends it", flush=True)
-    with server:
+    with server, interruptible():  # SIGTERM, too: what is open is closed
         server.serve_forever()
     return 0
