@@ -23,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -96,7 +96,7 @@ class Clock:
     part: str
     store: str
     size: int
-    costs: list[Cost]
+    costs: list[Cost] = field(default_factory=list[Cost])
 
     def time(self, what: str, do: Callable[[], object], times: int = 1, each: int = 1) -> None:
         """Does it so many times; `each`: of so many things at once."""
@@ -128,21 +128,24 @@ def main(options: Sequence[str] = ()) -> int:
     parser.add_argument("--only", choices=PARTS, help="this part alone")
     args = parser.parse_args(options)
     jobs, rows, runs = ([int(one) for one in each.split(",") if int(one)] for each in (args.jobs, args.rows, args.runs))
-    parts, costs = [args.only] if args.only else PARTS, list[Cost]()
+    parts = [args.only] if args.only else PARTS
     with ExitStack() as stack:
         for name, address in stores_to_measure("", stack).items():
             for size in jobs * ("queue" in parts):
-                queue_of_jobs(Clock("queue", name, size, costs), address(next(_NUMBERS)))
+                _measured(Clock("queue", name, size), queue_of_jobs, address(next(_NUMBERS)))
             for size in rows * ("queue" in parts):
-                queue_of_rows(Clock("queue", name, size, costs), address(next(_NUMBERS)))
+                _measured(Clock("queue", name, size), queue_of_rows, address(next(_NUMBERS)))
             for size in runs * ("record" in parts):
-                record_of_runs(Clock("record", name, size, costs), address(next(_NUMBERS)))
+                _measured(Clock("record", name, size), record_of_runs, address(next(_NUMBERS)))
     for size in sorted({*jobs, *rows}) * ("results" in parts):
-        results_in_a_folder(Clock("results", "folder", size, costs))
-    if not costs:
-        raise Refused("nothing was asked for: give --jobs, --rows or --runs a number")
-    print(append("scale", [cost.line for cost in costs]))
+        _measured(Clock("results", "folder", size), results_in_a_folder, "")
     return 0
+
+
+def _measured(clock: Clock, measure: Callable[[Clock, str], None], address: str) -> None:
+    """Measures and records, so that whoever stops it keeps what was measured before."""
+    measure(clock, address)
+    print(append("scale", [cost.line for cost in clock.costs]), flush=True)
 
 
 @contextmanager
@@ -309,8 +312,8 @@ def _bytes(engine: sql.Engine) -> float:
 # Results
 
 
-def results_in_a_folder(clock: Clock) -> None:
-    """Of so many jobs."""
+def results_in_a_folder(clock: Clock, _: str) -> None:
+    """Of so many jobs; they lie in no store."""
     with _home() as home:
         folders = [job_folder(home, f"{number:016x}") for number in range(clock.size)]
         for folder in folders:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import time
 from pathlib import Path
 
 import pytest
 
-from benchmarks import _record, scale, workers
-from benchmarks.scale import Clock, Cost
+from benchmarks import _record, workers
+from benchmarks.scale import Clock
 from workbench.__main__ import main
 
 
@@ -60,12 +61,10 @@ def test_results_are_measured(folder: Path) -> None:
     assert [one["size"] for one in measured(folder)] == ["5"] * 3
 
 
-def test_nothing_to_measure_is_refused() -> None:
-    with pytest.raises(workers.Refused, match="nothing was asked for"):
-        scale.main(["--jobs", "0", "--rows", "0", "--runs", "0"])
-
-
 def test_the_median_counts_and_is_of_each() -> None:
-    costs, waits = list[Cost](), iter((0.0, 0.2, 0.0))
-    Clock("queue", "file", 10, costs).time("wait", lambda: scale.time.sleep(next(waits)), 3, each=2)
-    assert costs[0].times == 3 and 0 <= costs[0].ms < 100
+    clock, waits = Clock("queue", "file", 10), iter((0.0, 0.5, 0.0))
+    clock.time("wait", lambda: time.sleep(next(waits)), 3, each=2)
+    (cost,) = clock.costs
+    assert cost.times == 3 and 0 <= cost.ms < 250
+    clock.weigh("a row", 10.0)
+    assert (clock.costs[1].line["ms"], clock.costs[1].line["bytes"]) == ("", "10")

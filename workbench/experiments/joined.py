@@ -14,7 +14,7 @@ from pathlib import Path
 
 from workbench.core.processes import shares, usable_cores
 from workbench.experiments import console
-from workbench.experiments.job_queue import has_queue
+from workbench.experiments.job_queue import JobQueue, has_queue
 from workbench.experiments.stores import Store, store_of
 from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, terminable
 from workbench.training.machine import Machine, this_machine
@@ -63,15 +63,23 @@ def join(
                 return 0
             console.say(f"workers for {queue} in {store.shown}, {size} at a time")
             with WorkerPool(settings, size, check, shares(cores, gpus, size)) as pool:
-                shared = settings.open_queue()
-                while (load := shared.revive()).waiting or pool.at_work or wait:
-                    pool.start_workers(load.waiting, load.owners)
-                    pool.rest(LOOK)
+                _serve(settings.open_queue(), pool, wait)
         except KeyboardInterrupt:
             console.say("stopped; what was begun goes on from its last checkpoint, here or elsewhere")
             return 130
     console.say("nothing waits any more")
     return 0
+
+
+def _serve(queue: JobQueue, pool: WorkerPool, wait: bool) -> None:
+    """Starts workers until nothing waits; `wait`: and then, too."""
+    while True:
+        began = time.process_time()
+        load = queue.revive()
+        if not (load.waiting or pool.at_work or wait):
+            return
+        pool.start_workers(load.waiting, load.owners)
+        pool.rest(max(LOOK, 4 * (time.process_time() - began)))  # to look at thousands of jobs is work
 
 
 def _begun(store: Store, queue: str, wait: bool, check: Callable[[], None]) -> bool:
