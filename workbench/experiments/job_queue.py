@@ -155,8 +155,8 @@ class JobQueue:
     def waiting(self) -> bool:
         return bool(self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
-    def work(self, train: Train) -> None:
-        """Does the jobs that wait, one after the other, until none does."""
+    def work(self, train: Train, once: bool = False) -> None:
+        """Does the jobs that wait, one after the other, until none does; `once`: one of them."""
         while self.waiting():
             try:
                 # in `optimize`, not ask and tell: only there does a trial send heartbeats
@@ -165,6 +165,8 @@ class JobQueue:
                 raise
             except (optuna.exceptions.UpdateFinishedTrialError, ValueError):
                 continue  # it was not heard for so long that its trial was given up; the folder has what it did
+            if once:
+                return
 
     def _run_trial(self, train: Train, trial: Trial) -> float:
         """One job, and how it ended.
@@ -307,6 +309,13 @@ class JobQueue:
         with self.store.locked(PLAN_LOCK):
             self._mark_dead(self.trials())
         return self.entries(keys)
+
+    def bury(self, owner: str) -> None:
+        """Ends what a worker had in hand that is known to be dead, so that nobody has to wait for its heartbeat."""
+        with self.store.locked(PLAN_LOCK):
+            for trial in self.trials():
+                if trial.state is TrialState.RUNNING and trial.user_attrs.get("owner") == owner:
+                    self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
 
     def revive(self) -> Load:
         """Queues jobs again whose worker died, for those who have no plan. Says what there is to do."""
