@@ -32,7 +32,7 @@ STUDY = Study(
 )
 '''
 JOBS = 7
-WORDS = ("seven", "--protocol", "smoke", "--set", "protocol.epochs=3")
+WORDS = ("seven", "--protocol", "smoke", "--set", "protocol.epochs=6")
 TIMES = ("latency", "train_images")  # how the names of numbers begin that are measured with a clock
 
 

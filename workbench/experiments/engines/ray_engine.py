@@ -72,9 +72,8 @@ class RayEngine(Engine):
         slot = slot_of(nodes)
         places = sum(_places(node, slot) for node in nodes)
         asks = f"{slot.cpus} CPU" + f" and {slot.gpus} GPU" * bool(slot.gpus)
-        console.say(f"a Ray cluster of {len(nodes)} nodes, {places} jobs at a time, each with {asks}")
-        if not places:
-            console.say("it has no place for a job yet: they wait for nodes that do")
+        waits = ": they wait for nodes with that" * (places == 0)
+        console.say(f"nodes of the Ray cluster: {len(nodes)}, jobs at a time: {places}, each with {asks}{waits}")
         return RayPool(settings, slot, places if jobs is None else jobs, PENDING if jobs is None else jobs, check)
 
 
@@ -229,7 +228,7 @@ class RayPool:
         from ray.exceptions import RayError, RayTaskError
 
         try:
-            task.owner = ray.get(next(task.said))
+            task.owner = str(ray.get(next(task.said)))
         except StopIteration:
             self._tasks.remove(task)
         except RayError as error:
