@@ -83,6 +83,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         "workbench.experiments.changes.dataset_keypoints": DataKeypoints(COCO, ""),
         "workbench.experiments.changes.dataset_classes": DataClasses(("person",), {}),
     }
+    monkeypatch.setattr("workbench.experiments.engines.ray_cluster.connect", lambda address: None)
     monkeypatch.setattr("workbench.report.index.write_index", lambda _: Path("index.html"))
     return watch(monkeypatch, answers)
 

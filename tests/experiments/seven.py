@@ -10,6 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from workbench.training.record import read_result
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +34,7 @@ STUDY = Study(
 )
 '''
 JOBS = 7
-WORDS = ("seven", "--protocol", "smoke", "--set", "protocol.epochs=6")
+WORDS = ("seven", "--protocol", "smoke", "--set", "protocol.epochs=6", "--set", "protocol.epoch_images=32")
 TIMES = ("latency", "train_images")  # how the names of numbers begin that are measured with a clock
 
 
@@ -78,4 +80,14 @@ def numbers(home: Path) -> dict[str, Mapping[str, Any]]:
         metrics = {name: repr(v) for name, v in result.metrics.items() if not name.startswith(TIMES)}
         weights = sha256((file.parent / "weights.safetensors").read_bytes()).hexdigest()
         found[result.key] = {**metrics, "weights": weights}
+    return found
+
+
+@pytest.fixture(scope="session")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Mapping[str, Any]]:
+    """The numbers of the study as one machine computes them, one job after the other."""
+    place = Place(tmp_path_factory.mktemp("alone"))
+    place.run("study", "--jobs", "1")
+    found = numbers(place.home)
+    assert len(found) == JOBS
     return found

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.request import ProxyHandler, build_opener
 
 import pytest
@@ -68,7 +69,7 @@ def recorded(address: str) -> list[tuple[str, str, str]]:
 
 @pytest.mark.timeout(1800)
 def test_four_workers_on_servers_compute_what_one_machine_does(
-    postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    postgres: Server, alone: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     queue, record = (
@@ -85,9 +86,7 @@ def test_four_workers_on_servers_compute_what_one_machine_does(
             worker.terminate()
             ended(worker, 130)
         runs = recorded(address)
-    alone = Place(tmp_path / "alone")
-    alone.run("study", "--jobs", "1")
-    assert numbers(many.home) == numbers(alone.home) and len(numbers(alone.home)) == JOBS
+    assert numbers(many.home) == alone
     assert {status for *_, status in runs} == {"FINISHED"}
     assert set(Counter(runs).values()) == {1} and len(runs) == JOBS == len({row for row, *_ in runs})
     assert not (many.home / "optuna.db").exists() and not (many.home / "mlflow.db").exists()

@@ -166,10 +166,7 @@ def run_command(
     """Runs a study, as `study NAME`, `study resume NAME` and `study retry NAME`."""
     check_words(name, sets)
     use_store(store)
-    check_engine(engine, address)
-    from workbench.core import processes
-
-    processes.prepare()  # imports while we do
+    prepare_engine(engine, address)
     from workbench.experiments import commands, profiling, runner
     from workbench.experiments.protocols import protocol_named
     from workbench.space import Search
@@ -196,19 +193,24 @@ def run_command(
     return code
 
 
-def check_engine(engine: str, address: str | None) -> None:
-    """Refuses an engine that can not be used, before anything is imported that takes seconds.
+def prepare_engine(engine: str, address: str | None) -> None:
+    """Begins with an engine, before anything is imported that takes seconds.
 
     Raises:
-        Refused: an address without a cluster, or what its engine refuses.
+        Refused: an address without a cluster, or a cluster that can not be used.
     """
-    if engine != "ray":
-        if address is not None:
-            raise Refused(f"--address {address}: it is that of a Ray cluster; add --engine ray, or leave it out")
-        return
-    from workbench.experiments.engines.ray_cluster import AUTO, check_cluster
+    if engine == "ray":
+        from workbench.experiments.engines import ray_cluster
 
-    check_cluster(AUTO if address is None else address)
+        where = ray_cluster.AUTO if address is None else address
+        ray_cluster.check_cluster(where)
+        ray_cluster.connect(where)
+        return
+    if address is not None:
+        raise Refused(f"--address {address}: it is that of a Ray cluster; add --engine ray, or leave it out")
+    from workbench.core import processes
+
+    processes.prepare()  # imports while we do
 
 
 def _engine(engine: str, address: str | None) -> tuple[Engine, Machine]:

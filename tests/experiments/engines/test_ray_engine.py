@@ -172,7 +172,9 @@ def nodes_here(place: Place) -> Iterator[Cluster]:
 
 @pytest.mark.soak
 @pytest.mark.timeout(3000)
-def test_whatever_dies_the_study_is_that_of_one_machine(nodes_here: Cluster, place: Place, tmp_path: Path) -> None:
+def test_whatever_dies_the_study_is_that_of_one_machine(
+    nodes_here: Cluster, place: Place, alone: dict[str, Any]
+) -> None:
     """The command is asked to end, then it is killed, and then a node is, each in the middle of a job."""
     head, second = nodes_here.nodes
     words = ("study", "--engine", "ray", "--address", nodes_here.address)
@@ -194,9 +196,7 @@ def test_whatever_dies_the_study_is_that_of_one_machine(nodes_here: Cluster, pla
     complete = [t.user_attrs["key"] for t in trials if t.state.name == "COMPLETE"]
     assert len(complete) == len(set(complete)) == JOBS
     assert set(begun) <= {t.user_attrs["key"] for t in trials if t.state.name == "FAIL"}
-    alone = Place(tmp_path)
-    alone.run("study", "--jobs", "1")
-    assert numbers(place.home) == numbers(alone.home) and len(numbers(alone.home)) == JOBS
+    assert numbers(place.home) == alone
     assert head.process.poll() is None
 
 

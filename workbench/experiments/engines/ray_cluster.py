@@ -10,6 +10,7 @@ import socket
 from typing import Any
 
 from workbench.core.errors import Refused, one_line
+from workbench.core.processes import ONE_THREAD
 
 AUTO = "auto"  # the address of the cluster that this machine is a node of
 PROBE = 10.0  # seconds in which its head has to answer
@@ -49,6 +50,7 @@ def connect(address: str) -> None:
             raise _no_cluster(address, error) from None
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    os.environ.update(ONE_THREAD)  # as in every command that trains: its nodes are kept busy by others
     import ray
 
     if ray.is_initialized():
