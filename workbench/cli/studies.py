@@ -215,11 +215,11 @@ def prepare_engine(engine: str, address: str | None) -> None:
 
 def _engine(engine: str, address: str | None) -> tuple[Engine, Machine]:
     """The engine of that name, and what each of its jobs has of a machine, as far as its command can know."""
-    from workbench.experiments.engines.engine import LocalProcesses
+    from workbench.experiments.engines.engine import LOCAL
     from workbench.training.machine import CPU, this_machine
 
     if engine != "ray":
-        return LocalProcesses(), this_machine()
+        return LOCAL, this_machine()
     from workbench.experiments.engines.ray_cluster import AUTO
     from workbench.experiments.engines.ray_engine import RayEngine
 

@@ -18,7 +18,7 @@ from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.evaluation.metrics import measures
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import claims, commands, console, sequential, tracking
-from workbench.experiments.engines.engine import Engine, LocalProcesses
+from workbench.experiments.engines.engine import LOCAL, Engine
 from workbench.experiments.job_queue import (
     JobQueue,
     JobState,
@@ -30,6 +30,7 @@ from workbench.experiments.job_queue import (
 from workbench.experiments.noop_check import check_distinct
 from workbench.experiments.pairing import Results
 from workbench.experiments.plan import StudyRun
+from workbench.experiments.search.plan import SearchRun
 from workbench.experiments.stores import store_of
 from workbench.experiments.worker_pool import Pool, TrainJob, WorkerSettings, terminable, work_off
 from workbench.models.trunk import stored_trunks
@@ -48,7 +49,7 @@ def run_study(
     jobs: int | None = None,
     train: TrainJob = train_job,
     then: commands.Following | None = None,
-    engine: Engine | None = None,
+    engine: Engine = LOCAL,
 ) -> int:
     """Does what is missing of a study, shows it while it goes on, and prints the table, the verdicts and what is next.
 
@@ -56,7 +57,7 @@ def run_study(
         jobs: at a time; None leaves it to the engine.
         train: what a worker does with a job.
         then: the commands that it says in the end; None: those of a study that is a file.
-        engine: starts the workers; None: as processes of this machine.
+        engine: starts the workers.
 
     Returns:
         0 all complete, 1 something is missing, 130 interrupted.
@@ -66,25 +67,15 @@ def run_study(
             needed, a batch that the machine's processes can not share, a store that can not hold a queue, or an engine
             that can not be used.
     """
-    engine = engine or LocalProcesses()
     engine.check(jobs, run.home)
     planned = sequential.needed_jobs(run)
-    _check_data(run, planned)
-    _check_trunks(run)
-    every = with_starts(planned)
-    for one in every:
-        if not run.complete(one.job.key):
-            check_ranks(one.job, machine.ranks)
-    check_distinct(planned)
-    check_distinct([one for one in every[: len(every) - len(planned)] if one.job.protocol.trunk])
-    check_queueable(every)
+    _check_jobs(run, planned, machine)
     if said := sequential.other_terms(run):
         console.say(said)
     if (settings := sequential.settings_of(run)) is not None:
         run.write_settings(settings)
     workers, record = WorkerSettings(run.home, run.name, machine, run.data, train), tracking.MlflowRecord(run)
-    if store_of(run.home).shared:
-        console.say(f"other machines join with: {commands.joining(run)}")
+    say_joining(run)
     with terminable() as check:
         try:
             with engine.pool(workers, jobs, check) as pool:
@@ -95,6 +86,25 @@ def run_study(
             console.say(f"stopped: {_tally(planned, entries)}; the same command goes on from there")
             return 130
     return _conclude(run, planned, entries, record, then or commands.following(run))
+
+
+def _check_jobs(run: StudyRun, planned: Sequence[PlannedJob], machine: Machine) -> None:
+    """At once, not job by job."""
+    _check_data(run, planned)
+    _check_trunks(run)
+    every = with_starts(planned)
+    for one in every:
+        if not run.complete(one.job.key):
+            check_ranks(one.job, machine.ranks)
+    check_distinct(planned)
+    check_distinct([one for one in every[: len(every) - len(planned)] if one.job.protocol.trunk])
+    check_queueable(every)
+
+
+def say_joining(run: StudyRun | SearchRun) -> None:
+    """What is typed on other machines, where they share the store."""
+    if store_of(run.home).shared:
+        console.say(f"other machines join with: {commands.joining(run)}")
 
 
 def _queue(run: StudyRun) -> JobQueue:

@@ -9,7 +9,7 @@ import pytest
 from tests.experiments.fakes import quick
 from workbench.core.errors import Refused
 from workbench.core.processes import usable_cores
-from workbench.experiments.engines.engine import LocalProcesses
+from workbench.experiments.engines.engine import LOCAL
 from workbench.experiments.worker_pool import WorkerSettings
 from workbench.training.machine import Machine
 
@@ -22,15 +22,15 @@ pytestmark = pytest.mark.usefixtures("light")
 )
 def test_jobs_at_a_time(device: str, jobs: int | None, places: int, tmp_path: Path) -> None:
     settings = WorkerSettings(tmp_path, "a/plan", Machine(device), None, quick)
-    with LocalProcesses().pool(settings, jobs, lambda: None) as pool:
+    with LOCAL.pool(settings, jobs, lambda: None) as pool:
         assert pool.size == places and not pool.at_work
 
 
 def test_all_may_be_left_to_others_who_share_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Refused, match=r"--jobs 0: .* a store that they share; add --store URL"):
-        LocalProcesses().check(0, tmp_path)
-    LocalProcesses().check(1, tmp_path)
-    LocalProcesses().check(None, tmp_path)
+        LOCAL.check(0, tmp_path)
+    LOCAL.check(1, tmp_path)
+    LOCAL.check(None, tmp_path)
     pytest.importorskip("psycopg", reason="no psycopg: it is the extra `cluster`")
     monkeypatch.setenv("WORKBENCH_STORE", "postgresql://me@db/runs")
-    LocalProcesses().check(0, tmp_path)
+    LOCAL.check(0, tmp_path)

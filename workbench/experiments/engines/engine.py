@@ -54,5 +54,8 @@ class LocalProcesses(Engine):
         return WorkerPool(settings, _places(settings.machine) if jobs is None else jobs, check)
 
 
+LOCAL = LocalProcesses()
+
+
 def _places(machine: Machine) -> int:
     return 1 if machine.device.startswith("cuda") else usable_cores()

@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.core.errors import Refused
 from workbench.experiments import commands, console
-from workbench.experiments.engines.engine import Engine
+from workbench.experiments.engines.engine import LOCAL, Engine
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.runner import retry, run_study
 from workbench.experiments.search.decision import front
@@ -31,7 +31,7 @@ def train_on(
     jobs: int | None = None,
     train: TrainJob = train_job,
     retried: bool = False,
-    engine: Engine | None = None,
+    engine: Engine = LOCAL,
 ) -> int:
     """Trains them under another protocol, each with its seeds. The page of the search shows their new order.
 

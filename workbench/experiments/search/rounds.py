@@ -16,9 +16,9 @@ from workbench.data.datasets.folder import format_of
 from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.evaluation.metrics import measures
 from workbench.experiments import commands, console
-from workbench.experiments.engines.engine import Engine, LocalProcesses
+from workbench.experiments.engines.engine import LOCAL, Engine
 from workbench.experiments.job_queue import JobQueue, JobState, QueueEntry, read_progress, stored_entries
-from workbench.experiments.runner import look_at_data
+from workbench.experiments.runner import look_at_data, say_joining
 from workbench.experiments.search.decision import BY_NAME, chosen, explores, front, next_published, next_seed
 from workbench.experiments.search.knowledge import Knowledge, Training
 from workbench.experiments.search.log import Log, LogFile, Order, Proposal, State
@@ -28,7 +28,6 @@ from workbench.experiments.search.pricing import Price, Timed, Twins, check_admi
 from workbench.experiments.search.recorded import Recorder
 from workbench.experiments.search.standing import given_up
 from workbench.experiments.search.tables import print_search, print_states
-from workbench.experiments.stores import store_of
 from workbench.experiments.worker_pool import Pool, TrainJob, WorkerSettings, terminable, work_off
 from workbench.space import Candidate
 from workbench.study import PlannedJob
@@ -275,13 +274,12 @@ def run_search(
     jobs: int | None = None,
     train: TrainJob = train_job,
     again: bool = False,
-    engine: Engine | None = None,
+    engine: Engine = LOCAL,
 ) -> int:
     """Searches until the budget is used up and the front has its seeds, and prints what was found.
 
     Args:
-        jobs, engine: as for `run_study`.
-        train: what a worker does with a job.
+        jobs, train, engine: as for `run_study`.
         again: failures are forgotten first, and these trainings tried again.
 
     Returns:
@@ -291,7 +289,6 @@ def run_search(
         Refused: no candidate meets the limits, a data set that is missing or does not suit, or a home that can not hold
             a queue.
     """
-    engine = engine or LocalProcesses()
     engine.check(jobs, run.home)
     _check_data(run)
     searcher = Searcher(run)
@@ -302,8 +299,7 @@ def run_search(
     while searcher.adopt(searcher.know()):
         pass
     workers, record = WorkerSettings(run.home, run.name, machine, run.data, train), Recorder(run)
-    if store_of(run.home).shared:
-        console.say(f"other machines join with: {commands.joining(run)}")
+    say_joining(run)
     with terminable() as check:
         try:
             with engine.pool(workers, jobs, check) as pool:
