@@ -66,6 +66,7 @@ FOREIGN: Mapping[str, str | tuple[str, ...]] = {
     "onnxruntime": "workbench.inference.onnx_export",
     "onnxscript": "workbench.inference.onnx_export",
     "openvino": "workbench.inference.openvino_session",
+    "ray": ("workbench.experiments.engines.ray_cluster", "workbench.experiments.engines.ray_engine"),
     "supervision": "workbench.data.inferred",
     "timm": "workbench.components.backbones",
     "typer": "workbench.cli",

@@ -13,8 +13,10 @@ from workbench.__main__ import main
 from workbench.core.skeletons import COCO
 from workbench.data.datasets.classes import DataClasses
 from workbench.data.datasets.keypoints import DataKeypoints
+from workbench.experiments.engines.ray_engine import RayEngine
 from workbench.experiments.protocols import PROTOCOLS
 from workbench.study import find_study
+from workbench.training.machine import CPU
 
 VERBS = {
     "study": ("study",),
@@ -42,10 +44,22 @@ VALUES: dict[str, tuple[str, ...]] = {
     "--trunk": ("--trunk", "mine.pth"),
     "--rows": ("--rows", COARSE),
     "--then": ("--then", "short"),
+    "--engine": ("--engine", "ray"),
+    "--address": ("--address", "127.0.0.1:6379"),
 }
 NOTHING = ("no seeds could be saved", "there is nothing to audit")  # of a timing study, whatever the option
-WITH = {"--budget": ("--until", "decided")}  # what has to be given, too
+WITH = {"--budget": ("--until", "decided"), "--address": ("--engine", "ray")}  # what has to be given, too
 EVERY = sorted(VALUES)
+USED = {
+    "--protocol",
+    "--data",
+    "--seeds",
+    "--first-seed",
+    "--until",
+    "--budget",
+    "--set",
+    "--rows",
+}  # of studies that train
 STUDIES = {"training": "ablate_levels", "timing": "profile_persons"}
 
 
@@ -69,6 +83,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         "workbench.experiments.changes.dataset_keypoints": DataKeypoints(COCO, ""),
         "workbench.experiments.changes.dataset_classes": DataClasses(("person",), {}),
     }
+    monkeypatch.setattr("workbench.experiments.engines.ray_cluster.connect", lambda address: None)
     monkeypatch.setattr("workbench.report.index.write_index", lambda _: Path("index.html"))
     return watch(monkeypatch, answers)
 
@@ -116,22 +131,22 @@ def test_a_trunk_of_a_file_wants_images(capsys: pytest.CaptureFixture[str]) -> N
         (
             "training",
             "study",
-            {"--protocol", "--data", "--seeds", "--first-seed", "--jobs", "--until", "--budget", "--set", "--rows"},
+            USED | {"--jobs", "--engine", "--address"},
         ),
         (
             "training",
             "resume",
-            {"--protocol", "--data", "--seeds", "--first-seed", "--jobs", "--until", "--budget", "--set", "--rows"},
+            USED | {"--jobs", "--engine", "--address"},
         ),
         (
             "training",
             "retry",
-            {"--protocol", "--data", "--seeds", "--first-seed", "--jobs", "--until", "--budget", "--set", "--rows"},
+            USED | {"--jobs", "--engine", "--address"},
         ),
         (
             "training",
             "status",
-            {"--protocol", "--data", "--seeds", "--first-seed", "--until", "--budget", "--set", "--rows"},
+            USED,
         ),
         ("training", "replay", {"--protocol", "--data", "--seeds", "--first-seed", "--set"}),
         ("training", "audit", {"--protocol", "--data", "--set", "--steps"}),
@@ -148,6 +163,29 @@ def test_a_trunk_of_a_file_wants_images(capsys: pytest.CaptureFixture[str]) -> N
 def test_which_options_are_used(kind: str, verb: str, used: set[str], calls: list[tuple[Any, ...]]) -> None:
     words = [*VERBS[verb], STUDIES[kind]]
     assert {option for option in EVERY if main([*words, *VALUES[option], *WITH.get(option, ())]) != 2} == used
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--address 127.0.0.1:6379", "--address 127.0.0.1:6379: it is that of a Ray cluster; add --engine ray"),
+        ("--engine local --address auto", "--address auto: it is that of a Ray cluster; add --engine ray"),
+        ("--engine slurm", "--engine 'slurm': expected local or ray"),
+        ("--engine ray --address ray://head:10001", "--address ray://head:10001: expected HOST:PORT of a Ray cluster"),
+    ],
+)
+def test_an_engine_that_can_not_be_is_refused(
+    words: str, said: str, calls: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["study", "ablate_levels", *words.split()]) == 2
+    err = capsys.readouterr().err
+    assert said in err and err.count("\n") == 1 and not calls
+
+
+@pytest.mark.parametrize(("words", "address"), [((), "auto"), (("--address", "head:6379"), "head:6379")])
+def test_jobs_may_run_on_a_cluster(words: tuple[str, ...], address: str, calls: list[tuple[Any, ...]]) -> None:
+    assert main(["study", "ablate_levels", "--engine", "ray", *words]) == 1
+    assert calls[-1][2]["engine"] == RayEngine(address) and calls[-1][2]["machine"] == CPU
 
 
 def test_a_study_under_cost_is_timed(calls: list[tuple[Any, ...]], capsys: pytest.CaptureFixture[str]) -> None:

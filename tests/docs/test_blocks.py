@@ -62,7 +62,7 @@ def _added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_block_says_its_language() -> None:
-    assert {block.language for block in BLOCKS} == {"python", "sh", "text"}
+    assert {block.language for block in BLOCKS} == {"python", "sh", "text", "yaml"}
     assert len(PYTHON) >= 4 and len(SHELL) >= 6
     for page in DOCS:
         assert "\n\n    " not in prose(page), f"{page.name}: fence its blocks of code"

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.experiments.fakes import SETTING, STUDY, NoRecord, start
+from tests.experiments.seven import alone as alone
 from tests.shared_store import database as database
 from tests.shared_store import postgres as postgres
 from workbench.core import processes

@@ -45,6 +45,7 @@ LISTS: Mapping[str, Callable[[], Iterable[str]]] = {
     "weight_names": lambda: ("workbench", "mmpose", "focoos"),
     "until": lambda: ("decided",),
     "leftover": lambda: ("ignore",),
+    "engines": lambda: ("local", "ray"),
 }
 
 

@@ -111,7 +111,7 @@ def check_study_options(
 
 
 OPTIONS = ("name", "protocol", "data", "jobs", "budget", "sets", "limits", "sampler", "then", "as_study", "force")
-OPTIONS += ("store", "wait", "cores")
+OPTIONS += ("store", "wait", "cores", "engine", "address")
 
 
 def planned(

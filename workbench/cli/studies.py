@@ -32,10 +32,12 @@ from workbench.cli.study_runs import asked_study, check_words, planned_run
 from workbench.core.errors import Refused
 
 if TYPE_CHECKING:
+    from workbench.experiments.engines.engine import Engine
     from workbench.experiments.plan import UntilDecided
     from workbench.experiments.profiling import TimingRun
     from workbench.experiments.search.plan import SearchRun
     from workbench.study import Study, StudyProtocol, TimingStudy
+    from workbench.training.machine import Machine
 
 RUN = "NAME"  # the command that a study's name stands for
 
@@ -84,6 +86,24 @@ TrunkFile = Annotated[
         metavar="FILE",
         help="With --protocol probe and --data: on the features of these weights, of a job's folder or of a released "
         "model",
+    ),
+]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        parser=one_of("engines"),
+        help="Where jobs run: local, as processes of this machine, or ray, as tasks of a Ray cluster",
+        autocompletion=completing("engines"),
+    ),
+]
+ClusterAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="HOST:PORT",
+        help="Of --engine ray: the head of the cluster that this machine is a node of (default: auto, which finds it)",
     ),
 ]
 RowLabels = Annotated[
@@ -140,24 +160,23 @@ def run_command(
     trunk: TrunkFile = None,
     rows: RowLabels = None,
     store: StoreAddress = None,
+    engine: EngineName = "local",
+    address: ClusterAddress = None,
 ) -> int:
     """Runs a study, as `study NAME`, `study resume NAME` and `study retry NAME`."""
     check_words(name, sets)
     use_store(store)
-    from workbench.core import processes
-
-    processes.prepare()  # imports while we do
+    prepare_engine(engine, address)
     from workbench.experiments import commands, profiling, runner
     from workbench.experiments.protocols import protocol_named
     from workbench.space import Search
     from workbench.study import Study
-    from workbench.training.machine import this_machine
 
     again = ctx.info_name == "retry"
     asked, under = asked_study(name, protocol)
     if isinstance(asked, Search):
         found = planned(ctx, asked, under, data, sets, budget, limits, sampler)
-        return _search(found, jobs, again, protocol_named(then) if then else None)
+        return _search(found, jobs, again, protocol_named(then) if then else None, *_engine(engine, address))
     check_study_options(budget, limits, sampler, then)
     _check_budget(until, budget)
     if not isinstance(asked, Study) or not under.trains:
@@ -166,24 +185,59 @@ def run_command(
     run = planned_run(asked, under, data, sets, seeds, first_seed, _decided(until, budget), rows=rows)
     if again:
         print(f"{runner.retry(run)} jobs are tried again")
-    code = runner.run_study(run, jobs=jobs, machine=this_machine(), then=commands.following(run, trunk))
+    on, machine = _engine(engine, address)
+    code = runner.run_study(run, jobs=jobs, machine=machine, then=commands.following(run, trunk), engine=on)
     if code == 0 and asked.costs and not sets:  # when no job runs any more
         costs = under if under.name == "smoke" else protocol_named("cost")
         profiling.run_timing(profiling.TimingRun(asked.profile(), costs, run.home))
     return code
 
 
-def _search(run: SearchRun, jobs: int | None, again: bool, then: StudyProtocol | None) -> int:
+def prepare_engine(engine: str, address: str | None) -> None:
+    """Begins with an engine, before anything is imported that takes seconds.
+
+    Raises:
+        Refused: an address without a cluster, or a cluster that can not be used.
+    """
+    if engine == "ray":
+        from workbench.experiments.engines import ray_cluster
+
+        where = ray_cluster.AUTO if address is None else address
+        ray_cluster.check_cluster(where)
+        ray_cluster.connect(where)
+        return
+    if address is not None:
+        raise Refused(f"--address {address}: it is that of a Ray cluster; add --engine ray, or leave it out")
+    from workbench.core import processes
+
+    processes.prepare()  # imports while we do
+
+
+def _engine(engine: str, address: str | None) -> tuple[Engine, Machine]:
+    """The engine of that name, and what each of its jobs has of a machine, as far as its command can know."""
+    from workbench.experiments.engines.engine import LOCAL
+    from workbench.training.machine import CPU, this_machine
+
+    if engine != "ray":
+        return LOCAL, this_machine()
+    from workbench.experiments.engines.ray_cluster import AUTO
+    from workbench.experiments.engines.ray_engine import RayEngine
+
+    return RayEngine(AUTO if address is None else address), CPU  # its nodes find out by themselves
+
+
+def _search(
+    run: SearchRun, jobs: int | None, again: bool, then: StudyProtocol | None, engine: Engine, machine: Machine
+) -> int:
     """Runs a search and, where it is asked for, its front under a longer protocol."""
     from workbench.experiments.search import longer, rounds
-    from workbench.training.machine import this_machine
 
     if then is not None:
         longer.check_longer(run, then)
-    code = rounds.run_search(run, jobs=jobs, machine=this_machine(), again=again)
+    code = rounds.run_search(run, jobs=jobs, machine=machine, again=again, engine=engine)
     if then is None or code:
         return code
-    return longer.train_on(run, then, jobs=jobs, machine=this_machine(), retried=again)
+    return longer.train_on(run, then, jobs=jobs, machine=machine, retried=again, engine=engine)
 
 
 @study_verbs.command("status", cls=Command, epilog="Example: workbench study status ablate_dcc --protocol laptop")

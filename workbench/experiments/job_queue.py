@@ -106,9 +106,9 @@ class JobQueue:
     def waiting(self) -> bool:
         return self._table.waits()
 
-    def work(self, train: Train) -> None:
-        """Does the jobs that wait, one after the other, until none does."""
-        JobWorker(self.home, self.store, self._storage, self._table).work(train)
+    def work(self, train: Train, once: bool = False) -> None:
+        """Does the jobs that wait, one after the other, until none does; `once`: one of them."""
+        JobWorker(self.home, self.store, self._storage, self._table).work(train, once)
 
     def entries(self, keys: Iterable[str]) -> dict[str, QueueEntry]:
         """Where each key stands. Reads only."""
@@ -207,6 +207,13 @@ class JobQueue:
             self._mark_dead()
         return self.entries(keys)
 
+    def bury(self, owner: str) -> None:
+        """Ends what a worker had in hand that is known to be dead, so that nobody has to wait for its heartbeat."""
+        with self.store.locked(PLAN_LOCK):
+            self._table.refresh()
+            running = [one for one in self._table.attempts if one.state is TrialState.RUNNING]
+            self._end(one for one in running if one.user_attrs.get("owner") == owner)
+
     def revive(self) -> Load:
         """Queues jobs again whose worker died, for those who have no plan. Says what there is to do."""
         self._end_silent()
@@ -255,10 +262,13 @@ class JobQueue:
     def _mark_dead(self) -> None:
         """Marks the running trials of dead owners."""
         if dead := self._dead():
-            for one in dead:
-                with suppress(UpdateFinishedTrialError):
-                    self._storage.set_trial_state_values(one.trial_id, TrialState.FAIL)
+            self._end(dead)
             self._table.refresh()
+
+    def _end(self, attempts: Iterable[Attempt]) -> None:
+        for one in attempts:
+            with suppress(UpdateFinishedTrialError):
+                self._storage.set_trial_state_values(one.trial_id, TrialState.FAIL)
 
     def _note_complete(self, planned: Iterable[PlannedJob]) -> None:
         """Notes jobs whose folder is complete and of which the queue knows nothing, or only that they were killed."""

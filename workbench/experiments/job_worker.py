@@ -53,11 +53,13 @@ class JobWorker:
     storage: RDBStorage
     table: TrialTable
 
-    def work(self, train: Train) -> None:
-        """Does the jobs that wait until none does."""
+    def work(self, train: Train, once: bool = False) -> None:
+        """Does the jobs that wait until none does; `once`: one of them."""
         while (attempt := self.table.take(owner_id())) is not None:
             with suppress(UpdateFinishedTrialError):  # it was not heard for so long that it was given up
                 self._try(train, attempt)
+            if once:
+                return
 
     def _try(self, train: Train, attempt: Attempt) -> None:
         """One attempt, and how it ended. Whatever a job raises ends this attempt alone.

@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from workbench.core.errors import Refused, one_line
-from workbench.core.processes import usable_cores
 from workbench.data.datasets.folder import checked, format_of
 from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.evaluation.metrics import measures
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import claims, commands, console, sequential, tracking
+from workbench.experiments.engines.engine import LOCAL, Engine
 from workbench.experiments.job_claim import read_progress
 from workbench.experiments.job_queue import JobQueue, stored_entries
 from workbench.experiments.noop_check import check_distinct
@@ -26,8 +26,9 @@ from workbench.experiments.pairing import Results
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.queue_entry import JobState, QueueEntry
 from workbench.experiments.queued_job import check_queueable
+from workbench.experiments.search.plan import SearchRun
 from workbench.experiments.stores import store_of
-from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, terminable, work_off
+from workbench.experiments.worker_pool import Pool, TrainJob, WorkerSettings, terminable, work_off
 from workbench.models.trunk import stored_trunks
 from workbench.study import PlannedJob, with_starts
 from workbench.training.machine import Machine
@@ -44,23 +45,47 @@ def run_study(
     jobs: int | None = None,
     train: TrainJob = train_job,
     then: commands.Following | None = None,
+    engine: Engine = LOCAL,
 ) -> int:
     """Does what is missing of a study, shows it while it goes on, and prints the table, the verdicts and what is next.
 
     Args:
-        jobs: as for `pool_size`.
+        jobs: at a time; None leaves it to the engine.
         train: what a worker does with a job.
         then: the commands that it says in the end; None: those of a study that is a file.
+        engine: starts the workers.
 
     Returns:
         0 all complete, 1 something is missing, 130 interrupted.
 
     Raises:
         Refused: rows that can not be told apart, a component that workers can not find, no data set where one is
-            needed, a batch that the machine's processes can not share, or a store that can not hold a queue.
+            needed, a batch that the machine's processes can not share, a store that can not hold a queue, or an engine
+            that can not be used.
     """
-    size = pool_size(jobs, machine, run.home)
+    engine.check(jobs, run.home)
     planned = sequential.needed_jobs(run)
+    _check_jobs(run, planned, machine)
+    if said := sequential.other_terms(run):
+        console.say(said)
+    if (settings := sequential.settings_of(run)) is not None:
+        run.write_settings(settings)
+    workers, record = WorkerSettings(run.home, run.name, machine, run.data, train), tracking.MlflowRecord(run)
+    say_joining(run)
+    with terminable() as check:
+        try:
+            with engine.pool(workers, jobs, check) as pool:
+                planned, entries = _rounds(run, pool, record)
+        except KeyboardInterrupt:
+            planned = with_starts(sequential.needed_jobs(run))
+            entries = _queue(run).final_entries(_keys(planned))
+            console.say(f"stopped: {_tally(planned, entries)}; the same command goes on from there")
+            return 130
+    return _conclude(run, planned, entries, record, then or commands.following(run))
+
+
+def _check_jobs(run: StudyRun, planned: Sequence[PlannedJob], machine: Machine) -> None:
+    """At once, not job by job."""
     _check_data(run, planned)
     _check_trunks(run)
     every = with_starts(planned)
@@ -70,23 +95,12 @@ def run_study(
     check_distinct(planned)
     check_distinct([one for one in every[: len(every) - len(planned)] if one.job.protocol.trunk])
     check_queueable(every)
-    if said := sequential.other_terms(run):
-        console.say(said)
-    if (settings := sequential.settings_of(run)) is not None:
-        run.write_settings(settings)
-    workers, record = WorkerSettings(run.home, run.name, machine, run.data, train), tracking.MlflowRecord(run)
+
+
+def say_joining(run: StudyRun | SearchRun) -> None:
+    """What is typed on other machines, where they share the store."""
     if store_of(run.home).shared:
         console.say(f"other machines join with: {commands.joining(run)}")
-    with terminable() as check:
-        try:
-            with WorkerPool(workers, size, check) as pool:
-                planned, entries = _rounds(run, pool, record)
-        except KeyboardInterrupt:
-            planned = with_starts(sequential.needed_jobs(run))
-            entries = _queue(run).final_entries(_keys(planned))
-            console.say(f"stopped: {_tally(planned, entries)}; the same command goes on from there")
-            return 130
-    return _conclude(run, planned, entries, record, then or commands.following(run))
 
 
 def _queue(run: StudyRun) -> JobQueue:
@@ -97,9 +111,7 @@ def _keys(planned: Sequence[PlannedJob]) -> set[str]:
     return {one.job.key for one in planned}
 
 
-def _rounds(
-    run: StudyRun, pool: WorkerPool, record: tracking.MlflowRecord
-) -> tuple[list[PlannedJob], dict[str, QueueEntry]]:
+def _rounds(run: StudyRun, pool: Pool, record: tracking.MlflowRecord) -> tuple[list[PlannedJob], dict[str, QueueEntry]]:
     """Does the jobs that are needed until no more are. A plain study is one round."""
     done: list[PlannedJob] = []
     entries: dict[str, QueueEntry] = {}
@@ -238,7 +250,7 @@ def _conclude(
 def _round(
     run: StudyRun,
     planned: Sequence[PlannedJob],
-    pool: WorkerPool,
+    pool: Pool,
     screen: console.Display,
     record: tracking.MlflowRecord,
 ) -> dict[str, QueueEntry]:
@@ -302,20 +314,3 @@ def _numbers(run: StudyRun, results: Results, judged: Sequence[claims.ClaimResul
         "best_AP": max(filter(math.isfinite, (result.metrics["AP"] for _, result in results)), default=math.nan),
         "train_minutes": math.fsum(m for m in minutes if math.isfinite(m)),
     }
-
-
-def pool_size(jobs: int | None, machine: Machine, home: Path) -> int:
-    """Worker processes of a command that plans jobs, one thread each.
-
-    Args:
-        jobs: as many as were asked for; 0 leaves all jobs to other machines; None is one per core, or one where there
-            is a GPU.
-
-    Raises:
-        Refused: 0, and no store that other machines share.
-    """
-    if jobs == 0 and not store_of(home).shared:
-        raise Refused("--jobs 0: then other machines do the jobs, from a store that they share; add --store URL")
-    if jobs is not None:
-        return jobs
-    return 1 if machine.device.startswith("cuda") else usable_cores()

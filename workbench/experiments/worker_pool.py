@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from workbench.core import processes
 from workbench.core.errors import Refused
@@ -62,6 +62,39 @@ class WorkerSettings:
         return self.train(job, self.machine, self.home, self.data, tell, until)
 
 
+class Pool(Protocol):
+    """Workers that take jobs from a queue, wherever they are. Leave it with `with`: then they end."""
+
+    @property
+    def size(self) -> int:
+        """Jobs at a time."""
+        ...
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a worker is there; one that has just begun may not have taken a job yet."""
+        ...
+
+    def start_workers(self, queued: int, owners: Sequence[str]) -> None:
+        """Starts as many workers as there is work for and places are.
+
+        Args:
+            queued: jobs that wait; owners: of those that run, whosoever.
+
+        Raises:
+            Refused: workers end before they have done any work.
+        """
+        ...
+
+    def rest(self, seconds: float) -> None:
+        """Waits until a worker ends, at most so long."""
+        ...
+
+    def __enter__(self) -> Pool: ...
+
+    def __exit__(self, error: object, *_: object) -> None: ...
+
+
 class WorkerPool:
     """Worker processes, each with one thread and its share of the machine."""
 
@@ -83,6 +116,10 @@ class WorkerPool:
         self._shares, self._check = shares or [Share()] * size, check
         processes.prepare()
         self._faults = 0  # workers that ended by an error of their own, not of a job
+
+    @property
+    def size(self) -> int:
+        return len(self._places)
 
     @property
     def _workers(self) -> list[Any]:
@@ -108,12 +145,7 @@ class WorkerPool:
     def start_workers(self, queued: int, owners: Sequence[str]) -> None:
         """Starts as many workers as there is work for, up to the size of the pool."""
         self._faults += sum(worker.exitcode == 1 for worker in self._workers)
-        if self._faults >= LIMIT:
-            raise Refused(
-                f"{self._faults} workers ended before they had done any work; their errors stand above. Put that right "
-                "(often a package or memory that is missing) and run the same command "
-                "again: what is complete is kept"
-            )
+        check_faults(self._faults)
         self._places = [worker if worker is not None and worker.is_alive() else None for worker in self._places]
         here = {worker.pid for worker in self._workers}
         busy = sum(bool(owner) and local_pid(owner) in here for owner in owners)
@@ -131,10 +163,19 @@ class WorkerPool:
         time.sleep(seconds / 10)  # its server has to notice too
 
 
+def check_faults(faults: int) -> None:
+    """Refuses to go on when so many workers have ended by errors of their own, not of a job."""
+    if faults >= LIMIT:
+        raise Refused(
+            f"{faults} workers ended before they had done any work; their errors stand above. Put that right (often a "
+            "package or memory that is missing) and run the same command again: what is complete is kept"
+        )
+
+
 def work_off(
     queue: JobQueue,
     plan: Mapping[str, PlannedJob],
-    pool: WorkerPool,
+    pool: Pool,
     look: Callable[[Mapping[str, QueueEntry]], bool] = lambda entries: False,
 ) -> dict[str, QueueEntry]:
     """Fills the queue with the jobs of a plan and starts workers, until nothing waits or runs.

@@ -9,6 +9,7 @@ import numpy as np
 
 from workbench.core.errors import Refused
 from workbench.experiments import commands, console
+from workbench.experiments.engines.engine import LOCAL, Engine
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.runner import retry, run_study
 from workbench.experiments.search.decision import front
@@ -30,11 +31,13 @@ def train_on(
     jobs: int | None = None,
     train: TrainJob = train_job,
     retried: bool = False,
+    engine: Engine = LOCAL,
 ) -> int:
     """Trains them under another protocol, each with its seeds. The page of the search shows their new order.
 
     Args:
         retried: failures are forgotten first.
+        jobs, engine: as for `run_study`.
 
     Returns:
         as `run_study`.
@@ -51,7 +54,7 @@ def train_on(
     following = commands.Following(again, commands.command("report", *commands.of_search(run)))
     if retried:
         console.say(f"{retry(then)} jobs under {under.name} are tried again")
-    return run_study(then, machine=machine, jobs=jobs, train=train, then=following)
+    return run_study(then, machine=machine, jobs=jobs, train=train, then=following, engine=engine)
 
 
 def check_longer(run: SearchRun, under: StudyProtocol) -> None:

@@ -16,10 +16,11 @@ from workbench.data.datasets.folder import format_of
 from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.evaluation.metrics import measures
 from workbench.experiments import commands, console
+from workbench.experiments.engines.engine import LOCAL, Engine
 from workbench.experiments.job_claim import read_progress
 from workbench.experiments.job_queue import JobQueue, stored_entries
 from workbench.experiments.queue_entry import JobState, QueueEntry
-from workbench.experiments.runner import look_at_data, pool_size
+from workbench.experiments.runner import look_at_data, say_joining
 from workbench.experiments.search.decision import BY_NAME, chosen, explores, front, next_published, next_seed
 from workbench.experiments.search.knowledge import Knowledge, Training
 from workbench.experiments.search.log import Log, LogFile, Order, Proposal, State
@@ -29,8 +30,7 @@ from workbench.experiments.search.pricing import Price, Timed, Twins, check_admi
 from workbench.experiments.search.recorded import Recorder
 from workbench.experiments.search.standing import given_up
 from workbench.experiments.search.tables import print_search, print_states
-from workbench.experiments.stores import store_of
-from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, terminable, work_off
+from workbench.experiments.worker_pool import Pool, TrainJob, WorkerSettings, terminable, work_off
 from workbench.space import Candidate
 from workbench.study import PlannedJob
 from workbench.training.machine import Machine
@@ -270,13 +270,18 @@ def _said(proposal: Proposal, searcher: Searcher) -> str:
 
 
 def run_search(
-    run: SearchRun, *, machine: Machine, jobs: int | None = None, train: TrainJob = train_job, again: bool = False
+    run: SearchRun,
+    *,
+    machine: Machine,
+    jobs: int | None = None,
+    train: TrainJob = train_job,
+    again: bool = False,
+    engine: Engine = LOCAL,
 ) -> int:
     """Searches until the budget is used up and the front has its seeds, and prints what was found.
 
     Args:
-        jobs: as for `pool_size`.
-        train: what a worker does with a job.
+        jobs, train, engine: as for `run_study`.
         again: failures are forgotten first, and these trainings tried again.
 
     Returns:
@@ -286,8 +291,9 @@ def run_search(
         Refused: no candidate meets the limits, a data set that is missing or does not suit, or a home that can not hold
             a queue.
     """
+    engine.check(jobs, run.home)
     _check_data(run)
-    searcher, size = Searcher(run), pool_size(jobs, machine, run.home)
+    searcher = Searcher(run)
     if again:
         console.say(f"{retry(run)} jobs are tried again")
     console.say(searcher.about())
@@ -295,12 +301,11 @@ def run_search(
     while searcher.adopt(searcher.know()):
         pass
     workers, record = WorkerSettings(run.home, run.name, machine, run.data, train), Recorder(run)
-    if store_of(run.home).shared:
-        console.say(f"other machines join with: {commands.joining(run)}")
+    say_joining(run)
     with terminable() as check:
         try:
-            with WorkerPool(workers, size, check) as pool:
-                entries = _work(searcher, pool, size, record)
+            with engine.pool(workers, jobs, check) as pool:
+                entries = _work(searcher, pool, record)
         except KeyboardInterrupt:
             console.say("stopped; the same command goes on from there")
             return 130
@@ -365,7 +370,7 @@ def _check_any(known: Knowledge, searcher: Searcher) -> None:
         check_admits({searcher.text(one): _price(one) for one in proposals}, known.run.all_limits)
 
 
-def _work(searcher: Searcher, pool: WorkerPool, size: int, record: Recorder) -> dict[str, QueueEntry]:
+def _work(searcher: Searcher, pool: Pool, record: Recorder) -> dict[str, QueueEntry]:
     """Until nothing is open and nothing is left to decide."""
     run = searcher.run
     queue, plan = JobQueue(run.home, run.name), searcher.plan()
@@ -383,7 +388,7 @@ def _work(searcher: Searcher, pool: WorkerPool, size: int, record: Recorder) -> 
                 study.update(known.log, known.outcomes())
                 # how many workers other machines have, nobody says: one job always waits for them
                 idle = queue.store.shared and not any(entry.queued for entry in entries.values())
-                decided = (len(known.open) < size or idle) and searcher.step(known, study)
+                decided = (len(known.open) < pool.size or idle) and searcher.step(known, study)
             if not decided:
                 return record.next(known, screen.say)
             for line in searcher.since(known.log):

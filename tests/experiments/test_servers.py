@@ -1,0 +1,92 @@
+"""A study by two machines of two workers each, with its queue in PostgreSQL and its record at an MLflow server."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import ProxyHandler, build_opener
+
+import pytest
+
+from benchmarks._postgres import Server
+from tests.experiments.seven import JOBS, Place, ended, numbers
+from workbench.experiments.tracking import QUIET, ROLE
+
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
+PATIENCE = 300.0  # seconds in which a busy machine starts a server that makes its tables first
+
+
+@contextmanager
+def mlflow_server(store: str, folder: Path) -> Iterator[str]:
+    """The address of an MLflow server that keeps runs in a database and files in a folder."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder.mkdir()
+    words = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--backend-store-uri", store]
+    command = [sys.executable, "-m", "mlflow", "server", *words, "--artifacts-destination", str(folder / "files")]
+    with (folder / "log").open("wb") as log:
+        environment = {**os.environ, **QUIET}
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        end = time.monotonic() + PATIENCE
+        while not _healthy(address):
+            assert process.poll() is None and time.monotonic() < end, (folder / "log").read_text("utf-8")
+            time.sleep(0.5)
+        yield address
+    finally:
+        os.killpg(process.pid, 9)
+        process.wait()
+
+
+def _healthy(address: str) -> bool:
+    try:
+        return build_opener(ProxyHandler({})).open(f"{address}/health", timeout=10).status == 200
+    except OSError:
+        return False
+
+
+def recorded(address: str) -> list[tuple[str, str, str]]:
+    """Of each run of a job in the record: row, seed and how it stands."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(address)
+    (experiment,) = [one.experiment_id for one in client.search_experiments() if one.name == "seven"]
+    runs = client.search_runs([experiment], f"tags.`{ROLE}` = 'job'", max_results=1000)
+    for run in runs:
+        assert {file.path for file in client.list_artifacts(run.info.run_id)} >= {"result.json", "weights.safetensors"}
+    return [(run.data.tags["row"], run.data.tags["seed"], run.info.status) for run in runs]
+
+
+@pytest.mark.timeout(1800)
+def test_four_workers_on_servers_compute_what_one_machine_does(
+    postgres: Server, alone: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    queue, record = (
+        postgres.database("queue"),
+        postgres.database("record").replace("postgresql:", "postgresql+psycopg:"),
+    )
+    with mlflow_server(record, tmp_path / "server") as address:
+        many = Place(tmp_path / "many", WORKBENCH_STORE=queue, MLFLOW_TRACKING_URI=address)
+        planner = many.start("study", "--jobs", "0")
+        workers = [many.start("worker", "--jobs", "2", "--wait") for _ in range(2)]
+        said = ended(planner)
+        assert f"{JOBS} of {JOBS} complete" in said and "other machines join with: workbench worker seven" in said
+        for worker in workers:
+            worker.terminate()
+            ended(worker, 130)
+        runs = recorded(address)
+    assert numbers(many.home) == alone
+    assert {status for *_, status in runs} == {"FINISHED"}
+    assert set(Counter(runs).values()) == {1} and len(runs) == JOBS == len({row for row, *_ in runs})
+    assert not (many.home / "optuna.db").exists() and not (many.home / "mlflow.db").exists()

@@ -1,0 +1,1 @@
+"""Engines: where the workers of a command that plans jobs run."""
