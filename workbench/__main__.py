@@ -9,9 +9,9 @@ import sys
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; `cli.app` says what the exit codes mean."""
     _search_current_folder_late()
-    from workbench.cli.app import run_command_line
+    from workbench.cli.ranks import run_as_rank
 
-    return run_command_line(argv)
+    return run_as_rank(argv)
 
 
 def _search_current_folder_late() -> None:
