@@ -1,8 +1,8 @@
 """An accelerator that is pretended: what is put on it is computed on the CPU, and may not meet what is not on it.
 
-Tensors there say that they are on `DEVICE`. As on a real one, an operation on tensors of both places fails, unless those
-of the host have no dimension; so does reading one as an array. So a tensor that was made without `device=` is found
-without a GPU. What runs inside one function of torch, a backward pass for example, is not looked at.
+Tensors there say that they are on `DEVICE`. As on a real one, an operation on tensors of both places fails, unless
+those of the host have no dimension; so does reading one as an array. So a tensor that was made without `device=` is
+found without a GPU. What runs inside one function of torch, a backward pass for example, is not looked at.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
-DEVICE = torch.device("cuda", 0)
+DEVICE = torch.device("cuda", 7)  # no machine of tests has it: what is remembered by device is never taken for its own
 _BETWEEN = {"copy_", "to", "cpu", "__set__"}  # places; the last one is of `data`
 _ASKING = {"_parse_to", "_has_compatible_shallow_copy_type"}  # of `Module.to`
 _READING = {"numpy", "__array__"}  # by the host
@@ -26,11 +26,9 @@ class Elsewhere(RuntimeError):
 
 
 class Pretended(TorchFunctionMode):
-    """While it is entered, there is the accelerator."""
+    """While it is entered, there is the accelerator. What is on it stays there when it is entered again."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._memory: Any = WeakIdKeyDictionary()  # its storages
+    _memory: Any = WeakIdKeyDictionary()  # its storages
 
     def has(self, tensor: Tensor) -> bool:
         return tensor.untyped_storage() in self._memory

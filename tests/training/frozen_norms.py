@@ -3,26 +3,28 @@ trains how it is shared out."""
 
 from __future__ import annotations
 
+import os
 import sys
+from typing import Any
 
 import pytest
-from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from workbench.__main__ import main
-from workbench.training import machine
-
-
-def _never_training(self: nn.Module, mode: bool = True) -> nn.Module:
-    return nn.Module.train(self, False)
+from workbench.core.torchrun import QUIET
 
 
 def freeze_norms(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(_BatchNorm, "train", _never_training)
-    patch.setattr(machine, "has_bf16", lambda: False)
+    from torch import nn
+
+    def never_training(self: Any, mode: bool = True) -> Any:
+        return nn.Module.train(self, False)
+
+    patch.setattr("torch.nn.modules.batchnorm._BatchNorm.train", never_training)
+    patch.setattr("workbench.training.machine.has_bf16", lambda: False)
 
 
 if __name__ == "__main__":
+    os.environ.update(QUIET | os.environ)  # as the command does, which is to come before torch
     with pytest.MonkeyPatch.context() as patch:
         freeze_norms(patch)
         sys.exit(main())

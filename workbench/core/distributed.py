@@ -57,7 +57,7 @@ def wait() -> None:
 
 
 def from_first(make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
-    """What `make` gives in the first process, sent to all: tensors and plain data. Others have the tensors on the CPU."""
+    """What `make` gives in the first process, sent to all: tensors, which others have on the CPU, and plain data."""
     if not together():
         return make()
     made = make() if rank() == 0 else {}
@@ -138,8 +138,12 @@ def _sent(value: Any) -> Any:
 
 def _join_launched() -> None:
     place = launched()
-    if place is not None and not together():
-        _join(place.local_rank, rank=place.rank, world_size=place.world)
+    if place is None or together():
+        return
+    store, rank, world = next(dist.rendezvous("env://", timeout=PATIENCE))
+    if place.local_world == world:  # then all count the same; over several machines c10d makes a store for each restart
+        store = dist.PrefixStore(f"restart {place.restarts}", store)  # addresses of processes that are gone stay there
+    _join(place.local_rank, store=store, rank=rank, world_size=world)
 
 
 def _join(gpu: int, **which: Any) -> None:
