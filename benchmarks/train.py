@@ -30,7 +30,6 @@ from torch.utils.weak import WeakIdKeyDictionary
 from benchmarks import _floors
 from benchmarks._plain import PlainTraining
 from benchmarks._record import append, conditions
-from workbench.core.distributed import average_gradients
 from workbench.experiments import protocols
 from workbench.inference.timing import Call, Comparison, Patience, measure, paired
 from workbench.models import zoo
@@ -104,7 +103,6 @@ class Parts:
         self._done("assignment and losses")
         loss.backward()
         self._done("backward")
-        average_gradients(state.model)
         clip_grad_norm_(state.model.parameters(), job.recipe.clip, error_if_nonfinite=True)
         state.optim.step()
         state.optim.zero_grad(set_to_none=True)

@@ -11,9 +11,9 @@ def main(argv: list[str] | None = None) -> int:
     except FileNotFoundError:
         print("workbench: the current folder was deleted; change to one that is there", file=sys.stderr)
         return 2
-    from workbench.cli.app import run_command_line
+    from workbench.cli.ranks import run_as_rank
 
-    return run_command_line(argv)
+    return run_as_rank(argv)
 
 
 def _search_current_folder_late(here: str) -> None:

@@ -171,8 +171,13 @@ class Matched:
         box_raw (P, 4), vis (P, K) logits.
         proxy_target (P, K, 2), proxy_weight (P, K): what the regression branch learns in this phase.
         cls_target (B, N, C), cls_weight (B, N, 1).
-        positives: number of positives for normalisation, at least 1, mean over ranks, a 0-d tensor.
+        positives: number of positives for normalisation, at least 1 in all ranks together, mean over ranks, a 0-d
+            tensor.
+        labelled: their visible key points, likewise.
         sigmas (K,).
+
+    Where several ranks share a batch, the total is the mean of theirs. A loss is then that of the whole batch if it
+    divides a sum by `positives` or `labelled`, or multiplies a mean over its own positives by `share`.
     """
 
     dense: Dense
@@ -190,7 +195,13 @@ class Matched:
     cls_target: Tensor
     cls_weight: Tensor
     positives: Tensor
+    labelled: Tensor
     sigmas: Tensor
+
+    @property
+    def share(self) -> Tensor:
+        """Positives here for each of `positives`: 1 where one rank has the whole batch."""
+        return len(self.gt_boxes) / self.positives
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,47 +1,64 @@
-"""Means over processes: nothing changes in one that is alone, and a gradient that is missing counts as zero."""
+"""Several processes: nothing changes in one that is alone; gradients are means over all, of what was used at all."""
+
+import json
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from workbench.core import distributed
+from workbench.core import distributed, processes
 
 
-def model() -> nn.ParameterDict:
-    """Of three parameters: the first has a gradient, the second has none here, the third is frozen."""
-    made = nn.ParameterDict({name: torch.zeros(2) for name in ("seen", "unseen", "frozen")})
-    made["frozen"].requires_grad_(False)
-    made["seen"].grad = torch.tensor([1.0, 2.0])
-    return made
+class Sum(nn.Module):
+    """Of parameters, each times a number of the batch; some may be left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ParameterDict({name: torch.zeros(2) for name in ("all", "one", "none", "frozen")})
+        self.parts["frozen"].requires_grad_(False)
+
+    def forward(self, used: list[str], factor: float) -> dict[str, Tensor]:
+        return {name: self.parts[name].sum() * factor for name in used}
+
+    def gradients(self) -> dict[str, list[float] | None]:
+        return {name: None if p.grad is None else p.grad.tolist() for name, p in self.parts.items()}
 
 
 def test_a_process_that_is_alone_is_the_first_and_only_one() -> None:
     assert (distributed.together(), distributed.world(), distributed.rank()) == (False, 1, 0)
-    value, ours = torch.tensor([3.0]), model()
+    value, call = torch.tensor([3.0]), Sum()
     assert distributed.mean(value) is value
-    distributed.average_gradients(ours)
+    assert distributed.parallel(call, call) is call
+    with distributed.averaged(call, now=False):
+        call(["all"], 2.0)["all"].backward()
     distributed.wait()
-    assert ours["seen"].grad.tolist() == [1.0, 2.0] and ours["unseen"].grad is None
+    assert call.gradients() == {"all": [2.0, 2.0], "one": None, "none": None, "frozen": None}
+    made = {"a": value}
+    assert distributed.from_first(lambda: made) is made
 
 
-@pytest.fixture
-def second(monkeypatch: pytest.MonkeyPatch) -> list[list[float]]:
-    """Plays a second process, which has the gradients 3, 4 and 5, 6; gives what this one has sent to it."""
-    sent: list[list[float]] = []
-
-    def all_reduce(value: Tensor) -> None:
-        sent.append(value.tolist())
-        value += torch.tensor([3.0, 4.0, 5.0, 6.0])
-
-    monkeypatch.setattr(distributed.dist, "is_initialized", lambda: True)
-    monkeypatch.setattr(distributed.dist, "get_world_size", lambda: 2)
-    monkeypatch.setattr(distributed.dist, "all_reduce", all_reduce)
-    return sent
+@pytest.mark.slow
+def test_two_processes_have_the_means_of_their_gradients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a parameter that one of them used, too; of one that none used there is none, as there is none alone. What was
+    not to be averaged yet is added up before."""
+    monkeypatch.setattr(distributed, "RANK_START", "forkserver")  # pickled as for `spawn`, imports are done
+    processes.prepare()
+    distributed.start(2, taught, tmp_path, first={"told": 7})
+    expected = {"all": [6.0, 6.0], "one": [3.0, 3.0], "none": None, "frozen": None}
+    for number in (0, 1):
+        assert json.loads((tmp_path / f"{number}.json").read_text()) == [expected, 0.5, [0.0, 3.0], 7 * (number == 0)]
 
 
-def test_gradients_become_their_means_in_one_message(second: list[list[float]]) -> None:
-    ours = model()
-    distributed.average_gradients(ours)
-    assert second == [[1.0, 2.0, 0.0, 0.0]]
-    assert ours["seen"].grad.tolist() == [2.0, 3.0] and ours["unseen"].grad.tolist() == [2.5, 3.0]
-    assert ours["frozen"].grad is None
+def taught(folder: Path, told: int = 0) -> None:
+    number = distributed.rank()
+    model = Sum()
+    call = distributed.parallel(model, model.forward)
+    for step, factor in enumerate(((0.0, 4.0), (2.0, 6.0))[number]):
+        with distributed.averaged(call, now=step == 1):
+            terms = call(["all", "one"] if step == number == 1 else ["all"], factor)
+            torch.stack(list(terms.values())).sum().backward()
+    mean = float(distributed.mean(torch.tensor(float(number))))
+    sent = distributed.from_first(lambda: {"tensor": torch.tensor([float(number), 3.0])})
+    distributed.wait()
+    (folder / f"{number}.json").write_text(json.dumps([model.gradients(), mean, sent["tensor"].tolist(), told]))

@@ -16,6 +16,7 @@ from tests.data.datasets.animals import animals
 from tests.data.datasets.folders import content, folder
 from tests.experiments.own import small_run
 from workbench.core.errors import DataFault, Refused
+from workbench.core.torchrun import Launched
 from workbench.data.synthetic.dataset import SyntheticScenes, cached
 from workbench.experiments.own_job import OwnJob
 from workbench.experiments.own_run import (
@@ -168,6 +169,14 @@ def test_from_python_it_is_one_call(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(Refused, match="holds another run"):
         train("nano", tmp_path / "a", protocol="smoke")
     assert begin(own, tmp_path / "a").own == own
+
+
+def test_processes_of_torchrun_share_the_command_not_a_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Launched(rank=1, world=2, local_rank=1, local_world=2)
+    monkeypatch.setattr("workbench.experiments.own_run.launched", lambda: place)
+    with pytest.raises(Refused, match=r"torchrun --nproc-per-node N -m workbench train \.\.\."):
+        train("nano", tmp_path / "a")
+    assert not list(tmp_path.iterdir())
 
 
 def test_images_that_make_no_batch_are_refused_before_the_run_has_a_folder(tmp_path: Path) -> None:

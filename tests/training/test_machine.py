@@ -18,6 +18,37 @@ def test_gpus_share_the_cores(cores: int, gpus: int, workers: int, monkeypatch: 
         assert this_machine() == Machine("cuda", bf16, workers, gpus)
 
 
+def test_what_has_not_been_shown_to_pay_on_a_gpu_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images that stay on it and are augmented there, and a compiler, are asked for; `docs/gpu.md` says so."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    for found in (this_machine(), machine_on("cuda"), machine_on()):
+        assert (found.device, found.resident, found.compiler) == ("cuda", 0.0, "")
+
+
+def place(monkeypatch: pytest.MonkeyPatch, local: int, world: int) -> None:
+    """As torchrun says it to a process."""
+    numbers = {"RANK": 0, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": local, "WORLD_SIZE": world, "MASTER_PORT": 1}
+    for name, value in {**numbers, "MASTER_ADDR": "a"}.items():
+        monkeypatch.setenv(name, str(value))
+
+
+def test_torchrun_says_how_many_processes_share_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of its machine they share the cores; each has a GPU of its own."""
+    place(monkeypatch, 4, 8)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert this_machine().ranks == machine_on("cpu").ranks == 8
+    monkeypatch.setattr(machine, "usable_cores", lambda: 32)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    assert this_machine() == Machine("cuda", True, 7, 8)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(Refused, match=r"torchrun has started 4 processes for 2 GPU\(s\): --nproc-per-node 2"):
+        this_machine()
+
+
 @pytest.mark.parametrize(("jobs", "workers"), [(1, 12), (2, 7), (4, 3), (16, 0), (40, 0)])
 def test_jobs_at_a_time_share_cores_and_memory(jobs: int, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "usable_cores", lambda: 16)

@@ -174,7 +174,7 @@ def test_processes_train_with_the_batch_that_the_key_says_or_not_at_all(
 ) -> None:
     job = small_job(batch=batch, accumulate=accumulate, epoch_images=48, images=48)
 
-    def started(*_: object) -> None:
+    def started(*_: object, **__: object) -> None:
         raise Started
 
     monkeypatch.setattr(distributed, "start", started)

@@ -27,10 +27,12 @@ from workbench.cli.train import run_commands
 from workbench.cli.weights import weight_verbs
 from workbench.cli.worker import worker_commands
 from workbench.core.errors import Refused
+from workbench.core.torchrun import launched
 
 PROGRAM = "workbench"
 MISSING, WRONG, INTERRUPTED, UNREAD = 1, 2, 130, 141  # exit codes; 0 is done
 STDOUT = 1  # its file descriptor
+SHARED = "train"  # the command whose work several processes share
 _made = cache(get_command)  # once: it reads the signature of every command
 
 commands = typer.Typer(
@@ -70,6 +72,7 @@ def run_command_line(words: Sequence[str] | None) -> int:
         what is printed.
     """
     try:
+        _check_launch(sys.argv[1:] if words is None else words)
         done = _made(commands).main(words, prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
         return done
@@ -85,6 +88,14 @@ def run_command_line(words: Sequence[str] | None) -> int:
         if isinstance(end.code, str):
             raise
         return end.code or 0
+
+
+def _check_launch(words: Sequence[str]) -> None:
+    if launched() is not None and list(words[:1]) != [SHARED]:
+        raise Refused(
+            f"torchrun shares one `{PROGRAM} {SHARED}` among processes; start `{' '.join([PROGRAM, *words[:1]])}` "
+            "without it"
+        )
 
 
 def _say(mistake: str) -> int:

@@ -29,6 +29,7 @@ from workbench.cli.printed import print_json, remark
 from workbench.cli.progress import ProgressLine
 from workbench.core.errors import Refused, one_line
 from workbench.core.processes import INTERRUPTED, interruptible
+from workbench.core.torchrun import launched
 
 if TYPE_CHECKING:
     from workbench.experiments.own_run import Begun
@@ -165,7 +166,8 @@ def _checked(
         raise Refused(f"{name}: a network is trained by its name; begin with what a file holds: NAME --init {name}")
     if out is None:
         raise Refused(f"no folder is given; add one for the run, as in -o runs/{name.partition(':')[0]}")
-    _check_new(out)
+    if not ((place := launched()) and place.restarts):  # else it goes on in the folder that it had made
+        _check_new(out)
     changes_of(sets)
     return list(sets or ())
 
@@ -248,7 +250,8 @@ def _trained(begun: Begun, machine: Machine, check: Callable[[], None], as_json:
 
     try:
         with line:
-            result = train_begun(begun, machine, runs_folder(), tell if machine.ranks == 1 else line)
+            here = machine.ranks == 1 or launched() is not None
+            result = train_begun(begun, machine, runs_folder(), tell if here else line)
     except Refused:
         raise
     except Exception as error:

@@ -17,6 +17,7 @@ import torch
 from workbench.core.errors import DataFault, Refused, one_line
 from workbench.core.files import locked_folder, write_whole
 from workbench.core.home import runs_folder
+from workbench.core.torchrun import launched
 from workbench.data.datasets.checking import DataReport, data_report
 from workbench.data.datasets.folder import open_dataset
 from workbench.data.synthetic.dataset import SyntheticScenes, cache_name
@@ -238,6 +239,8 @@ def train_network(
     Raises:
         Refused: something that was given does not fit, or a data set with faults: all of them are said.
     """
+    if launched() is not None:
+        raise Refused("torchrun shares the command among processes: torchrun --nproc-per-node N -m workbench train ...")
     where = None if data is None else Path(data)
     made = {**settings_of_run(epochs, batch, size), **(changes or {})}
     own = own_job(network, data=where, protocol=protocol, seed=seed, changes=made)

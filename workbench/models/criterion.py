@@ -54,8 +54,12 @@ class MatchedBatch(Matched):
         self.keypoint_weights = targets.keypoint_weights[image, person]
         self.box_raw = dense.box_raw[image, cell]
         self.vis = dense.vis[image, cell]
-        self.positives = distributed.mean(sigmas.new_tensor(float(len(image)))).clamp(min=1)
+        self.positives = _over_ranks(sigmas.new_tensor(float(len(image))))
         self._network, self._targets, self._assigned, self._phase = network, targets, assigned, phase
+
+    @cached_property
+    def labelled(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return _over_ranks(self.visible.float().sum())
 
     @cached_property
     def coords(self) -> Coordinates:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -96,3 +100,8 @@ class MatchedBatch(Matched):
         proxy, vis = self.dense.proxy.detach(), self.dense.vis.detach()
         weight = ignore_weight(mask, proxy, vis, self._phase.exact_ignore)  # (B, N)
         return torch.where(self._targets.present.any(1)[:, None], weight, 1.0)[..., None]
+
+
+def _over_ranks(count: Tensor) -> Tensor:
+    """The mean over ranks; so much that all of them together have at least 1."""
+    return distributed.mean(count).clamp(min=1 / distributed.world())

@@ -9,12 +9,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from workbench.core.distributed import average_gradients
+from workbench.core.distributed import averaged, parallel
 from workbench.models.criterion import losses
 from workbench.models.job import Job, phase_at
 from workbench.models.network import Network
 from workbench.models.schedule import learning_rate
-from workbench.tensors import Batch, Dense
+from workbench.tensors import Batch, Dense, Targets
 from workbench.training.machine import CPU, Machine
 from workbench.training.optim import MovingAverage, clip_gradients, parameter_groups
 
@@ -86,6 +86,17 @@ def forward_of(model: Network, job: Job, machine: Machine) -> Callable[[Any], De
     return lambda images: model(towers(images))
 
 
+def terms_of(model: Network, job: Job, machine: Machine) -> Callable[[Any, Targets, int], dict[str, Tensor]]:
+    """The weighted terms of the loss of images, their targets and a phase; where several ranks share a batch, their
+    gradients become those of all of it."""
+    forward = forward_of(model, job, machine)
+
+    def terms(images: Any, targets: Targets, phase: int) -> dict[str, Tensor]:
+        return losses(model, forward(images), targets, phase)
+
+    return parallel(model, terms)
+
+
 def train(
     job: Job, state: TrainingState, data: Callable[[int], Iterable[Batch]], steps: int, machine: Machine = CPU
 ) -> Iterator[Tick]:
@@ -95,7 +106,7 @@ def train(
         RuntimeError: the gradient is not finite; nothing was stepped.
     """
     model, total, accumulate = state.model.train(), job.protocol.epochs * steps, job.protocol.accumulate
-    forward = forward_of(model, job, machine)
+    loss = terms_of(model, job, machine)
     for epoch in range(state.epoch, job.protocol.last):
         phase = phase_at(job, epoch / job.protocol.epochs)
         for i, batch in enumerate(data(epoch), start=1):
@@ -104,12 +115,12 @@ def train(
                 group["lr"] = learning_rate(job.recipe.schedule, group["base"], step, total)
 
             batch = batch.to(machine.device)
-            with machine.autocast():
-                dense = forward(batch.images)
-                terms = losses(model, dense, batch.targets, phase)
-            (torch.stack(list(terms.values())).sum() / accumulate).backward()
-            if i % accumulate == 0 or i == steps:  # what is left at the end of an epoch is in no checkpoint
-                average_gradients(model)
+            whole = i % accumulate == 0 or i == steps  # what is left at the end of an epoch is in no checkpoint
+            with averaged(loss, now=whole):
+                with machine.autocast():
+                    terms = loss(batch.images, batch.targets, phase)
+                (torch.stack(list(terms.values())).sum() / accumulate).backward()
+            if whole:
                 clip_gradients(model, job.recipe)
                 state.optim.step()
                 state.optim.zero_grad(set_to_none=True)

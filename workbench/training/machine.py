@@ -11,6 +11,7 @@ import torch
 from workbench.core.errors import Refused
 from workbench.core.processes import usable_cores
 from workbench.core.provenance import has_bf16
+from workbench.core.torchrun import launched
 
 RESIDENT = 0.5  # of a GPU's free memory: the other half holds a step
 
@@ -49,26 +50,34 @@ CPU = Machine()
 
 
 def this_machine() -> Machine:
-    """All CUDA devices where there are any, with loader processes.
+    """All CUDA devices where there are any, with loader processes. Under torchrun, as many ranks as it has started.
 
     bf16 where the device has matrix units for it, and where a CPU multiplies it at all (`reports/LOG.md` has why).
     """
-    if torch.cuda.is_available():
-        ranks = torch.cuda.device_count()
-        workers = max(min(usable_cores() // ranks - 1, 12), 0)
-        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-        return Machine("cuda", bf16, workers, ranks)
-    return Machine("cpu", has_bf16())
+    if not torch.cuda.is_available():
+        return _cpu()
+    place, gpus = launched(), torch.cuda.device_count()
+    here = gpus if place is None else place.local_world
+    if here > gpus:
+        raise Refused(f"torchrun has started {here} processes for {gpus} GPU(s): --nproc-per-node {gpus}")
+    workers = max(min(usable_cores() // here - 1, 12), 0)
+    bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    return Machine("cuda", bf16, workers, here if place is None else place.world)
+
+
+def _cpu() -> Machine:
+    place = launched()
+    return Machine("cpu", has_bf16(), ranks=1 if place is None else place.world)
 
 
 def machine_on(device: str = "") -> Machine:
     """This machine with one kind of its devices, "cpu" or "cuda"; "" as `this_machine`.
 
     Raises:
-        Refused: it has no such device.
+        Refused: it has no such device, or torchrun has started more processes than it has GPUs.
     """
     if device == "cpu":
-        return Machine("cpu", has_bf16())
+        return _cpu()
     found = this_machine()
     if device not in ("", found.device):
         raise Refused(f"device {device!r}: torch sees none here, only {found.device}; see workbench doctor")

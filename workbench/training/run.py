@@ -116,9 +116,10 @@ def run(
             part.write_text(json.dumps(job.to_dict(defaults=True), indent=1))
         if machine.ranks > 1:
             open_source(job, 0, home, data)  # what is wrong with it is said once, here
-            distributed.start(machine.ranks, train_and_record, job, machine, home, data, tell, until, folder)
+            given = (job, machine, home, data, until, folder)
+            distributed.start(machine.ranks, train_and_record, *given, first={"tell": tell})
         else:
-            train_and_record(job, machine, home, data, tell, until, folder)
+            train_and_record(job, machine, home, data, until, folder, tell)
     return read_result(folder) if is_complete(folder) else read_pause(folder)
 
 
@@ -153,8 +154,8 @@ def check_ranks(job: Job, ranks: int) -> None:
         parts = f"{ranks} processes" + f" times accumulate {protocol.accumulate}" * (protocol.accumulate > 1)
         raise Refused(
             f"batch {protocol.batch} can not be shared evenly by {parts}; make it a multiple of "
-            f"{ranks * protocol.accumulate} (--set protocol.batch=N), or let the command see fewer GPUs "
-            "(CUDA_VISIBLE_DEVICES)"
+            f"{ranks * protocol.accumulate} (--set protocol.batch=N), or use fewer processes (torchrun "
+            "--nproc-per-node N), or GPUs (CUDA_VISIBLE_DEVICES)"
         )
 
 
@@ -163,17 +164,16 @@ def train_and_record(
     machine: Machine,
     home: Path,
     data: Path | None,
-    tell: Callable[[Progress], None],
     until: int,
     folder: Path,
+    tell: Callable[[Progress], None] = silent,
 ) -> None:
-    """Trains, as far as `run` says; the first of several ranks also evaluates and writes."""
+    """Trains, as far as `run` says; the first of several ranks also evaluates, tells and writes."""
     last = until or job.protocol.last
     source = open_source(job, machine.workers, home, data, machine.device, machine.resident)
     begun = _start_arithmetic(job, home)
     how = arithmetic(machine.precision, start=begun)
-    state = initial_state(job, machine, source, home)
-    _resume(state, folder / CHECKPOINT, how)
+    state = _begun(job, machine, source, home, folder / CHECKPOINT, how)
     curve, losses = (
         [line for line in read(folder) if line["epoch"] <= state.epoch] for read in (read_curve, read_losses)
     )
@@ -183,13 +183,14 @@ def train_and_record(
     evaluated = None
     for tick in train(job, state, source.train, source.steps, machine) if state.epoch < last else ():
         meter.add(tick)
+        means = meter.means_of_all() if tick.epoch_end else {}
         if tick.epoch_end and distributed.rank() == 0:
             speed = meter.speed()
-            losses.append({"epoch": float(tick.epoch), **meter.means()})
+            losses.append({"epoch": float(tick.epoch), **means})
             write_losses(folder, losses)
             if tick.epoch % job.protocol.eval_every == 0 or tick.epoch == job.protocol.last:
                 evaluated = evaluate_network(job, state.averaged, source, machine)
-                curve.append(meter.line(tick, speed, dict(evaluated[0])))
+                curve.append(meter.line(tick, speed, dict(evaluated[0]), means))
                 write_curve(folder, curve)
             with write_whole(folder / CHECKPOINT) as part:
                 torch.save(state.saved() | {"arithmetic": how}, part)
@@ -231,6 +232,19 @@ def _damaged(checkpoint: Path, why: str) -> str:
         f"{checkpoint}: it is damaged ({why}), and no earlier one is kept; delete it to train from the start again, or "
         "put an intact copy in its place"
     )
+
+
+def _begun(job: Job, machine: Machine, source: Source, home: Path, checkpoint: Path, how: str) -> TrainingState:
+    """As a job begins, or goes on. The first of several ranks sends it to the others: none needs its files."""
+    if distributed.rank() == 0:
+        state = initial_state(job, machine, source, home)
+        _resume(state, checkpoint, how)
+    else:
+        state = TrainingState(job, machine, source.network)
+    kept = distributed.from_first(state.saved)
+    if distributed.rank():
+        state.load(kept)
+    return state
 
 
 def _resume(state: TrainingState, checkpoint: Path, how: str) -> None:
@@ -312,6 +326,11 @@ class _Meter:
     def means(self) -> dict[str, float]:
         return {name: float(total) / self.steps for name, total in self.sums.items()}
 
+    def means_of_all(self) -> dict[str, float]:
+        """The means over all ranks, each of which asks for them."""
+        totals = distributed.mean(torch.stack(list(self.sums.values()))).tolist()
+        return {name: total / self.steps for name, total in zip(self.sums, totals, strict=True)}
+
     def _progress(self, tick: Tick) -> Progress:
         protocol = self.job.protocol
         epochs, begun = self.last, self.job.start.epoch
@@ -321,12 +340,14 @@ class _Meter:
         speed = self.speed()
         return Progress(tick.epoch, epochs, (done - begun) / (epochs - begun), speed, total / speed, self.means(), last)
 
-    def line(self, tick: Tick, speed: float, metrics: Mapping[str, float]) -> dict[str, float]:
+    def line(
+        self, tick: Tick, speed: float, metrics: Mapping[str, float], means: Mapping[str, float]
+    ) -> dict[str, float]:
         """One line of the curve. `speed` was read before the evaluation, which is not part of it."""
         return {
             "epoch": float(tick.epoch),
             **metrics,
-            **self.means(),
+            **means,
             "train_images_per_s": speed,
             "lr": tick.lr,
         }

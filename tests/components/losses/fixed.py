@@ -14,6 +14,8 @@ WIDE, HIGH, COLUMNS, ROWS, KEYPOINTS = 12, 16, 4, 3, 5
 class Fixed(Matched):
     """What a criterion would hand out for `count` positives, of random numbers. `leaves` need gradients."""
 
+    labelled: Tensor
+
     def __init__(self, count: int, seed: int = 0) -> None:
         rng = torch.Generator().manual_seed(seed)
         self.leaves: dict[str, Tensor] = {}
@@ -30,6 +32,7 @@ class Fixed(Matched):
         self.gt_keypoints = 32 + 10 * torch.randn(count, KEYPOINTS, 2, generator=rng)
         self.gt_boxes = torch.cat([self.gt_keypoints.amin(1), self.gt_keypoints.amax(1)], -1)
         self.visible = (torch.rand(count, KEYPOINTS, generator=rng) > 0.3).float()
+        self.labelled = self.visible.sum().clamp(min=1)
         self.areas = torch.full((count,), 400.0)
         self.keypoint_weights = torch.ones(count, KEYPOINTS)
         self.proxy_target, self.proxy_weight = self.gt_keypoints, self.visible

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
 import pytest
 import torch
+from torch import Tensor
 
 from tests.components.losses.fixed import Fixed
 from workbench.components.losses import bbox_aux, heatmap, iou, kld, mle, oks, proxy_l1, varifocal, visibility
@@ -42,6 +46,33 @@ def test_any_number_of_positives(cls: type[Loss], count: int, cast: bool) -> Non
         grad = matched.leaves[name].grad
         assert grad is not None and grad.isfinite().all()
         assert grad.any() or not count
+
+
+@pytest.mark.parametrize("cls", EVERY)
+@pytest.mark.parametrize("first", [0, 1, 3])
+def test_of_a_batch_that_ranks_share_the_mean_of_theirs_is_the_loss(cls: type[Loss], first: int) -> None:
+    """However its positives are shared out: `first` of 5 to the first of two, the others to the second."""
+    whole = Fixed(5)
+    parts = [part_of(whole, slice(0, first), 0), part_of(whole, slice(first, 5), 1)]
+    terms = [cls()(part) for part in parts]
+    torch.testing.assert_close(torch.stack(terms).mean(), cls()(whole), rtol=1e-6, atol=1e-6)
+
+
+def part_of(whole: Fixed, rows: slice, image: int) -> Fixed:
+    """What one of two ranks has: so many of five positives, and one of two images."""
+
+    def cut(value: Any) -> Any:
+        if is_dataclass(value) and not isinstance(value, type):
+            return replace(value, **{field.name: cut(getattr(value, field.name)) for field in fields(value)})
+        if not isinstance(value, Tensor) or value.dim() < 2 - (len(value.shape) == 1 and len(value) == 5):
+            return value
+        return value[rows] if len(value) == 5 else value[image : image + 1]
+
+    part = Fixed(0)
+    for name, value in vars(whole).items():
+        setattr(part, name, value if name == "sigmas" else cut(value))
+    part.positives, part.labelled = whole.positives / 2, whole.labelled / 2
+    return part
 
 
 @pytest.mark.parametrize("cls", [c for c in EVERY if c is not varifocal.VariFocal])

@@ -144,11 +144,11 @@ def test_a_node_that_does_not_see_the_runs_is_refused(
 def test_what_a_dead_worker_had_in_hand_is_queued_again_at_once(settings: WorkerSettings) -> None:
     """Even if it is on a machine of which only the heartbeat tells."""
     queue, plan = JobQueue(settings.home, NAME), {one.job.key: one for one in STUDY.planned_jobs(SETTING, 1)}
-    taken, other = (trial for trial in queue.trials()[:2])
+    taken, other = (trial for trial in queue.attempts()[:2])
     storage = store_of(settings.home).open()
     for trial, owner in ((taken, "far/1 7 1.00"), (other, "far/1 8 1.00")):
-        storage.set_trial_state_values(trial._trial_id, type(trial.state).RUNNING)
-        storage.set_trial_user_attr(trial._trial_id, "owner", owner)
+        storage.set_trial_state_values(trial.trial_id, type(trial.state).RUNNING)
+        storage.set_trial_user_attr(trial.trial_id, "owner", owner)
     states = {key: entry.state for key, entry in queue.fill(plan).items()}
     assert states[taken.user_attrs["key"]] is states[other.user_attrs["key"]] is JobState.RUNNING
     queue.bury("far/1 7 1.00")
@@ -194,7 +194,7 @@ def test_whatever_dies_the_study_is_that_of_one_machine(
     said = ended(command)
     assert f"{JOBS} of {JOBS} complete" in said and "jobs at a time: 2, each with 1 CPU" in said
     (name,) = optuna.get_all_study_names(store_of(place.home).open())
-    trials = JobQueue(place.home, name).trials()
+    trials = JobQueue(place.home, name).attempts()
     complete = [t.user_attrs["key"] for t in trials if t.state.name == "COMPLETE"]
     assert len(complete) == len(set(complete)) == JOBS
     assert set(begun) <= {t.user_attrs["key"] for t in trials if t.state.name == "FAIL"}

@@ -34,7 +34,7 @@ class Heatmap(Loss):
             return no_term(grid.logits)
         target, inside = gaussian_grid(grid.bins, matched.gt_keypoints, self.width)
         loss = -(target * grid.logits.float().log_softmax(-1)).sum(-1)
-        return loss.where(inside & (matched.visible > 0), 0.0).mean()
+        return loss.where(inside & (matched.visible > 0), 0.0).mean() * matched.share
 
 
 def gaussian_grid(bins: Tensor, truth: Tensor, width: float) -> tuple[Tensor, Tensor]:

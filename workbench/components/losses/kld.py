@@ -48,7 +48,8 @@ class KLD(Loss):
         if not len(axes[0].logits):
             return no_term(axes[0].logits, axes[1].logits)
         truths = matched.gt_keypoints.unbind(-1)
-        return torch.stack([self._axis(a, t, matched.visible) for a, t in zip(axes, truths, strict=True) if a]).sum()
+        terms = [self._axis(a, t, matched.visible) for a, t in zip(axes, truths, strict=True) if a]
+        return torch.stack(terms).sum() * matched.share
 
     def _axis(self, axis: Axis, truth: Tensor, visible: Tensor) -> Tensor:
         target, inside = gaussian(axis.bins, truth, self.width)

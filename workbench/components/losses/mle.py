@@ -40,8 +40,8 @@ class MLE(Loss):
         near_y = self._near(y, matched.gt_keypoints[..., 1], matched.areas, sigma)
         loss = mle(x.prob, y.prob, near_x, near_y, matched.visible, self.mode).sum(-1)
         if self.normalize == "keypoints":
-            return (loss / matched.visible.shape[-1]).mean()
-        return (loss / matched.visible.float().sum(-1).clamp(min=1)).mean()
+            return (loss / matched.visible.shape[-1]).mean() * matched.share
+        return (loss / matched.visible.float().sum(-1).clamp(min=1)).mean() * matched.share
 
     def _near(self, axis: Axis, truth: Tensor, areas: Tensor, sigma: Tensor) -> Tensor:
         return laplace(axis.bins.detach() if self.detach_boxes else axis.bins, truth, areas, sigma)

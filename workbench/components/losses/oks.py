@@ -33,7 +33,7 @@ class OKS(Loss):
         loss = oks_loss(
             proxy, matched.proxy_target, matched.proxy_weight, matched.areas, matched.sigmas, self.normalize
         )
-        return loss.mean()
+        return loss.mean() * matched.share
 
 
 def oks_loss(

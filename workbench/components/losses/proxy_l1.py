@@ -27,13 +27,13 @@ class ProxyL1(Loss):
         proxy = matched.cells.proxy
         if proxy is None:
             raise Refused("the ProxyL1 loss reads regressed key points, but this model computes none; remove the loss")
+        labelled = matched.labelled  # read also where nothing matched: other ranks wait for it
         if not len(proxy):
             return no_term(proxy)
-        return proxy_l1(proxy, matched.gt_keypoints, matched.visible, matched.areas)
+        return proxy_l1(proxy, matched.gt_keypoints, matched.visible, matched.areas) / labelled
 
 
 def proxy_l1(keypoints: Tensor, target: Tensor, visible: Tensor, areas: Tensor) -> Tensor:
-    """(P, K, 2) twice, visible (P, K), areas (P,) in square pixels -> 0-d, float32; 0 where nothing is visible."""
-    visible = visible.float()
+    """The sum: (P, K, 2) twice, visible (P, K), areas (P,) in square pixels -> 0-d, float32."""
     distance = (keypoints.float() - target.float()).abs().sum(-1) / areas.float().sqrt().clamp(min=1)[:, None]
-    return (distance * visible).sum() / visible.sum().clamp(min=1)
+    return (distance * visible.float()).sum()

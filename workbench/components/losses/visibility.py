@@ -21,7 +21,7 @@ class Visibility(Loss):
     def __call__(self, matched: Matched) -> Tensor:
         if not len(matched.vis):
             return no_term(matched.vis)
-        return visibility_loss(matched.vis, matched.visible, matched.keypoint_weights)
+        return visibility_loss(matched.vis, matched.visible, matched.keypoint_weights) * matched.share
 
 
 def visibility_loss(logits: Tensor, visible: Tensor, weight: Tensor) -> Tensor:
