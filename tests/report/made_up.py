@@ -17,7 +17,7 @@ from workbench.models.zoo import REGRESSION, nano
 from workbench.report import page
 from workbench.report.pieces import LeftOut, LivePicture, PagePicture, Text
 from workbench.report.record import Record
-from workbench.study import Better, Cited, Row, Study, StudyProtocol, TimingStudy
+from workbench.study import Better, Cited, Row, Study, StudyProtocol, TimedRow, TimingStudy
 from workbench.training.record import write_result
 
 ROOT = Path(__file__).parents[2]

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import cache
+from io import TextIOWrapper
 
 import typer
 from typer.core import TyperGroup, TyperOption
@@ -69,10 +70,14 @@ def run_command_line(words: Sequence[str] | None) -> int:
         0 done, 1 something is missing at the end, 2 refused or a wrong command line, 130 interrupted, 141 nobody reads
         what is printed.
     """
+    if sys.stdout is None:  # closed before the start
+        return _say("standard output is closed; open it, as with > FILE", MISSING)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what its encoding has no character for is shown by its number
+            stream.reconfigure(errors="backslashreplace")
     try:
         done = _made(commands).main(words, prog_name=PROGRAM, standalone_mode=False)
-        sys.stdout.flush()
-        return done
+        return _flushed(done)
     except Refused as error:
         return _say(str(error))
     except typer.TyperException as error:
@@ -87,9 +92,21 @@ def run_command_line(words: Sequence[str] | None) -> int:
         return end.code or 0
 
 
-def _say(mistake: str) -> int:
+def _say(mistake: str, code: int = WRONG) -> int:
     print(f"{PROGRAM}: {mistake}", file=sys.stderr)
-    return WRONG
+    return code
+
+
+def _flushed(done: int) -> int:
+    """The exit code, once all that was printed has arrived."""
+    try:
+        sys.stdout.flush()
+        return done
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _unread()
+        return _say(f"standard output: {error.strerror}", MISSING)
 
 
 def _unread() -> int:
