@@ -119,9 +119,9 @@ def test_what_an_encoding_can_not_show_is_shown_by_its_number(encoding: str, sai
     ("where", "said"), [(">&-", "standard output is closed"), ("> /dev/full", "standard output: No")]
 )
 def test_an_output_that_can_not_be_written_is_one_line(where: str, said: str) -> None:
-    done = subprocess.run(
-        ["bash", "-c", f'"$0" -c "$1" {where}', sys.executable, SAYS], stderr=subprocess.PIPE, text=True
-    )
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    words = ["bash", "-c", f'"$0" -c "$1" {where}', sys.executable, SAYS]
+    done = subprocess.run(words, stderr=subprocess.PIPE, text=True, env=env)
     assert done.returncode == 1 and done.stderr.startswith(f"workbench: {said}") and done.stderr.count("\n") == 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from io import TextIOWrapper
 
@@ -74,7 +75,8 @@ def run_command_line(words: Sequence[str] | None) -> int:
         return _say("standard output is closed; open it, as with > FILE", MISSING)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # what its encoding has no character for is shown by its number
-            stream.reconfigure(errors="backslashreplace")
+            with suppress(OSError):  # it has become another file since Python opened it
+                stream.reconfigure(errors="backslashreplace")
     try:
         done = _made(commands).main(words, prog_name=PROGRAM, standalone_mode=False)
         return _flushed(done)
