@@ -1,7 +1,7 @@
 """The commands of the workbench. One environment, made once, serves every session.
 
 nox -s study -- NAME [options]     nox -s tests     nox -s lint     nox -s report -- NAME     nox -s ui     nox -s bench
-nox -s dashboard     nox -s docs     nox -s soak
+nox -s dashboard     nox -s docs     nox -s soak     nox -s audit
 """
 
 import hashlib
@@ -126,3 +126,9 @@ def lint(session: nox.Session) -> None:
     session.run(tool, "-P", "-m", "ruff", "check", external=True)
     session.run(tool, "-P", "-m", "ruff", "format", "--check", external=True)
     session.run(tool, "-P", "-m", "pyright", "--pythonpath", tool, external=True)
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Ask the vulnerability service of PyPI about every pin in constraints.txt. Needs a network."""
+    session.run(uv(), "tool", "run", "pip-audit", "-r", "constraints.txt", "--no-deps", "--disable-pip", external=True)

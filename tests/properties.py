@@ -63,3 +63,17 @@ def words() -> st.SearchStrategy[str]:
         "protocol",
     ]
     return st.text(max_size=8) | st.sampled_from(some)
+
+
+@st.composite
+def changed(draw: st.DrawFn, whole: Any) -> Any:
+    """A value of a JSON file with another one somewhere in it, or one entry left out."""
+    if not isinstance(whole, dict | list) or not whole or draw(st.integers(0, 4)) == 0:
+        return draw(json_values())
+    copy: Any = whole.copy()
+    key = draw(st.sampled_from(sorted(whole) if isinstance(whole, dict) else range(len(whole))))
+    if draw(st.integers(0, 9)) == 0:
+        del copy[key]
+    else:
+        copy[key] = draw(changed(whole[key]))
+    return copy

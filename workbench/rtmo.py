@@ -471,6 +471,7 @@ class ModelManager:
         Raises:
             Refused: there is no such model, or these fields do not describe it.
         """
+        _check_name(name)
         found = _config_of(blueprint(name).variant)
         if found is None:
             raise Refused(f"{name}: RTMOConfig does not describe it; take its variant, or its network by get()")
@@ -489,8 +490,14 @@ class ModelManager:
         Raises:
             Refused: no such model, the weights could not be had, or they are of another model.
         """
+        _check_name(name)
         network, plan = open_network(name, weights)
         return RTMO(_config_of(plan.variant), plan.size, network).eval()
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str | Path):
+        raise Refused(f"{name!r} given; expected the name of a model, as rtmo-s-coco, or a file")
 
 
 def _config_of(variant: Variant) -> RTMOConfig | None:

@@ -23,7 +23,7 @@ from workbench.row import changes_made as changes_made
 from workbench.space import Search
 
 _REACHES_FIRST = ("variant.", "protocol.data", "protocol.size")  # changes that the job shares which another begins with
-MOST_SEEDS, MOST_PERSONS = 10_000, 10_000
+_MOST_SEEDS, _MOST_PERSONS = 10_000, 10_000
 BESIDE = ("mOKS", "NME")  # end points that are judged beside AP
 MINUS = " − "  # between two rows whose difference is meant
 
@@ -157,8 +157,10 @@ class Study:
 
     def __post_init__(self) -> None:
         fit_fields(self, f"study {self.name}")
-        if not 0 <= self.seeds <= MOST_SEEDS:
-            raise Refused(f"study {self.name}: seeds {self.seeds}; expected 1 to {MOST_SEEDS}, or 0 for the protocol's")
+        if not 0 <= self.seeds <= _MOST_SEEDS:
+            raise Refused(
+                f"study {self.name}: seeds {self.seeds}; expected 1 to {_MOST_SEEDS}, or 0 for the protocol's"
+            )
         _check(self, (*self.claims, *self.costs))
 
     def variant(self, row: Row, scale: Mapping[str, Any] | None = None) -> Variant:
@@ -272,8 +274,8 @@ class TimedRow:
     def __post_init__(self) -> None:
         fit_fields(self)
         check_label(self.label, "TimedRow.label")
-        if not 0 <= self.persons <= MOST_PERSONS:
-            raise Refused(f"TimedRow {self.label!r}: {self.persons} persons; expected 0 to {MOST_PERSONS}")
+        if not 0 <= self.persons <= _MOST_PERSONS:
+            raise Refused(f"TimedRow {self.label!r}: {self.persons} persons; expected 0 to {_MOST_PERSONS}")
 
 
 @dataclass(frozen=True)

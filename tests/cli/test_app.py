@@ -98,6 +98,33 @@ def test_where_nobody_reads_the_exit_code_says_so(words: str) -> None:
     assert (done.returncode, "Traceback" in done.stderr) == (141 if words == "--help" else 2, False)
 
 
+SAYS = (
+    "import sys, types; from workbench.__main__ import main; "
+    "sys.modules['workbench.models.catalog'] = types.SimpleNamespace(listing=lambda: 'a ± b \\u65e5 \\udc80'); "
+    "sys.exit(main(['components']))"
+)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"), [("latin-1", "a ± b \\u65e5 \\udc80\n"), ("ascii", "a \\xb1 b \\u65e5 \\udc80\n")]
+)
+def test_what_an_encoding_can_not_show_is_shown_by_its_number(encoding: str, said: str) -> None:
+    env = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", SAYS], capture_output=True, env=env)
+    assert (done.returncode, done.stdout.decode(encoding), done.stderr) == (0, said, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize(
+    ("where", "said"), [(">&-", "standard output is closed"), ("> /dev/full", "standard output: No")]
+)
+def test_an_output_that_can_not_be_written_is_one_line(where: str, said: str) -> None:
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    words = ["bash", "-c", f'"$0" -c "$1" {where}', sys.executable, SAYS]
+    done = subprocess.run(words, stderr=subprocess.PIPE, text=True, env=env)
+    assert done.returncode == 1 and done.stderr.startswith(f"workbench: {said}") and done.stderr.count("\n") == 1
+
+
 LIGHT = """
 import sys
 from pathlib import Path

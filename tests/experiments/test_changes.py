@@ -6,12 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.data.datasets.animals import NAMES, animals
+from tests.properties import junk, quickly, words
+from workbench.cli.options import change, changes_of
 from workbench.core.errors import Refused
 from workbench.data.datasets.classes import DataClasses
-from workbench.experiments.changes import ChangedJobs, data_changes
-from workbench.models.job import Protocol, Recipe
+from workbench.experiments.changes import ChangedJobs, check_amounts, check_options, data_changes
+from workbench.models.catalog import filled
+from workbench.models.job import Job, Protocol, Recipe
+
+PATHS = [path for path, _ in Job().flat()]
 
 
 @pytest.mark.parametrize(
@@ -28,6 +36,38 @@ from workbench.models.job import Protocol, Recipe
 def test_what_tells_jobs_apart_has_options_of_its_own(changes: dict[str, Any], option: str) -> None:
     with pytest.raises(Refused, match=f"has an option of its own; use {option}"):
         ChangedJobs(changes=changes)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"images": 0}, "protocol.images 0: of the embedded scenes there is no end"),
+        ({"eval_images": 0}, "protocol.eval_images 0: of the embedded scenes"),
+        ({"batch": 64}, "protocol.batch 64: an epoch has 32 images"),
+    ],
+)
+def test_amounts_that_can_not_be_trained_are_refused(given: dict[str, int], said: str) -> None:
+    right = Protocol(size=(96, 96), images=32, eval_images=8, epoch_images=32, batch=8)
+    changed = [f"protocol.{name}" for name in given]
+    check_amounts(Job(protocol=right), changed)
+    check_amounts(Job(), ["protocol.epochs"])
+    check_amounts(
+        Job(protocol=right.vary({"data": "coco@1", "images": 0, "eval_images": 0, "epoch_images": 0})), changed
+    )
+    with pytest.raises(Refused, match=said):
+        check_amounts(Job(protocol=right.vary(given)), changed)
+
+
+@quickly
+@given(st.sampled_from(PATHS) | words(), st.text(max_size=12) | junk().map(repr))
+def test_no_change_gives_a_traceback(path: str, value: str) -> None:
+    """As `--set PATH=VALUE` gives it: a job is made of it, or it is refused."""
+    try:
+        made = changes_of([change(f"{path}={value}")])
+        check_options(made, embedded=True)
+        Job().vary(filled(made))
+    except (Refused, typer.BadParameter, KeyError) as error:  # a KeyError is what a path that leads nowhere is
+        assert not isinstance(error, KeyError) or error.args[0].startswith(repr(path)[:1])
 
 
 def test_other_embedded_scenes_are_a_change_like_any_other() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from workbench.core.errors import Refused
+from workbench.core.provenance import result_tags
 from workbench.evaluation.metrics import Metric
 from workbench.experiments import tracking
 from workbench.experiments.plan import StudyRun
@@ -208,3 +209,29 @@ def test_a_metric_that_is_added_to_the_table_is_recorded_and_described(home: Pat
     run_id = record.record(study.planned_jobs(SETTING)[0], {**METRICS, added.name: 0.25}, [], {}, home)
     run = tracking.open_client(home).get_run(run_id)
     assert run.data.metrics[added.name] == 0.25 and f"| {added.name} |" in run.data.tags["mlflow.note.content"]
+
+
+SECRETS = (
+    "AWS_SECRET_ACCESS_KEY",
+    "MLFLOW_TRACKING_TOKEN",
+    "MLFLOW_RUN_CONTEXT",
+    "DATABASE_URL",
+    "HF_TOKEN",
+    "GITHUB_TOKEN",
+)
+
+
+def test_no_secret_of_the_environment_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in the store, nor in what lies beside it."""
+    for name in SECRETS:
+        monkeypatch.setenv(name, f"secret-{name}")
+    run = StudyRun(STUDY, SETTING, tmp_path)
+    book, (one, *_) = tracking.MlflowRecord(run), STUDY.planned_jobs(SETTING)
+    folder = tmp_path / "jobs" / one.job.key
+    folder.mkdir(parents=True)
+    (folder / "curve.csv").write_text("epoch,AP\n1,0.1\n")
+    book.record(one, METRICS, CURVE, result_tags("a machine", 1, "float32"), folder)
+    book.summarise("text")
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(path.name == "mlflow.db" for path in written) and any("artifacts" in path.parts for path in written)
+    assert [path for path in written if b"secret-" in path.read_bytes()] == []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,13 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
 from safetensors.torch import load_file, save_file
 
 from tests.models.written import equal, job_folder, mmpose_file, nano_with, network, points, published
+from tests.properties import changed, quickly
 from tests.small import small_job
 from workbench.core.errors import Refused
+from workbench.models.job import Job
 from workbench.models.weight_file import job_in, read_weight_file, write_weight_file
 from workbench.models.weight_names import FOCOOS_SIGMAS, SIGMAS
+from workbench.models.zoo import nano
 
 
 def focoos_state() -> dict[str, torch.Tensor]:
@@ -133,3 +139,18 @@ def test_what_is_no_job_is_refused(text: str, said: str, tmp_path: Path) -> None
 def test_a_digest_is_checked(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="its sha256 is"):
         read_weight_file(mmpose_file(tmp_path / "a.pth"), "0" * 8)
+
+
+@quickly
+@given(changed(Job(variant=nano()).to_dict(defaults=True)))
+def test_no_content_of_a_job_file_gives_a_traceback(tmp_path: Path, content: Any) -> None:
+    (tmp_path / "job.json").write_text(json.dumps(content), "utf-8")
+    with suppress(Refused):
+        assert isinstance(job_in(tmp_path), Job)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff\xfe", b"[" * 100_000, b"null", b'{"type": "PAFPN"}'])
+def test_a_job_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "job.json").write_bytes(content)
+    with pytest.raises(Refused):
+        job_in(tmp_path)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
+from io import TextIOWrapper
 
 import typer
 from typer.core import TyperGroup, TyperOption
@@ -71,11 +73,16 @@ def run_command_line(words: Sequence[str] | None) -> int:
         0 done, 1 something is missing at the end, 2 refused or a wrong command line, 130 interrupted, 141 nobody reads
         what is printed.
     """
+    if sys.stdout is None:  # closed before the start
+        return _say("standard output is closed; open it, as with > FILE", MISSING)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what its encoding has no character for is shown by its number
+            with suppress(OSError):  # it has become another file since Python opened it
+                stream.reconfigure(errors="backslashreplace")
     try:
         _check_launch(sys.argv[1:] if words is None else words)
         done = _made(commands).main(words, prog_name=PROGRAM, standalone_mode=False)
-        sys.stdout.flush()
-        return done
+        return _flushed(done)
     except Refused as error:
         return _say(str(error))
     except typer.TyperException as error:
@@ -98,9 +105,21 @@ def _check_launch(words: Sequence[str]) -> None:
         )
 
 
-def _say(mistake: str) -> int:
+def _say(mistake: str, code: int = WRONG) -> int:
     print(f"{PROGRAM}: {mistake}", file=sys.stderr)
-    return WRONG
+    return code
+
+
+def _flushed(done: int) -> int:
+    """The exit code, once all that was printed has arrived."""
+    try:
+        sys.stdout.flush()
+        return done
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _unread()
+        return _say(f"standard output: {error.strerror}", MISSING)
 
 
 def _unread() -> int:

@@ -130,7 +130,9 @@ def sheet_command(
             autocompletion=completing("levels"),
         ),
     ] = "easy",
-    size: Annotated[int, typer.Option("--size", metavar="N", parser=COUNT, help="Pixels of a side")] = 160,
+    size: Annotated[
+        int, typer.Option("--size", metavar="N", parser=whole_number(32, 2048), help="Pixels of a side")
+    ] = 160,
     count: Annotated[int, typer.Option("--count", metavar="N", parser=COUNT, help="How many samples")] = 40,
     columns: Annotated[int, typer.Option("--columns", metavar="N", parser=COUNT, help="Samples in a line")] = 8,
     seed: Annotated[int, typer.Option("--seed", metavar="N", parser=whole_number(0), help="Of the samples")] = 0,

@@ -163,8 +163,11 @@ def from_dict(data: Mapping[str, Any], known: Mapping[str, type[Spec]]) -> Spec:
     """The spec that `to_dict` wrote. `known` maps class names to classes.
 
     Raises:
-        Refused: a class or a field that is not known here, or another value than the old default of a removed field.
+        Refused: no mapping, a class or a field that is not known here, or another value than the old default of a
+            removed field.
     """
+    if not isinstance(data, Mapping):
+        raise Refused(f"{type(data).__name__} given; expected a mapping with the name of a spec as its type")
     name = str(data.get("type"))
     if name not in known:
         raise Refused(f"no spec is called {name!r}; known are {sorted(known)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from workbench.core.errors import Refused
 from workbench.data.datasets.classes import DataClasses
 from workbench.data.datasets.folder import dataset_classes, dataset_fingerprint, dataset_keypoints
 from workbench.data.datasets.keypoints import DataKeypoints
-from workbench.models.job import EMBEDDED
+from workbench.models.job import EMBEDDED, Job
 
 DATA_SET = "protocol.data"
 KEYPOINT_SET, NUM_KEYPOINTS = "variant.keypoint_set", "variant.num_keypoints"
@@ -100,10 +100,27 @@ def data_changes(keypoints: DataKeypoints | None, classes: DataClasses | None) -
     return found
 
 
+def check_amounts(job: Job, changed: Collection[str]) -> None:
+    """Refuses what can be said but not trained. `images` of 0 are all that there are: of scenes there is no end.
+
+    Args:
+        changed: the paths that were changed; others are the protocol's own.
+
+    Raises:
+        Refused: it names the field.
+    """
+    seen = job.protocol
+    for name in ("images", "eval_images"):
+        if f"protocol.{name}" in changed and seen.scenes and not getattr(seen, name):
+            raise Refused(f"protocol.{name} 0: of the embedded scenes there is no end; expected 1 or more")
+    if {"protocol.batch", "protocol.epoch_images"} & {*changed} and 0 < seen.epoch_images < seen.batch:
+        raise Refused(f"protocol.batch {seen.batch}: an epoch has {seen.epoch_images} images; expected at most these")
+
+
 def check_options(changes: Mapping[str, Any], embedded: bool) -> None:
     """What tells two planned jobs apart can not be changed of all of them. Other embedded scenes have no option."""
     for path in changes:
-        if path == DATA_SET and embedded and changes[path] in EMBEDDED:
+        if path == DATA_SET and embedded and changes[path] in tuple(EMBEDDED):
             continue
         for taken, option in RESERVED.items():
             if taken == path or taken.startswith(f"{path}.") or path.startswith(f"{taken}."):

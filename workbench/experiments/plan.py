@@ -15,7 +15,7 @@ from typing import Any
 
 from workbench.core.errors import Refused
 from workbench.core.files import write_whole
-from workbench.experiments.changes import ChangedJobs
+from workbench.experiments.changes import ChangedJobs, check_amounts
 from workbench.study import PlannedJob, Study, StudyProtocol
 from workbench.training.record import Result, is_complete, job_folder, read_result
 
@@ -76,6 +76,8 @@ class StudyRun(ChangedJobs):
         plain = self._plan(self.seed_count, {}, f"study {self.study.name} under protocol {self.protocol.name}:")
         planned = self._plan(self.seed_count, self.job_changes, "--set") if self.job_changes else plain
         _check_keys(plain, planned, self.changes)
+        for one in planned if self.protocol.trains else ():
+            check_amounts(one.job, self.changes)
         self._planned[self.seed_count] = planned
 
     @property

@@ -376,6 +376,8 @@ def deploy(
     """
     if path.suffix != ".onnx" or not path.parent.is_dir():
         raise Refused(f"-o {path}: expected a name ending in .onnx in a folder that exists")
+    if path.is_dir() or (path.is_symlink() and not path.exists()):
+        raise Refused(f"-o {path}: a folder or a link that leads nowhere is in its place; give another name")
     on_scenes = source.job is not None and source.job.protocol.scenes != ""
     if precision == "int8" and folder is None and not on_scenes:
         raise Refused(f"int8 of {source.source}: its ranges need images like those to come: add --calibrate FOLDER")

@@ -46,6 +46,7 @@ class Recipe(Spec):
         check_schedule(self.schedule)
 
 
+MOST_SIDE, MOST_COUNTED = 8192, 10**9  # pixels; epochs, images and the like
 LARGEST_SEED = 2**31 - 1  # of every generator that is seeded with it
 EMBEDDED = {"figures-easy": "easy", "figures-hard": "hard"}  # scenes that need no data on disk, and their level
 
@@ -120,14 +121,14 @@ class Protocol(Spec):
             raise Refused(f"sides {self.sides}: embedded scenes keep their size; leave sides at (0, 0)")
 
     def check(self) -> None:
-        if any(side <= 0 or side % 32 for side in self.size):
-            raise Refused(f"size {self.size}: height and width must be positive multiples of 32")
+        if any(side <= 0 or side % 32 or side > MOST_SIDE for side in self.size):
+            raise Refused(f"size {self.size}: height and width must be positive multiples of 32, at most {MOST_SIDE}")
         for name in ("epochs", "batch", "accumulate", "eval_every"):
-            if getattr(self, name) < 1:
-                raise Refused(f"{name} {getattr(self, name)}: must be at least 1")
+            if not 1 <= getattr(self, name) <= MOST_COUNTED:
+                raise Refused(f"{name} {getattr(self, name)}: must be at least 1, and at most {MOST_COUNTED:,}")
         for name in ("images", "first_image", "epoch_images", "eval_images", "stop"):
-            if getattr(self, name) < 0:
-                raise Refused(f"{name} {getattr(self, name)}: must be 0 or more")
+            if not 0 <= getattr(self, name) <= MOST_COUNTED:
+                raise Refused(f"{name} {getattr(self, name)}: must be 0 or more, and at most {MOST_COUNTED:,}")
         if self.stop > self.epochs:
             raise Refused(f"stop {self.stop}: training has {self.epochs} epochs")
         if not 0 <= self.score_threshold < 1:

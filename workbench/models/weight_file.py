@@ -105,9 +105,11 @@ def job_in(folder: Path) -> Job:
         raise Refused(f"{folder}: no job.json; expected the folder of a complete job")
     try:
         data = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
+        job = from_dict(data, catalog.spec_types())
+    except Refused as error:
+        raise Refused(f"{path}: {error}") from None
+    except (OSError, ValueError, RecursionError) as error:
         raise Refused(f"{path}: it is damaged ({one_line(error)})") from None
-    job = from_dict(data, catalog.spec_types())
     if not isinstance(job, Job):
         raise Refused(f"{path} holds a {type(job).__name__}; expected a Job")
     return job

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from workbench.core.errors import printable
 from workbench.data.datasets.findings import Findings
 from workbench.data.datasets.images import image_header
 
@@ -74,6 +75,9 @@ def _entry(record: Mapping[str, Any], file: str, folder: Path, findings: Finding
         file = file.replace("\\", "/")
     if leaves(file):
         findings.add("file_name leaves the image folder", file)
+    if file in ("", ".") or printable(file) != file:
+        findings.add("file_name is no file's name", printable(file)[:80] or "''")
+        file = "no file's name"
     sides = [_side(record.get(side)) for side in ("width", "height")]
     if min(sides) < 1:
         header = image_header(folder / file)
