@@ -1,7 +1,7 @@
 """The job queue: which jobs wait, who runs which, and how they ended. One Optuna study per plan, in a store.
 
 A queued job is the job itself, as JSON, and the epoch after which it is to pause: whoever takes it needs neither the
-study nor the plan that it came from. Results are found by key in the folder of runs, which all machines see.
+study nor the plan that it came from. Results are found by key in the files that all machines see (`job_files`).
 
 Of workers on this machine the system knows whether they live. Of others the heartbeats of their trials tell, and the
 job's lock: it is held in the store, and a job that was taken over from a worker that could not be heard stops there.
@@ -36,11 +36,13 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from workbench.core.errors import DataFault, Refused, one_line
 from workbench.core.files import remove_parts, write_whole
 from workbench.core.spec import Spec, from_dict
-from workbench.experiments.stores import Store, folder_id, store_of
+from workbench.experiments.job_files import JobFiles, TakenOver, files_of
+from workbench.experiments.object_store import Away
+from workbench.experiments.stores import Store, store_of
 from workbench.models.catalog import spec_types
 from workbench.models.job import Job
 from workbench.study import PlannedJob
-from workbench.training.record import Progress, Result, is_complete, job_folder, read_losses, read_result
+from workbench.training.record import Progress, Result, is_complete, job_folder, last_epoch, read_result
 from workbench.training.rung import Paused, rung_of
 
 LIMIT = 3  # failures after which a key is left alone until `retry`
@@ -112,17 +114,18 @@ class JobQueue:
     Earlier versions queued the address of a job in its study; such trials are passed over, their results count.
     """
 
-    def __init__(self, home: Path, name: str, store: Store | None = None) -> None:
+    def __init__(self, home: Path, name: str, store: Store | None = None, files: JobFiles | None = None) -> None:
         """A queue that is not there is made.
 
         Args:
             name: of the plan.
-            store: None is the one that the user gave.
+            store, files: None is the one that the user gave.
 
         Raises:
-            Refused: the store can not be used, or the queue belongs to another folder of runs.
+            Refused: the store or the files can not be used, or the queue belongs to others.
         """
-        self.home, self.store = home, store or store_of(home)
+        self.home, self.store, self.files = home, store or store_of(home), files or files_of(home)
+        self.files.check()
         optuna.logging.set_verbosity(optuna.logging.CRITICAL)
         with self.store.locked(PLAN_LOCK):
             self._storage = self.store.open()
@@ -139,14 +142,15 @@ class JobQueue:
         self._first = len(self.trials())
 
     def _check_folder(self, name: str) -> None:
-        """Results are found in the folder of runs: who works on a queue from another one would lose them."""
-        here, there = folder_id(self.home), self.study.user_attrs.get(FOLDER)
+        """Results are found where the files are: who works on a queue with other ones would lose them."""
+        here, there = self.files.folder_id(), self.study.user_attrs.get(FOLDER)
         if there is None:
             self.study.set_user_attr(FOLDER, here)
         elif there != here:
             raise Refused(
                 f"the jobs of {name} in {self.store.shown} belong to the folder {there.partition(' ')[2]}; "
-                f"WORKBENCH_HOME {self.home} is another one: set it to the folder that these machines share"
+                f"{self.files.name} {self.files.shown} is another one: set WORKBENCH_HOME to the folder that these "
+                "machines share, or --files to their object store"
             )
 
     def trials(self) -> list[FrozenTrial]:
@@ -158,6 +162,7 @@ class JobQueue:
     def work(self, train: Train) -> None:
         """Does the jobs that wait, one after the other, until none does."""
         while self.waiting():
+            self.files.check()  # of who can not reach them nobody would see a result
             try:
                 # in `optimize`, not ask and tell: only there does a trial send heartbeats
                 self.study.optimize(partial(self._run_trial, train), n_trials=1, catch=(Exception,))
@@ -183,12 +188,16 @@ class JobQueue:
         with self.store.locked(f"jobs/{key}/lock"):  # the same job may be in the queue of another plan
             remove_parts(folder)
             claim.take()
-            if epoch := _last_epoch(folder):
-                trial.set_user_attr("begun", epoch)
             try:
-                result = train(_queued_job(trial.user_attrs), claim.tell, trial.user_attrs.get("until", 0))
+                job = _queued_job(trial.user_attrs)
+                with self.files.in_hand(job, claim.text, claim.tell) as tell:
+                    if epoch := last_epoch(folder):
+                        trial.set_user_attr("begun", epoch)
+                    result = train(job, tell, trial.user_attrs.get("until", 0))
             except Exception as error:
-                if not claim.held:
+                if isinstance(error, Away):  # others may reach them, and go on
+                    trial.set_user_attr("note", one_line(error))
+                if isinstance(error, Away | TakenOver) or not claim.held:
                     raise
                 (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
                 trial.set_user_attr("note", one_line(error))
@@ -213,6 +222,8 @@ class JobQueue:
         for trial in trials:
             self._age(trial)
             found[trial.user_attrs.get("key", "")].append(trial)
+        keys = list(keys)
+        self.files.show(keys, {key: trial.number for key in keys for trial in found[key] if _left_something(trial)})
         reset = self.study.user_attrs.get(RESET, {})
         return {key: self._entry(key, found[key], reset.get(key, -1)) for key in keys}
 
@@ -245,7 +256,8 @@ class JobQueue:
     def _killed_in_place(self, key: str, ended: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """The attempts that were killed, without those after which the next one could go on from a later epoch."""
         killed = [t for t in ended if "outcome" not in t.user_attrs]
-        epoch = _last_epoch(job_folder(self.home, key)) if killed else 0
+        begun = [t.user_attrs.get("begun", 0) for t in killed]  # those that died elsewhere got at least so far
+        epoch = max([last_epoch(job_folder(self.home, key)), *(begun if self.files.remote else ())]) if killed else 0
         return [t for t in killed if t.user_attrs.get("begun", 0) == epoch]
 
     def _runs(self, trial: FrozenTrial) -> bool:
@@ -267,7 +279,7 @@ class JobQueue:
         Args:
             rung: the last epoch that the job has paused after, as far as it shows.
         """
-        if not self.store.shared or trial.user_attrs.get("outcome") not in ("complete", "paused"):
+        if not self.store.shared or not _left_something(trial):
             return False
         watched = any((trial.number, state) in self._since for state in (TrialState.WAITING, TrialState.RUNNING))
         shows = 0 < trial.user_attrs.get("until", 0) <= rung
@@ -290,6 +302,7 @@ class JobQueue:
         A job that begins with another one is due when that is complete. One process at a time, so that no job is queued
         twice.
         """
+        self.files.offer(plan)
         with self.store.locked(PLAN_LOCK):
             self._end_silent()
             trials = self.trials()
@@ -383,9 +396,10 @@ def stored_entries(home: Path, name: str, keys: Iterable[str]) -> dict[str, Queu
     Args:
         home, name: as for `JobQueue`.
     """
-    store = store_of(home)
+    store, files, keys = store_of(home), files_of(home), list(keys)
     if has_queue(store, name):
-        return JobQueue(home, name, store).entries(keys)
+        return JobQueue(home, name, store, files).entries(keys)
+    files.show(keys)
     return {key: _recorded_entry(job_folder(home, key)) for key in keys}
 
 
@@ -395,6 +409,11 @@ def _recorded_entry(folder: Path) -> QueueEntry:
         return QueueEntry(JobState.COMPLETE)
     rung = rung_of(folder)
     return QueueEntry(JobState.PAUSED if rung else JobState.PLANNED, rung=rung)
+
+
+def _left_something(trial: FrozenTrial) -> bool:
+    """Whether the folder of its job holds by now what it was asked for."""
+    return trial.user_attrs.get("outcome") in ("complete", "paused")
 
 
 def _lost_since(trials: Sequence[FrozenTrial], ended: Sequence[FrozenTrial], rung: int) -> bool:
@@ -462,17 +481,7 @@ def alive(owner: str) -> bool:
         return False
 
 
-def _last_epoch(folder: Path) -> int:
-    """The epoch after which a job would go on."""
-    losses = read_losses(folder)
-    return int(losses[-1]["epoch"]) if losses else 0
-
-
 # ------------------------------------------------------------------------------------------------------------ trials
-
-
-class _TakenOver(Exception):
-    """The job is another worker's by now: this one was not heard for too long."""
 
 
 @dataclass(frozen=True)
@@ -483,13 +492,17 @@ class _Claim:
     owner: str
     trial: int
 
+    @property
+    def text(self) -> str:
+        return f"{self.owner} {self.trial}"
+
     def take(self) -> None:
-        (self.folder / "owner").write_text(f"{self.owner} {self.trial}", "utf-8")
+        (self.folder / "owner").write_text(self.text, "utf-8")
 
     @property
     def held(self) -> bool:
         try:
-            return (self.folder / "owner").read_text("utf-8") == f"{self.owner} {self.trial}"
+            return (self.folder / "owner").read_text("utf-8") == self.text
         except OSError:
             return False
 
@@ -497,10 +510,10 @@ class _Claim:
         """Says how far the job is.
 
         Raises:
-            _TakenOver: another worker has claimed it, and goes on from the last checkpoint.
+            TakenOver: another worker has claimed it, and goes on from the last checkpoint.
         """
         if not self.held:
-            raise _TakenOver
+            raise TakenOver
         with write_whole(self.folder / "progress.json", durable=False) as part:
             part.write_text(json.dumps(asdict(progress)), "utf-8")
 

@@ -19,6 +19,7 @@ from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.evaluation.metrics import measures
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import claims, commands, console, sequential, tracking
+from workbench.experiments.job_files import files_of
 from workbench.experiments.job_queue import (
     JobQueue,
     JobState,
@@ -61,9 +62,11 @@ def run_study(
 
     Raises:
         Refused: rows that can not be told apart, a component that workers can not find, no data set where one is
-            needed, a batch that the machine's processes can not share, or a store that can not hold a queue.
+            needed, a batch that the machine's processes can not share, a store that can not hold a queue, or files that
+            can not be used.
     """
     size = pool_size(jobs, machine, run.home)
+    files_of(run.home).check()
     planned = sequential.needed_jobs(run)
     _check_data(run, planned)
     _check_trunks(run)
@@ -123,13 +126,26 @@ def retry(run: StudyRun) -> int:
     return _queue(run).reset_failures(_keys(with_starts(sequential.needed_jobs(run))))
 
 
+def bring(run: StudyRun) -> list[PlannedJob]:
+    """Has the folder of runs show what other machines have done of a study; gives its jobs.
+
+    Raises:
+        Refused: the common files can not be used.
+    """
+    files, planned = files_of(run.home), list[PlannedJob]()
+    while len(needed := with_starts(sequential.needed_jobs(run))) > len(planned):  # results may ask for more seeds
+        planned = needed
+        files.show(_keys(planned))
+    return planned
+
+
 def status(run: StudyRun) -> int:
     """Prints the state of every planned job. Changes nothing.
 
     Returns:
         0 all complete, 1 something is missing.
     """
-    planned = with_starts(sequential.needed_jobs(run))
+    planned = bring(run)
     entries = stored_entries(run.home, run.name, _keys(planned))
     console.print_states(planned, entries)
     print(_tally(planned, entries))

@@ -16,6 +16,7 @@ from workbench.data.datasets.folder import format_of
 from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.evaluation.metrics import measures
 from workbench.experiments import commands, console
+from workbench.experiments.job_files import files_of
 from workbench.experiments.job_queue import JobQueue, JobState, QueueEntry, read_progress, stored_entries
 from workbench.experiments.runner import look_at_data, pool_size
 from workbench.experiments.search.decision import BY_NAME, chosen, explores, front, next_published, next_seed
@@ -286,6 +287,7 @@ def run_search(
     """
     _check_data(run)
     searcher, size = Searcher(run), pool_size(jobs, machine, run.home)
+    files_of(run.home).check()
     if again:
         console.say(f"{retry(run)} jobs are tried again")
     console.say(searcher.about())
