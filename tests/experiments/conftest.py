@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 
 from tests.experiments.fakes import SETTING, STUDY, NoRecord, start
+from tests.shared_files import address as address
+from tests.shared_files import bucket as bucket
+from tests.shared_files import s3 as s3
+from tests.shared_files import s3_server as s3_server
 from tests.shared_store import database as database
 from tests.shared_store import postgres as postgres
 from workbench.core import processes
