@@ -38,7 +38,7 @@ EXTRAS: Mapping[str, str] = {
     "dashboard": "workbench dashboard",
     "openvino": "runtime openvino of latency and sizes",
     "consumers": "the tests that read our files with rtmlib",
-    "cluster": "a database server as the store that machines share",
+    "cluster": "a database server and an object store that machines share",
     "dev": "the tests and checks of the workbench itself",
 }
 SHOWN_VERSIONS = ("torch", "torchvision", "numpy", "opencv-python-headless", "timm", "mlflow", "optuna")

@@ -194,7 +194,7 @@ class ObjectStore:
                 raise Away(f"files {self.shown}: there is no such bucket; make it first") from None
             except PermissionError:
                 raise Away(f"files {self.shown}: {_DENIED}") from None
-            except Exception as error:  # each driver has its own
+            except Exception as error:  # drivers raise what they like
                 if time.monotonic() + pause > end:
                     raise Away(f"files {self.shown}: {_said(error)}") from None
                 time.sleep(pause)
@@ -215,6 +215,6 @@ _REACHED = set[str]()  # addresses that were there before
 
 def _said(error: Exception) -> str:
     """Why it can not be used, in a line without a password."""
-    if "credentials" in str(error).lower():
+    if "Credentials" in type(error).__name__:  # each driver has its own
         return "no credentials; name them as for other programs that use it, see docs/scale.md"
     return re.sub(r"\?[^\s\"']*", "", re.sub(r"//[^/@\s]*@", "//", one_line(error)))
