@@ -109,7 +109,7 @@ def test_without_an_address_it_is_the_folder_of_runs(tmp_path: Path) -> None:
     assert files == FolderFiles(tmp_path) and files.shown == str(tmp_path) and not files.remote
     files.check()
     files.show(PLAN)
-    files.offer(PLAN)
+    files.exchange(PLAN)
     told: list[Progress] = []
     with files.in_hand(JOB, "me", told.append) as tell:
         tell(SAID)
@@ -294,7 +294,7 @@ def test_what_a_job_begins_with_is_brought(address: str, homes: Callable[[str], 
     (homes("b") / "starts").mkdir()
     (homes("b") / "starts" / f"{digest}.pth").write_text("weights")
     job = replace(JOB, start=Start(weights=digest))
-    files_of(homes("b")).offer({job.key: PlannedJob("row", 0, "", job)})
+    files_of(homes("b")).exchange({job.key: PlannedJob("row", 0, "", job)})
     with in_hand(homes("c"), job):
         assert start_file(homes("c"), digest).read_text() == "weights"
 
@@ -302,11 +302,14 @@ def test_what_a_job_begins_with_is_brought(address: str, homes: Callable[[str], 
 def test_who_plans_offers_what_it_has(address: str, homes: Callable[[str], Path], listings: list[str]) -> None:
     end(homes("a"), JOB.key)
     files = files_of(homes("a"))
-    files.offer(PLAN)
+    files.exchange(PLAN)
     assert names(address) == {"curve.csv", "weights.safetensors", "result.json"}
+    trained(homes("c"), list(PLAN.values())[1].job)
     listings.clear()
-    files.offer(PLAN)
+    files.exchange(PLAN)
     assert listings == [], "once"
+    files_of(homes("a")).exchange(PLAN)
+    assert is_complete(job_folder(homes("a"), list(PLAN)[1])), "and it brings what others have"
     files_of(homes("b")).show(PLAN)
     assert is_complete(job_folder(homes("b"), JOB.key))
 

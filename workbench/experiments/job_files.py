@@ -91,9 +91,9 @@ class JobFiles(ABC):
         """
 
     @abstractmethod
-    def offer(self, plan: Mapping[str, PlannedJob]) -> None:
-        """Has other machines find what this one has of planned jobs when it first sees them: results, and weights to
-        begin with.
+    def exchange(self, plan: Mapping[str, PlannedJob]) -> None:
+        """Has other machines find what this one has of planned jobs, and shows what they have, when it first sees them:
+        results, and weights to begin with. It may take long.
 
         Args:
             plan: by key.
@@ -156,7 +156,7 @@ class FolderFiles(JobFiles):
     def show(self, keys: Iterable[str], ended: Mapping[str, int] | None = None) -> None:
         return
 
-    def offer(self, plan: Mapping[str, PlannedJob]) -> None:
+    def exchange(self, plan: Mapping[str, PlannedJob]) -> None:
         return
 
     def in_hand(self, job: Job, owner: str, tell: Tell) -> AbstractContextManager[Tell]:
@@ -173,7 +173,7 @@ class ObjectFiles(JobFiles):
     remote = True
     name = "--files"
     _looked: dict[str, int] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _offered: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+    _planned: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @property
     def shown(self) -> str:
@@ -203,9 +203,9 @@ class ObjectFiles(JobFiles):
         for key in wanted:
             _tidy(job_folder(self.home, key))
 
-    def offer(self, plan: Mapping[str, PlannedJob]) -> None:
-        fresh = {key: one.job for key, one in plan.items() if key not in self._offered}
-        self._offered.update(fresh)
+    def exchange(self, plan: Mapping[str, PlannedJob]) -> None:
+        fresh = {key: one.job for key, one in plan.items() if key not in self._planned}
+        self._planned.update(fresh)
         if weights := {digest for job in fresh.values() if (digest := _digest(job))}:
             known = set(self.store.names("starts"))
             paths = [start_file(self.home, digest) for digest in sorted(weights)]
@@ -215,6 +215,7 @@ class ObjectFiles(JobFiles):
         for key in here:
             if RESULT_FILE not in there[key]:
                 _Mirror(self, key).push()
+        self.show(fresh)
 
     def _there(self, keys: Collection[str]) -> dict[str, set[str]]:
         """The names of the files of each job. One listing for many keys."""

@@ -302,7 +302,7 @@ class JobQueue:
         A job that begins with another one is due when that is complete. One process at a time, so that no job is queued
         twice.
         """
-        self.files.offer(plan)
+        self.files.exchange(plan)  # before the lock, for which others wait
         with self.store.locked(PLAN_LOCK):
             self._end_silent()
             trials = self.trials()

@@ -109,7 +109,8 @@ class ObjectStore:
 
         def text(system: AbstractFileSystem) -> str | None:
             try:
-                return bytes(system.cat_file(f"{self._root}/{name}")).decode()
+                found = system.cat_file(f"{self._root}/{name}")
+                return found if isinstance(found, str) else found.decode()
             except FileNotFoundError:
                 system.find(f"{self._root}/{name}")  # which tells a bucket without it from no bucket
                 return None
