@@ -14,7 +14,7 @@ import pytest
 from tests.experiments.fakes import FAKED, SETTING, STUDY
 from workbench.core.errors import Refused
 from workbench.experiments import job_files, object_store
-from workbench.experiments.job_files import FolderFiles, JobFiles, TakenOver, files_of
+from workbench.experiments.job_files import FolderFiles, JobFiles, TakenOver, files_of, last_epoch
 from workbench.experiments.job_queue import JobQueue, JobState, stored_entries
 from workbench.experiments.object_store import Away, ObjectStore
 from workbench.models.initial import start_file
@@ -25,7 +25,6 @@ from workbench.training.record import (
     Result,
     is_complete,
     job_folder,
-    last_epoch,
     read_curve,
     read_result,
     write_curve,

@@ -20,6 +20,7 @@ from tests.experiments.storm import Run, Storm, machine, once_each, trivial, wea
 from tests.small import small_job
 from workbench.core.errors import Refused
 from workbench.experiments import job_queue, joined, stores
+from workbench.experiments.job_files import last_epoch
 from workbench.experiments.job_queue import JobQueue, JobState
 from workbench.experiments.joined import gpu_names, join
 from workbench.experiments.object_store import FILES_VARIABLE
@@ -28,7 +29,7 @@ from workbench.experiments.worker_pool import WorkerSettings
 from workbench.models.job import Job
 from workbench.study import PlannedJob
 from workbench.training.machine import Machine
-from workbench.training.record import Progress, Result, job_folder, last_epoch, read_result, write_losses
+from workbench.training.record import Progress, Result, job_folder, read_result, write_losses
 from workbench.training.run import run as train_job
 from workbench.training.rung import Paused
 

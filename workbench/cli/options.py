@@ -241,6 +241,12 @@ def use_files(address: str | None) -> None:
         check_files(given)
 
 
+def use_shared(store: str | None, files: str | None) -> None:
+    """Both: `use_store` and `use_files`."""
+    use_store(store)
+    use_files(files)
+
+
 def refuse_options_but(ctx: typer.Context, used: Collection[str], why: str) -> None:
     """For what is known only after the command line is read, such as the kind of a study.
 

@@ -26,7 +26,7 @@ from workbench.cli.options import (
     refuse_options_but,
     runs_folder,
     use_files,
-    use_store,
+    use_shared,
     whole_number,
 )
 from workbench.cli.searches import Budget, Limits, Minutes, SamplerName, Then, check_study_options, planned
@@ -146,8 +146,7 @@ def run_command(
 ) -> int:
     """Runs a study, as `study NAME`, `study resume NAME` and `study retry NAME`."""
     check_words(name, sets)
-    use_store(store)
-    use_files(files)
+    use_shared(store, files)
     from workbench.core import processes
 
     processes.prepare()  # imports while we do
@@ -209,8 +208,7 @@ def status_command(
 ) -> int:
     """Show what is planned, running, complete and failed. Exit code 0: all complete, 1: something is missing."""
     check_words(name, sets)
-    use_store(store)
-    use_files(files)
+    use_shared(store, files)
     from workbench.experiments import profiling, runner
     from workbench.space import Search
     from workbench.study import Study

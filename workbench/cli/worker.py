@@ -18,8 +18,7 @@ from workbench.cli.options import (
     Sets,
     StoreAddress,
     StudyName,
-    use_files,
-    use_store,
+    use_shared,
 )
 from workbench.cli.study_runs import asked_study, check_words, planned_run
 from workbench.core.errors import Refused
@@ -76,8 +75,7 @@ def worker_command(
     was given, the same WORKBENCH_HOME or --files, and one GPU for each job where there are any. A job that was cut off
     goes on."""
     check_words(name, sets)
-    use_store(store)
-    use_files(files)
+    use_shared(store, files)
     keep_to(cores)
     from workbench.core import processes
 

@@ -26,21 +26,16 @@ from workbench.core.errors import Refused
 from workbench.core.files import write_whole
 from workbench.core.home import HOME_VARIABLE
 from workbench.experiments.object_store import ObjectStore, check_files, given_files
+from workbench.experiments.run_folders import RESULT_FILE
 from workbench.experiments.stores import folder_id
 from workbench.models.initial import start_file
 from workbench.models.job import Job
 from workbench.models.trunk import file_trunk
 from workbench.study import PlannedJob
-from workbench.training.record import (
-    CHECKPOINT,
-    RESULT_FILE,
-    STATE,
-    Progress,
-    is_complete,
-    job_folder,
-    last_epoch,
-)
+from workbench.training.record import Progress, is_complete, job_folder, read_losses
+from workbench.training.run import CHECKPOINT
 from workbench.training.rung import PAUSED
+from workbench.training.start import STATE
 
 LOOK = 60.0  # seconds after which who trains a job asks whether it still is the one
 OWNER = "owner"
@@ -349,6 +344,12 @@ class _Mirror:
         self.asked = time.monotonic()
         if self.owner and self.files.store.read(f"jobs/{self.key}/{OWNER}") != self.owner:
             raise TakenOver
+
+
+def last_epoch(folder: Path) -> int:
+    """The epoch after which the job of a folder would go on; 0 before the first one is complete."""
+    losses = read_losses(folder)
+    return int(losses[-1]["epoch"]) if losses else 0
 
 
 def _order(name: str) -> int:

@@ -36,13 +36,13 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from workbench.core.errors import DataFault, Refused, one_line
 from workbench.core.files import remove_parts, write_whole
 from workbench.core.spec import Spec, from_dict
-from workbench.experiments.job_files import JobFiles, TakenOver, files_of
+from workbench.experiments.job_files import JobFiles, TakenOver, files_of, last_epoch
 from workbench.experiments.object_store import Away
 from workbench.experiments.stores import Store, store_of
 from workbench.models.catalog import spec_types
 from workbench.models.job import Job
 from workbench.study import PlannedJob
-from workbench.training.record import Progress, Result, is_complete, job_folder, last_epoch, read_result
+from workbench.training.record import Progress, Result, is_complete, job_folder, read_result
 from workbench.training.rung import Paused, rung_of
 
 LIMIT = 3  # failures after which a key is left alone until `retry`

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from workbench.core.errors import Refused
 from workbench.experiments.tracking import recorded_folder
-from workbench.training.record import RESULT_FILE, job_folder
+from workbench.training.record import job_folder
 
-JOB_FILE = "job.json"
+JOB_FILE, RESULT_FILE = "job.json", "result.json"
 _KEY, _MLFLOW = re.compile("[0-9a-f]{12}"), re.compile("[0-9a-f]{32}")
 
 

@@ -62,14 +62,11 @@ def run_study(
 
     Raises:
         Refused: rows that can not be told apart, a component that workers can not find, no data set where one is
-            needed, a batch that the machine's processes can not share, a store that can not hold a queue, or files that
-            can not be used.
+            needed, a batch that the machine's processes can not share, or a store or files that can not be used.
     """
     size = pool_size(jobs, machine, run.home)
-    files_of(run.home).check()
     planned = sequential.needed_jobs(run)
-    _check_data(run, planned)
-    _check_trunks(run)
+    _check_whole(run, planned)
     every = with_starts(planned)
     for one in every:
         if not run.complete(one.job.key):
@@ -162,6 +159,13 @@ def replay(run: StudyRun) -> int:
     """
     console.print_replay(sequential.replay_looks(run))
     return 0
+
+
+def _check_whole(run: StudyRun, planned: Sequence[PlannedJob]) -> None:
+    """What no job could do without."""
+    files_of(run.home).check()
+    _check_data(run, planned)
+    _check_trunks(run)
 
 
 def _check_data(run: StudyRun, planned: Sequence[PlannedJob]) -> None:

@@ -30,7 +30,6 @@ from workbench.core.files import write_whole
 # with what was. 2: batch norm on a CPU is exact in float32.
 NUMERICS = "2"
 FIRST_NUMERICS = "1"  # of records that do not say
-CHECKPOINT, STATE, RESULT_FILE = "checkpoint.pt", "state.pt", "result.json"
 FLAT = 0.005  # AP over the last quarter of training below which a curve counts as flat
 
 
@@ -80,7 +79,7 @@ def job_folder(home: Path, key: str) -> Path:
 
 def is_complete(folder: Path) -> bool:
     """Whether a job has been trained, evaluated and recorded, by code that computes what this does."""
-    path = folder / RESULT_FILE
+    path = folder / "result.json"
     try:
         return _numerics(path, path.stat().st_mtime_ns) == NUMERICS
     except FileNotFoundError:
@@ -95,14 +94,14 @@ def _numerics(path: Path, _: int) -> str:
 
 def read_result(folder: Path) -> Result:
     """The record of a complete job."""
-    data = json.loads((folder / RESULT_FILE).read_text())
+    data = json.loads((folder / "result.json").read_text())
     return Result(data["key"], data["metrics"], read_curve(folder), data["tags"], folder)
 
 
 def write_result(folder: Path, key: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
     """Makes the job complete: all its other files are there by now."""
     record = {"key": key, "metrics": metrics, "tags": {**tags, "numerics": NUMERICS}}
-    with write_whole(folder / RESULT_FILE) as part:
+    with write_whole(folder / "result.json") as part:
         part.write_text(json.dumps(record, indent=1))
 
 
@@ -119,12 +118,6 @@ def write_curve(folder: Path, curve: Sequence[Mapping[str, float]]) -> None:
 def read_losses(folder: Path) -> list[dict[str, float]]:
     """One mapping per epoch so far, the oldest first: the means of its losses. None of records of old."""
     return _read_lines(folder / "losses.csv")
-
-
-def last_epoch(folder: Path) -> int:
-    """The epoch after which a job would go on; 0 before the first one is complete."""
-    losses = read_losses(folder)
-    return int(losses[-1]["epoch"]) if losses else 0
 
 
 def write_losses(folder: Path, losses: Sequence[Mapping[str, float]]) -> None:

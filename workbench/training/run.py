@@ -27,8 +27,6 @@ from workbench.tensors import Detections
 from workbench.training.loop import Tick, TrainingState, train
 from workbench.training.machine import Machine
 from workbench.training.record import (
-    CHECKPOINT,
-    STATE,
     Progress,
     Result,
     arithmetic,
@@ -44,8 +42,10 @@ from workbench.training.record import (
 )
 from workbench.training.rung import PAUSED, Paused, check_until, read_pause, rung_of, write_pause
 from workbench.training.source import Source, open_source
-from workbench.training.start import initial_state
+from workbench.training.start import STATE, initial_state
 from workbench.training.validate import evaluate_network
+
+CHECKPOINT = "checkpoint.pt"
 
 
 def silent(_: Progress) -> None:

@@ -14,8 +14,10 @@ from workbench.models.initial import begin_with_file
 from workbench.models.job import Job
 from workbench.training.loop import TrainingState
 from workbench.training.machine import Machine
-from workbench.training.record import STATE, job_folder
+from workbench.training.record import job_folder
 from workbench.training.source import Source
+
+STATE = "state.pt"  # in the folder of a job that others go on from
 
 
 def initial_state(job: Job, machine: Machine, source: Source, home: Path) -> TrainingState:
