@@ -52,6 +52,7 @@ FOREIGN: Mapping[str, str | tuple[str, ...]] = {
         "workbench.experiments.search.optuna_study",
     ),
     "psycopg": "workbench.experiments.stores",
+    "fsspec": "workbench.experiments.object_store",
     "optuna_dashboard": "workbench.experiments.search.dashboard",
     "pytest": "workbench.testing",
     "mlflow": ("workbench.experiments.tracking", "workbench.experiments.registry"),

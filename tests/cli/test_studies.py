@@ -89,7 +89,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 
 def test_every_option_is_tried() -> None:
-    assert set(VALUES) | {"--store"} == set().union(*(options_of(*words) for words in VERBS.values()))
+    assert set(VALUES) | {"--store", "--files"} == set().union(*(options_of(*words) for words in VERBS.values()))
 
 
 @pytest.mark.slow

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from workbench.cli.options import Change
-from workbench.cli.study_runs import check_words, rows_named, run_to_look_at
+from workbench.cli.study_runs import check_recorded, check_words, rows_named, run_to_look_at
 from workbench.core.errors import Refused
 from workbench.study import Study, find_study
+from workbench.training.record import write_result
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +23,19 @@ def test_every_word_reaches_the_run(home: Path) -> None:
     assert {one.job.recipe.lr for one in run.jobs()} == {0.5} and {one.seed for one in run.jobs()} == {3, 4}
     assert run.home == home and not home.exists()
     assert run_to_look_at("gallery", "ablate_dcc", None, None, None, None, 0).protocol.name == "thaw"
+
+
+def test_what_other_machines_have_done_is_brought_before_it_is_looked_at(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("gallery", "ablate_dcc", "smoke", None, None, 1, 0)
+    (key, *_) = (one.job.key for one in run_to_look_at(*words).jobs())
+    write_result(tmp_path / "common" / "jobs" / key, key, {"AP": 0.2}, {})
+    with pytest.raises(Refused, match="no job is complete in"):
+        check_recorded(*words[:3])
+    monkeypatch.setenv("WORKBENCH_FILES", f"file://{tmp_path}/common")
+    check_recorded(*words[:3])
+    assert not home.exists() and run_to_look_at(*words).complete(key)
 
 
 def test_what_is_wrong_by_itself_is_refused_first() -> None:

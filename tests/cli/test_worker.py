@@ -1,4 +1,4 @@
-"""`workbench worker` and the option `--store`: what they read, refuse and hand on."""
+"""`workbench worker` and the options `--store` and `--files`: what they read, refuse and hand on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from tests.cli.commands import watch
+from tests.cli.commands import options_of, watch
 from workbench.__main__ import main
 from workbench.cli import worker
 from workbench.cli.study_runs import asked_study
@@ -27,6 +27,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home of its own, a store that is taken back, and a driver, whether it is installed or not."""
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
     monkeypatch.setenv("WORKBENCH_STORE", "")
+    monkeypatch.setenv("WORKBENCH_FILES", "")
     monkeypatch.setattr("workbench.core.processes.prepare", lambda: None)
     monkeypatch.setitem(sys.modules, "psycopg", type(sys)("psycopg"))
     return tmp_path
@@ -73,6 +74,27 @@ def test_its_words_reach_the_queue_of_the_study(home: Path, calls: list[tuple[An
     assert words_given == (home, planned.name, None) and planned.name.startswith("ablate_dcc/smoke/")
 
 
+def test_files_are_named_beside_the_store(home: Path, calls: list[tuple[Any, ...]]) -> None:
+    words = ["worker", "ablate_dcc", "--protocol", "smoke", "--store", STORE, "--files", f"file://{home}"]
+    assert main(words) == 0
+    assert len(calls) == 1 and os.environ["WORKBENCH_FILES"] == f"file://{home}"
+
+
+@pytest.mark.parametrize("words", [("worker",), ("study",), ("study", "status"), ("study", "retry"), ("report",)])
+def test_files_are_an_option_of_all_who_need_them(words: tuple[str, ...]) -> None:
+    assert "--files" in options_of(*words)
+
+
+def test_files_that_are_not_there_are_refused_before_work_starts(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["study"], ["study", "status"], ["report"]):
+        assert main([*words, "ablate_dcc", "--protocol", "smoke", "--files", f"file://{home}/none"]) == 2
+        err = capsys.readouterr().err
+        assert "there is no such folder; make it, or mount its disk" in err and err.count("\n") == 1
+    assert not (home / "jobs").exists() and not (home / "optuna.db").exists()
+
+
 def test_a_search_has_workers_too(calls: list[tuple[Any, ...]]) -> None:
     assert main(["worker", "search_rtmo", "--protocol", "smoke", "--wait", "--store", STORE]) == 0
     ((_, (_, queue, _), _),) = calls
@@ -88,6 +110,9 @@ def test_a_search_has_workers_too(calls: list[tuple[Any, ...]]) -> None:
         ("worker ablate_dcc --jobs 0", "--jobs '0': expected a whole number of 1 or more"),
         ("worker ablate_dcc --cores x", "--cores 'x': expected numbers of processor cores, as in 0-3,8"),
         ("worker ablate_dcc --store mysql://me:secret@db", "store mysql://...: expected postgresql://"),
+        ("worker ablate_dcc --files s3://me:secret@runs", "files s3://...: expected s3://BUCKET/PREFIX"),
+        ("study ablate_dcc --files /secret", "files ://...: expected s3://BUCKET/PREFIX"),
+        ("report ablate_dcc --files ftp://me:secret@host", "files ftp://...: expected s3://BUCKET/PREFIX"),
         ("study ablate_dcc --store mysql://me:secret@db", "store mysql://...: expected postgresql://"),
         ("study status ablate_dcc --store mysql://me:secret@db", "store mysql://...: expected postgresql://"),
         ("study profile_persons --store postgresql://db/x", "nothing is trained; leave out --store"),

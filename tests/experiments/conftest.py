@@ -8,6 +8,10 @@ import pytest
 
 from tests.experiments.fakes import SETTING, STUDY, NoRecord, start
 from tests.experiments.seven import alone as alone
+from tests.shared_files import address as address
+from tests.shared_files import bucket as bucket
+from tests.shared_files import s3 as s3
+from tests.shared_files import s3_server as s3_server
 from tests.shared_store import database as database
 from tests.shared_store import postgres as postgres
 from workbench.core import processes

@@ -15,7 +15,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +80,14 @@ class Storm:
 
     Fields:
         workers: of each of two machines; every: seconds from one kill to the next; most: kills.
+        apart: each machine has a folder of runs of its own.
     """
 
     run: Run
     workers: int
     every: float
     most: int = 1_000_000
+    apart: bool = False
     chance: random.Random = field(default_factory=lambda: random.Random(0))
     kills: int = 0
     commands: dict[str, Any] = field(default_factory=dict)
@@ -93,7 +95,7 @@ class Storm:
 
     def __enter__(self) -> Storm:
         for host in ("one", "two"):
-            self.commands[host] = machine(host, self.run, self.workers)
+            self.commands[host] = self._machine(host)
         self._next = time.monotonic() + self.every
         return self
 
@@ -120,7 +122,14 @@ class Storm:
             self.kills += 1
         if victim == command.pid:
             command.join()
-            self.commands[host] = machine(host, self.run, self.workers)
+            self.commands[host] = self._machine(host)
+
+    def _machine(self, host: str) -> Any:
+        run = self.run
+        if self.apart:
+            run = replace(run, home=run.home / host)
+            run.home.mkdir(exist_ok=True)
+        return machine(host, run, self.workers)
 
 
 def weather(storm: Storm, plan: Mapping[str, PlannedJob]) -> JobQueue:

@@ -54,6 +54,9 @@ def test_what_is_typed_on_another_machine(tmp_path: Path, monkeypatch: pytest.Mo
     search = SearchRun(SEARCH, SMALL, tmp_path, budget=180.0)
     assert commands.joining(search) == f"workbench worker planted --protocol small {where}"
     assert commands.following(study).retry.endswith(f"--seeds 3 --first-seed 2 {where}")
+    monkeypatch.setenv("WORKBENCH_FILES", "file:///my runs")
+    assert commands.joining(search).endswith(f"{where} --files 'file:///my runs'")
+    monkeypatch.delenv("WORKBENCH_FILES")
     monkeypatch.delenv("WORKBENCH_STORE")
     assert commands.joining(search) == "workbench worker planted --protocol small"
 

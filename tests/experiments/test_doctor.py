@@ -143,6 +143,20 @@ def test_a_shared_store_is_looked_at_where_one_is_named(tmp_path: Path, monkeypa
     assert states("home", tmp_path) == {"home": Health.FINE}, "nothing of it is a file of SQLite's"
 
 
+def test_shared_files_are_looked_at_where_they_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORKBENCH_FILES", raising=False)
+    assert probed("shared files", tmp_path) == []
+    monkeypatch.setenv("WORKBENCH_FILES", f"file://{tmp_path}/none")
+    (found,) = probed("shared files", tmp_path)
+    assert found.state is Health.BROKEN and "there is no such folder" in found.said
+    monkeypatch.setenv("WORKBENCH_FILES", f"file://{tmp_path}")
+    for name in ("jobs/a/result.json", "jobs/a/curve.csv", "jobs/b/owner"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (found,) = probed("shared files", tmp_path)
+    assert (found.state, found.said) == (Health.FINE, f"file://{tmp_path} holds 2 jobs")
+
+
 def begun(folder: Path, data: str | None) -> Path:
     folder.mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps({"data": data}))

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,22 @@ from optuna.trial import TrialState
 
 from tests.experiments.fakes import FAKED, SETTING, STUDY, log, quick
 from tests.experiments.storm import Run, Storm, machine, once_each, trivial, weather
+from tests.small import small_job
 from workbench.core.errors import Refused
 from workbench.experiments import job_queue, joined, queue_entry, stores
+from workbench.experiments.job_files import last_epoch
 from workbench.experiments.job_queue import JobQueue
 from workbench.experiments.joined import gpu_names, join
+from workbench.experiments.object_store import FILES_VARIABLE
 from workbench.experiments.queue_entry import JobState
 from workbench.experiments.stores import store_of
 from workbench.experiments.worker_pool import WorkerSettings
 from workbench.models.job import Job
 from workbench.study import PlannedJob
 from workbench.training.machine import Machine
-from workbench.training.record import Progress, Result, job_folder, write_losses
+from workbench.training.record import Progress, Result, job_folder, read_result, write_losses
+from workbench.training.run import run as train_job
+from workbench.training.rung import Paused
 
 pytestmark = FAKED
 NAME = "fake/test"
@@ -243,3 +248,96 @@ def test_a_trial_whose_worker_never_said_who_it_is_is_given_up(run: Run, monkeyp
     assert queue.revive().owners == [""]
     monkeypatch.setattr(job_queue, "GRACE", 0.0)
     assert queue.revive() == (1, [])
+
+
+# With a database and an object store: each machine has a folder of runs of its own
+
+
+def silent_after_two(
+    job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None], until: int
+) -> Result | Paused:
+    """Trains; two epochs are complete when nothing more is heard."""
+
+    def told(progress: Progress) -> None:
+        tell(progress)
+        if last_epoch(job_folder(home, job.key)) == 2:
+            (home / "silent").touch()
+            while True:
+                time.sleep(1)
+        time.sleep(1.01)  # so that each step tells
+
+    return train_job(job, machine, home, data, told, until)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(400)
+def test_a_dead_machine_leaves_its_job_to_one_that_shares_no_folder_with_it(
+    run: Run, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Planned on one, begun on a second that vanishes, ended on a third as if on one alone, and shown on the first."""
+    monkeypatch.setenv(FILES_VARIABLE, bucket)
+    planner, far, near, alone = (run.home / name for name in ("planner", "far", "near", "alone"))
+    for home in (planner, far, near, alone):
+        home.mkdir()
+    one = PlannedJob("row", 0, "", small_job(epochs=4))
+    key, jobs = one.job.key, {one.job.key: one}
+    queue = JobQueue(planner, NAME)
+    queue.fill(jobs)
+    first = machine("far", Run(far, NAME), 1, train=silent_after_two)
+    wait_until(lambda: (far / "silent").exists())
+    assert queue.fill(jobs)[key].state is JobState.RUNNING and not (planner / "jobs").exists()
+    kill_all(first)
+    second = machine("near", Run(near, NAME), 1, train=train_job)
+    wait_until(lambda: queue.fill(jobs)[key].state is JobState.COMPLETE)
+    second.terminate()
+    second.join(60)
+    (begun,) = [t.user_attrs.get("begun") for t in queue.attempts() if t.state is TrialState.COMPLETE]
+    assert begun == 2, "it went on from what the dead one had left"
+    monkeypatch.delenv(FILES_VARIABLE)
+    train_job(one.job, Machine(), alone)
+    whole, shown = (read_result(job_folder(home, key)) for home in (alone, planner))
+    assert same_numbers(shown.metrics) == same_numbers(whole.metrics)
+    assert [same_numbers(line) for line in shown.curve] == [same_numbers(line) for line in whole.curve]
+    for name in ("weights.safetensors", "losses.csv", "predictions.png"):
+        assert (shown.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
+    assert {path.name for path in shown.folder.iterdir()} == {path.name for path in whole.folder.iterdir()}
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_a_storm_over_machines_that_share_no_folder(run: Run, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FILES_VARIABLE, bucket)
+    monkeypatch.setattr(joined, "LOOK", 1.0)
+    monkeypatch.setattr(job_queue, "LIMIT", 100)
+    storm, jobs = Storm(run, workers=2, every=1.0, most=10, apart=True), dict(list(plan(10).items())[:30])
+    once_each(weather(storm, jobs), jobs)
+    homes = [{path.name for path in (run.home / host).glob("jobs/*")} for host in ("one", "two")]
+    assert storm.kills >= 3 and all(homes) and set.union(*homes) == set(jobs), "both had a part of it"
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 180) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def same_numbers(metrics: Mapping[str, float]) -> dict[str, str]:
+    """Without what the clock decides."""
+    return {k: repr(v) for k, v in metrics.items() if not k.startswith(("latency", "train_images"))}
+
+
+def test_machines_with_other_files_are_refused(
+    run: Run, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folders of runs may differ where files are common; files may not."""
+    monkeypatch.setenv(FILES_VARIABLE, bucket)
+    JobQueue(run.home, NAME)
+    (run.home / "other").mkdir()
+    JobQueue(run.home / "other", NAME)
+    monkeypatch.setenv(FILES_VARIABLE, f"{bucket}/other")
+    with pytest.raises(Refused, match=f"belong to the folder {bucket}; --files {bucket}/other is another one: set"):
+        JobQueue(run.home, NAME)
+    monkeypatch.delenv(FILES_VARIABLE)
+    with pytest.raises(Refused, match=f"WORKBENCH_HOME {run.home} is another one: .* or --files to their object store"):
+        JobQueue(run.home, NAME)

@@ -35,8 +35,9 @@ from tests.experiments.fakes import (
     trials,
 )
 from workbench.core.errors import Refused
-from workbench.experiments import claims, runner
+from workbench.experiments import claims, commands, runner
 from workbench.experiments.job_queue import GRACE, JobQueue
+from workbench.experiments.object_store import FILES_VARIABLE
 from workbench.experiments.plan import StudyRun, UntilDecided
 from workbench.experiments.queue_entry import JobState
 from workbench.experiments.runner import run_study
@@ -111,6 +112,25 @@ def test_failures_are_tried_three_times_refusals_once_and_both_again_after_retry
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_who_has_another_folder_finds_a_study_in_the_common_files(
+    go: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "common").mkdir()
+    (tmp_path / "other").mkdir()
+    monkeypatch.setenv(FILES_VARIABLE, f"file://{tmp_path}/common")
+    assert go(quick) == 0
+    assert f"--files file://{tmp_path}/common" in commands.following(StudyRun(STUDY, SETTING, tmp_path)).retry
+    other = StudyRun(STUDY, SETTING, tmp_path / "other")
+    assert [other.complete(key) for key in keys()] == [False] * 6
+    assert runner.status(other) == 0 and "6 of 6 complete" in capsys.readouterr().out
+    assert [other.complete(key) for key in keys()] == [True] * 6
+    assert start(other, quick) == 0 and not log(tmp_path / "other"), "nothing is left to do"
+    monkeypatch.setenv(FILES_VARIABLE, f"file://{tmp_path}/gone")
+    with pytest.raises(Refused, match="there is no such folder"):
+        go(quick)
+
+
 def test_a_killed_worker_is_no_failure(go: Callable[..., int], tmp_path: Path) -> None:
     assert go(deadly) == 0
     once_each(tmp_path)

@@ -15,6 +15,7 @@ from typer.core import TyperArgument, TyperCommand, TyperOption
 from workbench.cli import names
 from workbench.core.errors import Refused
 from workbench.core.home import runs_folder as runs_folder
+from workbench.experiments.object_store import EXPECTED_FILES, FILES_VARIABLE, check_files, given_files
 from workbench.experiments.stores import EXPECTED_STORE, STORE_VARIABLE, check_address, given_store
 
 # Lists of names
@@ -216,6 +217,35 @@ def use_store(address: str | None) -> None:
         os.environ[STORE_VARIABLE] = address
     if given := given_store():
         check_address(given)
+
+
+FilesAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--files",
+        metavar="URL",
+        help=f"Where machines that share no folder of runs find the files of jobs, as {EXPECTED_FILES} (default: "
+        f"{FILES_VARIABLE}, or else the folder of runs)",
+    ),
+]
+
+
+def use_files(address: str | None) -> None:
+    """Makes the common files of this command and of the processes that it starts the ones that were given.
+
+    Raises:
+        Refused: they can not be used.
+    """
+    if address is not None:
+        os.environ[FILES_VARIABLE] = address
+    if given := given_files():
+        check_files(given)
+
+
+def use_shared(store: str | None, files: str | None) -> None:
+    """Both: `use_store` and `use_files`."""
+    use_store(store)
+    use_files(files)
 
 
 def refuse_options_but(ctx: typer.Context, used: Collection[str], why: str) -> None:

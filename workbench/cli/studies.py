@@ -13,6 +13,7 @@ from workbench.cli.options import (
     COUNT,
     Command,
     DataFolder,
+    FilesAddress,
     FirstSeed,
     ProtocolName,
     Seeds,
@@ -24,11 +25,12 @@ from workbench.cli.options import (
     one_of,
     refuse_options_but,
     runs_folder,
-    use_store,
+    use_files,
+    use_shared,
     whole_number,
 )
 from workbench.cli.searches import Budget, Limits, Minutes, SamplerName, Then, check_study_options, planned
-from workbench.cli.study_runs import asked_study, check_words, planned_run
+from workbench.cli.study_runs import asked_study, check_words, planned_run, recorded_run
 from workbench.core.errors import Refused
 
 if TYPE_CHECKING:
@@ -160,12 +162,13 @@ def run_command(
     trunk: TrunkFile = None,
     rows: RowLabels = None,
     store: StoreAddress = None,
+    files: FilesAddress = None,
     engine: EngineName = "local",
     address: ClusterAddress = None,
 ) -> int:
     """Runs a study, as `study NAME`, `study resume NAME` and `study retry NAME`."""
     check_words(name, sets)
-    use_store(store)
+    use_shared(store, files)
     prepare_engine(engine, address)
     from workbench.experiments import commands, profiling, runner
     from workbench.experiments.protocols import protocol_named
@@ -255,10 +258,11 @@ def status_command(
     trunk: TrunkFile = None,
     rows: RowLabels = None,
     store: StoreAddress = None,
+    files: FilesAddress = None,
 ) -> int:
     """Show what is planned, running, complete and failed. Exit code 0: all complete, 1: something is missing."""
     check_words(name, sets)
-    use_store(store)
+    use_shared(store, files)
     from workbench.experiments import profiling, runner
     from workbench.space import Search
     from workbench.study import Study
@@ -297,7 +301,7 @@ def replay_command(
         raise Refused(f"study replay {name}: it is a search, whose seeds go to its front; nothing could be saved")
     if not isinstance(asked, Study) or not under.trains:
         raise Refused(f"study replay {name}: nothing is trained under {under.name}, so no seeds could be saved")
-    return runner.replay(planned_run(asked, under, data, sets, seeds, first_seed, reads=True))
+    return runner.replay(recorded_run(asked, under, data, sets, seeds, first_seed))
 
 
 @study_verbs.command("audit", cls=Command, epilog="Example: workbench study audit ablate_dcc --protocol short")
@@ -333,7 +337,7 @@ def audit_command(
             f"study audit {name}: nothing is trained under {under.name}, so there is nothing to audit; "
             "use a study and a protocol that train"
         )
-    run = planned_run(asked, under, data, sets, None, 0)
+    run = recorded_run(asked, under, data, sets, None, 0)
     lines = audit.audit_study(run, steps)
     audit_table.print_audit(lines)
     print(audit_table.write_audit(run, lines))
@@ -395,9 +399,11 @@ def report_command(
     claims_only: Annotated[
         bool, typer.Option("--claims-only", help="Write the file of claims and no page: enough of a repeat")
     ] = False,
+    files: FilesAddress = None,
 ) -> int:
     """Write a study's report from its recorded numbers. It takes --data and --set as the study was given them."""
     check_words(name, sets)
+    use_files(files)
     from workbench.experiments.project import add_notebooks
     from workbench.report.index import write_index
     from workbench.report.pieces import RENDERED
@@ -422,10 +428,10 @@ def report_command(
     elif claims_only:
         from workbench.report.record import write_claims
 
-        print(write_claims(planned_run(asked, under, data, sets, seeds, first_seed)))
+        print(write_claims(recorded_run(asked, under, data, sets, seeds, first_seed)))
         return 0
     else:
-        paths = write_report(planned_run(asked, under, data, sets, seeds, first_seed))
+        paths = write_report(recorded_run(asked, under, data, sets, seeds, first_seed))
     for path in [*paths, write_index(RENDERED)]:
         print(path)
     return 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from workbench.cli.options import Change, changes_of, runs_folder
 from workbench.core.errors import Refused
 from workbench.core.study_files import check_study
+from workbench.experiments.object_store import given_files
 
 if TYPE_CHECKING:
     from workbench.experiments.plan import StudyRun, UntilDecided
@@ -28,7 +29,7 @@ def check_recorded(command: str, name: str, protocol: str | None) -> None:
         Refused: no job of any study is complete in the home.
     """
     home = runs_folder(False)
-    if next((home / "jobs").glob("*/result.json"), None) is None:
+    if not given_files() and next((home / "jobs").glob("*/result.json"), None) is None:
         study = f"workbench study {name}" + (f" --protocol {protocol}" if protocol else "")
         raise Refused(f"{command} {name}: no job is complete in {home}; run a study first: {study}")
 
@@ -90,6 +91,27 @@ def planned_run(
     )
 
 
+def recorded_run(
+    asked: Study,
+    under: StudyProtocol,
+    data: Path | None,
+    sets: list[Change] | None,
+    seeds: int | None,
+    first_seed: int,
+) -> StudyRun:
+    """The run of a study whose complete jobs are looked at: those that other machines have done are brought here.
+
+    Raises:
+        Refused: the common files can not be used.
+    """
+    run = planned_run(asked, under, data, sets, seeds, first_seed, reads=not given_files())
+    if given_files():
+        from workbench.experiments.runner import bring
+
+        bring(run)
+    return run
+
+
 def run_to_look_at(
     command: str,
     name: str,
@@ -111,4 +133,4 @@ def run_to_look_at(
         raise Refused(f"{command} {name}: it has no rows that are trained; use a study that has")
     if not under.trains:
         raise Refused(f"{command} {name}: nothing is trained under {under.name}; use --protocol {asked.default}")
-    return planned_run(asked, under, data, sets, seeds, first_seed, reads=True)
+    return recorded_run(asked, under, data, sets, seeds, first_seed)

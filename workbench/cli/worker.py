@@ -12,12 +12,13 @@ from workbench.cli.options import (
     COUNT,
     Command,
     DataFolder,
+    FilesAddress,
     FirstSeed,
     ProtocolName,
     Sets,
     StoreAddress,
     StudyName,
-    use_store,
+    use_shared,
 )
 from workbench.cli.study_runs import asked_study, check_words, planned_run
 from workbench.core.errors import Refused
@@ -50,6 +51,7 @@ def worker_command(
     ctx: typer.Context,
     name: StudyName,
     store: StoreAddress = None,
+    files: FilesAddress = None,
     protocol: ProtocolName = None,
     data: DataFolder = None,
     first_seed: FirstSeed = 0,
@@ -70,9 +72,10 @@ def worker_command(
     wait: Annotated[bool, typer.Option("--wait", help="Stay when nothing waits, for what is still to come")] = False,
 ) -> int:
     """Take jobs that workbench study has queued, on this machine, until none waits. It takes the options that the study
-    was given, the same WORKBENCH_HOME, and one GPU for each job where there are any. A job that was cut off goes on."""
+    was given, the same WORKBENCH_HOME or --files, and one GPU for each job where there are any. A job that was cut off
+    goes on."""
     check_words(name, sets)
-    use_store(store)
+    use_shared(store, files)
     keep_to(cores)
     from workbench.core import processes
 

@@ -7,6 +7,7 @@ from shlex import quote
 from typing import NamedTuple
 
 from workbench.experiments.changes import ChangedJobs
+from workbench.experiments.object_store import given_files
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.search.plan import BUDGET, SURROGATE, SearchRun
 from workbench.experiments.stores import given_store, masked
@@ -44,8 +45,9 @@ def of_search(run: SearchRun) -> list[str]:
 
 
 def on_store() -> list[str]:
-    """The store that was given, without a password."""
-    return [f"--store {quote(masked(given_store()))}"] if given_store() else []
+    """The store that was given, without a password, and the common files."""
+    store = [f"--store {quote(masked(given_store()))}"] if given_store() else []
+    return store + ([f"--files {quote(given_files())}"] if given_files() else [])
 
 
 def joining(run: StudyRun | SearchRun) -> str:

@@ -28,6 +28,7 @@ from workbench.core.files import NETWORK, file_system
 from workbench.core.home import HOME_VARIABLE
 from workbench.core.processes import ONE_THREAD, usable_cores
 from workbench.core.study_files import known_studies
+from workbench.experiments.object_store import ObjectStore, check_files, given_files
 from workbench.experiments.stores import given_store, store_of
 
 DISTRIBUTION_NAME = "rtmo-workbench"
@@ -37,7 +38,7 @@ EXTRAS: Mapping[str, str] = {
     "dashboard": "workbench dashboard",
     "openvino": "runtime openvino of latency and sizes",
     "consumers": "the tests that read our files with rtmlib",
-    "cluster": "a database server as the store that machines share",
+    "cluster": "a database server and an object store that machines share",
     "dev": "the tests and checks of the workbench itself",
 }
 SHOWN_VERSIONS = ("torch", "torchvision", "numpy", "opencv-python-headless", "timm", "mlflow", "optuna")
@@ -230,6 +231,14 @@ def _shared_store(place: Path) -> Iterator[Symptom]:
         yield Symptom("shared store", Health.FINE, f"{store.shown} {said}")
 
 
+def _shared_files(_: Path) -> Iterator[Symptom]:
+    """The object store that machines share, where one was named; what is wrong with it is raised."""
+    if address := given_files():
+        check_files(address)
+        jobs = {name.split("/")[1] for name in ObjectStore(address).names("jobs")}
+        yield Symptom("shared files", Health.FINE, f"{address} holds {len(jobs):,} jobs")
+
+
 def _rows(path: Path, table: str) -> int:
     ((count,),) = _asked_of(path, f"select count(*) from {table}")
     return int(count)
@@ -296,6 +305,7 @@ PROBES: Mapping[str, Examination] = {
     "disk": _disk,
     "stores": _stores,
     "shared store": _shared_store,
+    "shared files": _shared_files,
     "data": _data,
     "trunks": _trunks,
     "studies": _studies,

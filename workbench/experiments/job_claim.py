@@ -27,13 +27,17 @@ class JobClaim:
     owner: str
     trial: int
 
+    @property
+    def text(self) -> str:
+        return f"{self.owner} {self.trial}"
+
     def take(self) -> None:
-        (self.folder / "owner").write_text(f"{self.owner} {self.trial}", "utf-8")
+        (self.folder / "owner").write_text(self.text, "utf-8")
 
     @property
     def held(self) -> bool:
         try:
-            return (self.folder / "owner").read_text("utf-8") == f"{self.owner} {self.trial}"
+            return (self.folder / "owner").read_text("utf-8") == self.text
         except OSError:
             return False
 

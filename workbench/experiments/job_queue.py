@@ -24,11 +24,12 @@ from optuna.trial import TrialState
 
 from workbench.core.errors import Refused
 from workbench.experiments.job_claim import JobClaim
-from workbench.experiments.job_worker import FAULTY, JobWorker, Train, last_epoch, value_of
+from workbench.experiments.job_files import JobFiles, files_of, last_epoch
+from workbench.experiments.job_worker import FAULTY, JobWorker, Train, value_of
 from workbench.experiments.owners import alive, local_pid
 from workbench.experiments.queue_entry import JobState, QueueEntry, gives_up, is_due, recorded_entry
 from workbench.experiments.queued_job import QUEUED, attributes_of
-from workbench.experiments.stores import Store, folder_id, store_of
+from workbench.experiments.stores import Store, store_of
 from workbench.experiments.trial_table import JOB, Attempt, TrialTable
 from workbench.study import PlannedJob
 from workbench.training.record import is_complete, job_folder, read_result
@@ -57,23 +58,26 @@ class JobQueue:
     Earlier versions queued the address of a job in its study; such trials are passed over, their results count.
     """
 
-    def __init__(self, home: Path, name: str, store: Store | None = None, begun: bool = False) -> None:
+    def __init__(
+        self, home: Path, name: str, store: Store | None = None, files: JobFiles | None = None, *, begun: bool = False
+    ) -> None:
         """A queue that is not there is made.
 
         Args:
             name: of the plan.
-            store: None is the one that the user gave.
+            store, files: None is the one that the user gave.
             begun: this command has opened the queue before, in another process.
 
         Raises:
-            Refused: the store can not be used, or the queue belongs to another folder of runs.
+            Refused: the store or the files can not be used, or the queue belongs to others.
         """
-        self.home, self.store = home, store or store_of(home)
+        self.home, self.store, self.files = home, store or store_of(home), files or files_of(home)
         optuna.logging.set_verbosity(optuna.logging.CRITICAL)
         if begun:
             self._storage = self.store.open(begun=True)
             self.study = optuna.load_study(study_name=name, storage=self._storage)
         else:
+            self.files.check()
             with self.store.locked(PLAN_LOCK):
                 self._storage = self.store.open()
                 self.study = self._begin(name)
@@ -87,15 +91,15 @@ class JobQueue:
         return study
 
     def _check_folder(self, study: optuna.Study) -> None:
-        """Results are found in the folder of runs: who works on a queue from another one would lose them."""
-        here, there = folder_id(self.home), study.user_attrs.get(FOLDER)
+        """Results are found where the files are: who works on a queue with other ones would lose them."""
+        here, there = self.files.folder_id(), study.user_attrs.get(FOLDER)
         if there is None:
             study.set_user_attr(FOLDER, here)
         elif there != here:
             raise Refused(
                 f"the jobs of {study.study_name} in {self.store.shown} belong to the folder "
-                f"{there.partition(' ')[2]}; WORKBENCH_HOME {self.home} is another one: set it to the folder that "
-                "these machines share"
+                f"{there.partition(' ')[2]}; {self.files.name} {self.files.shown} is another one: set WORKBENCH_HOME "
+                "to the folder that these machines share, or --files to their object store"
             )
 
     def attempts(self) -> list[Attempt]:
@@ -108,7 +112,7 @@ class JobQueue:
 
     def work(self, train: Train, once: bool = False) -> None:
         """Does the jobs that wait, one after the other, until none does; `once`: one of them."""
-        JobWorker(self.home, self.store, self._storage, self._table).work(train, once)
+        JobWorker(self.home, self.store, self.files, self._storage, self._table).work(train, once)
 
     def entries(self, keys: Iterable[str]) -> dict[str, QueueEntry]:
         """Where each key stands. Reads only."""
@@ -117,6 +121,9 @@ class JobQueue:
 
     def _entries(self, keys: Iterable[str]) -> dict[str, QueueEntry]:
         """The same, from what was read last."""
+        keys = list(keys)
+        left = {key: [one.number for one in self._table.of(key) if _left_something(one)] for key in keys}
+        self.files.show(keys, {key: numbers[-1] for key, numbers in left.items() if numbers})
         reset = self.study.user_attrs.get(RESET, {})
         return {key: self._entry(key, self._table.of(key), reset.get(key, -1)) for key in keys}
 
@@ -150,7 +157,8 @@ class JobQueue:
     def _killed_in_place(self, key: str, ended: Sequence[Attempt]) -> list[Attempt]:
         """The attempts that were killed, without those after which the next one could go on from a later epoch."""
         killed = [one for one in ended if "outcome" not in one.user_attrs]
-        epoch = last_epoch(job_folder(self.home, key)) if killed else 0
+        begun = [one.user_attrs.get("begun", 0) for one in killed]  # those that died elsewhere got at least so far
+        epoch = max([last_epoch(job_folder(self.home, key)), *(begun if self.files.remote else ())]) if killed else 0
         return [one for one in killed if one.user_attrs.get("begun", 0) == epoch]
 
     def _runs(self, attempt: Attempt) -> bool:
@@ -172,7 +180,7 @@ class JobQueue:
         Args:
             rung: the last epoch that the job has paused after, as far as it shows.
         """
-        if not self.store.shared or attempt.user_attrs.get("outcome") not in ("complete", "paused"):
+        if not self.store.shared or not _left_something(attempt):
             return False
         shows = 0 < attempt.user_attrs.get("until", 0) <= rung
         return attempt.watched and not shows and _age(attempt) < DELAY
@@ -189,6 +197,7 @@ class JobQueue:
         A job that begins with another one is due when that is complete. One process at a time, so that no job is queued
         twice.
         """
+        self.files.exchange(plan)  # before the lock, for which others wait
         with self.store.locked(PLAN_LOCK):
             self._end_silent()
             self._table.refresh()
@@ -290,15 +299,21 @@ def stored_entries(home: Path, name: str, keys: Iterable[str]) -> dict[str, Queu
     Args:
         home, name: as for `JobQueue`.
     """
-    store = store_of(home)
+    store, files, keys = store_of(home), files_of(home), list(keys)
     if has_queue(store, name):
-        return JobQueue(home, name, store).entries(keys)
+        return JobQueue(home, name, store, files).entries(keys)
+    files.show(keys)
     return {key: recorded_entry(job_folder(home, key)) for key in keys}
 
 
 def _age(attempt: Attempt) -> float:
     """Seconds for which it has been seen in its state. Clocks of other machines are not compared with ours."""
     return time.monotonic() - attempt.since
+
+
+def _left_something(attempt: Attempt) -> bool:
+    """Whether the folder of its job holds by now what it was asked for."""
+    return attempt.user_attrs.get("outcome") in ("complete", "paused")
 
 
 def _lost_since(attempts: Sequence[Attempt], ended: Sequence[Attempt], rung: int) -> bool:

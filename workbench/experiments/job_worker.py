@@ -20,13 +20,15 @@ from optuna.trial import TrialState
 from workbench.core.errors import DataFault, Refused, one_line
 from workbench.core.files import remove_parts
 from workbench.experiments.heartbeat import beating
-from workbench.experiments.job_claim import JobClaim
+from workbench.experiments.job_claim import JobClaim, TakenOver
+from workbench.experiments.job_files import JobFiles, last_epoch
+from workbench.experiments.object_store import Away
 from workbench.experiments.owners import owner_id
 from workbench.experiments.queued_job import queued_job
 from workbench.experiments.stores import Store
 from workbench.experiments.trial_table import JOB, Attempt, TrialTable
 from workbench.models.job import Job
-from workbench.training.record import Progress, Result, job_folder, read_losses
+from workbench.training.record import Progress, Result, job_folder
 from workbench.training.rung import Paused
 
 if TYPE_CHECKING:
@@ -44,22 +46,27 @@ class JobWorker:
     """Who works on the jobs of one queue.
 
     Fields:
-        home, store: the folder of runs, and where the queue lies.
+        home, store, files: the folder of runs, where the queue lies, and where the folders of jobs do.
         storage, table: its trials, as Optuna has them and as a queue reads them.
     """
 
     home: Path
     store: Store
+    files: JobFiles
     storage: RDBStorage
     table: TrialTable
 
     def work(self, train: Train, once: bool = False) -> None:
         """Does the jobs that wait until none does; `once`: one of them."""
-        while (attempt := self.table.take(owner_id())) is not None:
+        while (attempt := self._taken()) is not None:
             with suppress(UpdateFinishedTrialError):  # it was not heard for so long that it was given up
                 self._try(train, attempt)
             if once:
                 return
+
+    def _taken(self) -> Attempt | None:
+        self.files.check()  # of who can not reach them nobody would see a result
+        return self.table.take(owner_id())
 
     def _try(self, train: Train, attempt: Attempt) -> None:
         """One attempt, and how it ended. Whatever a job raises ends this attempt alone.
@@ -90,12 +97,16 @@ class JobWorker:
         with self.store.locked(f"jobs/{key}/lock"):  # the same job may be in the queue of another plan
             remove_parts(folder)
             claim.take()
-            if epoch := last_epoch(folder):
-                self._say(attempt, "begun", epoch)
             try:
-                result = train(queued_job(attempt.user_attrs), claim.tell, attempt.user_attrs.get("until", 0))
+                job = queued_job(attempt.user_attrs)
+                with self.files.in_hand(job, claim.text, claim.tell) as tell:
+                    if epoch := last_epoch(folder):
+                        self._say(attempt, "begun", epoch)
+                    result = train(job, tell, attempt.user_attrs.get("until", 0))
             except Exception as error:
-                if not claim.held:
+                if isinstance(error, Away):  # others may reach them, and go on
+                    self._say(attempt, "note", one_line(error))
+                if isinstance(error, Away | TakenOver) or not claim.held:
                     raise
                 (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
                 self._say(attempt, "note", one_line(error))
@@ -119,12 +130,6 @@ def value_of(result: Result) -> float:
     """What Optuna records as the trial's value; it takes no nan."""
     ap = float(result.metrics.get("AP", 0.0))
     return ap if math.isfinite(ap) else 0.0
-
-
-def last_epoch(folder: Path) -> int:
-    """The epoch after which a job would go on."""
-    losses = read_losses(folder)
-    return int(losses[-1]["epoch"]) if losses else 0
 
 
 def _outcome(error: Exception) -> str:

@@ -20,6 +20,7 @@ from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import claims, commands, console, sequential, tracking
 from workbench.experiments.engines.engine import LOCAL, Engine
 from workbench.experiments.job_claim import read_progress
+from workbench.experiments.job_files import files_of
 from workbench.experiments.job_queue import JobQueue, stored_entries
 from workbench.experiments.noop_check import check_distinct
 from workbench.experiments.pairing import Results
@@ -60,8 +61,8 @@ def run_study(
 
     Raises:
         Refused: rows that can not be told apart, a component that workers can not find, no data set where one is
-            needed, a batch that the machine's processes can not share, a store that can not hold a queue, or an engine
-            that can not be used.
+            needed, a batch that the machine's processes can not share, a store or files that can not be used, or an
+            engine that can not.
     """
     engine.check(jobs, run.home)
     planned = sequential.needed_jobs(run)
@@ -86,8 +87,7 @@ def run_study(
 
 def _check_jobs(run: StudyRun, planned: Sequence[PlannedJob], machine: Machine) -> None:
     """At once, not job by job."""
-    _check_data(run, planned)
-    _check_trunks(run)
+    _check_whole(run, planned)
     every = with_starts(planned)
     for one in every:
         if not run.complete(one.job.key):
@@ -131,13 +131,26 @@ def retry(run: StudyRun) -> int:
     return _queue(run).reset_failures(_keys(with_starts(sequential.needed_jobs(run))))
 
 
+def bring(run: StudyRun) -> list[PlannedJob]:
+    """Has the folder of runs show what other machines have done of a study; gives its jobs.
+
+    Raises:
+        Refused: the common files can not be used.
+    """
+    files, planned = files_of(run.home), list[PlannedJob]()
+    while len(needed := with_starts(sequential.needed_jobs(run))) > len(planned):  # results may ask for more seeds
+        planned = needed
+        files.show(_keys(planned))
+    return planned
+
+
 def status(run: StudyRun) -> int:
     """Prints the state of every planned job. Changes nothing.
 
     Returns:
         0 all complete, 1 something is missing.
     """
-    planned = with_starts(sequential.needed_jobs(run))
+    planned = bring(run)
     entries = stored_entries(run.home, run.name, _keys(planned))
     console.print_states(planned, entries)
     print(_tally(planned, entries))
@@ -154,6 +167,13 @@ def replay(run: StudyRun) -> int:
     """
     console.print_replay(sequential.replay_looks(run))
     return 0
+
+
+def _check_whole(run: StudyRun, planned: Sequence[PlannedJob]) -> None:
+    """What no job could do without."""
+    files_of(run.home).check()
+    _check_data(run, planned)
+    _check_trunks(run)
 
 
 def _check_data(run: StudyRun, planned: Sequence[PlannedJob]) -> None:

@@ -19,7 +19,9 @@ from typing import Any, Protocol
 from workbench.core import processes
 from workbench.core.errors import Refused
 from workbench.core.processes import Share
+from workbench.experiments.job_files import files_of
 from workbench.experiments.job_queue import JobQueue
+from workbench.experiments.object_store import given_files
 from workbench.experiments.owners import local_pid
 from workbench.experiments.queue_entry import LIMIT, JobState, QueueEntry
 from workbench.experiments.stores import given_store, store_of
@@ -42,7 +44,7 @@ class WorkerSettings:
     Fields:
         home, queue: the folder of runs, and the name of the queue in its store.
         data: the folder of the data set; None for the embedded scenes.
-        store: the address of the store, as the user gave it.
+        store, files: the addresses of the store and of the common files, as the user gave them.
         share: what it has of the machine.
     """
 
@@ -52,11 +54,13 @@ class WorkerSettings:
     data: Path | None
     train: TrainJob
     store: str = field(default_factory=given_store, repr=False)
+    files: str = field(default_factory=given_files)
     share: Share = Share()
 
     def open_queue(self, begun: bool = False) -> JobQueue:
         """`begun`: as of `JobQueue`."""
-        return JobQueue(self.home, self.queue, store_of(self.home, self.store), begun)
+        store, files = store_of(self.home, self.store), files_of(self.home, self.files)
+        return JobQueue(self.home, self.queue, store, files, begun=begun)
 
     def train_job(self, job: Job, tell: Callable[[Progress], None], until: int) -> Result | Paused:
         return self.train(job, self.machine, self.home, self.data, tell, until)

@@ -18,6 +18,7 @@ from workbench.evaluation.metrics import measures
 from workbench.experiments import commands, console
 from workbench.experiments.engines.engine import LOCAL, Engine
 from workbench.experiments.job_claim import read_progress
+from workbench.experiments.job_files import files_of
 from workbench.experiments.job_queue import JobQueue, stored_entries
 from workbench.experiments.queue_entry import JobState, QueueEntry
 from workbench.experiments.runner import look_at_data, say_joining
@@ -294,6 +295,7 @@ def run_search(
     engine.check(jobs, run.home)
     _check_data(run)
     searcher = Searcher(run)
+    files_of(run.home).check()
     if again:
         console.say(f"{retry(run)} jobs are tried again")
     console.say(searcher.about())
