@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import urllib.request
 from collections.abc import Callable
 from io import BytesIO
@@ -186,3 +187,11 @@ def test_an_address_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Unreadable, match=r"https://example.org/gone.png: could not be downloaded \(URLError"):
         pixels_of("https://example.org/gone.png")
     assert len(asked) == 2
+
+
+def test_a_pipe_or_a_device_is_no_picture(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    for name in ("pipe", "endless"):
+        with pytest.raises(Unreadable, match=f"{name}: no regular file"):
+            pixels_of(tmp_path / name)
