@@ -9,9 +9,23 @@ import sys
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; `cli.app` says what the exit codes mean."""
     _search_current_folder_late()
-    from workbench.cli.app import run_command_line
+    from workbench.core.processes import INTERRUPTED, interruptible
 
-    return run_command_line(argv)
+    asked = False
+    with interruptible() as check:
+        try:
+            from workbench.cli.app import run_command_line
+
+            return run_command_line(argv)
+        except BaseException:  # libraries make errors of their own of an interrupt that comes while they are imported
+            try:
+                check()
+            except KeyboardInterrupt:
+                asked = True
+            if not asked:
+                raise
+    print("workbench: stopped", file=sys.stderr)
+    return INTERRUPTED
 
 
 def _search_current_folder_late() -> None:

@@ -27,6 +27,7 @@ from workbench.cli.train import run_commands
 from workbench.cli.weights import weight_verbs
 from workbench.cli.worker import worker_commands
 from workbench.core.errors import Refused
+from workbench.core.faults import machine_fault
 
 PROGRAM = "workbench"
 MISSING, WRONG, INTERRUPTED, UNREAD = 1, 2, 130, 141  # exit codes; 0 is done
@@ -84,7 +85,13 @@ def run_command_line(words: Sequence[str] | None) -> int:
             return _unread()
         if isinstance(end.code, str):
             raise
+        if end.code == INTERRUPTED:  # before the command had anything to say of it
+            print(f"{PROGRAM}: stopped", file=sys.stderr)
         return end.code or 0
+    except Exception as error:
+        if (said := machine_fault(error)) is None:
+            raise
+        return _say(said)
 
 
 def _say(mistake: str) -> int:

@@ -344,6 +344,7 @@ def report_command(
 ) -> int:
     """Write a study's report from its recorded numbers. It takes --data and --set as the study was given them."""
     check_words(name, sets)
+    from workbench.core.files import check_writable
     from workbench.experiments.project import add_notebooks
     from workbench.report.index import write_index
     from workbench.report.pieces import RENDERED
@@ -352,6 +353,7 @@ def report_command(
     from workbench.study import TimingStudy
 
     asked, under = asked_study(name, protocol)
+    check_writable(Path("reports"))  # before what takes a minute
     add_notebooks(Path("reports"))  # where studies of one's own lie there may be none
     if isinstance(asked, Search):
         from workbench.report.search_render import write_search
@@ -399,12 +401,12 @@ def ui_command(
     ] = 5000,
 ) -> int:
     """Show the recorded runs in a browser. Only this machine can see it; Ctrl+C ends it."""
-    from workbench.experiments import mlflow_pages, tracking
+    from workbench.experiments import mlflow_server, tracking
 
     if (server := tracking.given_record()).startswith("http"):
         print(f"{server} shows the runs")
         return 0
-    return mlflow_pages.ui(runs_folder(), port)
+    return mlflow_server.ui(runs_folder(), port)
 
 
 @study_commands.command("dashboard", cls=Command, epilog="Example: workbench dashboard --port 8081")

@@ -23,6 +23,7 @@ import traceback
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from functools import partial
@@ -34,6 +35,7 @@ import psutil
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from workbench.core.errors import DataFault, Refused, one_line
+from workbench.core.faults import machine_fault, of_the_machine
 from workbench.core.files import remove_parts, write_whole
 from workbench.core.spec import Spec, from_dict
 from workbench.experiments.stores import Store, folder_id, store_of
@@ -179,7 +181,11 @@ class JobQueue:
         claim = _Claim(folder, owner_id(), trial.number)
         self._storage.record_heartbeat(trial._trial_id)  # so that of an owner on another machine there always is one
         trial.set_user_attr("owner", claim.owner)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:  # a file lies there, or nothing can be written
+            _note_end(trial, error)
+            raise
         with self.store.locked(f"jobs/{key}/lock"):  # the same job may be in the queue of another plan
             remove_parts(folder)
             claim.take()
@@ -190,9 +196,9 @@ class JobQueue:
             except Exception as error:
                 if not claim.held:
                     raise
-                (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
-                trial.set_user_attr("note", one_line(error))
-                trial.set_user_attr("outcome", _outcome(error))
+                with suppress(OSError):  # of a full disk, which is what the note says
+                    (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
+                _note_end(trial, error)
                 raise
             finally:
                 if claim.held:
@@ -380,11 +386,13 @@ def has_queue(store: Store, name: str) -> bool:
 def stored_entries(home: Path, name: str, keys: Iterable[str]) -> dict[str, QueueEntry]:
     """Where each key stands, for whoever only looks: a queue that is not there stays away.
 
+    Of a folder that can not be written, only what the folders of the jobs say.
+
     Args:
         home, name: as for `JobQueue`.
     """
     store = store_of(home)
-    if has_queue(store, name):
+    if (store.shared or os.access(home, os.W_OK)) and has_queue(store, name):  # SQLite writes even to read
         return JobQueue(home, name, store).entries(keys)
     return {key: _recorded_entry(job_folder(home, key)) for key in keys}
 
@@ -440,8 +448,19 @@ def this_host() -> str:
 
 def owner_id() -> str:
     """Host, process and its start: a number that the system gives away again is not mistaken for its last bearer."""
-    process = psutil.Process()
-    return f"{this_host()} {process.pid} {process.create_time():.2f}"
+    return f"{this_host()} {os.getpid()} {_born(os.getpid())}"
+
+
+def _born(pid: int) -> str:
+    """When a process started, by what no change of the clock moves: ticks since the machine did.
+
+    Raises:
+        psutil.NoSuchProcess: there is none.
+    """
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return f"{psutil.Process(pid).create_time():.2f}"  # not Linux
 
 
 def local_pid(owner: str) -> int | None:
@@ -455,9 +474,7 @@ def alive(owner: str) -> bool:
     if (pid := local_pid(owner)) is None:
         return True
     try:
-        process = psutil.Process(pid)
-        born = float(owner.rsplit(" ", 1)[1])
-        return abs(process.create_time() - born) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        return _born(pid) == owner.rsplit(" ", 1)[1] and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
@@ -509,9 +526,15 @@ class _Claim:
             (self.folder / name).unlink(missing_ok=True)
 
 
+def _note_end(trial: Trial, error: Exception) -> None:
+    """How a job ended, in a line, for whoever shows it."""
+    trial.set_user_attr("note", machine_fault(error) or one_line(error))
+    trial.set_user_attr("outcome", _outcome(error))
+
+
 def _outcome(error: Exception) -> str:
-    """What files are at fault for says nothing of the job: the next command tries it again."""
-    if isinstance(error, DataFault):
+    """What files or the machine are at fault for says nothing of the job: the next command tries it again."""
+    if isinstance(error, DataFault) or of_the_machine(error):
         return FAULTY
     return "infeasible" if isinstance(error, Refused) else "failed"
 

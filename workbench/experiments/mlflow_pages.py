@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.experiments.mlflow_view import VIEW, VIEW_TAG, saved_view
-from workbench.experiments.tracking import QUIET, open_client, store_address
+from workbench.experiments.tracking import open_client
 
 if TYPE_CHECKING:
     from workbench.experiments.tracking import MlflowClient
@@ -50,12 +47,3 @@ def renew_views(home: Path) -> None:
     client = open_client(home)
     for experiment in client.search_experiments(filter_string="name != 'Default'"):
         client.set_experiment_tag(experiment.experiment_id, VIEW_TAG, saved_view())
-
-
-def ui(home: Path, port: int) -> int:
-    """Shows the record in a browser, on this machine only, until interrupted. Gives the server's exit code."""
-    renew_views(home)
-    print(f"{runs_page(home, port)} shows the runs; Ctrl+C ends it", flush=True)
-    # One worker and no job runner: 2 processes and 0.5 GB instead of 15 and 1.9.
-    server = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    return subprocess.call([*server, "--backend-store-uri", store_address(home)], env={**os.environ, **QUIET})

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from errno import EINVAL
+from io import BytesIO
 from pathlib import Path
 from typing import Any, overload
 
@@ -24,9 +27,12 @@ from workbench.inference.cost import cost_metrics
 from workbench.models.initial import start_file
 from workbench.models.job import Job
 from workbench.tensors import Detections
+from workbench.training.damage import put_aside
 from workbench.training.loop import Tick, TrainingState, train
 from workbench.training.machine import Machine
+from workbench.training.memory import can_be_cut, in_parts, make_room, out_of_memory
 from workbench.training.record import (
+    PARTS,
     Progress,
     Result,
     arithmetic,
@@ -114,12 +120,39 @@ def run(
         check_start(job, home)
         with write_whole(folder / "job.json") as part:
             part.write_text(json.dumps(job.to_dict(defaults=True), indent=1))
-        if machine.ranks > 1:
-            open_source(job, 0, home, data)  # what is wrong with it is said once, here
-            distributed.start(machine.ranks, train_and_record, job, machine, home, data, tell, until, folder)
-        else:
-            train_and_record(job, machine, home, data, tell, until, folder)
+        try:
+            _carry_out(job, machine, home, data, tell, until, folder)
+        except (MemoryError, RuntimeError, OSError) as error:
+            if machine.parts > 1 or not out_of_memory(error) or not can_be_cut(job, 2, machine.ranks):
+                raise
+            print(
+                f"job {job.key}: out of memory with batches of {job.protocol.batch}; it goes on with each of them in two "
+                "parts, one after the other, and its record says so",
+                file=sys.stderr,
+                flush=True,
+            )
+            machine = replace(machine, parts=2)
+        if machine.parts > 1 and not is_complete(folder) and not 0 < until <= rung_of(folder):
+            make_room()  # here, where the error that held it is gone
+            _carry_out(job, machine, home, data, tell, until, folder)
     return read_result(folder) if is_complete(folder) else read_pause(folder)
+
+
+def _carry_out(
+    job: Job,
+    machine: Machine,
+    home: Path,
+    data: Path | None,
+    tell: Callable[[Progress], None],
+    until: int,
+    folder: Path,
+) -> None:
+    """Trains and records on all processes of the machine."""
+    if machine.ranks > 1:
+        open_source(job, 0, home, data)  # what is wrong with it is said once, here
+        distributed.start(machine.ranks, train_and_record, job, machine, home, data, tell, until, folder)
+    else:
+        train_and_record(job, machine, home, data, tell, until, folder)
 
 
 def check_start(job: Job, home: Path) -> None:
@@ -169,10 +202,14 @@ def train_and_record(
 ) -> None:
     """Trains, as far as `run` says; the first of several ranks also evaluates and writes."""
     last = until or job.protocol.last
-    source = open_source(job, machine.workers, home, data, machine.device, machine.resident)
+    computed = in_parts(job, machine.parts)
+    source = open_source(computed, machine.workers, home, data, machine.device, machine.resident)
     begun = _start_arithmetic(job, home)
     how = arithmetic(machine.precision, start=begun)
     state = initial_state(job, machine, source, home)
+    if distributed.rank() == 0:
+        _put_aside_damaged(state, folder)
+    distributed.wait()
     _resume(state, folder / CHECKPOINT, how)
     curve, losses = (
         [line for line in read(folder) if line["epoch"] <= state.epoch] for read in (read_curve, read_losses)
@@ -181,7 +218,7 @@ def train_and_record(
         (folder / PAUSED).unlink()
     meter = _Meter(job, last, curve, tell)
     evaluated = None
-    for tick in train(job, state, source.train, source.steps, machine) if state.epoch < last else ():
+    for tick in train(computed, state, source.train, source.steps, machine) if state.epoch < last else ():
         meter.add(tick)
         if tick.epoch_end and distributed.rank() == 0:
             speed = meter.speed()
@@ -191,8 +228,7 @@ def train_and_record(
                 evaluated = evaluate_network(job, state.averaged, source, machine)
                 curve.append(meter.line(tick, speed, dict(evaluated[0])))
                 write_curve(folder, curve)
-            with write_whole(folder / CHECKPOINT) as part:
-                torch.save(state.saved() | {"arithmetic": how}, part)
+            _save(state.saved() | {"arithmetic": how}, folder / CHECKPOINT)
         if tick.epoch_end:
             distributed.wait()  # a rank that went on alone would be a checkpoint ahead
             if tick.epoch == last:
@@ -204,6 +240,14 @@ def train_and_record(
         # without an evaluation it was killed between the last epoch and the record
         evaluated = evaluated or evaluate_network(job, state.averaged, source, machine)
         _write_record(job, machine, folder, source, state, curve, evaluated, begun)
+
+
+def _save(data: Mapping[str, Any], path: Path) -> None:
+    """Writes a checkpoint. By way of memory: of a disk that is full torch says "unexpected pos 640 vs 534"."""
+    made = BytesIO()
+    torch.save(data, made)
+    with write_whole(path) as part:
+        part.write_bytes(made.getbuffer())
 
 
 def kept_state(checkpoint: Path, mapped: bool = False) -> dict[str, Any]:
@@ -231,6 +275,39 @@ def _damaged(checkpoint: Path, why: str) -> str:
         f"{checkpoint}: it is damaged ({why}), and no earlier one is kept; delete it to train from the start again, or "
         "put an intact copy in its place"
     )
+
+
+def _put_aside_damaged(state: TrainingState, folder: Path) -> None:
+    """Takes a checkpoint that can not be gone on from out of the way, with the curve up to there, and says so: the job
+    begins anew."""
+    checkpoint = folder / CHECKPOINT
+    if not os.path.lexists(checkpoint):
+        return
+    try:
+        why = _misfit(state, kept_state(checkpoint, mapped=True))
+        for read in (read_curve, read_losses):
+            read(folder)
+    except Refused as error:
+        why = str(error)
+    except IsADirectoryError as error:
+        why = one_line(error)
+    if why:
+        for path in (checkpoint, folder / "curve.csv", folder / "losses.csv"):
+            if os.path.lexists(path):
+                put_aside(path)
+        print(f"{checkpoint}: put aside, and the job begins anew: {why}", file=sys.stderr, flush=True)
+
+
+def _misfit(state: TrainingState, data: Mapping[str, Any]) -> str:
+    """Why a checkpoint is not one of this job; "" where it is."""
+    mine = state.saved()
+    if missing := [name for name in mine if name not in data]:
+        return f"it has no {', '.join(missing)}"
+    for part in ("model", "ema"):
+        shapes, theirs = ({k: getattr(v, "shape", None) for k, v in one[part].items()} for one in (mine, data))
+        if shapes != theirs:
+            return f"its {part} is of another network"
+    return ""
 
 
 def _resume(state: TrainingState, checkpoint: Path, how: str) -> None:
@@ -269,8 +346,7 @@ def _write_record(
     unreadable = {"unreadable_images": float(len(source.unreadable))}
     metrics = {**curve[-1], **dict(evaluation), **cost_metrics(job), **unreadable}
     if job.protocol.stop:
-        with write_whole(folder / STATE) as part:
-            torch.save(state.saved(), part)
+        _save(state.saved(), folder / STATE)
     write_result(folder, job.key, metrics, _tags(machine, begun))
     for name in (CHECKPOINT, PAUSED):
         (folder / name).unlink(missing_ok=True)
@@ -278,7 +354,8 @@ def _write_record(
 
 def _tags(machine: Machine, begun: str) -> dict[str, str]:
     tags = result_tags(machine_name(machine.device), torch.get_num_threads(), machine.precision, machine.ranks)
-    return tags | ({"start_arithmetic": begun} if begun else {})
+    more = {"start_arithmetic": begun} if begun else {}
+    return tags | more | ({PARTS: str(machine.parts)} if machine.parts > 1 else {})
 
 
 @dataclass

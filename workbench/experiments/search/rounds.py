@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from workbench.core.errors import Refused
+from workbench.core.processes import interruptible
 from workbench.data.datasets.folder import format_of
 from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.evaluation.metrics import measures
@@ -28,7 +29,7 @@ from workbench.experiments.search.recorded import Recorder
 from workbench.experiments.search.standing import given_up
 from workbench.experiments.search.tables import print_search, print_states
 from workbench.experiments.stores import store_of
-from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, terminable, work_off
+from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, work_off
 from workbench.space import Candidate
 from workbench.study import PlannedJob
 from workbench.training.machine import Machine
@@ -295,7 +296,7 @@ def run_search(
     workers, record = WorkerSettings(run.home, run.name, machine, run.data, train), Recorder(run)
     if store_of(run.home).shared:
         console.say(f"other machines join with: {commands.joining(run)}")
-    with terminable() as check:
+    with interruptible() as check:
         try:
             with WorkerPool(workers, size, check) as pool:
                 entries = _work(searcher, pool, size, record)
