@@ -1,7 +1,9 @@
 """The job queue: what it holds, who takes a job from it, and what it refuses. Jobs are fakes."""
 
+import errno
 import multiprocessing
 import os
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import final
 
 import optuna
+import psutil
 import pytest
 from torch import Tensor
 
@@ -18,6 +21,7 @@ from workbench.core.errors import DataFault, Refused
 from workbench.experiments import job_queue
 from workbench.experiments.job_queue import JobQueue, JobState, stored_entries
 from workbench.experiments.plan import StudyRun
+from workbench.experiments.stores import FileStore
 from workbench.models.job import Job
 from workbench.slots import Assigner
 from workbench.study import Row
@@ -163,6 +167,55 @@ def test_a_dead_owner_is_seen_and_a_living_one(monkeypatch: pytest.MonkeyPatch) 
     assert not job_queue.alive(f"{host} {pid} {float(born) - 100:.2f}")  # the number was given away again
     assert job_queue.alive(f"elsewhere {pid} {born}")  # only the heartbeat knows
     assert job_queue.local_pid(me) == int(pid) and job_queue.local_pid(f"elsewhere {pid} {born}") is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="Linux counts from the start of the machine")
+@pytest.mark.parametrize("seconds", [-3600.0, 5.0, 1e6])
+def test_a_clock_that_jumps_kills_nobody(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """psutil's start of a process follows the clock, by way of the start of the machine."""
+    me, boot, now = job_queue.owner_id(), psutil.boot_time(), time.time
+    monkeypatch.setattr(psutil, "boot_time", lambda: boot + seconds)
+    monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: boot + seconds)  # pyright: ignore
+    monkeypatch.setattr(time, "time", lambda: now() + seconds)
+    assert job_queue.alive(me) and job_queue.owner_id() == me
+
+
+def test_a_full_disk_is_not_tried_again_by_the_same_command_and_says_nothing_of_the_job(tmp_path: Path) -> None:
+    def full(*_: object) -> Result:
+        raise OSError(errno.ENOSPC, "No space left on device", "/home/jobs/k/checkpoint.pt")
+
+    one = STUDY.planned_jobs(SETTING)[0]
+    plan = {one.job.key: one}
+    for _ in range(4):
+        there = queue(tmp_path)
+        assert there.fill(plan)[one.job.key].queued
+        there.work(full)
+        entry = there.fill(plan)[one.job.key]
+        assert job_queue.gives_up(entry) and not entry.queued and entry.failures == 0
+        assert entry.note.startswith("/home/jobs/k/checkpoint.pt: No space left on device; make room there")
+
+
+def test_a_file_in_place_of_the_folder_of_a_job_is_named(tmp_path: Path) -> None:
+    one = STUDY.planned_jobs(SETTING)[0]
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / one.job.key).touch()
+    there = queue(tmp_path)
+    there.fill({one.job.key: one})
+    there.work(lambda *_: pytest.fail("trained"))
+    entry = there.fill({one.job.key: one})[one.job.key]
+    assert job_queue.gives_up(entry) and entry.note.startswith(f"{tmp_path / 'jobs' / one.job.key}: File exists; ")
+
+
+def test_a_folder_that_can_not_be_written_can_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = {one.job.key: one for one in STUDY.planned_jobs(SETTING)}
+    first = next(iter(planned))
+    JobQueue(tmp_path, "some/plan").fill(planned)
+    (tmp_path / "jobs" / first).mkdir(parents=True)
+    write_result(tmp_path / "jobs" / first, first, {}, {})
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(FileStore, "open", lambda *_: pytest.fail("SQLite writes even to read"))
+    entries = stored_entries(tmp_path, "some/plan", planned)
+    assert [entry.state for entry in entries.values()] == [JobState.COMPLETE, *[JobState.PLANNED] * (len(planned) - 1)]
 
 
 @pytest.mark.skipif(not Path("/proc/self/ns/pid").exists(), reason="Linux tells containers apart")

@@ -2,8 +2,8 @@
 
     process = on_leash([sys.executable, "-m", "http.server"])
 
-Between the two is a process that holds one end of a pipe. Once the command is gone its end is closed by the system, even
-after SIGKILL, and the server goes with all of its own processes.
+Between the two is a process that holds one end of a pipe. Once the command is gone its end is closed by the system,
+even after SIGKILL, and the server goes with all of its own processes.
 """
 
 from __future__ import annotations

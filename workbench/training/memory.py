@@ -12,13 +12,13 @@ import torch
 
 from workbench.models.job import Job
 
-_SAYS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "OutOfMemoryError")
+_SAYS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "outofmemoryerror")
 
 
 def out_of_memory(error: BaseException) -> bool:
     """Of a GPU, or of this process; also as one of several ranks tells it."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError | OSError) and any(word in str(error) for word in _SAYS)
+        isinstance(error, RuntimeError | OSError) and any(word in str(error).lower() for word in _SAYS)
     )
 
 

@@ -126,8 +126,8 @@ def run(
             if machine.parts > 1 or not out_of_memory(error) or not can_be_cut(job, 2, machine.ranks):
                 raise
             print(
-                f"job {job.key}: out of memory with batches of {job.protocol.batch}; it goes on with each of them in two "
-                "parts, one after the other, and its record says so",
+                f"job {job.key}: out of memory with batches of {job.protocol.batch}; it goes on with each of them in "
+                "two parts, one after the other, and its record says so",
                 file=sys.stderr,
                 flush=True,
             )
@@ -257,29 +257,22 @@ def kept_state(checkpoint: Path, mapped: bool = False) -> dict[str, Any]:
         mapped: its tensors stay in the file until they are read.
 
     Raises:
-        Refused: it is damaged; a job keeps one, so there is no earlier one to go on from.
+        Refused: it is damaged.
     """
     try:
         data = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # of torch, which says EINVAL of a file that is cut off, and of pickle
         if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno != EINVAL):
             raise  # of the machine: another time it may be read
-        raise Refused(_damaged(checkpoint, one_line(error))) from error
+        raise Refused(f"{checkpoint}: it is damaged ({one_line(error)})") from error
     if not isinstance(data, dict):
-        raise Refused(_damaged(checkpoint, f"it holds a {type(data).__name__}"))
+        raise Refused(f"{checkpoint}: it is damaged (it holds a {type(data).__name__})")
     return data
 
 
-def _damaged(checkpoint: Path, why: str) -> str:
-    return (
-        f"{checkpoint}: it is damaged ({why}), and no earlier one is kept; delete it to train from the start again, or "
-        "put an intact copy in its place"
-    )
-
-
 def _put_aside_damaged(state: TrainingState, folder: Path) -> None:
-    """Takes a checkpoint that can not be gone on from out of the way, with the curve up to there, and says so: the job
-    begins anew."""
+    """Takes a checkpoint that can not be gone on from out of the way, with the curve up to there, and says so: a job
+    keeps one, so it begins anew."""
     checkpoint = folder / CHECKPOINT
     if not os.path.lexists(checkpoint):
         return
@@ -290,23 +283,23 @@ def _put_aside_damaged(state: TrainingState, folder: Path) -> None:
     except Refused as error:
         why = str(error)
     except IsADirectoryError as error:
-        why = one_line(error)
+        why = f"{checkpoint}: {error.strerror}"
     if why:
         for path in (checkpoint, folder / "curve.csv", folder / "losses.csv"):
             if os.path.lexists(path):
                 put_aside(path)
-        print(f"{checkpoint}: put aside, and the job begins anew: {why}", file=sys.stderr, flush=True)
+        print(f"{why}; it was put aside, and the job begins anew", file=sys.stderr, flush=True)
 
 
 def _misfit(state: TrainingState, data: Mapping[str, Any]) -> str:
     """Why a checkpoint is not one of this job; "" where it is."""
     mine = state.saved()
     if missing := [name for name in mine if name not in data]:
-        return f"it has no {', '.join(missing)}"
+        return f"{CHECKPOINT}: it has no {', '.join(missing)}"
     for part in ("model", "ema"):
         shapes, theirs = ({k: getattr(v, "shape", None) for k, v in one[part].items()} for one in (mine, data))
         if shapes != theirs:
-            return f"its {part} is of another network"
+            return f"{CHECKPOINT}: its {part} is of another network"
     return ""
 
 
