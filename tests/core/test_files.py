@@ -326,7 +326,7 @@ def test_a_folder_is_looked_at_before_anything_is_computed_for_it(
     (tmp_path / "file").touch()
     with pytest.raises(Refused, match=f"{tmp_path / 'file'} is no folder; .*deeper is to be one"):
         check_writable(tmp_path / "file" / "deeper")
-    with pytest.raises(Refused, match="disk full: .* MB left"):
+    with pytest.raises(Refused, match=r"disk full: .* MB left"):
         check_space(tmp_path, 10**18)
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(Refused, match=f"{tmp_path} can not be written"):

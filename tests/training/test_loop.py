@@ -184,3 +184,18 @@ def test_only_the_dense_part_at_one_size_is_compiled(monkeypatch: pytest.MonkeyP
     forward, images = forward_of(network, job, machine), torch.rand(2, 3, 64, 64)
     assert asked == [(network.towers, "inductor", False)]
     assert torch.equal(forward(images).cls, network(images).cls)
+
+
+def test_a_batch_of_black_images_has_a_finite_gradient() -> None:
+    """Each channel is the same everywhere, so that a norm divides by nothing."""
+    job = small_job(epochs=1)
+    loader = _loader(job)
+
+    def black(epoch: int) -> Iterator[Batch]:
+        for batch in loader(epoch):
+            yield replace(batch, images=torch.zeros_like(batch.images))
+
+    state = TrainingState(job, Machine())
+    for tick in train(job, state, black, len(loader)):
+        assert all(bool(term.isfinite()) for term in tick.terms.values())
+    assert all(bool(value.isfinite().all()) for value in state.model.parameters())
