@@ -10,6 +10,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+import typer
 
 from workbench.__main__ import main
 from workbench.cli import app
@@ -70,26 +71,29 @@ def test_a_database_is_named(said: str, line: str, tmp_path: Path, monkeypatch: 
     wrapped = optuna.exceptions.StorageInternalError("invalid data in the commit")
     wrapped.__cause__ = error
     assert str(machine_fault(error)).startswith(f"{tmp_path / 'mlflow.db'} ")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app, "_made", lambda _: Fails(wrapped))
-        assert main(["study", "x"]) == 2
+    monkeypatch.setattr(app, "commands", failing(wrapped))
+    assert main(["study"]) == 2
     found = machine_fault(wrapped)
     assert found is not None and found.startswith(f"{tmp_path / 'optuna.db'} ")
     with pytest.raises(Refused, match=line):
         raise Refused(found)
 
 
-class Fails:
-    """A command that ends with an error."""
+def failing(error: Exception) -> typer.Typer:
+    """Commands of which one ends with an error."""
+    made = typer.Typer()
 
-    def __init__(self, error: Exception) -> None:
-        self.error = error
+    @made.command("other")
+    def other() -> None: ...
 
-    def main(self, *_: object, **__: object) -> int:
-        raise self.error
+    @made.command("study")
+    def study() -> None:
+        raise error
+
+    return made
 
 
 def test_other_errors_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "_made", lambda _: Fails(KeyError("a")))
+    monkeypatch.setattr(app, "commands", failing(KeyError("a")))
     with pytest.raises(KeyError):
-        main(["study", "x"])
+        main(["study"])

@@ -370,7 +370,7 @@ def test_a_job_that_fails_again_or_otherwise_fails(
         tried.append(machine.parts)
         raise error()
 
-    monkeypatch.setattr("workbench.training.run._carry_out", carry_out)
+    monkeypatch.setattr("workbench.training.run.train_and_record", carry_out)
     with pytest.raises(type(error())):
         run(small_job(epochs=1), Machine(), tmp_path)
     assert tried == [1, 2][:times]

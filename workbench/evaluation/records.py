@@ -51,7 +51,7 @@ class MatchRecords:
         """
         names = [f.name for f in fields(cls)]
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 missing = [name for name in names if name not in file]
                 if missing:
                     raise Refused(f"{path} has no {missing}: not a file of match records; evaluate the model again")

@@ -66,7 +66,7 @@ def test_scenes_are_rendered_on_every_core_unless_fewer_are_asked_for(
 ) -> None:
     asked: list[int] = []
     monkeypatch.setattr(dataset, "usable_cores", lambda: 7)
-    monkeypatch.setattr(dataset, "make_once", lambda path, make: asked.append(make.args[1]))
+    monkeypatch.setattr(dataset, "make_once", lambda path, make, whole: asked.append(make.args[1]))
     for seed, workers in enumerate((None, 0, 2)):
         cached(SyntheticScenes("easy", 32, seed, 3), tmp_path, workers)
     assert asked == [7, 0, 2]

@@ -201,8 +201,8 @@ def cached(scenes: SyntheticScenes, folder: Path, workers: int | None = None) ->
 def _whole(scenes: SyntheticScenes, folder: Path) -> bool:
     """Whether the files of a folder are as long as they were written, and of these scenes."""
     try:
-        images = np.load(folder / _IMAGES, mmap_mode="r")
-        with np.load(folder / _LABELS) as stored:
+        images = np.load(folder / _IMAGES, mmap_mode="r" if scenes.count else None)
+        with (folder / _LABELS).open("rb") as file, np.load(file) as stored:
             count = len(stored["first"]) - 1
             there = set(stored.files) == {"first", "crowd_index", *_PER_PERSON} and stored.zip.testzip() is None
     except (OSError, ValueError, EOFError, KeyError, BadZipFile):
