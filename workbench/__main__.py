@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os  # these two are loaded before any path is searched
+import os  # these are loaded before any path is searched
 import sys
+from collections.abc import Callable
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -11,21 +12,27 @@ def main(argv: list[str] | None = None) -> int:
     _search_current_folder_late()
     from workbench.core.processes import INTERRUPTED, interruptible
 
-    asked = False
     with interruptible() as check:
         try:
             from workbench.cli.app import run_command_line
 
-            return run_command_line(argv)
+            code = run_command_line(argv)
         except BaseException:  # libraries make errors of their own of an interrupt that comes while they are imported
-            try:
-                check()
-            except KeyboardInterrupt:
-                asked = True
-            if not asked:
+            if not _asked(check):
                 raise
-    print("workbench: stopped", file=sys.stderr)
-    return INTERRUPTED
+            code = INTERRUPTED
+        if code == INTERRUPTED and _asked(check):  # else the command has said so itself
+            print("workbench: stopped", file=sys.stderr)
+    return code
+
+
+def _asked(check: Callable[[], None]) -> bool:
+    """Whether the command was interrupted where nothing but this looked."""
+    try:
+        check()
+    except KeyboardInterrupt:
+        return True
+    return False
 
 
 def _search_current_folder_late() -> None:

@@ -85,8 +85,6 @@ def run_command_line(words: Sequence[str] | None) -> int:
             return _unread()
         if isinstance(end.code, str):
             raise
-        if end.code == INTERRUPTED:  # before the command had anything to say of it
-            print(f"{PROGRAM}: stopped", file=sys.stderr)
         return end.code or 0
     except Exception as error:
         if (said := machine_fault(error)) is None:
