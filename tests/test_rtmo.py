@@ -299,6 +299,17 @@ def test_thresholds_of_infer() -> None:
     assert len(few) < len(model.infer(image).detections) <= len(model.infer(image, nms_threshold=1.0).detections)
 
 
+@pytest.mark.parametrize("name", ["score_threshold", "nms_threshold"])
+@pytest.mark.parametrize("value", [float("nan"), -1, -0.1, "0.1", None, True])
+def test_a_threshold_that_finds_nobody_or_everybody_is_refused(name: str, value: Any) -> None:
+    model: Any = small()
+    for call in (model.infer, lambda image, **more: model(torch.zeros(1, 3, 64, 64), **more)):
+        with pytest.raises(Refused, match=f"{name} .*: expected a number in 0..1"):
+            call(np.zeros((64, 64, 3), np.uint8), **{name: value})
+    with pytest.raises(Refused, match="score_threshold 2: expected"):
+        model.infer(np.zeros((64, 64, 3), np.uint8), score_threshold=2)
+
+
 @pytest.mark.parametrize(
     ("image", "message"),
     [

@@ -11,9 +11,20 @@ def main(argv: list[str] | None = None) -> int:
     except FileNotFoundError:
         print("workbench: the current folder was deleted; change to one that is there", file=sys.stderr)
         return 2
-    from workbench.cli.ranks import run_as_rank
+    from workbench.core.processes import INTERRUPTED, interruptible, was_interrupted
 
-    return run_as_rank(argv)
+    with interruptible() as check:
+        try:
+            from workbench.cli.ranks import run_as_rank
+
+            code = run_as_rank(argv)
+        except BaseException:  # libraries make errors of their own of an interrupt that comes while they are imported
+            if not was_interrupted(check):
+                raise
+            code = INTERRUPTED
+        if code == INTERRUPTED and was_interrupted(check):  # else the command has said so itself
+            print("workbench: stopped", file=sys.stderr)
+    return code
 
 
 def _search_current_folder_late(here: str) -> None:

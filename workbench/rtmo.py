@@ -14,6 +14,7 @@ not [16, 8], and `centralize_points_pointgenerator` True, not False (cell i of s
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -303,6 +304,7 @@ class RTMO(nn.Module):
             Refused: an argument has another shape, type or range.
         """
         _check_images(images)
+        _check_thresholds(score_threshold, nms_threshold)
         if not 0 <= phase < len(self.network.variant.phases):
             raise Refused(f"phase {phase}: expected 0..{len(self.network.variant.phases) - 1}")
         packed = None if targets is None else self._targets(targets, images, phase)
@@ -370,8 +372,9 @@ class RTMO(nn.Module):
             batch: how many of a list go through the network together.
 
         Raises:
-            Refused: no image.
+            Refused: no image, or a threshold out of range.
         """
+        _check_thresholds(score_threshold, nms_threshold)
         if isinstance(image, Tensor) and image.ndim == 4:
             image = list(image)
         several = isinstance(image, list | tuple)
@@ -400,6 +403,17 @@ class RTMO(nn.Module):
         """Writes the weights under their published names."""
         with write_whole(Path(path)) as part:
             torch.save({"state_dict": published_state(self.network)}, part)
+
+
+def _check_thresholds(score: float, nms: float) -> None:
+    """Refuses those with which the answer would be nobody, or everybody, whatever the image shows. NaN is in no range.
+
+    Raises:
+        Refused: no number, a score outside 0..1, or an IoU below 0.
+    """
+    for name, value, most in (("score_threshold", score, 1.0), ("nms_threshold", nms, math.inf)):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+            raise Refused(f"{name} {value!r}: expected a number in 0..1")
 
 
 def _check_images(images: object) -> None:

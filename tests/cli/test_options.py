@@ -68,6 +68,31 @@ def test_whole_numbers_have_limits() -> None:
             whole_number(1, 65535)(given)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["study", "status", "ablate_dcc", "--seeds", "1000000"],
+            "--seeds '1000000': expected a whole number from 1 to",
+        ),
+        (["study", "status", "ablate_dcc", "--seeds", "9" * 5000], "expected a whole number from 1 to 10000"),
+        (["study", "status", "ablate_dcc", "--seeds", "٣"], "expected a whole number from 1 to 10000"),
+        (["study", "ablate_dcc", "--first-seed", "9" * 30], "expected a whole number of 0 or more"),
+        (
+            ["latency", "nano", "--threads", "100000", "--anyway"],
+            "--threads '100000': expected a whole number from 1 to",
+        ),
+        (["evaluate", "nano", "--batch", "9" * 5000], "expected a whole number of 1 or more"),
+    ],
+)
+def test_a_number_that_no_machine_can_take_is_refused_at_once(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    err = capsys.readouterr().err
+    assert said in err and err.count("\n") == 1
+
+
 def test_a_number_is_a_number() -> None:
     assert [any_number("0.5"), any_number("1"), any_number(0.1)] == [0.5, 1.0, 0.1]
     with pytest.raises(typer.BadParameter, match="'half': expected a number, as in"):

@@ -18,8 +18,11 @@ import pytest
 
 from tests.small import SMALL, small_job, small_variant
 from workbench.core import files
+from workbench.core.errors import Refused
 from workbench.core.files import (
     NETWORK,
+    check_space,
+    check_writable,
     file_system,
     locked,
     locked_folder,
@@ -299,3 +302,32 @@ def test_the_file_system_of_a_folder_is_that_of_the_nearest_mount(
     monkeypatch.setattr(psutil, "disk_partitions", lambda all: mounts)
     assert file_system(tmp_path / "deep") == "nfs4" and file_system(tmp_path / "deep") in NETWORK
     assert file_system(tmp_path.parent) == "ext4"
+
+
+def test_what_is_damaged_is_made_again_and_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    made: list[Path] = []
+
+    def make(part: Path) -> None:
+        made.append(part)
+        part.write_text("whole")
+
+    for content in ("whole", "who", "whole"):
+        (tmp_path / "a").write_text(content)
+        make_once(tmp_path / "a", make, lambda path: path.read_text() == "whole")
+        assert (tmp_path / "a").read_text() == "whole"
+    assert len(made) == 1 and f"{tmp_path / 'a'} is damaged; it is made again" in capfd.readouterr().err
+
+
+def test_a_folder_is_looked_at_before_anything_is_computed_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_writable(tmp_path / "not" / "there")
+    check_space(tmp_path, 1)
+    (tmp_path / "file").touch()
+    with pytest.raises(Refused, match=f"{tmp_path / 'file'} is no folder; .*deeper is to be one"):
+        check_writable(tmp_path / "file" / "deeper")
+    with pytest.raises(Refused, match=r"disk full: .* MB left"):
+        check_space(tmp_path, 10**18)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(Refused, match=f"{tmp_path} can not be written"):
+        check_writable(tmp_path / "not" / "there")

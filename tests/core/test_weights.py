@@ -195,3 +195,18 @@ def test_no_bytes_give_a_traceback(tmp_path: Path, content: bytes, suffix: str, 
     path.write_bytes(whole[:cut] + content)
     with suppress(Refused):
         as_tensors(read_weights(str(path)), "x")
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (torch.tensor([1.0, float("nan")]), "NaN or infinite numbers"),
+        (torch.tensor([float("inf")], dtype=torch.bfloat16), "NaN or infinite numbers"),
+        (torch.tensor([1.0 + 1j]), "complex numbers"),
+    ],
+)
+def test_what_is_no_weight_is_refused(broken: torch.Tensor, said: str) -> None:
+    """A network with such weights sees nobody, whatever the image; torch drops the imaginary part of others."""
+    assert as_tensors({"a": torch.ones(2), "steps": torch.tensor(3)}, "a.pth").keys() == {"a", "steps"}
+    with pytest.raises(Refused, match=f"^a.pth: 1 of 2 tensors hold {said}, the first b$"):
+        as_tensors({"state_dict": {"a": torch.ones(2), "b": broken}}, "a.pth")

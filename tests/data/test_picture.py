@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -205,3 +206,11 @@ def test_a_picture_that_pil_can_not_read_to_its_end_is_refused() -> None:
 def test_a_name_that_no_file_can_have_is_said(name: str) -> None:
     with pytest.raises(Unreadable):
         pixels_of(name)
+
+
+def test_a_pipe_or_a_device_is_no_picture(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    for name in ("pipe", "endless"):
+        with pytest.raises(Unreadable, match=f"{name}: no regular file"):
+            pixels_of(tmp_path / name)

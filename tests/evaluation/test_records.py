@@ -23,3 +23,13 @@ def test_records_come_back_whole(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", a=np.zeros(1))
     with pytest.raises(Refused, match="not a file of match records"):
         MatchRecords.load(tmp_path / "other.npz")
+
+
+@pytest.mark.parametrize("keep", [0, 50, 700])
+def test_a_damaged_file_is_named_in_a_line(keep: int, tmp_path: Path) -> None:
+    path = tmp_path / "records.npz"
+    golden("coco").records.save(path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(Refused, match=r"records\.npz: it is damaged \(.*\); train that job again") as refused:
+        MatchRecords.load(path)
+    assert "\n" not in str(refused.value)

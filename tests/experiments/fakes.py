@@ -130,3 +130,5 @@ class NoRecord:
 
     def record(self, *_: Any) -> str:
         return ""
+
+    def record_failure(self, *_: Any) -> None: ...

@@ -133,3 +133,15 @@ def test_what_is_no_number_is_said(tmp_path: Path, capsys: pytest.CaptureFixture
     assert console.beside_text(ClaimResult(claim, Verdict.OPEN, "", nobody)) == "NME open, no person matched"
     console.print_noise_floor([0.01, math.nan])
     assert "differs by +1.0, - AP" in capsys.readouterr().out
+
+
+def test_what_runs_were_trained_with_is_said_where_it_differs(capsys: pytest.CaptureFixture[str]) -> None:
+    """The key of a job knows none of it."""
+    one = {"commit": "abc", "precision": "float32", "machine": "m", "torch": "2.9"}
+    console.print_unlike([one, one])
+    assert not capsys.readouterr().out
+    console.print_unlike([one, one, {**one, "commit": "def", "parts": "2"}])
+    assert capsys.readouterr().out.splitlines() == [
+        "runs differ in the code that trained them: abc (2), def (1)",
+        "1 runs did not fit into memory: each batch was trained in parts, and batch norm saw one at a time",
+    ]

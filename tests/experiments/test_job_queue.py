@@ -1,6 +1,8 @@
 """The job queue: what it holds, who takes a job from it, and what it refuses. Jobs are fakes."""
 
+import errno
 import multiprocessing
+import os
 import warnings
 from collections import Counter
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from workbench.core.errors import DataFault
 from workbench.experiments.job_queue import JobQueue, stored_entries
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.queue_entry import JobState, gives_up
+from workbench.experiments.stores import FileStore
 from workbench.models.job import Job
 from workbench.training.record import Progress, Result, write_result
 
@@ -116,3 +119,41 @@ def test_what_files_are_at_fault_for_is_tried_again_by_the_next_command(tmp_path
         entry = there.entries([one.job.key])[one.job.key]
         assert gives_up(entry), "not a second time by the same one"
         assert entry.note.endswith("correct it first: broken images: 2, first 1.jpg, 2.jpg")
+
+
+def test_a_full_disk_is_not_tried_again_by_the_same_command_and_says_nothing_of_the_job(tmp_path: Path) -> None:
+    def full(*_: object) -> Result:
+        raise OSError(errno.ENOSPC, "No space left on device", "/home/jobs/k/checkpoint.pt")
+
+    one = STUDY.planned_jobs(SETTING)[0]
+    plan = {one.job.key: one}
+    for _ in range(4):
+        there = queue(tmp_path)
+        assert there.fill(plan)[one.job.key].queued
+        there.work(full)
+        entry = there.fill(plan)[one.job.key]
+        assert gives_up(entry) and not entry.queued and entry.failures == 0
+        assert entry.note.startswith("/home/jobs/k/checkpoint.pt: No space left on device; make room there")
+
+
+def test_a_file_in_place_of_the_folder_of_a_job_is_named(tmp_path: Path) -> None:
+    one = STUDY.planned_jobs(SETTING)[0]
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "jobs" / one.job.key).touch()
+    there = queue(tmp_path)
+    there.fill({one.job.key: one})
+    there.work(lambda *_: pytest.fail("trained"))
+    entry = there.fill({one.job.key: one})[one.job.key]
+    assert gives_up(entry) and entry.note.startswith(f"{tmp_path / 'jobs' / one.job.key}: File exists; ")
+
+
+def test_a_folder_that_can_not_be_written_can_be_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = {one.job.key: one for one in STUDY.planned_jobs(SETTING)}
+    first = next(iter(planned))
+    JobQueue(tmp_path, "some/plan").fill(planned)
+    (tmp_path / "jobs" / first).mkdir(parents=True)
+    write_result(tmp_path / "jobs" / first, first, {}, {})
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(FileStore, "open", lambda *_: pytest.fail("SQLite writes even to read"))
+    entries = stored_entries(tmp_path, "some/plan", planned)
+    assert [entry.state for entry in entries.values()] == [JobState.COMPLETE, *[JobState.PLANNED] * (len(planned) - 1)]

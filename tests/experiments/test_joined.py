@@ -15,7 +15,7 @@ import psutil
 import pytest
 from optuna.trial import TrialState
 
-from tests.experiments.fakes import FAKED, SETTING, STUDY, log, quick
+from tests.experiments.fakes import FAKED, SETTING, STUDY, log, quick, start
 from tests.experiments.storm import Run, Storm, machine, once_each, trivial, weather
 from tests.small import small_job
 from workbench.core.errors import Refused
@@ -24,6 +24,7 @@ from workbench.experiments.job_files import last_epoch
 from workbench.experiments.job_queue import JobQueue
 from workbench.experiments.joined import gpu_names, join
 from workbench.experiments.object_store import FILES_VARIABLE
+from workbench.experiments.plan import StudyRun
 from workbench.experiments.queue_entry import JobState
 from workbench.experiments.stores import store_of
 from workbench.experiments.worker_pool import WorkerSettings
@@ -101,6 +102,25 @@ def killed(home: Path, trained: int = 0) -> None:
     process = multiprocessing.get_context("fork").Process(target=lambda: JobQueue(home, NAME).work(die))
     process.start()
     process.join()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_study_goes_on_under_another_name_of_its_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a new container with the same volume. Nobody can see the old worker, which is dead: silence tells."""
+    monkeypatch.setattr(stores, "HEARTBEAT", 1)
+    key = next(iter(plan()))
+    queue = JobQueue(tmp_path, NAME)
+    queue.fill({key: plan()[key]})
+    old = machine("old", Run(tmp_path, NAME), 1, train=cut_off)
+    folder = job_folder(tmp_path, key)
+    while not (folder / "checkpoint.pt").exists():
+        time.sleep(0.05)
+    kill_all(old)
+    run = StudyRun(STUDY, SETTING, tmp_path, rows=(STUDY.rows[0].label,), seeds=1)
+    monkeypatch.setattr(StudyRun, "name", NAME)
+    assert start(run, cut_off, jobs=1) == 0
+    assert (folder / "went_on_from").read_text() == "old" and not (folder / "twice").exists()
 
 
 @pytest.mark.parametrize(

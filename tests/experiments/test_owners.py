@@ -1,8 +1,10 @@
 """Owners: which process works on a job, and whether it still is."""
 
 import os
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from workbench.experiments import owners
@@ -23,3 +25,14 @@ def test_a_container_is_another_host(monkeypatch: pytest.MonkeyPatch) -> None:
     me, stat = owners.owner_id(), os.stat
     monkeypatch.setattr(os, "stat", lambda path: stat("/" if str(path).startswith("/proc/self/ns") else path))
     assert owners.local_pid(me) is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="Linux counts from the start of the machine")
+@pytest.mark.parametrize("seconds", [-3600.0, 5.0, 1e6])
+def test_a_clock_that_jumps_kills_nobody(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """psutil's start of a process follows the clock, by way of the start of the machine."""
+    me, boot, now = owners.owner_id(), psutil.boot_time(), time.time
+    monkeypatch.setattr(psutil, "boot_time", lambda: boot + seconds)
+    monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: boot + seconds)  # pyright: ignore
+    monkeypatch.setattr(time, "time", lambda: now() + seconds)
+    assert owners.alive(me) and owners.owner_id() == me

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
+import psutil
 import pytest
 
 import studies
@@ -435,3 +437,130 @@ def test_trials_of_earlier_versions_are_passed_over_and_their_results_count(
     assert runner.status(StudyRun(STUDY, SETTING, tmp_path)) == 1
     assert go(quick) == 0
     once_each(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("content", ["", "[]", '{"key": "x"}', '{"key": "KEY", "metrics": {"AP": "high"}, "tags": {}}'])
+def test_a_damaged_result_is_said_and_its_job_done_again(
+    content: str, go: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = keys()[0]
+    path = tmp_path / "jobs" / key / "result.json"
+    assert go(quick, seeds=1) == 0
+    path.write_text(content.replace("KEY", key))
+    capsys.readouterr()
+    assert runner.status(StudyRun(STUDY, SETTING, tmp_path, seeds=1)) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"broken: {path}: it is damaged (" in out and "2 of 3 complete" in out
+    assert go(quick, seeds=1) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"{path}: it is damaged (" in out and "it was put aside as *.damaged" in out and "3 of 3 complete" in out
+    assert {key: log(tmp_path)[f"end {key}"] for key in keys()[:3]} == {
+        key: 1 + (key == keys()[0]) for key in keys()[:3]
+    }
+    assert path.with_name("result.json.damaged").read_text() == content.replace("KEY", key)
+
+
+@pytest.mark.slow
+def test_rows_that_all_fail_alike_stop_the_study_early(
+    go: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert start(StudyRun(STUDY, SETTING, tmp_path, seeds=3), hopeless, jobs=1) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert (
+        "stopped, as every row fails alike: RuntimeError: no kernel image for job" in out and "0 of 9 complete" in out
+    )
+    assert 3 <= sum(log(tmp_path).values()) <= 5, "each row once, of nine jobs that would be tried three times"
+    assert go(quick, seeds=3) == 0, "the same command goes on"
+
+
+def hopeless(
+    job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None], until: int
+) -> Result:
+    with (home / "log").open("a") as file:
+        file.write(f"begin {job.key}\n")
+    raise RuntimeError(f"no kernel image for job {job.key}")
+
+
+@pytest.mark.slow
+def test_what_failed_is_recorded_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded: list[tuple[str, str]] = []
+    monkeypatch.setattr(NoRecord, "record_failure", lambda self, one, why: recorded.append((one.row, why)))
+    assert start(StudyRun(STUDY, SETTING, tmp_path, seeds=1), faulty) == 1
+    assert recorded == [
+        ("padding", "Refused: the data set does not fit"),
+        ("static", "RuntimeError: the gradient is not finite"),
+    ]
+
+
+def test_a_home_that_can_not_hold_a_study_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = StudyRun(STUDY, SETTING, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("workbench.core.files.os.access", lambda *_: False)
+        with pytest.raises(Refused, match=r"can not be written .*read-only"):
+            start(run, quick)
+    with monkeypatch.context() as patch:
+        patch.setattr("workbench.core.files.shutil.disk_usage", lambda _: SimpleNamespace(free=3_000_000))
+        with pytest.raises(Refused, match=f"disk full: {tmp_path} has 3 MB left; make room for at least 50 MB"):
+            start(run, quick)
+    (tmp_path / "jobs").touch()
+    with pytest.raises(Refused, match="jobs is no folder; move it away"):
+        start(run, quick)
+    assert [one.name for one in tmp_path.iterdir()] == ["jobs"]
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_within_ten_seconds_though_a_worker_hears_nothing(
+    number: signal.Signals, go: Callable[..., int], tmp_path: Path
+) -> None:
+    """One that is stopped answers no request; its job is released all the same."""
+    process = command(tmp_path)
+    until(2, tmp_path, process)
+    worker = psutil.Process(process.pid).children()[0]
+    worker.suspend()
+    began = time.monotonic()
+    os.kill(process.pid, number)
+    process.join(120)
+    assert process.exitcode == 130 and time.monotonic() - began < 10
+    assert "the same command goes on from there" in (tmp_path / "said").read_text()
+    assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+    assert go(quick) == 0
+    once_each(tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+def test_a_second_interrupt_ends_at_once(go: Callable[..., int], tmp_path: Path) -> None:
+    process = command(tmp_path)
+    until(2, tmp_path, process)
+    worker = psutil.Process(process.pid).children()[0]
+    worker.suspend()  # so that the first one takes its time
+    os.kill(process.pid, signal.SIGINT)
+    time.sleep(0.5)
+    began = time.monotonic()
+    os.kill(process.pid, signal.SIGINT)
+    while process.exitcode is None:  # to join it would wait for the worker as well
+        assert time.monotonic() - began < 3
+        time.sleep(0.02)
+    assert process.exitcode == 130
+    worker.kill()
+    assert go(quick) == 0
+    once_each(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_renamed_row_and_a_moved_home_keep_their_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Keys are of what is trained, and nothing in a folder of runs says where it lies."""
+    home, moved = tmp_path / "home", tmp_path / "moved"
+    home.mkdir()
+    assert start(StudyRun(STUDY, SETTING, home, seeds=1), quick) == 0
+    home.rename(moved)
+    before = log(moved)
+    rows = (Row("the base"), *STUDY.rows[1:])
+    renamed = replace(STUDY, rows=rows, claims=())
+    assert runner.status(StudyRun(renamed, SETTING, moved, seeds=1)) == 0
+    assert start(StudyRun(renamed, SETTING, moved, seeds=1), quick) == 0
+    assert log(moved) == before and "3 of 3 complete" in capsys.readouterr().out
+    assert not home.exists()

@@ -6,9 +6,11 @@ import multiprocessing
 import os
 import signal
 import socket
+import sqlite3
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -106,6 +108,53 @@ def test_a_folder_keeps_its_word(tmp_path: Path) -> None:
     assert folder_id(tmp_path) == first and first.endswith(f" {socket.gethostname()}:{tmp_path}")
     (tmp_path / "other").mkdir()
     assert folder_id(tmp_path / "other").split()[0] != first.split()[0]
+
+
+# A file that can not be used
+
+
+def spoilt(path: Path, kind: str) -> None:
+    if kind == "a folder":
+        path.unlink()
+        path.mkdir()
+    elif kind == "another program's tables":
+        path.unlink()
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("create table version_info (version_info_id integer primary key, schema_version int)")
+            connection.execute("insert into version_info values (1, 99)")
+            connection.commit()
+    else:
+        path.write_bytes({"text": b"no database" * 1000, "cut off": path.read_bytes()[:3000]}[kind])
+
+
+@pytest.mark.parametrize("kind", ["text", "cut off", "a folder", "another program's tables"])
+def test_a_file_that_is_no_queue_is_refused_in_a_line(kind: str, tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    store.open().engine.dispose()
+    for beside in tmp_path.glob("optuna.db-*"):
+        beside.unlink()
+    spoilt(tmp_path / "optuna.db", kind)
+    with pytest.raises(Refused, match=r"optuna\.db can not be used \(.*\); move it away: .* found in jobs/") as refused:
+        storage = store.open()
+        storage.get_all_studies()
+    assert "\n" not in str(refused.value)
+    (tmp_path / "optuna.db").rename(tmp_path / "away")
+    assert store.open().get_all_studies() == []
+
+
+def test_a_file_that_another_process_holds_is_refused_within_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stores, "HELD", 0.2)
+    store = FileStore(tmp_path)
+    store.open()
+    with closing(sqlite3.connect(tmp_path / "optuna.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(
+            Refused, match=r"optuna\.db is held by another process \(database is locked\); end that, or"
+        ):
+            store.open()
+    store.open()
 
 
 # A database

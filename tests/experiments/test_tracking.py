@@ -1,8 +1,10 @@
 """The record in MLflow: complete, once, and quiet."""
 
 import json
+import time
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from workbench.core.errors import Refused
 from workbench.core.provenance import result_tags
 from workbench.evaluation.metrics import Metric
 from workbench.experiments import tracking
+from workbench.experiments.delivery import Delivery
 from workbench.experiments.plan import StudyRun
 from workbench.models.job import Protocol
 from workbench.models.zoo import nano
@@ -235,3 +238,92 @@ def test_no_secret_of_the_environment_is_recorded(tmp_path: Path, monkeypatch: p
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert any(path.name == "mlflow.db" for path in written) and any("artifacts" in path.parts for path in written)
     assert [path for path in written if b"secret-" in path.read_bytes()] == []
+
+
+def test_a_failed_job_is_recorded_with_its_reason_until_it_is_complete(home: Path, folder: Path) -> None:
+    study, (one, other) = replace(STUDY, name="failing"), STUDY.planned_jobs(SETTING)
+    book = tracking.MlflowRecord(StudyRun(study, SETTING, home))
+    client = tracking.open_client(home)
+
+    def found() -> list[Any]:
+        experiment = client.get_experiment_by_name("failing")
+        assert experiment is not None
+        return list(client.search_runs([experiment.experiment_id], "tags.`workbench.role` = 'job'"))
+
+    for reason in ("RuntimeError: not finite", "RuntimeError: not finite", "OSError: no room"):
+        book.record_failure(one, reason)
+    (run,) = found()
+    assert run.info.status == "FAILED" and run.data.tags["failure"] == "OSError: no room"
+    assert run.data.tags["mlflow.note.content"] == "OSError: no room" and run.data.tags["row"] == one.row
+    run_id = book.record(one, METRICS, CURVE, {"precision": "float32"}, folder)
+    book.record_failure(one, "late")
+    assert [(run.info.run_id, run.info.status) for run in found()] == [(run_id, "FINISHED")]
+    book.record_failure(other, "it fails")
+    assert len(found()) == 2 and set(tracking.run_ids(home, "failing")) >= {
+        tracking.run_key(one, {"precision": "float32"})
+    }
+
+
+@pytest.mark.parametrize("kind", ["text", "a folder"])
+def test_a_record_that_can_not_be_read_is_named_within_seconds(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A study goes on without it, and a report is written without the numbers of its runs."""
+    path = tmp_path / "mlflow.db"
+    if kind == "text":
+        path.write_bytes(b"no database" * 1000)
+    else:
+        path.mkdir()
+    began, book = time.monotonic(), tracking.MlflowRecord(StudyRun(STUDY, SETTING, tmp_path))
+    with pytest.raises(Refused, match=r"mlflow\.db can not be used \(.*move it away: the next command records anew"):
+        book.summarise("text")
+    book.attach([path])
+    assert tracking.run_ids(tmp_path, "tracked") == {}
+    out = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in out] == [
+        "not attached to the record in MLflow",
+        "without the numbers of runs in MLflow",
+    ]
+    assert time.monotonic() - began < 60 and (path.is_dir() or path.read_bytes().startswith(b"no database"))
+
+
+@pytest.mark.parametrize("cut", range(1, 12, 3))
+def test_a_store_that_goes_away_in_the_middle_gets_each_run_once_when_it_is_back(
+    cut: int, home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After any of its requests, whether that was carried out or not; the next try makes one whole run of it."""
+    study = replace(STUDY, name=f"away {cut}")
+    planned = study.planned_jobs(SETTING)
+    book, said = tracking.MlflowRecord(StudyRun(study, SETTING, home)), list[str]()
+    delivery, requests = Delivery(said.append), 0
+    for one in planned:
+        delivery.add(one.title, partial(book.record, one, METRICS, CURVE, {}, folder))
+
+    def breaking(method: Any) -> Any:
+        def call(*given: Any, **more: Any) -> Any:
+            nonlocal requests
+            requests += 1
+            done = method(*given, **more)
+            if cut <= requests < cut + 2:
+                raise ConnectionError("the server is away")
+            return done
+
+        return call
+
+    from mlflow import MlflowClient
+
+    for name in ("create_run", "set_tag", "log_batch", "log_artifact", "set_terminated", "log_inputs"):
+        monkeypatch.setattr(MlflowClient, name, breaking(getattr(MlflowClient, name)))
+    monkeypatch.setattr("workbench.experiments.delivery.FIRST", 0.0)  # it is always time to ask again
+    for _ in range(5):
+        while delivery.step():
+            pass
+    delivery.finish()
+    client = tracking.open_client(home)
+    experiment = client.get_experiment_by_name(study.name)
+    assert experiment is not None and said and all("not recorded yet" in line for line in said)
+    found = client.search_runs([experiment.experiment_id], "tags.`workbench.role` = 'job'")
+    assert sorted(run.data.tags["row"] for run in found) == sorted(one.row for one in planned)
+    assert all(run.info.status == "FINISHED" and run.data.metrics["AP"] == 0.3 for run in found)
+    parents = client.search_runs([experiment.experiment_id], "tags.`workbench.role` = 'setting'")
+    assert len(parents) == 1

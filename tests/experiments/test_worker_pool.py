@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +11,10 @@ import pytest
 
 from tests.experiments.fakes import FAKED, quick
 from workbench.core.errors import Refused
-from workbench.core.processes import Share
+from workbench.core.processes import Share, interruptible
 from workbench.experiments import worker_pool
 from workbench.experiments.owners import this_host
-from workbench.experiments.worker_pool import WorkerPool, WorkerSettings, terminable
+from workbench.experiments.worker_pool import WorkerPool, WorkerSettings
 from workbench.training.machine import Machine
 
 pytestmark = FAKED
@@ -87,23 +86,6 @@ def test_a_pool_of_nobody_leaves_the_work_to_others(tmp_path: Path) -> None:
         assert not pool.at_work and not multiprocessing.active_children()
 
 
-def test_a_request_to_end_is_an_interrupt_and_only_as_long_as_is_asked() -> None:
-    process = multiprocessing.get_context("fork").Process(target=asked_to_end)
-    process.start()
-    process.join()
-    assert process.exitcode == 7
-
-
-def asked_to_end() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        with terminable():
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(10)
-    except KeyboardInterrupt:
-        sys.exit(7 if signal.getsignal(signal.SIGTERM) == before else 8)
-
-
 class _Finalised:
     def __del__(self) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -112,7 +94,7 @@ class _Finalised:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_request_that_comes_in_a_finaliser_is_not_lost(tmp_path: Path) -> None:
-    with terminable() as check:
+    with interruptible() as check:
         check()
         dropped = _Finalised()
         del dropped

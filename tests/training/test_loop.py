@@ -184,3 +184,21 @@ def test_only_the_dense_part_at_one_size_is_compiled(monkeypatch: pytest.MonkeyP
     forward, images = forward_of(network, job, machine), torch.rand(2, 3, 64, 64)
     assert asked == [(network.towers, "inductor", False)]
     assert torch.equal(forward(images).cls, network(images).cls)
+
+
+def test_a_gradient_that_is_not_finite_is_named() -> None:
+    """As that of a batch of images of one colour: a norm divides by nothing."""
+    job = small_job(epochs=1)
+    loader = _loader(job)
+
+    def black(epoch: int) -> Iterator[Batch]:
+        for batch in loader(epoch):
+            yield replace(batch, images=torch.zeros_like(batch.images))
+
+    state = TrainingState(job, Machine())
+    with pytest.raises(
+        RuntimeError, match=r"the gradient is not finite in \d+ of \d+ parameters, the first \w+.*one colour"
+    ):
+        for _ in train(job, state, black, len(loader)):
+            pass
+    assert all(bool(value.isfinite().all()) for value in state.model.parameters()), "nothing was stepped"

@@ -1,7 +1,7 @@
 """One job end to end: what it leaves behind, that it is not done twice, that it survives being killed."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from workbench.models.initial import keep_start_weights
 from workbench.models.job import Start
 from workbench.models.network import Network
 from workbench.training import loop
+from workbench.training.loop import TrainingState
 from workbench.training.machine import Machine
 from workbench.training.record import Progress, job_folder, read_result, write_result
 from workbench.training.run import STATE, check_ranks, run
@@ -287,22 +288,89 @@ def test_a_checkpoint_of_other_arithmetic_is_not_gone_on_from(tmp_path: Path, mo
     assert begun == [0, 1, 0]
 
 
-@pytest.mark.parametrize("damage", ["cut off", "empty", "other"])
-def test_a_damaged_checkpoint_is_named(damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a line, with what to do; without it the job is trained from its start."""
+@pytest.mark.parametrize(
+    "damage", ["cut off", "empty", "other", "another dict", "another network", "a folder", "curve"]
+)
+def test_a_damaged_checkpoint_is_put_aside_and_the_job_begins_anew(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is said in a line, and nothing is deleted."""
     job = small_job(epochs=1)
     folder = job_folder(tmp_path, job.key)
     folder.mkdir(parents=True)
     path = folder / "checkpoint.pt"
     torch.save({"model": torch.zeros(10_000)}, path)
-    path.write_bytes({"cut off": path.read_bytes()[:20_000], "empty": b"", "other": b"no checkpoint"}[damage])
+    if damage == "a folder":
+        path.unlink()
+        path.mkdir()
+    elif damage in ("another network", "curve"):
+        other = small_job(epochs=1).vary({"variant.head.width": 0.12} if damage == "another network" else {})
+        torch.save(TrainingState(other, Machine()).saved() | {"epoch": 1}, path)
+        (folder / "curve.csv").write_text("epoch,AP\n1,word\n" if damage == "curve" else "epoch,AP\n1,0.5\n")
+    elif damage != "another dict":
+        path.write_bytes({"cut off": path.read_bytes()[:20_000], "empty": b"", "other": b"no checkpoint"}[damage])
+    begun: list[int] = []
 
-    def begun(*_: Any) -> Iterator[loop.Tick]:
+    def begins(*given: Any) -> Iterator[loop.Tick]:
+        begun.append(given[1].epoch)
         raise InterruptedError
 
-    monkeypatch.setattr("workbench.training.run.train", begun)
-    with pytest.raises(Refused, match=r"checkpoint\.pt: it is damaged \(.+\), and no earlier one is kept; delete it"):
-        run(job, Machine(), tmp_path)
-    path.unlink()
+    monkeypatch.setattr("workbench.training.run.train", begins)
     with pytest.raises(InterruptedError):
         run(job, Machine(), tmp_path)
+    err = capfd.readouterr().err
+    assert begun == [0] and ("curve.csv" if damage == "curve" else "checkpoint.pt") in err and err.count("\n") == 1
+    assert err.endswith("it was put aside, and the job begins anew\n")
+    assert not path.exists() and (folder / "checkpoint.pt.damaged").exists()
+
+
+def short_of_memory(most: int, error: Callable[[], Exception]) -> Callable[..., Iterator[loop.Tick]]:
+    """Training on a machine that has room for so many images at a time."""
+    train = loop.train
+
+    def trained(*given: Any) -> Iterator[loop.Tick]:
+        for tick in train(*given):
+            if tick.images > most:
+                raise error()
+            yield tick
+
+    return trained
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_job_without_memory_goes_on_in_two_parts_and_its_record_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Half of a batch at a time, the same batch a step: as a job that accumulates from the start."""
+    job = small_job(epochs=1)
+    other = run(job.vary({"protocol.accumulate": 2}), Machine(), tmp_path / "other")
+    monkeypatch.setattr("workbench.training.run.train", short_of_memory(4, lambda: torch.OutOfMemoryError("no room")))
+    found = run(job, Machine(), tmp_path)
+    assert found.key == job.key and found.tags["parts"] == "2" and "parts" not in other.tags
+    mine, theirs = (load_file(one.folder / "weights.safetensors") for one in (found, other))
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    err = capfd.readouterr().err
+    assert f"job {job.key}: out of memory with batches of 8; it goes on with each of them in two parts" in err
+
+
+@pytest.mark.parametrize(
+    ("error", "times"),
+    [
+        (lambda: torch.OutOfMemoryError("no room"), 2),  # halves do not fit, either
+        (lambda: RuntimeError("the gradient is not finite"), 1),
+    ],
+)
+def test_a_job_that_fails_again_or_otherwise_fails(
+    error: Callable[[], Exception], times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def carry_out(job: Any, machine: Machine, *_: Any) -> None:
+        tried.append(machine.parts)
+        raise error()
+
+    monkeypatch.setattr("workbench.training.run.train_and_record", carry_out)
+    with pytest.raises(type(error())):
+        run(small_job(epochs=1), Machine(), tmp_path)
+    assert tried == [1, 2][:times]

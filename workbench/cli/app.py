@@ -29,6 +29,7 @@ from workbench.cli.train import run_commands
 from workbench.cli.weights import weight_verbs
 from workbench.cli.worker import worker_commands
 from workbench.core.errors import Refused
+from workbench.core.faults import machine_fault
 from workbench.core.torchrun import launched
 
 PROGRAM = "workbench"
@@ -95,6 +96,10 @@ def run_command_line(words: Sequence[str] | None) -> int:
         if isinstance(end.code, str):
             raise
         return end.code or 0
+    except Exception as error:
+        if (said := machine_fault(error)) is None:
+            raise
+        return _say(said)
 
 
 def _check_launch(words: Sequence[str]) -> None:

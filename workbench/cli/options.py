@@ -79,6 +79,10 @@ def completing(name: str) -> Callable[[str], list[str]]:
 
 # Values
 
+LONGEST = 12  # digits of a number on the command line: nothing that is counted here has more
+FEW_THREADS = 8  # that any machine can take, however few its cores; a hundred thousand end the process
+MOST_SEEDS = 10_000  # a row's: to plan a million jobs takes minutes, and no study has ever asked for a hundred
+
 
 def whole_number(least: int, most: int | None = None) -> Callable[[Any], int]:
     """Reads a whole number, `least` or more, and `most` or less where that is given."""
@@ -86,7 +90,12 @@ def whole_number(least: int, most: int | None = None) -> Callable[[Any], int]:
 
     def read(given: Any) -> int:
         text = str(given)
-        if not text.isdecimal() or int(text) < least or (most is not None and int(text) > most):
+        if (
+            not (text.isascii() and text.isdecimal())
+            or len(text) > LONGEST
+            or int(text) < least
+            or (most is not None and int(text) > most)
+        ):
             raise typer.BadParameter(f"{text!r}: expected a whole number {limits}")
         return int(text)
 
@@ -159,6 +168,7 @@ def changes_of(sets: Sequence[Change] | None) -> dict[str, Any]:
 
 
 COUNT = whole_number(1)
+THREADS = whole_number(1, max(os.cpu_count() or 1, FEW_THREADS))
 StudyName = Annotated[
     str, typer.Argument(metavar="NAME", help="A file in studies/, without .py", autocompletion=completing("studies"))
 ]
@@ -179,7 +189,10 @@ DataFolder = Annotated[
     ),
 ]
 Seeds = Annotated[
-    int | None, typer.Option("--seeds", metavar="N", parser=COUNT, help="Seeds per row (default: the protocol's)")
+    int | None,
+    typer.Option(
+        "--seeds", metavar="N", parser=whole_number(1, MOST_SEEDS), help="Seeds per row (default: the protocol's)"
+    ),
 ]
 FirstSeed = Annotated[
     int,

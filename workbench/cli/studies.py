@@ -404,6 +404,7 @@ def report_command(
     """Write a study's report from its recorded numbers. It takes --data and --set as the study was given them."""
     check_words(name, sets)
     use_files(files)
+    from workbench.core.files import check_writable
     from workbench.experiments.project import add_notebooks
     from workbench.report.index import write_index
     from workbench.report.pieces import RENDERED
@@ -412,6 +413,7 @@ def report_command(
     from workbench.study import TimingStudy
 
     asked, under = asked_study(name, protocol)
+    check_writable(Path("reports"))  # before what takes a minute
     add_notebooks(Path("reports"))  # where studies of one's own lie there may be none
     if isinstance(asked, Search):
         from workbench.report.search_render import write_search

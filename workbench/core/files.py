@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -11,7 +12,10 @@ from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 
+from workbench.core.errors import Refused
+
 NETWORK = {"nfs", "nfs4", "cifs", "smbfs", "smb3", "afs", "ncpfs", "9p", "lustre", "ceph", "glusterfs", "beegfs"}
+OF_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES}
 
 if sys.platform == "win32":
     import msvcrt
@@ -79,6 +83,10 @@ def write_whole(path: Path, durable: bool = True) -> Iterator[Path]:
         if durable:
             _flush(part)
         os.replace(part, path)
+    except OSError as error:
+        if error.filename in (None, str(part)) and error.errno in OF_WRITING:  # which file it was, and not which part
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         _remove(part)
 
@@ -92,18 +100,47 @@ def remove_parts(folder: Path, name: str = "") -> None:
         _remove(part)
 
 
-def make_once(path: Path, make: Callable[[Path], object]) -> None:
+def make_once(path: Path, make: Callable[[Path], object], whole: Callable[[Path], bool] = Path.exists) -> None:
     """Makes a file or a folder unless it is there: `make(part)` writes it to the path that it is given.
 
     Of several processes that ask at once, one makes it and the others wait. It appears whole or not at all.
+
+    Args:
+        whole: whether what is there is as it was made; else it is said, and made again.
     """
-    if path.exists():
+    if path.exists() and whole(path):
         return
     with locked(path.with_name(f"{path.name}.lock")):
         remove_parts(path.parent, path.name)
+        if path.exists() and not whole(path):
+            print(f"{path} is damaged; it is made again", file=sys.stderr, flush=True)
+            _remove(path)
         if not path.exists():
             with write_whole(path) as part:
                 make(part)
+
+
+def check_writable(folder: Path) -> None:
+    """Refuses a folder that can not be written, before anything is computed for it; it may still have to be made.
+
+    Raises:
+        Refused: the folder, or the one that it would lie in, is read-only.
+    """
+    there = next(one for one in (folder, *folder.resolve().parents) if one.exists())
+    if not there.is_dir():
+        raise Refused(f"{there} is no folder; {folder} is to be one")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise Refused(f"{there} can not be written (a file system that is read-only, or others' folder)")
+
+
+def check_space(folder: Path, least: int) -> None:
+    """
+    Raises:
+        Refused: fewer than `least` bytes are free where the folder lies.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < least:
+        raise Refused(f"disk full: {folder} has {free / 1e6:.0f} MB left; make room for at least {least / 1e6:.0f} MB")
 
 
 def file_system(folder: Path) -> str:

@@ -114,3 +114,12 @@ def interruptible() -> Iterator[Callable[[], None]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def was_interrupted(check: Callable[[], None]) -> bool:
+    """Whether an interrupt waits that nothing has looked at. `check`: of `interruptible`."""
+    try:
+        check()
+    except KeyboardInterrupt:
+        return True
+    return False

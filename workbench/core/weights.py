@@ -84,12 +84,28 @@ def placed_tensors(data: Any, source: str) -> Placed:
         Refused: there are none.
     """
     found = _placed(data, ())
-    if found is None:
+    if found is not None:
+        _check_numbers(found.tensors, source)
+    else:
         there = f"; it has {', '.join(map(str, list(data)[:8]))}" if isinstance(data, Mapping) and data else ""
         raise Refused(f"{source}: holds no named tensors{there}; pass a state dict")
     if odd := [name for name, value in found.tensors.items() if value.layout != torch.strided or value.is_meta]:
         raise Refused(f"{source}: {odd[0]} is sparse or has no values; save dense tensors")
     return found
+
+
+def _check_numbers(tensors: Weights, source: str) -> None:
+    """Refuses what is no weight: every answer of such a network would be that it sees nobody.
+
+    Raises:
+        Refused: tensors hold NaN or infinite numbers, or complex ones.
+    """
+    dense = {name: value for name, value in tensors.items() if value.layout == torch.strided and not value.is_meta}
+    complex_ = [name for name, value in dense.items() if value.is_complex()]
+    endless = [n for n, v in dense.items() if v.is_floating_point() and not bool(torch.isfinite(v.float()).all())]
+    for names, what in ((complex_, "complex numbers"), (endless, "NaN or infinite numbers")):
+        if names:
+            raise Refused(f"{source}: {len(names)} of {len(tensors)} tensors hold {what}, the first {names[0]}")
 
 
 def _placed(data: Any, place: tuple[str, ...]) -> Placed | None:

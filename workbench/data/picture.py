@@ -19,7 +19,7 @@ from torch import Tensor
 
 from workbench.core.download import download
 from workbench.core.errors import Refused, one_line
-from workbench.data.datasets.images import JPEG_START, Unreadable, decode_image
+from workbench.data.datasets.images import JPEG_START, Unreadable, decode_image, special
 
 Picture = str | PathLike[str] | bytes | Image.Image | NDArray[Any] | Tensor
 _Pixels = NDArray[np.uint8]
@@ -60,6 +60,8 @@ def pixels_of(picture: Picture, name: str = "image") -> _Pixels:
 
 def _of_file(path: Path) -> _Pixels:
     try:
+        if reason := special(path):
+            raise Unreadable(str(path), reason)
         return _of_bytes(path.read_bytes(), str(path))
     except FileNotFoundError:
         raise Unreadable(str(path), "missing") from None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.core.errors import Refused
+from workbench.core.errors import Refused, one_line
 from workbench.core.files import write_whole
 from workbench.tensors import Floats
 
@@ -48,8 +50,13 @@ class MatchRecords:
             Refused: the file holds something else.
         """
         names = [f.name for f in fields(cls)]
-        with np.load(path, allow_pickle=False) as file:
-            missing = [name for name in names if name not in file]
-            if missing:
-                raise Refused(f"{path} has no {missing}: not a file of match records; evaluate the model again")
-            return cls(**{name: file[name] for name in names})
+        try:
+            with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                missing = [name for name in names if name not in file]
+                if missing:
+                    raise Refused(f"{path} has no {missing}: not a file of match records; evaluate the model again")
+                return cls(**{name: file[name] for name in names})
+        except (ValueError, EOFError, BadZipFile, zlib.error) as error:
+            if isinstance(error, Refused):
+                raise
+            raise Refused(f"{path}: it is damaged ({one_line(error)}); train that job again") from error

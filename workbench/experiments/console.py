@@ -23,11 +23,18 @@ from workbench.experiments.queue_entry import JobState, QueueEntry
 from workbench.experiments.sequential import Replay, SequentialState
 from workbench.experiments.time_left import Left, TimeLeft
 from workbench.study import Better, Contrast, PlannedJob
-from workbench.training.record import FLAT, Progress, last_gain
+from workbench.training.record import FLAT, PARTS, Progress, last_gain
 
 PLAIN_EVERY = 15.0  # seconds between two lines where no display can be drawn
 WIDE = 160  # columns of a table that goes into a file
 NO_NUMBER = "-"  # in place of one that is not defined, such as a mean over persons of whom none was matched
+UNLIKE = {
+    "commit": "the code that trained them",
+    "precision": "precision",
+    "ranks": "processes of a job",
+    "torch": "the version of torch",
+    "machine": "machine",
+}
 STATE_COLOURS = {
     JobState.PLANNED: "dim",
     JobState.RUNNING: "yellow",
@@ -224,6 +231,7 @@ def print_warnings(results: Results) -> None:
     lost = max((result.metrics.get("unreadable_images", 0) for _, result in results), default=0)
     if lost:
         console().print(f"{lost:.0f} images could not be read and are missing in what was trained and judged")
+    print_unlike([result.tags for _, result in results])
     gains = [gain for _, result in results if (gain := last_gain(result.curve)) is not None]
     rising = sum(abs(gain) >= FLAT for gain in gains)
     if rising:
@@ -231,6 +239,17 @@ def print_warnings(results: Results) -> None:
             f"{rising} of {len(gains)} curves still move by {METRICS['AP'].text(FLAT)} AP or more in the last quarter, "
             f"at most {METRICS['AP'].difference(max(gains, key=abs))}: longer runs may order these rows otherwise"
         )
+
+
+def print_unlike(tags: Sequence[Mapping[str, str]]) -> None:
+    """What the runs were trained with, where it is not the same for all: the key of a job knows none of it."""
+    for name, what in UNLIKE.items():
+        counts = Counter(one.get(name, "") for one in tags)
+        if len(counts) > 1:
+            each = ", ".join(f"{value or 'unknown'} ({count})" for value, count in counts.most_common())
+            say(f"runs differ in {what}: {each}")
+    if cut := sum(one.get(PARTS, "1") != "1" for one in tags):
+        say(f"{cut} runs did not fit into memory: each batch was trained in parts, and batch norm saw one at a time")
 
 
 VERDICT_COLOURS = {Verdict.HOLDS: "green", Verdict.FAILS: "red", Verdict.OPEN: "yellow"}

@@ -11,6 +11,7 @@ How a worker does a job that it has taken is `job_worker`; what the folder of a 
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -296,11 +297,13 @@ def has_queue(store: Store, name: str) -> bool:
 def stored_entries(home: Path, name: str, keys: Iterable[str]) -> dict[str, QueueEntry]:
     """Where each key stands, for whoever only looks: a queue that is not there stays away.
 
+    Of a folder that can not be written, only what the folders of the jobs say.
+
     Args:
         home, name: as for `JobQueue`.
     """
     store, files, keys = store_of(home), files_of(home), list(keys)
-    if has_queue(store, name):
+    if (store.shared or os.access(home, os.W_OK)) and has_queue(store, name):  # SQLite writes even to read
         return JobQueue(home, name, store, files).entries(keys)
     files.show(keys)
     return {key: recorded_entry(job_folder(home, key)) for key in keys}

@@ -18,6 +18,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from workbench.core.errors import DataFault, Refused, one_line
+from workbench.core.faults import machine_fault, of_the_machine
 from workbench.core.files import remove_parts
 from workbench.experiments.heartbeat import beating
 from workbench.experiments.job_claim import JobClaim, TakenOver
@@ -93,7 +94,11 @@ class JobWorker:
             return TrialState.PRUNED, None
         folder = job_folder(self.home, key)
         claim = JobClaim(folder, attempt.user_attrs["owner"], attempt.number)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:  # a file lies there, or nothing can be written
+            self._say_end(attempt, error)
+            raise
         with self.store.locked(f"jobs/{key}/lock"):  # the same job may be in the queue of another plan
             remove_parts(folder)
             claim.take()
@@ -108,9 +113,9 @@ class JobWorker:
                     self._say(attempt, "note", one_line(error))
                 if isinstance(error, Away | TakenOver) or not claim.held:
                     raise
-                (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
-                self._say(attempt, "note", one_line(error))
-                self._say(attempt, "outcome", _outcome(error))
+                with suppress(OSError):  # of a full disk, which is what the note says
+                    (folder / "error.txt").write_text(traceback.format_exc(), "utf-8")
+                self._say_end(attempt, error)
                 raise
             finally:
                 if claim.held:
@@ -121,6 +126,11 @@ class JobWorker:
             return TrialState.PRUNED, None
         self._say(attempt, "outcome", "complete")
         return TrialState.COMPLETE, [value_of(result)]
+
+    def _say_end(self, attempt: Attempt, error: Exception) -> None:
+        """How a job ended, in a line, for whoever shows it."""
+        self._say(attempt, "note", machine_fault(error) or one_line(error))
+        self._say(attempt, "outcome", _outcome(error))
 
     def _say(self, attempt: Attempt, name: str, value: str | int) -> None:
         self.storage.set_trial_user_attr(attempt.trial_id, name, value)
@@ -133,7 +143,7 @@ def value_of(result: Result) -> float:
 
 
 def _outcome(error: Exception) -> str:
-    """What files are at fault for says nothing of the job: the next command tries it again."""
-    if isinstance(error, DataFault):
+    """What files or the machine are at fault for says nothing of the job: the next command tries it again."""
+    if isinstance(error, DataFault) or of_the_machine(error):
         return FAULTY
     return "infeasible" if isinstance(error, Refused) else "failed"

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from workbench.core.processes import shares, usable_cores
+from workbench.core.processes import interruptible, shares, usable_cores
 from workbench.experiments import console
 from workbench.experiments.job_queue import JobQueue, has_queue
 from workbench.experiments.stores import Store, store_of
-from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, terminable
+from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings
 from workbench.training.machine import Machine, this_machine
 from workbench.training.run import run as train_job
 
@@ -56,7 +56,7 @@ def join(
     size = jobs or len(gpus) or usable_cores()
     settings = WorkerSettings(home, queue, replace(machine, ranks=1), data, train)
     store = store_of(home, settings.store)
-    with terminable() as check:
+    with interruptible() as check:
         try:
             if not _begun(store, queue, wait, check):
                 console.say(f"{store.shown} has no jobs of {queue}; workbench study plans them, --wait waits for them")

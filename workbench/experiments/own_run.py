@@ -158,7 +158,13 @@ def machine_for(begun: Begun, machine: Machine) -> Machine:
     path = begun.folder / CHECKPOINT
     if not path.exists():
         return machine
-    kept = str(kept_state(path, mapped=True).get("arithmetic", ""))
+    try:
+        kept = str(kept_state(path, mapped=True).get("arithmetic", ""))
+    except Refused as error:
+        raise Refused(
+            f"{error}, and no earlier one is kept; delete it to train from the start again, or put an intact copy in "
+            "its place"
+        ) from error
     like = replace(machine, bf16=kept.startswith("bf16"))
     if not kept.startswith(arithmetic(like.precision)):
         raise Refused(

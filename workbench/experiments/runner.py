@@ -10,14 +10,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from workbench.core.errors import Refused, one_line
+from workbench.core.files import check_space, check_writable
+from workbench.core.processes import interruptible
 from workbench.data.datasets.folder import checked, format_of
 from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.evaluation.metrics import measures
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import claims, commands, console, sequential, tracking
+from workbench.experiments.alike import AllFailAlike, Attempt, common_failure
+from workbench.experiments.delivery import Delivery
 from workbench.experiments.engines.engine import LOCAL, Engine
 from workbench.experiments.job_claim import read_progress
 from workbench.experiments.job_files import files_of
@@ -29,14 +34,17 @@ from workbench.experiments.queue_entry import JobState, QueueEntry
 from workbench.experiments.queued_job import check_queueable
 from workbench.experiments.search.plan import SearchRun
 from workbench.experiments.stores import store_of
-from workbench.experiments.worker_pool import Pool, TrainJob, WorkerSettings, terminable, work_off
+from workbench.experiments.worker_pool import Pool, TrainJob, WorkerSettings, work_off
 from workbench.models.trunk import stored_trunks
 from workbench.study import PlannedJob, with_starts
+from workbench.training.damage import damaged, put_aside_damaged
 from workbench.training.machine import Machine
 from workbench.training.record import train_minutes
 from workbench.training.run import check_ranks
 from workbench.training.run import run as train_job
 from workbench.training.source import check_classes, check_keypoints
+
+LEAST = 50_000_000  # bytes that are to be free at the start: a checkpoint of the smallest networks has ten million
 
 
 def run_study(
@@ -65,7 +73,10 @@ def run_study(
             engine that can not.
     """
     engine.check(jobs, run.home)
+    _check_home(run.home)
     planned = sequential.needed_jobs(run)
+    for line in put_aside_damaged(run.folder(one.job.key) for one in with_starts(planned)):
+        console.say(line)
     _check_jobs(run, planned, machine)
     if said := sequential.other_terms(run):
         console.say(said)
@@ -73,7 +84,7 @@ def run_study(
         run.write_settings(settings)
     workers, record = WorkerSettings(run.home, run.name, machine, run.data, train), tracking.MlflowRecord(run)
     say_joining(run)
-    with terminable() as check:
+    with interruptible() as check:
         try:
             with engine.pool(workers, jobs, check) as pool:
                 planned, entries = _rounds(run, pool, record)
@@ -82,6 +93,10 @@ def run_study(
             entries = _queue(run).final_entries(_keys(planned))
             console.say(f"stopped: {_tally(planned, entries)}; the same command goes on from there")
             return 130
+        except AllFailAlike as error:
+            planned = sequential.needed_jobs(run)
+            entries = _queue(run).final_entries(_keys(with_starts(planned)))
+            console.say(f"stopped, as every row fails alike: {error}")
     return _conclude(run, planned, entries, record, then or commands.following(run))
 
 
@@ -153,10 +168,13 @@ def status(run: StudyRun) -> int:
     planned = bring(run)
     entries = stored_entries(run.home, run.name, _keys(planned))
     console.print_states(planned, entries)
+    faults = damaged(run.folder(one.job.key) for one in planned)
+    for line in faults:
+        console.say(f"broken: {line}")
     print(_tally(planned, entries))
     if (settings := sequential.settings_of(run)) is not None:
         console.print_looks(sequential.follow_looks(run, settings))
-    return 0 if _complete(planned, entries) == len(planned) else 1
+    return 0 if _complete(planned, entries) == len(planned) and not faults else 1
 
 
 def replay(run: StudyRun) -> int:
@@ -174,6 +192,14 @@ def _check_whole(run: StudyRun, planned: Sequence[PlannedJob]) -> None:
     files_of(run.home).check()
     _check_data(run, planned)
     _check_trunks(run)
+
+
+def _check_home(home: Path) -> None:
+    """At once, not job by job."""
+    check_writable(home)
+    check_space(home, LEAST)
+    if (jobs := home / "jobs").exists() and not jobs.is_dir():
+        raise Refused(f"{jobs} is no folder; move it away, the folders of jobs are to lie there")
 
 
 def _check_data(run: StudyRun, planned: Sequence[PlannedJob]) -> None:
@@ -274,12 +300,13 @@ def _round(
     screen: console.Display,
     record: tracking.MlflowRecord,
 ) -> dict[str, QueueEntry]:
-    """Until nothing waits or runs: fills the queue, starts workers and records what has been finished."""
+    """Until nothing waits or runs: fills the queue, starts workers and records what has ended."""
     queue = _queue(run)
     plan = {one.job.key: one for one in planned}  # rows may share a job
     starts = {one.job.start.key for one in planned}  # they are no rows
-    said = {key: entry.ended for key, entry in queue.entries(plan).items()}
-    recorded: set[str] = set()
+    rows = [one for one in planned if one.job.key not in starts]
+    before = {key: entry.ended for key, entry in queue.entries(plan).items()}
+    said, recorded, delivery = dict(before), set[str](), Delivery(screen.say)
 
     def look(entries: Mapping[str, QueueEntry]) -> bool:
         running = [key for key, entry in entries.items() if entry.state is JobState.RUNNING]
@@ -288,28 +315,33 @@ def _round(
             if entries[key].ended > said[key] and entries[key].note:
                 screen.say(f"{plan[key].title} ({key}): {entries[key].note}")
             said[key] = entries[key].ended
-        fresh = [key for key in plan if entries[key].state is JobState.COMPLETE and key not in recorded]
-        if fresh:  # one at a time: workers and display come first
-            _record(run, [one for one in planned if one.job.key == fresh[0] and fresh[0] not in starts], record, screen)
-            recorded.add(fresh[0])
-        return bool(fresh)
+        if reason := common_failure(_attempt(one, entries[one.job.key], before) for one in rows):
+            raise AllFailAlike(reason)
+        for one in rows:
+            if entries[one.job.key].state is JobState.COMPLETE and one.job.key not in recorded:
+                delivery.add(one.title, partial(_record, run, one, record))
+        recorded.update(key for key, entry in entries.items() if entry.state is JobState.COMPLETE)
+        return delivery.step()
 
-    return work_off(queue, plan, pool, look)
+    entries = work_off(queue, plan, pool, look)
+    for one in rows:
+        entry = entries[one.job.key]
+        if entry.state is not JobState.COMPLETE and entry.note:
+            delivery.add(one.title, partial(record.record_failure, one, entry.note))
+    delivery.finish()
+    return entries
 
 
-def _record(
-    run: StudyRun, shared: Sequence[PlannedJob], record: tracking.MlflowRecord, screen: console.Display
-) -> None:
-    """A complete job, once for each row that shares it, into MLflow.
+def _attempt(one: PlannedJob, entry: QueueEntry, before: Mapping[str, int]) -> Attempt:
+    """What is known of a job since the command began."""
+    note = entry.note if entry.ended > before[one.job.key] else ""
+    return Attempt(one.row, note, entry.state is JobState.COMPLETE)
 
-    A record that can not be written is said and made by the next run: the result itself is safe.
-    """
-    try:
-        for one in shared:
-            if (result := run.result(one)) is not None:
-                record.record(one, result.metrics, result.curve, result.tags, result.folder)
-    except Exception as error:
-        screen.say(f"not recorded: {shared[0].title}: {one_line(error)}; run the same command again")
+
+def _record(run: StudyRun, one: PlannedJob, record: tracking.MlflowRecord) -> None:
+    """A complete job, for one of the rows that share it, into MLflow."""
+    if (result := run.result(one)) is not None:
+        record.record(one, result.metrics, result.curve, result.tags, result.folder)
 
 
 def _summarise(

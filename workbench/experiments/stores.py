@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from workbench.core.errors import Refused, one_line
+from workbench.core.faults import QUEUE_FILE, database_fault
 from workbench.core.files import NETWORK, file_system, locked, write_whole
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 STORE_VARIABLE = "WORKBENCH_STORE"
 EXPECTED_STORE = "postgresql://USER@HOST:PORT/DATABASE"
 HEARTBEAT = 60  # seconds; silence of four of them ends a trial whose owner can not be seen from here
+HELD = 15.0  # seconds until a file that another process holds is given up; a write of ours takes milliseconds
 OUTAGE = 300.0  # seconds that a server which was there before may be away: jobs go on meanwhile
 SCHEMA_LOCK = "schema.lock"  # of several who make tables at once all but one would fail
 _HOST = r"(?:[\w.%-]*|\[[\da-fA-F:.]+\])(?::\d+)?"
@@ -176,14 +178,16 @@ class FileStore(Store):
 
     @property
     def _path(self) -> Path:
-        return self.home / "optuna.db"
+        return self.home / QUEUE_FILE
 
     def exists(self) -> bool:
         return self._path.exists()
 
     def open(self, heartbeat: bool = True, begun: bool = False) -> RDBStorage:
         """See `Store`. Refused on a network file system, where SQLite's locks do not hold."""
+        from optuna.exceptions import StorageInternalError
         from sqlalchemy import event
+        from sqlalchemy.exc import SQLAlchemyError
 
         if (kind := file_system(self.home)) in NETWORK:
             raise Refused(
@@ -192,10 +196,15 @@ class FileStore(Store):
             )
         engine = {"connect_args": {"timeout": 60}}
         with nullcontext() if begun else self.locked(SCHEMA_LOCK):
-            if not begun:
-                with closing(sqlite3.connect(self._path, timeout=60)) as connection:
-                    connection.execute("PRAGMA journal_mode=WAL")  # a property of the file
-            storage = _storage(f"sqlite:///{self._path}", heartbeat, begun, engine)
+            check_database(self._path)
+            try:
+                if not begun:
+                    with closing(sqlite3.connect(self._path, timeout=60)) as connection:
+                        connection.execute("PRAGMA journal_mode=WAL")  # a property of the file
+                storage = _storage(f"sqlite:///{self._path}", heartbeat, begun, engine)
+            except (sqlite3.Error, SQLAlchemyError, StorageInternalError, RuntimeError) as error:
+                # RuntimeError: tables of another version of Optuna
+                raise Refused(database_fault(self._path, RuntimeError(one_line(error)))) from error
         event.listen(storage.engine, "connect", _connected)
         event.listen(storage.engine, "begin", _begin)
         storage.engine.dispose()  # connections from before the listener
@@ -203,6 +212,25 @@ class FileStore(Store):
 
     def locked(self, name: str) -> AbstractContextManager[None]:
         return locked(self.home / name)
+
+
+def check_database(path: Path) -> None:
+    """Refuses a SQLite file that can not be used, within seconds; one that is not there is made by who opens it.
+
+    Raises:
+        Refused: it is none, can not be read or written, or another process holds it.
+    """
+    if not path.exists():
+        return
+    try:
+        if not path.is_file():
+            raise sqlite3.OperationalError("no file")
+        with closing(sqlite3.connect(path, timeout=HELD, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("select count(*) from sqlite_master").fetchone()
+            connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        raise Refused(database_fault(path, error)) from error
 
 
 def _connected(connection: Any, _: Any) -> None:

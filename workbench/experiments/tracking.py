@@ -23,13 +23,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-from workbench.core.errors import Refused
+from workbench.core.errors import Refused, one_line
+from workbench.core.faults import RECORD_FILE, machine_fault
 from workbench.core.files import NETWORK, file_system
 from workbench.core.words import harmless_markdown
 from workbench.evaluation.metrics import METRICS, UNDEFINED
 from workbench.experiments.mlflow_note import PICTURE, run_note
 from workbench.experiments.mlflow_view import VIEW_TAG, saved_view
-from workbench.experiments.stores import store_of
+from workbench.experiments.stores import check_database, store_of
 from workbench.experiments.subject import Subject, study_subject
 from workbench.training.record import arithmetic_of, job_folder, train_minutes
 
@@ -40,6 +41,12 @@ QUIET = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
+# A server that is away is left for a while, and asked again later, in place of waited for: jobs go on meanwhile.
+PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
 ARTIFACTS = (
     "job.json", "weights.safetensors", "records.npz", "predictions.png", "curve.csv", "result.json",
 )  # fmt: skip
@@ -48,6 +55,7 @@ ROLE = "workbench.role"  # tag of what a run is, by the names that stores of old
 JOB, EARLIER = "job", "job of earlier arithmetic"
 RECORD_VARIABLE = "MLFLOW_TRACKING_URI"
 SERVERS = ("http://", "https://", "databricks")  # how the addresses of servers of MLflow begin
+FAILURE = "failure"  # the tag that says why a job has failed
 NOTE = 8_000  # characters of a description: MLflow's limit for a tag
 
 if TYPE_CHECKING:
@@ -63,13 +71,15 @@ def open_client(home: Path) -> MlflowClient:
     """A quiet client of the store of a folder; the first one makes the tables, which takes seconds.
 
     Raises:
-        Refused: the folder is on a network file system, where a SQLite file loses data.
+        Refused: the folder is on a network file system, where a SQLite file loses data, or that file can not be used.
     """
     if not given_record() and (kind := file_system(home)) in NETWORK:
         raise Refused(
             f"{home} is on {kind}, where MLflow's file loses data: set {RECORD_VARIABLE} to a server of MLflow"
         )
-    os.environ.update(QUIET)
+    if not given_record():
+        check_database(home / RECORD_FILE)
+    os.environ.update(QUIET | {name: value for name, value in PATIENCE.items() if name not in os.environ})
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
     from mlflow import MlflowClient
@@ -86,12 +96,12 @@ def given_record() -> str:
 
 def store_address(home: Path) -> str:
     """The address of the record's store, as MLflow takes it: the one that the user named, or a file in the folder."""
-    return given_record() or f"sqlite:///{home / 'mlflow.db'}"
+    return given_record() or f"sqlite:///{home / RECORD_FILE}"
 
 
 def has_record(home: Path) -> bool:
     """Whether anything can have been recorded."""
-    return bool(given_record()) or (home / "mlflow.db").exists()
+    return bool(given_record()) or (home / RECORD_FILE).exists()
 
 
 class MlflowRecord:
@@ -128,18 +138,16 @@ class MlflowRecord:
             client, experiment, parent = self._open()
             identity = self._identity(planned)
             for run in _find(client, experiment, identity):
-                if arithmetic_of(run.data.tags) != arithmetic_of(tags):
-                    client.set_tag(run.info.run_id, ROLE, EARLIER)
-                elif run.info.status == "FINISHED":
-                    return run.info.run_id
-                else:
+                if run.info.status != "FINISHED":
                     client.delete_run(run.info.run_id)
-            name = f"{planned.row} #{planned.seed}" + f" {planned.trunk}" * bool(planned.trunk)
-            factors = self._subject.parameters(planned)
+                elif arithmetic_of(run.data.tags) != arithmetic_of(tags):
+                    client.set_tag(run.info.run_id, ROLE, EARLIER)
+                else:
+                    return run.info.run_id
+            factors, which = self._subject.parameters(planned), _which(planned)
             labels = {"mlflow.parentRunId": parent, **tags, **self._subject.tags(planned)}
-            which = {"row": planned.row, "seed": str(planned.seed), "trunk": planned.trunk or "none"}
             labels |= {**which, **self._about(), **identity}
-            run_id = client.create_run(experiment, tags=labels, run_name=name).info.run_id
+            run_id = client.create_run(experiment, tags=labels, run_name=_run_name(planned)).info.run_id
             numbers = self._numbers(planned, metrics, curve, tags)
             pictured = run_id if (folder / PICTURE).exists() else ""
             note = run_note(planned, self._asked, factors, numbers, curve, pictured)
@@ -155,6 +163,21 @@ class MlflowRecord:
             client.set_terminated(run_id)
             return run_id
 
+    def record_failure(self, planned: PlannedJob, reason: str) -> None:
+        """Records that a job has failed, and why, until it is complete: then that run takes the place of this one."""
+        with store_of(self._home).locked("mlflow.lock"):
+            client, experiment, parent = self._open()
+            identity = self._identity(planned)
+            found = _find(client, experiment, identity)
+            if any(run.info.status == "FINISHED" or run.data.tags.get(FAILURE) == reason[:NOTE] for run in found):
+                return
+            for run in found:
+                client.delete_run(run.info.run_id)
+            labels = {"mlflow.parentRunId": parent, **self._subject.tags(planned), **_which(planned)}
+            labels |= {**self._about(), **identity, FAILURE: reason[:NOTE], "mlflow.note.content": reason[:NOTE]}
+            run_id = client.create_run(experiment, tags=labels, run_name=_run_name(planned)).info.run_id
+            client.set_terminated(run_id, "FAILED")
+
     def summarise(self, text: str, numbers: Mapping[str, float] | None = None) -> None:
         """Writes the text of the protocol's own page, in Markdown, and numbers by which protocols can be sorted."""
         with store_of(self._home).locked("mlflow.lock"):
@@ -165,11 +188,14 @@ class MlflowRecord:
                     client.log_metric(parent, name, value)
 
     def attach(self, files: Sequence[Path]) -> None:
-        """Adds files of a report to the protocol's own page."""
-        with store_of(self._home).locked("mlflow.lock"):
-            client, _, parent = self._open()
-            for file in files:
-                client.log_artifact(parent, str(file))
+        """Adds files of a report to the protocol's own page. It says where that can not be done: they are written."""
+        try:
+            with store_of(self._home).locked("mlflow.lock"):
+                client, _, parent = self._open()
+                for file in files:
+                    client.log_artifact(parent, str(file))
+        except Exception as error:  # whatever a store or a server has to say
+            print(f"not attached to the record in MLflow: {machine_fault(error) or one_line(error)}")
 
     def _open(self) -> tuple[MlflowClient, str, str]:
         if self._opened is None:
@@ -229,6 +255,14 @@ class MlflowRecord:
         costs = {"train_minutes": minutes, "train_core_minutes": minutes * cores}
         known = {k: v for k, v in known.items() if not k.startswith("latency")}
         return known | {k: v for k, v in costs.items() if math.isfinite(v)}
+
+
+def _which(planned: PlannedJob) -> dict[str, str]:
+    return {"row": planned.row, "seed": str(planned.seed), "trunk": planned.trunk or "none"}
+
+
+def _run_name(planned: PlannedJob) -> str:
+    return f"{planned.row} #{planned.seed}" + f" {planned.trunk}" * bool(planned.trunk)
 
 
 def _is_number(name: str, value: float) -> bool:
@@ -298,10 +332,20 @@ def _log(
 
 
 def run_ids(home: Path, study: str) -> dict[str, str]:
-    """EXPERIMENT/ID of every recorded run of a study, by what names it: see `run_key`. Makes no store."""
+    """EXPERIMENT/ID of every recorded run of a study, by what names it: see `run_key`. Makes no store.
+
+    Of a store that can not be read there are none, and it is said: a report does without.
+    """
     if not has_record(home):
         return {}
-    client = open_client(home)
+    try:
+        return _run_ids(open_client(home), study)
+    except Exception as error:  # whatever a store or a server has to say
+        print(f"without the numbers of runs in MLflow: {machine_fault(error) or one_line(error)}")
+        return {}
+
+
+def _run_ids(client: MlflowClient, study: str) -> dict[str, str]:
     experiment = client.get_experiment_by_name(study)
     if experiment is None:
         return {}

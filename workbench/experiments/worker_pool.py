@@ -6,10 +6,8 @@ import logging
 import os
 import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any, Protocol
 
 from workbench.core import processes
 from workbench.core.errors import Refused
+from workbench.core.faults import machine_fault
 from workbench.core.processes import Share
 from workbench.experiments.job_files import files_of
 from workbench.experiments.job_queue import JobQueue
@@ -31,6 +30,7 @@ from workbench.training.machine import Machine
 from workbench.training.record import Progress, Result
 from workbench.training.rung import Paused
 
+ENDING = 4.0  # seconds that all workers together have to end in: what they lose is an epoch that was not complete
 POLL, LONGEST = 0.3, 5.0  # seconds between two reads of the queue: as a rule, and where reading is work
 
 # As `training.run.run`: the last argument is the epoch after which the job pauses, 0 for none.
@@ -112,7 +112,7 @@ class WorkerPool:
         """A pool of no worker leaves all jobs to other machines.
 
         Args:
-            check: is of `terminable`.
+            check: is of `interruptible`.
             shares: one for each worker; () leaves it to the system who runs where.
         """
         self._settings = replace(settings, machine=settings.machine.shared(max(size, 1)))
@@ -141,9 +141,11 @@ class WorkerPool:
         for worker in self._workers:
             if error is not None:
                 worker.terminate()
+        end = time.monotonic() + ENDING
         for worker in self._workers:
-            worker.join(10)
-            worker.kill()
+            worker.join(max(end - time.monotonic(), 0))
+        for worker in self._workers:
+            worker.kill()  # one that was stopped hears nothing else
             worker.join()
 
     def start_workers(self, queued: int, owners: Sequence[str]) -> None:
@@ -209,32 +211,6 @@ def _interrupt_once(_: int, __: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-@contextmanager
-def terminable() -> Iterator[Callable[[], None]]:
-    """A request to end is an interrupt, so that what is open is closed.
-
-    Python drops an interrupt that comes while it runs a finaliser. What this gives raises it again; call it in loops.
-    """
-    asked = threading.Event()
-
-    def interrupt(_: int, __: FrameType | None) -> None:
-        asked.set()
-        raise KeyboardInterrupt
-
-    def check() -> None:
-        if asked.is_set():
-            raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield check
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield check
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def serve(settings: WorkerSettings) -> None:
     """A worker: jobs from the queue until none waits. Ctrl-C reaches it through its parent only."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -246,9 +222,10 @@ def serve(settings: WorkerSettings) -> None:
         settings.open_queue(begun=True).work(settings.train_job)
     except (Exception, KeyboardInterrupt) as error:
         if not isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
-            if not isinstance(error, Refused):
+            said = str(error) if isinstance(error, Refused) else machine_fault(error)
+            if said is None:
                 raise
-            print(f"worker: {error}", file=sys.stderr, flush=True)
+            print(f"worker: {said}", file=sys.stderr, flush=True)
             sys.exit(1)
         # of an interrupt a driver may make another error
         os._exit(130)  # at once: a heartbeat that was not told to stop would hold the process for a minute

@@ -23,6 +23,7 @@ class Machine:
     Fields:
         workers: loader processes; ranks: processes that share the job, one per GPU.
         resident: share of the device's free memory that the training images may stay in; 0 loads them for each batch.
+        parts: into which each batch is cut, one after the other, where it does not fit into memory at once.
         compiler: a backend of `torch.compile` for the dense part of the network where sizes are fixed; "" for none.
     """
 
@@ -32,6 +33,7 @@ class Machine:
     ranks: int = 1
     resident: float = 0.0
     compiler: str = ""
+    parts: int = 1
 
     @property
     def precision(self) -> str:

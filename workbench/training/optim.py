@@ -40,7 +40,18 @@ def clip_gradients(network: Network, recipe: Recipe) -> None:
     apart = [list(module.parameters()) for module in network.coords.apart]
     own = {id(p) for parameters in apart for p in parameters}
     for parameters in ([p for p in network.parameters() if id(p) not in own], *apart):
-        clip_grad_norm_(parameters, recipe.clip, error_if_nonfinite=True)
+        try:
+            clip_grad_norm_(parameters, recipe.clip, error_if_nonfinite=True)
+        except RuntimeError as error:
+            raise RuntimeError(_endless(network)) from error
+
+
+def _endless(network: Network) -> str:
+    """What is said of a gradient that is not finite."""
+    grads = [(name, p.grad) for name, p in network.named_parameters() if p.grad is not None]
+    odd = [name for name, grad in grads if not bool(grad.isfinite().all())]
+    first = f" in {len(odd)} of {len(grads)} parameters, the first {odd[0]}" if odd else ": its norm is too large"
+    return f"the gradient is not finite{first}; a loss is NaN, the learning rate too large, or images are of one colour"
 
 
 def ema_momentum(recipe: Recipe, step: int) -> float:

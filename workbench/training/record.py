@@ -23,13 +23,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from operator import ge, le
 from pathlib import Path
+from typing import Any
 
+from workbench.core.errors import DataFault, one_line
 from workbench.core.files import write_whole
 
 # What training computes, raised where a job gives other numbers than before: then it is trained again, and not compared
 # with what was. 2: batch norm on a CPU is exact in float32.
 NUMERICS = "2"
 FIRST_NUMERICS = "1"  # of records that do not say
+PARTS = "parts"  # the tag that says into how many parts each batch was cut, where it was: batch norm saw one at a time
+JOBS = "jobs"  # the folder of the folders of jobs
+AGAIN = "the study that it belongs to trains the job again"
 FLAT = 0.005  # AP over the last quarter of training below which a curve counts as flat
 
 
@@ -74,7 +79,7 @@ def arithmetic_of(tags: Mapping[str, str]) -> str:
 
 def job_folder(home: Path, key: str) -> Path:
     """Where the record of a job lies."""
-    return home / "jobs" / key
+    return home / JOBS / key
 
 
 def is_complete(folder: Path) -> bool:
@@ -82,20 +87,49 @@ def is_complete(folder: Path) -> bool:
     path = folder / "result.json"
     try:
         return _numerics(path, path.stat().st_mtime_ns) == NUMERICS
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 
 @lru_cache(maxsize=100_000)
 def _numerics(path: Path, _: int) -> str:
-    """Of a result; read once while the file stays as it is, because whoever waits for jobs asks again and again."""
-    return json.loads(path.read_text()).get("tags", {}).get("numerics", FIRST_NUMERICS)
+    """Of a result, "" of one that can not be used; read once while the file stays as it is, because whoever waits for
+    jobs asks again and again."""
+    try:
+        return _read_whole(path)["tags"].get("numerics", FIRST_NUMERICS)
+    except DataFault:
+        return ""
 
 
 def read_result(folder: Path) -> Result:
-    """The record of a complete job."""
-    data = json.loads((folder / "result.json").read_text())
+    """The record of a complete job.
+
+    Raises:
+        DataFault: it is damaged.
+    """
+    data = _read_whole(folder / "result.json")
     return Result(data["key"], data["metrics"], read_curve(folder), data["tags"], folder)
+
+
+def _read_whole(path: Path) -> dict[str, Any]:
+    """What a result holds.
+
+    Raises:
+        DataFault: it can not be read, is no record, or that of another job.
+    """
+    try:
+        data = json.loads(path.read_text("utf-8"))
+        metrics, tags, key = data["metrics"], data.setdefault("tags", {}), data["key"]
+        numbers = all(isinstance(value, int | float) for value in metrics.values())
+        if not numbers or not all(isinstance(value, str) for value in tags.values()):
+            raise TypeError("metrics that are no numbers, or tags that are no words")
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise DataFault(f"{path}: it is damaged ({one_line(error)}); {AGAIN}") from error
+    if path.parent.parent.name == JOBS and key != path.parent.name:  # such a folder is named after its job
+        raise DataFault(f"{path}: it is of job {key}; {AGAIN}")
+    return data
 
 
 def write_result(folder: Path, key: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
@@ -106,7 +140,11 @@ def write_result(folder: Path, key: str, metrics: Mapping[str, float], tags: Map
 
 
 def read_curve(folder: Path) -> list[dict[str, float]]:
-    """One mapping per evaluation so far, the oldest first."""
+    """One mapping per evaluation so far, the oldest first.
+
+    Raises:
+        DataFault: the file is damaged.
+    """
     return _read_lines(folder / "curve.csv")
 
 
@@ -128,8 +166,11 @@ def write_losses(folder: Path, losses: Sequence[Mapping[str, float]]) -> None:
 def _read_lines(path: Path) -> list[dict[str, float]]:
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        return [{k: float(v) for k, v in line.items() if v} for line in csv.DictReader(file)]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [{k: float(v) for k, v in line.items() if v} for line in csv.DictReader(file)]
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise DataFault(f"{path}: it is damaged ({one_line(error)}); {AGAIN}") from error
 
 
 def _write_lines(path: Path, lines: Sequence[Mapping[str, float]]) -> None:

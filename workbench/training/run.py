@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from errno import EINVAL
+from io import BytesIO
 from pathlib import Path
 from typing import Any, overload
 
@@ -24,9 +27,12 @@ from workbench.inference.cost import cost_metrics
 from workbench.models.initial import start_file
 from workbench.models.job import Job
 from workbench.tensors import Detections
+from workbench.training.damage import put_aside
 from workbench.training.loop import Tick, TrainingState, train
 from workbench.training.machine import Machine
+from workbench.training.memory import can_be_cut, in_parts, make_room, out_of_memory
 from workbench.training.record import (
+    PARTS,
     Progress,
     Result,
     arithmetic,
@@ -114,13 +120,40 @@ def run(
         check_start(job, home)
         with write_whole(folder / "job.json") as part:
             part.write_text(json.dumps(job.to_dict(defaults=True), indent=1))
-        if machine.ranks > 1:
-            open_source(job, 0, home, data)  # what is wrong with it is said once, here
-            given = (job, machine, home, data, until, folder)
-            distributed.start(machine.ranks, train_and_record, *given, first={"tell": tell})
-        else:
-            train_and_record(job, machine, home, data, until, folder, tell)
+        try:
+            _carry_out(job, machine, home, data, tell, until, folder)
+        except (MemoryError, RuntimeError, OSError) as error:
+            if machine.parts > 1 or not out_of_memory(error) or not can_be_cut(job, 2, machine.ranks):
+                raise
+            print(
+                f"job {job.key}: out of memory with batches of {job.protocol.batch}; it goes on with each of them in "
+                "two parts, one after the other, and its record says so",
+                file=sys.stderr,
+                flush=True,
+            )
+            machine = replace(machine, parts=2)
+        if machine.parts > 1 and not is_complete(folder) and not 0 < until <= rung_of(folder):
+            make_room()  # here, where the error that held it is gone
+            _carry_out(job, machine, home, data, tell, until, folder)
     return read_result(folder) if is_complete(folder) else read_pause(folder)
+
+
+def _carry_out(
+    job: Job,
+    machine: Machine,
+    home: Path,
+    data: Path | None,
+    tell: Callable[[Progress], None],
+    until: int,
+    folder: Path,
+) -> None:
+    """Trains and records on all processes of the machine."""
+    if machine.ranks > 1:
+        open_source(job, 0, home, data)  # what is wrong with it is said once, here
+        given = (job, machine, home, data, until, folder)
+        distributed.start(machine.ranks, train_and_record, *given, first={"tell": tell})
+    else:
+        train_and_record(job, machine, home, data, until, folder, tell)
 
 
 def check_start(job: Job, home: Path) -> None:
@@ -170,10 +203,11 @@ def train_and_record(
 ) -> None:
     """Trains, as far as `run` says; the first of several ranks also evaluates, tells and writes."""
     last = until or job.protocol.last
-    source = open_source(job, machine.workers, home, data, machine.device, machine.resident)
+    computed = in_parts(job, machine.parts)
+    source = open_source(computed, machine.workers, home, data, machine.device, machine.resident)
     begun = _start_arithmetic(job, home)
     how = arithmetic(machine.precision, start=begun)
-    state = _begun(job, machine, source, home, folder / CHECKPOINT, how)
+    state = _begun(job, machine, source, home, folder, how)
     curve, losses = (
         [line for line in read(folder) if line["epoch"] <= state.epoch] for read in (read_curve, read_losses)
     )
@@ -181,7 +215,7 @@ def train_and_record(
         (folder / PAUSED).unlink()
     meter = _Meter(job, last, curve, tell)
     evaluated = None
-    for tick in train(job, state, source.train, source.steps, machine) if state.epoch < last else ():
+    for tick in train(computed, state, source.train, source.steps, machine) if state.epoch < last else ():
         meter.add(tick)
         means = meter.means_of_all() if tick.epoch_end else {}
         if tick.epoch_end and distributed.rank() == 0:
@@ -192,8 +226,7 @@ def train_and_record(
                 evaluated = evaluate_network(job, state.averaged, source, machine)
                 curve.append(meter.line(tick, speed, dict(evaluated[0]), means))
                 write_curve(folder, curve)
-            with write_whole(folder / CHECKPOINT) as part:
-                torch.save(state.saved() | {"arithmetic": how}, part)
+            _save(state.saved() | {"arithmetic": how}, folder / CHECKPOINT)
         if tick.epoch_end:
             distributed.wait()  # a rank that went on alone would be a checkpoint ahead
             if tick.epoch == last:
@@ -207,6 +240,14 @@ def train_and_record(
         _write_record(job, machine, folder, source, state, curve, evaluated, begun)
 
 
+def _save(data: Mapping[str, Any], path: Path) -> None:
+    """Writes a checkpoint. By way of memory: of a disk that is full torch says "unexpected pos 640 vs 534"."""
+    made = BytesIO()
+    torch.save(data, made)
+    with write_whole(path) as part:
+        part.write_bytes(made.getbuffer())
+
+
 def kept_state(checkpoint: Path, mapped: bool = False) -> dict[str, Any]:
     """What a checkpoint of a job holds, on the CPU.
 
@@ -214,31 +255,58 @@ def kept_state(checkpoint: Path, mapped: bool = False) -> dict[str, Any]:
         mapped: its tensors stay in the file until they are read.
 
     Raises:
-        Refused: it is damaged; a job keeps one, so there is no earlier one to go on from.
+        Refused: it is damaged.
     """
     try:
         data = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=mapped)
     except Exception as error:  # of torch, which says EINVAL of a file that is cut off, and of pickle
         if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno != EINVAL):
             raise  # of the machine: another time it may be read
-        raise Refused(_damaged(checkpoint, one_line(error))) from error
+        raise Refused(f"{checkpoint}: it is damaged ({one_line(error)})") from error
     if not isinstance(data, dict):
-        raise Refused(_damaged(checkpoint, f"it holds a {type(data).__name__}"))
+        raise Refused(f"{checkpoint}: it is damaged (it holds a {type(data).__name__})")
     return data
 
 
-def _damaged(checkpoint: Path, why: str) -> str:
-    return (
-        f"{checkpoint}: it is damaged ({why}), and no earlier one is kept; delete it to train from the start again, or "
-        "put an intact copy in its place"
-    )
+def _put_aside_damaged(state: TrainingState, folder: Path) -> None:
+    """Takes a checkpoint that can not be gone on from out of the way, with the curve up to there, and says so: a job
+    keeps one, so it begins anew."""
+    checkpoint = folder / CHECKPOINT
+    if not os.path.lexists(checkpoint):
+        return
+    try:
+        why = _misfit(state, kept_state(checkpoint, mapped=True))
+        for read in (read_curve, read_losses):
+            read(folder)
+    except Refused as error:
+        why = str(error)
+    except IsADirectoryError as error:
+        why = f"{checkpoint}: {error.strerror}"
+    if why:
+        for path in (checkpoint, folder / "curve.csv", folder / "losses.csv"):
+            if os.path.lexists(path):
+                put_aside(path)
+        print(f"{why}; it was put aside, and the job begins anew", file=sys.stderr, flush=True)
 
 
-def _begun(job: Job, machine: Machine, source: Source, home: Path, checkpoint: Path, how: str) -> TrainingState:
+def _misfit(state: TrainingState, data: Mapping[str, Any]) -> str:
+    """Why a checkpoint is not one of this job; "" where it is."""
+    mine = state.saved()
+    if missing := [name for name in mine if name not in data]:
+        return f"{CHECKPOINT}: it has no {', '.join(missing)}"
+    for part in ("model", "ema"):
+        shapes, theirs = ({k: getattr(v, "shape", None) for k, v in one[part].items()} for one in (mine, data))
+        if shapes != theirs:
+            return f"{CHECKPOINT}: its {part} is of another network"
+    return ""
+
+
+def _begun(job: Job, machine: Machine, source: Source, home: Path, folder: Path, how: str) -> TrainingState:
     """As a job begins, or goes on. The first of several ranks sends it to the others: none needs its files."""
     if distributed.rank() == 0:
         state = initial_state(job, machine, source, home)
-        _resume(state, checkpoint, how)
+        _put_aside_damaged(state, folder)
+        _resume(state, folder / CHECKPOINT, how)
     else:
         state = TrainingState(job, machine, source.network)
     kept = distributed.from_first(state.saved)
@@ -283,8 +351,7 @@ def _write_record(
     unreadable = {"unreadable_images": float(len(source.unreadable))}
     metrics = {**curve[-1], **dict(evaluation), **cost_metrics(job), **unreadable}
     if job.protocol.stop:
-        with write_whole(folder / STATE) as part:
-            torch.save(state.saved(), part)
+        _save(state.saved(), folder / STATE)
     write_result(folder, job.key, metrics, _tags(machine, begun))
     for name in (CHECKPOINT, PAUSED):
         (folder / name).unlink(missing_ok=True)
@@ -292,7 +359,8 @@ def _write_record(
 
 def _tags(machine: Machine, begun: str) -> dict[str, str]:
     tags = result_tags(machine_name(machine.device), torch.get_num_threads(), machine.precision, machine.ranks)
-    return tags | ({"start_arithmetic": begun} if begun else {})
+    more = {"start_arithmetic": begun} if begun else {}
+    return tags | more | ({PARTS: str(machine.parts)} if machine.parts > 1 else {})
 
 
 @dataclass

@@ -68,12 +68,12 @@ def rung_epoch(protocol: Protocol, part: float) -> int:
 
 
 def rung_of(folder: Path) -> int:
-    """The last epoch that a job has paused after; 0: none, or the code then computed otherwise."""
+    """The last epoch that a job has paused after; 0: none, or the code then computed otherwise, or nobody can tell."""
     try:
         data = json.loads((folder / PAUSED).read_text())
-    except FileNotFoundError:
-        return 0
-    return int(data["epoch"]) if data["tags"].get("numerics", FIRST_NUMERICS) == NUMERICS else 0
+        return int(data["epoch"]) if data["tags"].get("numerics", FIRST_NUMERICS) == NUMERICS else 0
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return 0  # a damaged file is written anew when the job gets there again
 
 
 def write_pause(folder: Path, key: str, epoch: int, tags: Mapping[str, str]) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from workbench.core.errors import Refused
-from workbench.data.datasets.masks import mask_of, unpack
+from workbench.data.datasets.masks import fits, mask_of, unpack
 
 
 def test_run_lengths_and_polygons() -> None:
@@ -21,6 +21,14 @@ def test_run_lengths_and_polygons() -> None:
     for wrong in ({"counts": [1, 2]}, {"counts": None}, [[1, 2, 3]], [[1.0, float("nan")]], {"counts": [-1, 100]}):
         with pytest.raises(Refused):
             mask_of(wrong, 9, 11)
+
+
+@pytest.mark.parametrize("far", [200.0, 1e8, 1e30, -1e30, float("inf")])
+def test_a_polygon_far_outside_its_image_is_none(far: float) -> None:
+    """pycocotools walks along its edges pixel by pixel, for minutes, or out of its memory."""
+    assert fits([[0, 0, 22, 0, 22, 5, 0, 5]], 9, 11)
+    with pytest.raises(Refused, match="expected polygons"):
+        mask_of([[0, 0, far, 0, far, far, 0, far]], 9, 11)
 
 
 def packed(counts: list[int]) -> str:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from tests.data.datasets.changed import Change, Content, perfect, persons, written
+from workbench.core.errors import DataFault
 from workbench.data.datasets.folder import checked, open_dataset
+from workbench.data.datasets.table import MOST_PERSONS
 from workbench.evaluation.coco_ap import evaluate_coco
 
 
@@ -105,3 +107,22 @@ def test_persons_without_key_points_are_regions_to_ignore(tmp_path: Path) -> Non
     x1, y1, x2, y2 = sample.persons.boxes[0]
     assert sample.ignore is not None and abs(sample.ignore.sum() - (x2 - x1) * (y2 - y1)) < 100
     assert open_dataset(root, "val").coco()["annotations"][0]["num_keypoints"] == 0
+
+
+def test_an_image_of_a_hundred_thousand_persons_is_found(tmp_path: Path) -> None:
+    """A batch would take ten seconds for it, each time."""
+
+    def crowded(c: Content) -> None:
+        one = c["annotations"][0]
+        c["annotations"] += [{**one, "id": 1000 + at} for at in range(MOST_PERSONS)]
+
+    root = written(tmp_path, crowded)
+    with pytest.raises(DataFault, match=r"images with more than 2,000 annotations: 1, first .* \(2,00"):
+        checked(root)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("far", [1e6, 1e300])
+def test_key_points_far_away_are_outside_without_a_warning(far: float, tmp_path: Path) -> None:
+    root = written(tmp_path, lambda c: c["annotations"][0]["keypoints"].__setitem__(slice(0, 2), [far, far]))
+    assert any("key points outside the image, taken as not labelled" in note for note in checked(root)[0].notes())

@@ -66,7 +66,7 @@ def test_scenes_are_rendered_on_every_core_unless_fewer_are_asked_for(
 ) -> None:
     asked: list[int] = []
     monkeypatch.setattr(dataset, "usable_cores", lambda: 7)
-    monkeypatch.setattr(dataset, "make_once", lambda path, make: asked.append(make.args[1]))
+    monkeypatch.setattr(dataset, "make_once", lambda path, make, whole: asked.append(make.args[1]))
     for seed, workers in enumerate((None, 0, 2)):
         cached(SyntheticScenes("easy", 32, seed, 3), tmp_path, workers)
     assert asked == [7, 0, 2]
@@ -116,3 +116,36 @@ def test_wrong_requests_are_refused() -> None:
         render("x", 64, 0, 0)
     with pytest.raises(IndexError, match="2 images"):
         SyntheticScenes(count=2)[2]
+
+
+def damage(folder: Path, kind: str) -> None:
+    images, labels = folder / "images.npy", folder / "labels.npz"
+    if kind == "images cut off":
+        images.write_bytes(images.read_bytes()[:500])
+    elif kind == "labels cut off":
+        labels.write_bytes(labels.read_bytes()[:300])
+    elif kind == "another shape":
+        np.save(images, np.zeros((2, 48, 48, 3), np.uint8))
+    elif kind == "a byte of the labels":
+        data = bytearray(labels.read_bytes())
+        data[100] ^= 255
+        labels.write_bytes(data)
+    else:
+        {"no images": images, "no labels": labels}[kind].unlink()
+
+
+@pytest.mark.parametrize(
+    "kind", ["images cut off", "labels cut off", "another shape", "a byte of the labels", "no images", "no labels"]
+)
+def test_a_damaged_cache_is_named_and_rendered_anew(
+    kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    figures = SyntheticScenes("easy", 48, 2, 5)
+    cached(figures, tmp_path, 0)
+    damage(tmp_path / cache_name(figures), kind)
+    again = cached(figures, tmp_path, 0)
+    assert all(same(again[i], figures[i]) for i in range(5))
+    err = capfd.readouterr().err
+    assert err == f"{tmp_path / cache_name(figures)} is damaged; it is made again\n"
+    cached(figures, tmp_path, 0)
+    assert not capfd.readouterr().err

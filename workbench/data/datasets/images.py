@@ -16,6 +16,7 @@ from workbench.data.datasets.jpeg import END, TURNED, is_whole, jpeg_header
 
 _JPEG = (".jpg", ".jpeg")
 JPEG_START = b"\xff\xd8\xff"
+MOST_PIXELS = 178_956_970  # from there on PIL refuses; cv2 reads outside its memory from 2**31 bytes of pixels on
 
 
 class Unreadable(OSError):
@@ -48,6 +49,11 @@ class ImageHeader:
         return (self.height, self.width) if swapped else (self.width, self.height)
 
 
+def special(path: Path) -> str | None:
+    """Why a file is not to be opened: a pipe or a device may give no end of bytes, or none for ever."""
+    return "no regular file" if path.exists() and not (path.is_file() or path.is_dir()) else None
+
+
 def read_image(path: Path, *, upright: bool = False) -> NDArray[np.uint8]:
     """The image (H, W, 3), BGR.
 
@@ -55,8 +61,10 @@ def read_image(path: Path, *, upright: bool = False) -> NDArray[np.uint8]:
         upright: turn it as the camera's orientation tag says; else it is as stored, as in COCO's boxes.
 
     Raises:
-        Unreadable: the file is missing, empty, cut off or of no known format.
+        Unreadable: the file is missing, empty, cut off, too large or of no known format.
     """
+    if reason := special(path):
+        raise Unreadable(str(path), reason)
     try:
         data = path.read_bytes()
     except FileNotFoundError:
@@ -100,6 +108,8 @@ def image_header(path: Path) -> ImageHeader | str:
     Some decoders fill the missing part of a cut JPEG with grey and say nothing, hence the look at its end.
     """
     try:
+        if reason := special(path):
+            return reason
         with path.open("rb") as file:
             return _header(file, path.name)
     except FileNotFoundError:
@@ -123,7 +133,7 @@ def _header(file: BinaryIO, name: str) -> ImageHeader | str:
         # some cameras and tools append bytes after the end mark, up to a whole film
         if b"\xff\xd9" not in file.read() and not _is_whole(file):
             return "a JPEG that is cut off"
-        return ImageHeader(*found) if found else "not an image that can be decoded"
+        return _small_enough(ImageHeader(*found)) if found else "not an image that can be decoded"
     if head == b"\x89PNG\r\n\x1a\n":
         file.seek(max(file.seek(0, 2) - 64, 0))
         if b"IEND" not in file.read():
@@ -131,6 +141,12 @@ def _header(file: BinaryIO, name: str) -> ImageHeader | str:
     elif name.lower().endswith(_JPEG):
         return _other(file) if _known(head) else "not a JPEG in spite of its name"
     return _other(file)
+
+
+def _small_enough(header: ImageHeader) -> ImageHeader | str:
+    if header.width * header.height <= MOST_PIXELS:
+        return header
+    return f"{header.width}x{header.height} pixels, at most {MOST_PIXELS / 1e6:.0f} megapixels can be read"
 
 
 def _is_whole(file: BinaryIO) -> bool:
@@ -147,6 +163,6 @@ def _other(file: BinaryIO) -> ImageHeader | str:
     file.seek(0)
     try:
         with Image.open(file) as image:
-            return ImageHeader(*image.size)
+            return _small_enough(ImageHeader(*image.size))
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         return "not an image that can be decoded" if isinstance(error, UnidentifiedImageError) else str(error)

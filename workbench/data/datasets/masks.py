@@ -15,6 +15,7 @@ from pycocotools import mask as rle
 from workbench.core.errors import Refused
 
 Segmentation = Mapping[str, Any] | Sequence[Sequence[float] | NDArray[np.float64]]
+AROUND = 10  # sides of its image that a polygon may reach beyond it: pycocotools walks along its edges pixel by pixel
 
 
 def mask_of(segmentation: Segmentation, height: int, width: int) -> NDArray[np.uint8]:
@@ -46,8 +47,13 @@ def fits(segmentation: Any, height: int, width: int) -> bool:
         rings = [np.asarray(ring, np.float64) for ring in segmentation]
     except (TypeError, ValueError):
         return False
+    far = (AROUND + 1) * max(height, width)
+    return bool(rings) and all(_is_ring(ring, far) for ring in rings)
+
+
+def _is_ring(ring: NDArray[np.float64], far: float) -> bool:
     # pycocotools takes a ring of four numbers for a box, hence six
-    return bool(rings) and all(r.ndim == 1 and r.size >= 6 and r.size % 2 == 0 and np.isfinite(r).all() for r in rings)
+    return ring.ndim == 1 and ring.size >= 6 and ring.size % 2 == 0 and bool((np.abs(ring) <= far).all())
 
 
 def _runs_fit(counts: Any, pixels: int) -> bool:

@@ -25,6 +25,7 @@ BEYOND = 1.0  # pixels that a box may reach over the edge: rounding, not a mista
 INSIDE = 0.75  # share of a box that lies in its image, below which it is not only a little over the edge
 AREA_OF_BOX = 0.53  # where the annotation has no area
 AREA_MOST, AREA_LEAST = 1.5, 1e-3  # of the box: no person covers more or less of it
+MOST_PERSONS = 2_000  # annotations of an image: a batch is as large as its fullest image, and 100,000 take 10 s each
 _UNKNOWN = -2  # label of a category that is not there
 
 
@@ -98,6 +99,9 @@ def table_of(
     bounds = np.searchsorted(image[kept][by_image], np.arange(len(pictures) + 1)).tolist()
     for place, picture in enumerate(pictures):
         picture.first, picture.last = bounds[place], bounds[place + 1]
+        if picture.last - picture.first > MOST_PERSONS:
+            persons = f"{picture.file} ({picture.last - picture.first:,})"
+            findings.add(f"images with more than {MOST_PERSONS:,} annotations", persons)
     found = Table(
         pictures, by_image, _numbered([rows.ids[row] for row in kept], findings), image[kept], made.boxes,
         made.keypoints, made.areas, label[kept], made.crowd, target, {},
@@ -210,7 +214,8 @@ class _Persons:
 
     def _places(self, boxes: Floats, rows: NDArray[np.int64], findings: Findings) -> None:
         """Looks at the key points of targets; those outside the image are no longer labelled."""
-        points = self.keypoints[rows].astype(np.float32)  # exact enough to look at, and half of the memory
+        with np.errstate(over="ignore"):  # infinitely far is outside as well
+            points = self.keypoints[rows].astype(np.float32)  # exact enough to look at, and half of the memory
         seen = Looks(self.names[rows], boxes[rows], self.sizes[rows], points, points[..., 2] > 0)
         check_places(seen, findings)
         over = outside_image(seen, findings)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -193,8 +194,20 @@ def cached(scenes: SyntheticScenes, folder: Path, workers: int | None = None) ->
         workers: processes that render; 0 renders in this one, None is one per core: who asks waits meanwhile.
     """
     target = Path(folder) / cache_name(scenes)
-    make_once(target, partial(_build, scenes, usable_cores() if workers is None else workers))
+    make_once(target, partial(_build, scenes, usable_cores() if workers is None else workers), partial(_whole, scenes))
     return CachedScenes(scenes.level, scenes.size, scenes.seed, scenes.count, scenes.start, target)
+
+
+def _whole(scenes: SyntheticScenes, folder: Path) -> bool:
+    """Whether the files of a folder are as long as they were written, and of these scenes."""
+    try:
+        images = np.load(folder / _IMAGES, mmap_mode="r" if scenes.count else None)
+        with (folder / _LABELS).open("rb") as file, np.load(file) as stored:
+            count = len(stored["first"]) - 1
+            there = set(stored.files) == {"first", "crowd_index", *_PER_PERSON} and stored.zip.testzip() is None
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile):
+        return False
+    return there and count == scenes.count and images.shape == (scenes.count, scenes.size, scenes.size, 3)
 
 
 def _build(scenes: SyntheticScenes, workers: int, folder: Path) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from workbench.core.errors import Refused
+from workbench.core.processes import interruptible
 from workbench.data.datasets.folder import format_of
 from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.evaluation.metrics import measures
@@ -31,7 +32,7 @@ from workbench.experiments.search.pricing import Price, Timed, Twins, check_admi
 from workbench.experiments.search.recorded import Recorder
 from workbench.experiments.search.standing import given_up
 from workbench.experiments.search.tables import print_search, print_states
-from workbench.experiments.worker_pool import Pool, TrainJob, WorkerSettings, terminable, work_off
+from workbench.experiments.worker_pool import Pool, TrainJob, WorkerSettings, work_off
 from workbench.space import Candidate
 from workbench.study import PlannedJob
 from workbench.training.machine import Machine
@@ -304,7 +305,7 @@ def run_search(
         pass
     workers, record = WorkerSettings(run.home, run.name, machine, run.data, train), Recorder(run)
     say_joining(run)
-    with terminable() as check:
+    with interruptible() as check:
         try:
             with engine.pool(workers, jobs, check) as pool:
                 entries = _work(searcher, pool, record)
