@@ -34,7 +34,6 @@ import sqlalchemy as sql
 from benchmarks._record import append
 from benchmarks.workers import IDLE, sleep, stores_to_measure
 from workbench.core.errors import Refused
-from workbench.core.errors import Refused
 from workbench.core.processes import usable_cores
 from workbench.core.provenance import commit, machine_name
 from workbench.experiments.job_queue import JobQueue
