@@ -260,7 +260,10 @@ def _recorded_in(address: str) -> Iterator[None]:
     """MLflow's store is this database, or where there is none a file."""
     before = os.environ.pop(RECORD_VARIABLE, None)
     if address:
-        os.environ[RECORD_VARIABLE] = address.replace("postgresql://", "postgresql+psycopg://")
+        # named, because the text of a database in SQL_ASCII would be bytes
+        os.environ[RECORD_VARIABLE] = (
+            address.replace("postgresql://", "postgresql+psycopg://") + "?client_encoding=utf8"
+        )
     try:
         yield
     finally:

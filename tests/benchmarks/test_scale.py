@@ -26,7 +26,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.slow
+@pytest.mark.soak
+@pytest.mark.timeout(600)
 def test_queues_of_jobs_and_of_rows_are_measured(folder: Path) -> None:
     assert main(["bench", "scale", "--jobs", "25", "--rows", "1200", "--only", "queue"]) == 0
     lines = measured(folder)
@@ -43,6 +44,7 @@ def test_queues_of_jobs_and_of_rows_are_measured(folder: Path) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(600)
 def test_runs_in_mlflow_are_measured(folder: Path) -> None:
     assert main(["bench", "scale", "--runs", "30", "--only", "record"]) == 0
     found = {one["what"]: one for one in measured(folder)}
