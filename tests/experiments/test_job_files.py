@@ -267,7 +267,7 @@ def test_who_was_not_heard_for_too_long_leaves_the_job(
             raise KeyboardInterrupt
         end(homes("b"), JOB.key)
     assert "result.json" not in names(address)
-    monkeypatch.setattr(job_files, "LOOK", 0.0)
+    monkeypatch.setattr(job_files, "ASK", 0.0)
     with pytest.raises(TakenOver), in_hand(homes("b")) as tell:
         ObjectStore(address).remove([f"jobs/{JOB.key}/owner"])  # it is complete
         tell(SAID)
@@ -326,6 +326,7 @@ def test_whoever_only_looks_sees_them(address: str, homes: Callable[[str], Path]
     assert entries[JOB.key].state is JobState.COMPLETE and not (homes("a") / "optuna.db").exists()
 
 
+@pytest.mark.slow
 def test_a_queue_goes_on_from_what_was_done_elsewhere(address: str, homes: Callable[[str], Path]) -> None:
     for one in list(PLAN.values())[1:]:
         trained(homes("b"), one.job)
@@ -349,6 +350,7 @@ def test_a_queue_goes_on_from_what_was_done_elsewhere(address: str, homes: Calla
     assert [t.user_attrs.get("begun") for t in queue.attempts() if t.user_attrs["key"] == JOB.key] == [3]
 
 
+@pytest.mark.slow
 def test_who_can_not_reach_the_files_takes_no_job_and_breaks_none(
     address: str, homes: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

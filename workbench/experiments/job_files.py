@@ -38,7 +38,7 @@ from workbench.training.run import CHECKPOINT
 from workbench.training.rung import PAUSED
 from workbench.training.start import STATE
 
-LOOK = 60.0  # seconds after which who trains a job asks whether it still is the one
+ASK = 60.0  # seconds after which who trains a job asks whether it still is the one
 OWNER = "owner"
 AT_ONCE, FEW = 16, 4  # jobs that are brought together; jobs that are asked for one by one
 _MACHINE = {OWNER, "lock", "progress.json", "error.txt"}  # of one machine alone
@@ -307,7 +307,7 @@ class _Mirror:
             return
         if CHECKPOINT in self._changed():
             self.push()
-        elif time.monotonic() - self.asked > LOOK:
+        elif time.monotonic() - self.asked > ASK:
             self._check()
 
     def push(self) -> None:

@@ -39,7 +39,7 @@ _DRIVERS = {
 _SETTINGS = {"s3": {"config_kwargs": {"retries": {"total_max_attempts": 2}}}}
 _DENIED = "access is denied; is it yours to read and to write?"
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class Away(Refused):
@@ -177,7 +177,7 @@ class ObjectStore:
         if self._scheme == "file" and not Path(self._root).is_dir():
             raise Away(f"files {self.shown}: there is no such folder; make it, or mount its disk")
 
-    def _ask(self, do: Callable[[AbstractFileSystem], T], absent: bool = False) -> T:
+    def _ask(self, do: Callable[[AbstractFileSystem], _T], absent: bool = False) -> _T:
         """What is asked of the driver, again and again while the store is away.
 
         Args:
