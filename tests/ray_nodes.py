@@ -51,10 +51,9 @@ class Node:
         psutil.wait_procs(every, 10)
         self.process.wait()
 
-    def workers(self) -> list[int]:
-        """The processes that run tasks, or are ready to."""
-        found = psutil.Process(self.process.pid).children(recursive=True)
-        return [one.pid for one in found if "ray::" in " ".join(one.cmdline()) and "Agent" not in one.cmdline()[0]]
+    def processes(self) -> set[int]:
+        """The numbers of all that belong to it, those that run tasks among them."""
+        return {one.pid for one in psutil.Process(self.process.pid).children(recursive=True)}
 
 
 @dataclass

@@ -34,7 +34,7 @@ def mlflow_server(store: str, folder: Path) -> Iterator[str]:
     words = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--backend-store-uri", store]
     command = [sys.executable, "-m", "mlflow", "server", *words, "--artifacts-destination", str(folder / "files")]
     with (folder / "log").open("wb") as log:
-        environment = {**os.environ, **QUIET}
+        environment = {**os.environ, **QUIET, "PGCLIENTENCODING": "UTF8"}  # or it is given bytes by a plain database
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
     address = f"http://127.0.0.1:{port}"
     try:

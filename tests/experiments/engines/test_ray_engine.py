@@ -207,8 +207,8 @@ def _wait(command: subprocess.Popen[str], place: Place, node: Node) -> list[str]
 
     def begun() -> list[str]:
         assert command.poll() is None, command.communicate()[0]
-        workers = node.workers()
-        mine = [folder for folder, words in _owners(place.home).items() if int(words[1]) in workers]
+        there = node.processes()
+        mine = [folder for folder, words in _owners(place.home).items() if int(words[1]) in there]
         return [folder.name for folder in mine if read_losses(folder)]
 
     return _until(begun, "the node does nothing")

@@ -225,7 +225,7 @@ class RayPool:
     def _hear(self, task: _Task) -> None:
         """What a task has said, or how it ended."""
         import ray
-        from ray.exceptions import RayError, RayTaskError
+        from ray.exceptions import NodeDiedError, RayError, RayTaskError, TaskCancelledError
 
         try:
             task.owner = str(ray.get(next(task.said)))
@@ -233,9 +233,10 @@ class RayPool:
             self._tasks.remove(task)
         except RayError as error:
             self._tasks.remove(task)
-            if task.owner and not isinstance(error, RayTaskError):
+            at_work = task.owner and not isinstance(error, RayTaskError)
+            if at_work:
                 self._settings.open_queue().bury(task.owner)
-                return
-            self._faults += 1
-            cause = error.cause if isinstance(error, RayTaskError) else error
-            console.say(f"a task of Ray ended before its work: {one_line(cause)}")
+            elif not isinstance(error, NodeDiedError | TaskCancelledError):  # which are no fault of its own
+                self._faults += 1
+                cause = error.cause if isinstance(error, RayTaskError) else error
+                console.say(f"a task of Ray ended before its work: {one_line(cause)}")
