@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.experiments.mlflow_view import VIEW, VIEW_TAG, saved_view
-from workbench.experiments.tracking import QUIET_TORCH, open_client, store_address
+from workbench.experiments.tracking import QUIET, open_client, store_address
 
 if TYPE_CHECKING:
     from workbench.experiments.tracking import MlflowClient
@@ -58,4 +58,4 @@ def ui(home: Path, port: int) -> int:
     print(f"{runs_page(home, port)} shows the runs; Ctrl+C ends it", flush=True)
     # One worker and no job runner: 2 processes and 0.5 GB instead of 15 and 1.9.
     server = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    return subprocess.call([*server, "--backend-store-uri", store_address(home)], env={**os.environ, **QUIET_TORCH})
+    return subprocess.call([*server, "--backend-store-uri", store_address(home)], env={**os.environ, **QUIET})

@@ -33,7 +33,7 @@ from workbench.experiments.subject import Subject, study_subject
 from workbench.training.record import arithmetic_of, job_folder, train_minutes
 
 # read when mlflow is imported
-QUIET_TORCH = {
+QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -68,7 +68,7 @@ def open_client(home: Path) -> MlflowClient:
         raise Refused(
             f"{home} is on {kind}, where MLflow's file loses data: set {RECORD_VARIABLE} to a server of MLflow"
         )
-    os.environ.update(QUIET_TORCH)
+    os.environ.update(QUIET)
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
     from mlflow import MlflowClient
