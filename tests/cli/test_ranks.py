@@ -11,7 +11,7 @@ from tests.experiments.own import small_run
 from workbench.__main__ import main
 from workbench.core import distributed
 from workbench.core.errors import Refused
-from workbench.core.torchrun import QUIET
+from workbench.core.torchrun import QUIET_TORCH
 
 PLACE = {"LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "3", "WORLD_SIZE": "3", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
 
@@ -22,7 +22,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     made: list[str] = []
     for name, value in {**PLACE, "RANK": "0"}.items():
         monkeypatch.setenv(name, value)
-    for name in QUIET:
+    for name in QUIET_TORCH:
         monkeypatch.setenv(name, "")  # it is as it was when the test is over
         monkeypatch.delenv(name)
     monkeypatch.setattr(distributed, "follow", lambda: made.append("follows"))
@@ -53,7 +53,7 @@ def test_the_others_read_no_options_and_print_nothing(
 
 def test_the_others_are_dismissed_also_where_there_is_nothing_to_do(calls: list[str]) -> None:
     assert main(["train", "--help"]) == 0 and calls == ["dismisses"]
-    assert QUIET.items() <= os.environ.items()
+    assert QUIET_TORCH.items() <= os.environ.items()
 
 
 @pytest.mark.parametrize("words", [["study", "ablate_dcc"], ["worker"], ["evaluate", "nano"], []])

@@ -29,7 +29,7 @@ def test_a_process_that_is_alone_is_the_first_and_only_one() -> None:
     assert (distributed.together(), distributed.world(), distributed.rank()) == (False, 1, 0)
     value, call = torch.tensor([3.0]), Sum()
     assert distributed.mean(value) is value
-    assert distributed.parallel(call, call) is call
+    assert distributed.in_parallel(call, call) is call
     with distributed.averaged(call, now=False):
         call(["all"], 2.0)["all"].backward()
     distributed.wait()
@@ -53,7 +53,7 @@ def test_two_processes_have_the_means_of_their_gradients(tmp_path: Path, monkeyp
 def taught(folder: Path, told: int = 0) -> None:
     number = distributed.rank()
     model = Sum()
-    call = distributed.parallel(model, model.forward)
+    call = distributed.in_parallel(model, model.forward)
     for step, factor in enumerate(((0.0, 4.0), (2.0, 6.0))[number]):
         with distributed.averaged(call, now=step == 1):
             terms = call(["all", "one"] if step == number == 1 else ["all"], factor)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from workbench.__main__ import main
-from workbench.core.torchrun import QUIET
+from workbench.core.torchrun import QUIET_TORCH
 
 
 def freeze_norms(patch: pytest.MonkeyPatch) -> None:
@@ -19,12 +19,13 @@ def freeze_norms(patch: pytest.MonkeyPatch) -> None:
     def never_training(self: Any, mode: bool = True) -> Any:
         return nn.Module.train(self, False)
 
-    patch.setattr("torch.nn.modules.batchnorm._BatchNorm.train", never_training)
+    for norm in (nn.BatchNorm1d, nn.BatchNorm2d):
+        patch.setattr(norm, "train", never_training)
     patch.setattr("workbench.training.machine.has_bf16", lambda: False)
 
 
 if __name__ == "__main__":
-    os.environ.update(QUIET | os.environ)  # as the command does, which is to come before torch
+    os.environ.update(QUIET_TORCH | os.environ)  # as the command does, which is to come before torch
     with pytest.MonkeyPatch.context() as patch:
         freeze_norms(patch)
         sys.exit(main())

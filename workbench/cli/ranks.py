@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from workbench.cli.app import run_command_line
 from workbench.cli.printed import remark
 from workbench.core.errors import Refused
-from workbench.core.torchrun import QUIET, launched
+from workbench.core.torchrun import QUIET_TORCH, launched
 
-FAILED = 1
+_FAILED = 1
 
 
 def run_as_rank(words: Sequence[str] | None) -> int:
@@ -21,7 +21,7 @@ def run_as_rank(words: Sequence[str] | None) -> int:
     place = launched()
     if place is None:
         return run_command_line(words)
-    os.environ.update(QUIET | os.environ)
+    os.environ.update(QUIET_TORCH | os.environ)
     if place.rank:
         return _follow(place.rank)
     given = list(sys.argv[1:] if words is None else words)
@@ -46,5 +46,5 @@ def _follow(rank: int) -> int:
         if isinstance(error, Refused):  # of its machine: the first one has found nothing to refuse
             remark(f"workbench: process {rank}: {error}")
         get_error_handler().record_exception(error)
-        return FAILED
+        return _FAILED
     return 0

@@ -17,9 +17,10 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 from torch import Tensor, multiprocessing, nn
 from torch import distributed as dist
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
-from workbench.core.torchrun import QUIET, launched
+from workbench.core.torchrun import QUIET_TORCH, launched
 
 RANK_START = "spawn"  # a process that has used CUDA must not be forked
 PATIENCE = timedelta(hours=6)  # the others wait while the first one looks at the data, or evaluates
@@ -67,7 +68,7 @@ def from_first(make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
     return made if rank() == 0 else torch.load(io.BytesIO(sent), map_location="cpu", weights_only=True)
 
 
-def parallel(model: nn.Module, call: Callable[_P, _R]) -> Callable[_P, _R]:
+def in_parallel(model: nn.Module, call: Callable[_P, _R]) -> Callable[_P, _R]:
     """A call that uses the parameters of `model`, so that a backward pass through what it gives leaves in each process
     the mean over all processes of their gradients. A process that did not use a parameter takes part with zeros; one
     that none used keeps no gradient. A process that is alone has the call as it is."""
@@ -77,7 +78,7 @@ def parallel(model: nn.Module, call: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def averaged(call: Callable[..., object], now: bool) -> AbstractContextManager[Any]:
-    """The gradients of a `parallel` call are averaged `now`; otherwise they are kept for a later pass that is."""
+    """The gradients of an `in_parallel` call are averaged `now`; otherwise they are kept for a later pass that is."""
     return call.no_sync() if isinstance(call, DistributedDataParallel) and not now else nullcontext()
 
 
@@ -107,7 +108,7 @@ def start(count: int, work: Callable[..., None], *args: Any, first: Mapping[str,
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    os.environ.update(QUIET | os.environ)
+    os.environ.update(QUIET_TORCH | os.environ)
     given = (count, address, work, args, first or {})
     multiprocessing.start_processes(_work, given, nprocs=count, start_method=RANK_START)  # pyright: ignore[reportPrivateImportUsage]
 
@@ -140,9 +141,10 @@ def _join_launched() -> None:
     place = launched()
     if place is None or together():
         return
-    store, rank, world = next(dist.rendezvous("env://", timeout=PATIENCE))
+    store, rank, world = next(rendezvous("env://", timeout=PATIENCE))
     if place.local_world == world:  # then all count the same; over several machines c10d makes a store for each restart
-        store = dist.PrefixStore(f"restart {place.restarts}", store)  # addresses of processes that are gone stay there
+        name = f"restart {place.restarts}"  # else they find the addresses of processes that are gone
+        store = dist.PrefixStore(name, store)  # pyright: ignore[reportPrivateImportUsage]
     _join(place.local_rank, store=store, rank=rank, world_size=world)
 
 

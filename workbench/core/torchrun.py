@@ -10,7 +10,7 @@ _SET = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "
 
 # In every process torch says that it need not look for parameters without use where it finds none. It reads this when
 # it is imported.
-QUIET = {"TORCH_CPP_LOG_LEVEL": "ERROR"}
+QUIET_TORCH = {"TORCH_CPP_LOG_LEVEL": "ERROR"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from workbench.core.distributed import averaged, parallel
+from workbench.core.distributed import averaged, in_parallel
 from workbench.models.criterion import losses
 from workbench.models.job import Job, phase_at
 from workbench.models.network import Network
@@ -86,7 +86,7 @@ def forward_of(model: Network, job: Job, machine: Machine) -> Callable[[Any], De
     return lambda images: model(towers(images))
 
 
-def terms_of(model: Network, job: Job, machine: Machine) -> Callable[[Any, Targets, int], dict[str, Tensor]]:
+def _terms_of(model: Network, job: Job, machine: Machine) -> Callable[[Any, Targets, int], dict[str, Tensor]]:
     """The weighted terms of the loss of images, their targets and a phase; where several ranks share a batch, their
     gradients become those of all of it."""
     forward = forward_of(model, job, machine)
@@ -94,7 +94,7 @@ def terms_of(model: Network, job: Job, machine: Machine) -> Callable[[Any, Targe
     def terms(images: Any, targets: Targets, phase: int) -> dict[str, Tensor]:
         return losses(model, forward(images), targets, phase)
 
-    return parallel(model, terms)
+    return in_parallel(model, terms)
 
 
 def train(
@@ -106,7 +106,7 @@ def train(
         RuntimeError: the gradient is not finite; nothing was stepped.
     """
     model, total, accumulate = state.model.train(), job.protocol.epochs * steps, job.protocol.accumulate
-    loss = terms_of(model, job, machine)
+    loss = _terms_of(model, job, machine)
     for epoch in range(state.epoch, job.protocol.last):
         phase = phase_at(job, epoch / job.protocol.epochs)
         for i, batch in enumerate(data(epoch), start=1):
