@@ -131,4 +131,15 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def audit(session: nox.Session) -> None:
     """Ask the vulnerability service of PyPI about every pin in constraints.txt. Needs a network."""
-    session.run(uv(), "tool", "run", "pip-audit", "-r", "constraints.txt", "--no-deps", "--disable-pip", external=True)
+    session.run(
+        uv(),
+        "tool",
+        "run",
+        "pip-audit",
+        "-r",
+        "constraints.txt",
+        "--no-deps",
+        "--disable-pip",
+        "--strict",
+        external=True,
+    )

@@ -404,3 +404,10 @@ def test_no_such_model() -> None:
 
 def test_the_card_s_values_that_do_not_fit_are_told() -> None:
     assert face.__doc__ and "[16, 8]" in face.__doc__
+
+
+@pytest.mark.parametrize("name", [[], None, 3, {}])
+def test_what_is_no_name_of_a_model_is_refused(name: Any) -> None:
+    for ask in (ModelManager.get, ModelManager.config):
+        with pytest.raises(Refused, match="expected the name of a model"):
+            ask(name)

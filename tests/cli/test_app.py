@@ -39,6 +39,7 @@ COMMANDS = list(all_commands())
         ),
         ("components x", "components: Got unexpected extra argument(s) (x); expected workbench components [OPTIONS]"),
         ("latency", "latency: Missing argument 'NAME'; expected workbench latency [OPTIONS] {NAME}..."),
+        ("sheet --size 100000", "sheet: --size '100000': expected a whole number from 32 to 2048"),
         ("deploy nano", "deploy: Missing option '-o' / '--out'; expected workbench deploy "),
     ],
 )

@@ -60,7 +60,7 @@ def test_what_never_ends_is_cut_at_the_limit_of_its_size(monkeypatch: pytest.Mon
 def test_what_comes_byte_by_byte_is_told_of_and_cut_at_the_limit_of_its_time(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(module, "LINE_EVERY", 0.2)
+    monkeypatch.setattr(module, "TOLD_EVERY", 0.2)
     with _endless(monkeypatch) as address, pytest.raises(Refused, match=r"after 1 s only 0\.0 MB arrived"):
         download(f"{address}/slow", io.BytesIO(), longest=1.0)
     told = capsys.readouterr().err.splitlines()

@@ -158,7 +158,7 @@ def test_a_name_that_no_file_can_have_is_no_file(source: str) -> None:
 def test_an_archive_that_unpacks_to_much_more_is_refused_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr(weights, "LARGEST", 10_000_000)
+    monkeypatch.setattr(weights, "LARGEST_SENT", 10_000_000)
     with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("a.npy", bytes(11_000_000))
     tracemalloc.start()

@@ -11,18 +11,18 @@ from urllib.error import HTTPError
 
 from workbench.core.errors import Refused
 
-LARGEST = 1_000_000_000  # bytes; a released network has at most 200 million
-LONGEST = 1_800.0  # seconds for the whole of it
+LARGEST_SENT = 1_000_000_000  # bytes; a released network has at most 200 million
+LONGEST_SENT = 1_800.0  # seconds for the whole of it
 SILENT = 60.0  # seconds without a byte
-LINE_EVERY = 5.0  # seconds between two lines that say how far it is
+TOLD_EVERY = 5.0  # seconds between two lines that say how far it is
 _BLOCK = 1 << 16
 
 
 def download(
     address: str,
     file: IO[bytes],
-    largest: int = LARGEST,
-    longest: float = LONGEST,
+    largest: int = LARGEST_SENT,
+    longest: float = LONGEST_SENT,
     headers: Mapping[str, str] | None = None,
 ) -> None:
     """Writes what an http(s) address sends to a file.
@@ -50,7 +50,7 @@ def download(
                 _check_size(address, got, largest)
                 if now - start > longest:
                     raise Refused(f"{address}: after {longest:.0f} s only {_told(got, expected)} arrived; {_ELSEWHERE}")
-                if now - told > LINE_EVERY:
+                if now - told > TOLD_EVERY:
                     told = now
                     print(f"downloading {address}: {_told(got, expected)}", file=sys.stderr, flush=True)
             if expected is not None and got != expected:

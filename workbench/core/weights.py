@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.core.checkpoint import read_checkpoint
-from workbench.core.download import LARGEST, download
+from workbench.core.download import LARGEST_SENT, download
 from workbench.core.errors import Refused, one_line
 from workbench.core.files import make_once
 
@@ -166,7 +166,7 @@ def _check_unpacked(path: Path) -> None:
         return
     with zipfile.ZipFile(path) as archive:
         size = sum(one.file_size for one in archive.infolist())
-    if size > max(LARGEST, 2 * path.stat().st_size):
+    if size > max(LARGEST_SENT, 2 * path.stat().st_size):
         raise ValueError(f"{size / 1e6:,.0f} MB packed into {path.stat().st_size / 1e6:,.1f} MB; save it unpacked")
 
 

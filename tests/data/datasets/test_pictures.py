@@ -22,7 +22,7 @@ def test_a_key_of_images_that_says_nothing_here_is_passed_over(tmp_path: Path) -
     assert len(open_dataset(animals(tmp_path, made), "train")) == 2
 
 
-@pytest.mark.parametrize("name", ["a\0b.jpg", "a\x1b[31m.jpg", "", ".", "\udc80.jpg"])
+@pytest.mark.parametrize("name", ["a\0b.jpg", "a\x1b[31m.jpg", ".", "\udc80.jpg"])
 def test_what_no_file_can_be_called_is_a_finding_without_codes(tmp_path: Path, name: str) -> None:
     made = content()
     made["images"][0]["file_name"] = name
