@@ -35,6 +35,7 @@ from workbench.cli.options import runs_folder
 from workbench.components.backbones.stdc import STDC
 from workbench.components.backbones.timm_backbone import TimmBackbone
 from workbench.core.errors import Refused
+from workbench.core.processes import interruptible
 from workbench.core.provenance import commit, machine_name
 from workbench.experiments import console
 from workbench.experiments.job_claim import read_progress
@@ -43,7 +44,7 @@ from workbench.experiments.protocols import protocol_named
 from workbench.experiments.queue_entry import JobState, QueueEntry
 from workbench.experiments.queued_job import check_queueable
 from workbench.experiments.search.pricing import Twins
-from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, terminable, work_off
+from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, work_off
 from workbench.models.variant import Variant
 from workbench.models.zoo import REGRESSION, rtmo
 from workbench.study import Changes, PlannedJob, Row, Study, StudyProtocol, changes_made
@@ -149,7 +150,7 @@ def trained(
     by_key = {one.job.key: one for one in planned}
     queue = JobQueue(home, f"bench/{NAME}")
     settings = WorkerSettings(home, f"bench/{NAME}", machine, None, train)
-    with terminable() as check, console.Display(NAME) as screen:
+    with interruptible() as check, console.Display(NAME) as screen:
 
         def look(entries: Mapping[str, QueueEntry]) -> bool:
             running = [key for key, entry in entries.items() if entry.state is JobState.RUNNING]

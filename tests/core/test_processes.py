@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from workbench.core.processes import INTERRUPTED, Share, interruptible, shares
+from workbench.core.processes import INTERRUPTED, Share, interruptible, shares, was_interrupted
 
 LIGHT = ("core.processes", "core.errors", "core.files", "core.skeletons", "training.record")
 IMPORT = """
@@ -104,3 +104,10 @@ print(sorted(os.sched_getaffinity(0)) == [mine], os.environ["CUDA_VISIBLE_DEVICE
 def test_a_process_keeps_to_its_share() -> None:
     found = subprocess.run([sys.executable, "-c", _SHARE], capture_output=True, text=True)
     assert (found.stdout.strip(), found.stderr) == ("True 7", "")
+
+
+def test_an_interrupt_that_nobody_looked_at_is_found() -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    assert was_interrupted(interrupted) and not was_interrupted(lambda: None)

@@ -36,7 +36,7 @@ class Engine(ABC):
 
         Args:
             jobs: as for `check`.
-            check: is of `terminable`.
+            check: is of `interruptible`.
         """
 
 

@@ -161,7 +161,7 @@ class RayPool:
     ) -> None:
         """Args:
         size: jobs at a time, as the cluster is now; most: tasks.
-        check: is of `terminable`.
+        check: is of `interruptible`.
         """
         import ray
 
