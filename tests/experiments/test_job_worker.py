@@ -36,8 +36,8 @@ def test_each_way_to_end_is_said(tmp_path: Path) -> None:
     assert said == [
         (TrialState.COMPLETE, "complete", None),
         (TrialState.FAIL, "failed", "RuntimeError: not finite"),
-        (TrialState.FAIL, "infeasible", "does not fit"),
-        (TrialState.FAIL, FAULTY, "broken"),
+        (TrialState.FAIL, "infeasible", "Refused: does not fit"),
+        (TrialState.FAIL, FAULTY, "DataFault: broken"),
         (TrialState.PRUNED, "paused", None),
     ]
     errors = [(job_folder(tmp_path, key) / "error.txt").exists() for key in ends]

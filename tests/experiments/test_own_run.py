@@ -96,7 +96,7 @@ def test_scenes_are_drawn_once(tmp_path: Path) -> None:
 
 
 def test_a_run_begins_with_what_fits_of_a_file(tmp_path: Path) -> None:
-    """Of the same networks all, of another number of key points all but what depends on it; the job names the file."""
+    """Of the same network all, of other key points those of the same names; the job names the file."""
     own, home = small_run(tmp_path / "first").own, tmp_path / "home"
     file = tmp_path / "w.safetensors"
     save_file({k: v.contiguous() for k, v in Network(own.job.variant, 5).state_dict().items()}, file)
@@ -105,7 +105,7 @@ def test_a_run_begins_with_what_fits_of_a_file(tmp_path: Path) -> None:
     assert same.job.start.weights and same.job.key != own.job.key
     fewer = replace(own, job=own.job.vary({"variant.num_keypoints": 14}))
     begun, found = with_weights(fewer, file, False, home)
-    assert 0 < len(found.new) < len(found.taken) and found.left == ()
+    assert found.points == ("top_head", "neck") and found.new == found.left == ()
     assert begun.job.start == same.job.start and begun.job.key != same.job.key, "one file, kept once"
 
 

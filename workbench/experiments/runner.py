@@ -78,10 +78,7 @@ def run_study(
     for line in put_aside_damaged(run.folder(one.job.key) for one in with_starts(planned)):
         console.say(line)
     _check_jobs(run, planned, machine)
-    if said := sequential.other_terms(run):
-        console.say(said)
-    if (settings := sequential.settings_of(run)) is not None:
-        run.write_settings(settings)
+    _keep_terms(run)
     workers, record = WorkerSettings(run.home, run.name, machine, run.data, train), tracking.MlflowRecord(run)
     say_joining(run)
     with interruptible() as check:
@@ -98,6 +95,14 @@ def run_study(
             entries = _queue(run).final_entries(_keys(with_starts(planned)))
             console.say(f"stopped, as every row fails alike: {error}")
     return _conclude(run, planned, entries, record, then or commands.following(run))
+
+
+def _keep_terms(run: StudyRun) -> None:
+    """Those of `--until decided`, for the commands that come after this one."""
+    if said := sequential.other_terms(run):
+        console.say(said)
+    if (settings := sequential.settings_of(run)) is not None:
+        run.write_settings(settings)
 
 
 def _check_jobs(run: StudyRun, planned: Sequence[PlannedJob], machine: Machine) -> None:

@@ -120,22 +120,25 @@ def run(
         check_start(job, home)
         with write_whole(folder / "job.json") as part:
             part.write_text(json.dumps(job.to_dict(defaults=True), indent=1))
-        try:
-            _carry_out(job, machine, home, data, tell, until, folder)
-        except (MemoryError, RuntimeError, OSError) as error:
-            if machine.parts > 1 or not out_of_memory(error) or not can_be_cut(job, 2, machine.ranks):
-                raise
-            print(
-                f"job {job.key}: out of memory with batches of {job.protocol.batch}; it goes on with each of them in "
-                "two parts, one after the other, and its record says so",
-                file=sys.stderr,
-                flush=True,
-            )
-            machine = replace(machine, parts=2)
-        if machine.parts > 1 and not is_complete(folder) and not 0 < until <= rung_of(folder):
-            make_room()  # here, where the error that held it is gone
-            _carry_out(job, machine, home, data, tell, until, folder)
+        _within_memory(job, machine, home, data, tell, until, folder)
     return read_result(folder) if is_complete(folder) else read_pause(folder)
+
+
+def _within_memory(job: Job, machine: Machine, *given: Any) -> None:
+    """Carries a job out, with each batch in two parts where memory does not suffice for it at once."""
+    try:
+        return _carry_out(job, machine, *given)
+    except (MemoryError, RuntimeError, OSError) as error:
+        if machine.parts > 1 or not out_of_memory(error) or not can_be_cut(job, 2, machine.ranks):
+            raise
+        print(
+            f"job {job.key}: out of memory with batches of {job.protocol.batch}; it goes on with each of them in two "
+            "parts, one after the other, and its record says so",
+            file=sys.stderr,
+            flush=True,
+        )
+    make_room()  # here, where the error that held it is gone
+    _carry_out(job, replace(machine, parts=2), *given)
 
 
 def _carry_out(

@@ -296,7 +296,6 @@ def run_search(
     engine.check(jobs, run.home)
     _check_data(run)
     searcher = Searcher(run)
-    files_of(run.home).check()
     if again:
         console.say(f"{retry(run)} jobs are tried again")
     console.say(searcher.about())
@@ -343,6 +342,7 @@ def _check_data(run: SearchRun) -> None:
             evaluation does not give the metric that is searched for.
         DataFault: the data set is not fit.
     """
+    files_of(run.home).check()
     if run.data is None and not run.job_protocol.scenes:
         raise Refused(f"protocol {run.protocol.name} wants a data set: add --data FOLDER")
     found, rules = run.keypoints, SyntheticScenes.evaluation if run.data is None else format_of(run.data).evaluation
