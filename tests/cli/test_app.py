@@ -28,9 +28,12 @@ COMMANDS = list(all_commands())
         ("study", "study: Missing argument 'NAME'; expected workbench study [OPTIONS] {NAME}"),
         ("study resume", "study resume: Missing argument 'NAME'; expected workbench study resume "),
         ("study again x", "study again x: expected NAME, or one of resume, retry, status, replay, audit and NAME"),
-        ("study x --sedes 3", "study: No such option: --sedes (Possible options: --seeds, --set); it has --protocol, "),
+        (
+            "study x --sedes 3",
+            "study: No such option: --sedes (Possible options: --address, --seeds, --set); it has --protocol, ",
+        ),
         ("study x --seeds", "'--seeds' requires an argument"),
-        ("study x --seeds 0", "study: --seeds '0': expected a whole number of 1 or more"),
+        ("study x --seeds 0", "study: --seeds '0': expected a whole number from 1 to 10000"),
         ("study x --until never", "study: --until 'never': expected decided"),
         ("study x --set lr", "study: --set 'lr': expected PATH=VALUE, as in recipe.lr=0.002"),
         (

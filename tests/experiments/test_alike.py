@@ -2,11 +2,11 @@
 
 import pytest
 
-from workbench.experiments.alike import Attempt, common_failure
+from workbench.experiments.alike import JobEnd, common_failure
 
 
-def attempts(*notes: tuple[str, str]) -> list[Attempt]:
-    return [Attempt(row, note, complete=note == "done") for row, note in notes]
+def attempts(*notes: tuple[str, str]) -> list[JobEnd]:
+    return [JobEnd(row, note, complete=note == "done") for row, note in notes]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from tests.experiments.fakes import FAKED, SETTING, STUDY, finish, queue
 from workbench.core.errors import DataFault, Refused
-from workbench.experiments.job_worker import FAULTY, last_epoch, value_of
+from workbench.experiments.job_worker import FAULTY, last_epoch, recorded_value
 from workbench.models.job import Job
 from workbench.training.record import Progress, Result, job_folder, write_losses
 from workbench.training.rung import Paused
@@ -69,5 +69,7 @@ def test_where_an_attempt_begins_is_said(tmp_path: Path) -> None:
 
 
 def test_a_value_is_a_number(tmp_path: Path) -> None:
-    values = [value_of(Result("key", metrics, [], {}, tmp_path)) for metrics in ({"AP": 0.5}, {}, {"AP": math.nan})]
+    values = [
+        recorded_value(Result("key", metrics, [], {}, tmp_path)) for metrics in ({"AP": 0.5}, {}, {"AP": math.nan})
+    ]
     assert values == [0.5, 0.0, 0.0]

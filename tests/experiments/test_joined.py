@@ -154,7 +154,7 @@ def test_a_short_storm_loses_and_doubles_nothing(run: Run, monkeypatch: pytest.M
     """A long one is `test_storm.py`."""
     monkeypatch.setattr(joined, "LOOK", 1.0)
     monkeypatch.setattr(queue_entry, "LIMIT", 100)  # a job that is killed too often under one command is given up
-    storm, jobs = Storm(run, workers=2, every=1.0, most=4), dict(list(plan(17).items())[:50])
+    storm, jobs = Storm(run, workers=2, every=0.5, most=4), dict(list(plan(34).items())[:100])
     once_each(weather(storm, jobs), jobs)
     assert storm.kills >= 3
 

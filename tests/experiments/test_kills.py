@@ -1,7 +1,8 @@
 """A study that is killed at random moments ends as one that was left alone: each job once, the same numbers.
 
-Real jobs, a real record. WORKBENCH_KILLS says how many times, six by default. What is killed is the command, one of its workers, or all of its processes at once; the moment
-is anywhere from its start (planning) to its end (training, checkpoint, evaluation, recording).
+Real jobs, a real record. What is killed is the command, one of its workers, or all of its processes at once; the moment
+is anywhere from its start (planning) to its end (training, checkpoint, evaluation, recording). WORKBENCH_KILLS says how
+often, six times by default.
 """
 
 from __future__ import annotations

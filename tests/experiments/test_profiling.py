@@ -118,10 +118,10 @@ def test_multiply_adds_follow_the_way() -> None:
     variant = small_variant()
     ten, twenty, cells = (
         profiling.line_gflops(variant, (64, 64), line)
-        for line in (TimedRow("", 10), TimedRow("", 20), TimedRow("", 3, "every cell"))
+        for line in (TimedRow("10", 10), TimedRow("20", 20), TimedRow("all", 3, "every cell"))
     )
     assert ten < twenty == cells  # there are 20 cells
-    one, four = (profiling.line_gflops(variant, (64, 64), TimedRow("", n, "crops")) for n in (1, 4))
+    one, four = (profiling.line_gflops(variant, (64, 64), TimedRow("crops", n, "crops")) for n in (1, 4))
     assert four == pytest.approx(4 * one) and one > 0
 
 

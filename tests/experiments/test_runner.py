@@ -479,6 +479,7 @@ def hopeless(
 ) -> Result:
     with (home / "log").open("a") as file:
         file.write(f"begin {job.key}\n")
+    time.sleep(1)  # in which the command looks
     raise RuntimeError(f"no kernel image for job {job.key}")
 
 

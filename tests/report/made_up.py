@@ -1,5 +1,7 @@
 """A study with numbers that are made up: the folders of its jobs, and the costs of its rows."""
 
+import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +52,13 @@ def run_in(home: Path, **options: Any) -> StudyRun:
 def with_study(record: Record, study: Study) -> Record:
     """The record, read by another version of its study."""
     return replace(record, run=replace(record.run, study=study))
+
+
+def copied(home: Path, key: str, other: str) -> None:
+    """Another job with the numbers of a complete one."""
+    shutil.copytree(home / "jobs" / key, home / "jobs" / other)
+    file = home / "jobs" / other / "result.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"key": other}))
 
 
 def complete(

@@ -1,7 +1,6 @@
 """Whole pages: what they say, from the files of the record alone."""
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.report.made_up import FIGURES, SETTING, STUDY, run_in, still, text
+from tests.report.made_up import FIGURES, SETTING, STUDY, copied, run_in, still, text
 from workbench.evaluation.bootstrap import metric_from_records
 from workbench.evaluation.metrics import Metric
 from workbench.evaluation.records import MatchRecords
@@ -60,7 +59,7 @@ def test_a_page_says_the_same_with_and_without_jobs(home: Path) -> None:
 
     known, further = ([c for c in STUDY.planned_jobs(SETTING, 4) if c.seed == seed] for seed in (0, 3))
     for old, new in zip(known, further, strict=True):
-        shutil.copytree(home / "jobs" / old.job.key, home / "jobs" / new.job.key)
+        copied(home, old.job.key, new.job.key)
     for seeds, done, asked in (
         (2, "6 of 6 runs", "padding --protocol small --seeds 2`"),
         (4, "12 of 12 runs", "4`"),

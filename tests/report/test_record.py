@@ -1,7 +1,6 @@
 """The record of a study as files: every run, every claim, and how sure each row is."""
 
 import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.matched import records
-from tests.report.made_up import ROOT, SETTING, STUDY, run_in
+from tests.report.made_up import ROOT, SETTING, STUDY, copied, run_in
 from workbench.core.errors import Refused
 from workbench.evaluation.metrics import METRICS, PERCENT
 from workbench.experiments.plan import SequentialSettings
@@ -92,7 +91,7 @@ def test_further_seeds_are_counted_only_if_they_are_asked_for(home: Path) -> Non
     """A repeat with another first seed has them in the same home, and is another plan."""
     known, further = ([c for c in STUDY.planned_jobs(SETTING, 4) if c.seed == seed] for seed in (0, 3))
     for old, new in zip(known, further, strict=True):
-        shutil.copytree(home / "jobs" / old.job.key, home / "jobs" / new.job.key)
+        copied(home, old.job.key, new.job.key)
     assert {one.seed for one, _ in results_of(run_in(home))} == {0, 1, 2}
     assert {one.seed for one, _ in results_of(run_in(home, seeds=4))} == {0, 1, 2, 3}
     assert len(results_of(run_in(home, seeds=2))) == 6

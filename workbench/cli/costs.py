@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from workbench.cli.names import check_network
-from workbench.cli.options import COUNT, THREADS, Command, completing, files_in, one_of, whole_number, words_of
+from workbench.cli.options import COUNT, THREAD_COUNT, Command, completing, files_in, one_of, whole_number, words_of
 from workbench.core.errors import Refused
 
 cost_commands = typer.Typer()
@@ -108,7 +108,7 @@ def latency_command(
     persons: Annotated[
         int, typer.Option("--persons", metavar="N", parser=whole_number(0), help="How many are found in the image")
     ] = 10,
-    threads: Annotated[int, typer.Option("--threads", metavar="N", parser=THREADS, help="Of the CPU")] = 2,
+    threads: Annotated[int, typer.Option("--threads", metavar="N", parser=THREAD_COUNT, help="Of the CPU")] = 2,
     device: Device = "cpu",
     reference: Reference = "rtmo-s",
     seconds: Annotated[

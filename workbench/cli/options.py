@@ -168,7 +168,7 @@ def changes_of(sets: Sequence[Change] | None) -> dict[str, Any]:
 
 
 COUNT = whole_number(1)
-THREADS = whole_number(1, max(os.cpu_count() or 1, FEW_THREADS))
+THREAD_COUNT = whole_number(1, max(os.cpu_count() or 1, FEW_THREADS))
 StudyName = Annotated[
     str, typer.Argument(metavar="NAME", help="A file in studies/, without .py", autocompletion=completing("studies"))
 ]

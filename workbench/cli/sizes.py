@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from workbench.cli.names import check_source
-from workbench.cli.options import COUNT, THREADS, completing, runs_folder, whole_number
+from workbench.cli.options import COUNT, THREAD_COUNT, completing, runs_folder, whole_number
 from workbench.core.errors import Refused
 
 
@@ -85,7 +85,7 @@ Images = Annotated[
 Persons = Annotated[
     int, typer.Option("--persons", metavar="N", parser=whole_number(0), help="Found in the image that is timed")
 ]
-Threads = Annotated[int, typer.Option("--threads", metavar="N", parser=THREADS, help="Of the CPU")]
+Threads = Annotated[int, typer.Option("--threads", metavar="N", parser=THREAD_COUNT, help="Of the CPU")]
 Seconds = Annotated[
     int,
     typer.Option("--seconds", metavar="N", parser=COUNT, help="Of timing at most, if the ratios are known before"),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 _OWN = re.compile(r"\b[0-9a-f]{8,}\b|\d+")  # keys and numbers, which differ from job to job
 
 
-class Attempt(NamedTuple):
+class JobEnd(NamedTuple):
     """What is known of a job since the command began: its row, whether an attempt failed and why, or all went well."""
 
     row: str
@@ -21,7 +21,7 @@ class AllFailAlike(Exception):
     """Every row has failed, for one reason, and none went well."""
 
 
-def common_failure(attempts: Iterable[Attempt]) -> str:
+def common_failure(attempts: Iterable[JobEnd]) -> str:
     """The reason for which every row has failed at least once; "" where there are several, or one row is all."""
     notes, last = dict[str, set[str]](), ""
     for one in attempts:

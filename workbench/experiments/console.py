@@ -28,7 +28,7 @@ from workbench.training.record import FLAT, PARTS, Progress, last_gain
 PLAIN_EVERY = 15.0  # seconds between two lines where no display can be drawn
 WIDE = 160  # columns of a table that goes into a file
 NO_NUMBER = "-"  # in place of one that is not defined, such as a mean over persons of whom none was matched
-UNLIKE = {
+_UNLIKE = {
     "commit": "the code that trained them",
     "precision": "precision",
     "ranks": "processes of a job",
@@ -243,7 +243,7 @@ def print_warnings(results: Results) -> None:
 
 def print_unlike(tags: Sequence[Mapping[str, str]]) -> None:
     """What the runs were trained with, where it is not the same for all: the key of a job knows none of it."""
-    for name, what in UNLIKE.items():
+    for name, what in _UNLIKE.items():
         counts = Counter(one.get(name, "") for one in tags)
         if len(counts) > 1:
             each = ", ".join(f"{value or 'unknown'} ({count})" for value, count in counts.most_common())

@@ -26,7 +26,7 @@ from optuna.trial import TrialState
 from workbench.core.errors import Refused
 from workbench.experiments.job_claim import JobClaim
 from workbench.experiments.job_files import JobFiles, files_of, last_epoch
-from workbench.experiments.job_worker import FAULTY, JobWorker, Train, value_of
+from workbench.experiments.job_worker import FAULTY, JobWorker, Train, recorded_value
 from workbench.experiments.owners import alive, local_pid
 from workbench.experiments.queue_entry import JobState, QueueEntry, gives_up, is_due, recorded_entry
 from workbench.experiments.queued_job import QUEUED, attributes_of
@@ -285,7 +285,7 @@ class JobQueue:
         done = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING)
         found = [one for one in planned if not any(each.state in done for each in self._table.of(one.job.key))]
         said = [attributes_of(one) | {"outcome": "complete", "note": "found"} for one in found]
-        self._table.add(said, [value_of(read_result(job_folder(self.home, one.job.key))) for one in found])
+        self._table.add(said, [recorded_value(read_result(job_folder(self.home, one.job.key))) for one in found])
 
 
 def has_queue(store: Store, name: str) -> bool:

@@ -125,7 +125,7 @@ class JobWorker:
             self._say(attempt, "outcome", "paused")
             return TrialState.PRUNED, None
         self._say(attempt, "outcome", "complete")
-        return TrialState.COMPLETE, [value_of(result)]
+        return TrialState.COMPLETE, [recorded_value(result)]
 
     def _say_end(self, attempt: Attempt, error: Exception) -> None:
         """How a job ended, in a line, for whoever shows it."""
@@ -136,7 +136,7 @@ class JobWorker:
         self.storage.set_trial_user_attr(attempt.trial_id, name, value)
 
 
-def value_of(result: Result) -> float:
+def recorded_value(result: Result) -> float:
     """What Optuna records as the trial's value; it takes no nan."""
     ap = float(result.metrics.get("AP", 0.0))
     return ap if math.isfinite(ap) else 0.0

@@ -21,7 +21,7 @@ from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.evaluation.metrics import measures
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import claims, commands, console, sequential, tracking
-from workbench.experiments.alike import AllFailAlike, Attempt, common_failure
+from workbench.experiments.alike import AllFailAlike, JobEnd, common_failure
 from workbench.experiments.delivery import Delivery
 from workbench.experiments.engines.engine import LOCAL, Engine
 from workbench.experiments.job_claim import read_progress
@@ -34,7 +34,7 @@ from workbench.experiments.queue_entry import JobState, QueueEntry
 from workbench.experiments.queued_job import check_queueable
 from workbench.experiments.search.plan import SearchRun
 from workbench.experiments.stores import store_of
-from workbench.experiments.worker_pool import Pool, TrainJob, WorkerSettings, work_off
+from workbench.experiments.worker_pool import TrainJob, Workers, WorkerSettings, work_off
 from workbench.models.trunk import stored_trunks
 from workbench.study import PlannedJob, with_starts
 from workbench.training.damage import damaged, put_aside_damaged
@@ -44,7 +44,7 @@ from workbench.training.run import check_ranks
 from workbench.training.run import run as train_job
 from workbench.training.source import check_classes, check_keypoints
 
-LEAST = 50_000_000  # bytes that are to be free at the start: a checkpoint of the smallest networks has ten million
+FREE_BYTES = 50_000_000  # bytes that are to be free at the start: a checkpoint of the smallest networks has ten million
 
 
 def run_study(
@@ -131,7 +131,9 @@ def _keys(planned: Sequence[PlannedJob]) -> set[str]:
     return {one.job.key for one in planned}
 
 
-def _rounds(run: StudyRun, pool: Pool, record: tracking.MlflowRecord) -> tuple[list[PlannedJob], dict[str, QueueEntry]]:
+def _rounds(
+    run: StudyRun, pool: Workers, record: tracking.MlflowRecord
+) -> tuple[list[PlannedJob], dict[str, QueueEntry]]:
     """Does the jobs that are needed until no more are. A plain study is one round."""
     done: list[PlannedJob] = []
     entries: dict[str, QueueEntry] = {}
@@ -202,7 +204,7 @@ def _check_whole(run: StudyRun, planned: Sequence[PlannedJob]) -> None:
 def _check_home(home: Path) -> None:
     """At once, not job by job."""
     check_writable(home)
-    check_space(home, LEAST)
+    check_space(home, FREE_BYTES)
     if (jobs := home / "jobs").exists() and not jobs.is_dir():
         raise Refused(f"{jobs} is no folder; move it away, the folders of jobs are to lie there")
 
@@ -301,7 +303,7 @@ def _conclude(
 def _round(
     run: StudyRun,
     planned: Sequence[PlannedJob],
-    pool: Pool,
+    pool: Workers,
     screen: console.Display,
     record: tracking.MlflowRecord,
 ) -> dict[str, QueueEntry]:
@@ -337,10 +339,10 @@ def _round(
     return entries
 
 
-def _attempt(one: PlannedJob, entry: QueueEntry, before: Mapping[str, int]) -> Attempt:
+def _attempt(one: PlannedJob, entry: QueueEntry, before: Mapping[str, int]) -> JobEnd:
     """What is known of a job since the command began."""
     note = entry.note if entry.ended > before[one.job.key] else ""
-    return Attempt(one.row, note, entry.state is JobState.COMPLETE)
+    return JobEnd(one.row, note, entry.state is JobState.COMPLETE)
 
 
 def _record(run: StudyRun, one: PlannedJob, record: tracking.MlflowRecord) -> None:

@@ -26,7 +26,7 @@ from optuna.trial import TrialState
 TABLES: Mapping[str, sql.Table] = models.BaseModel.metadata.tables
 STUDIES, TRIALS, HEARTBEATS = TABLES["studies"], TABLES["trials"], TABLES["trial_heartbeats"]
 ATTRIBUTES, VALUES = TABLES["trial_user_attributes"], TABLES["trial_values"]
-BATCH = 1000  # trials in one statement: databases limit its values
+_AT_ONCE = 1000  # trials in one statement: databases limit its values
 JOB = "job"  # the attribute that is long: it is read when a job is taken
 
 
@@ -139,8 +139,8 @@ class TrialTable:
             said: the attributes of each.
             values: of each, which then is complete; None: they wait.
         """
-        for first in range(0, len(said), BATCH):
-            part = slice(first, first + BATCH)
+        for first in range(0, len(said), _AT_ONCE):
+            part = slice(first, first + _AT_ONCE)
             self._add(said[part], None if values is None else values[part])
 
     def _add(self, said: Sequence[Mapping[str, Any]], values: Sequence[float] | None) -> None:
@@ -183,8 +183,10 @@ def _said(connection: sql.Connection, trials: Sequence[int], whole: bool = False
     """The attributes of trials; without `whole`, of the job only that it is there."""
     column, found = ATTRIBUTES.c, {one: dict[str, Any]() for one in trials}
     value = column.value_json if whole else sql.case((column.key == JOB, "null"), else_=column.value_json)
-    for first in range(0, len(trials), BATCH):
-        query = sql.select(column.trial_id, column.key, value).where(column.trial_id.in_(trials[first : first + BATCH]))
+    for first in range(0, len(trials), _AT_ONCE):
+        query = sql.select(column.trial_id, column.key, value).where(
+            column.trial_id.in_(trials[first : first + _AT_ONCE])
+        )
         for trial, key, text in connection.execute(query):
             found[trial][key] = json.loads(text)
     return found

@@ -66,7 +66,7 @@ class WorkerSettings:
         return self.train(job, self.machine, self.home, self.data, tell, until)
 
 
-class Pool(Protocol):
+class Workers(Protocol):
     """Workers that take jobs from a queue, wherever they are. Leave it with `with`: then they end."""
 
     @property
@@ -94,7 +94,7 @@ class Pool(Protocol):
         """Waits until a worker ends, at most so long."""
         ...
 
-    def __enter__(self) -> Pool: ...
+    def __enter__(self) -> Workers: ...
 
     def __exit__(self, error: object, *_: object) -> None: ...
 
@@ -181,7 +181,7 @@ def check_faults(faults: int) -> None:
 def work_off(
     queue: JobQueue,
     plan: Mapping[str, PlannedJob],
-    pool: Pool,
+    pool: Workers,
     look: Callable[[Mapping[str, QueueEntry]], bool] = lambda entries: False,
 ) -> dict[str, QueueEntry]:
     """Fills the queue with the jobs of a plan and starts workers, until nothing waits or runs.

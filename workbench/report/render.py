@@ -25,7 +25,7 @@ from workbench.core.files import write_whole
 from workbench.core.words import harmless_markdown
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.profiling import REPORT_DATA
-from workbench.experiments.tracking import MlflowRecord
+from workbench.experiments.tracking import MlflowRecord, has_record
 from workbench.report import interactive
 from workbench.report.freshness import MadeOf, made_of
 from workbench.report.glossary import glossary
@@ -74,7 +74,7 @@ def write_report(run: StudyRun) -> list[Path]:
     values |= {"FIRST_SEED": run.first_seed}
     sources = made_of("ablation", run.study.name, run.stem, page_command(load_record(run)))
     paths += render_notebook(sources, run.stem, values)
-    if (run.home / "mlflow.db").exists():
+    if has_record(run.home):
         MlflowRecord(run).attach([path for path in paths if path.suffix == ".png"])
     return paths
 

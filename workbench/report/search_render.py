@@ -9,6 +9,7 @@ from workbench.core.errors import Refused
 from workbench.experiments.profiling import REPORT_DATA
 from workbench.experiments.search.plan import SearchRun
 from workbench.experiments.search.recorded import search_record
+from workbench.experiments.tracking import has_record
 from workbench.report.freshness import SEARCH, made_of
 from workbench.report.render import check_extra, render_notebook
 from workbench.report.search_record import write_search_record
@@ -31,7 +32,7 @@ def write_search(run: SearchRun) -> list[Path]:
         paths = []
     values = {"STUDY": run.search.name, "PROTOCOL": run.protocol.name, "STEM": run.stem}
     paths += render_notebook(made_of(SEARCH, run.search.name, run.stem, page_command(run)), run.stem, values)
-    if (run.home / "mlflow.db").exists():
+    if has_record(run.home):
         search_record(run).attach([path for path in paths if path.suffix == ".png"])
     return paths
 

@@ -34,7 +34,7 @@ NUMERICS = "2"
 FIRST_NUMERICS = "1"  # of records that do not say
 PARTS = "parts"  # the tag that says into how many parts each batch was cut, where it was: batch norm saw one at a time
 JOBS = "jobs"  # the folder of the folders of jobs
-AGAIN = "the study that it belongs to trains the job again"
+_ANEW = "the study that it belongs to trains the job again"
 FLAT = 0.005  # AP over the last quarter of training below which a curve counts as flat
 
 
@@ -126,9 +126,9 @@ def _read_whole(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise DataFault(f"{path}: it is damaged ({one_line(error)}); {AGAIN}") from error
+        raise DataFault(f"{path}: it is damaged ({one_line(error)}); {_ANEW}") from error
     if path.parent.parent.name == JOBS and key != path.parent.name:  # such a folder is named after its job
-        raise DataFault(f"{path}: it is of job {key}; {AGAIN}")
+        raise DataFault(f"{path}: it is of job {key}; {_ANEW}")
     return data
 
 
@@ -170,7 +170,7 @@ def _read_lines(path: Path) -> list[dict[str, float]]:
         with path.open(newline="", encoding="utf-8") as file:
             return [{k: float(v) for k, v in line.items() if v} for line in csv.DictReader(file)]
     except (OSError, ValueError, TypeError, csv.Error) as error:
-        raise DataFault(f"{path}: it is damaged ({one_line(error)}); {AGAIN}") from error
+        raise DataFault(f"{path}: it is damaged ({one_line(error)}); {_ANEW}") from error
 
 
 def _write_lines(path: Path, lines: Sequence[Mapping[str, float]]) -> None:

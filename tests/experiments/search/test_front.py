@@ -90,11 +90,11 @@ def test_the_front_becomes_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     from studies.search_rtmo import STUDY as SEARCH
 
     chosen = [SEARCH.space.candidates[i] for i in (300, 0, 17)]
-    (tmp_path / "my_front.py").write_text(as_study(SEARCH, "my_front", chosen, (9.0, 12.0, 5.5)), "utf-8")
+    (tmp_path / "made_front.py").write_text(as_study(SEARCH, "made_front", chosen, (9.0, 12.0, 5.5)), "utf-8")
     (tmp_path / "lone.py").write_text(as_study(SEARCH, "lone", chosen[:1], (9.0,)), "utf-8")
     monkeypatch.setattr(studies, "__path__", [*studies.__path__, str(tmp_path)])
     importlib.invalidate_caches()
-    study, lone = find_study("my_front"), find_study("lone")
+    study, lone = find_study("made_front"), find_study("lone")
     assert isinstance(study, Study) and isinstance(lone, Study) and not lone.claims
     cheapest_first = [chosen[2], chosen[0], chosen[1]]
     assert [row.label for row in study.rows] == [one.text for one in cheapest_first]
@@ -104,4 +104,4 @@ def test_the_front_becomes_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     short = PROTOCOLS["short"]
     planned = {one.row: one.job.key for one in study.planned_jobs(short, 1)}
     assert planned == {one.text: SEARCH.planned(one, short).job.key for one in chosen}
-    assert all(len(line) <= 120 for line in (tmp_path / "my_front.py").read_text("utf-8").splitlines())
+    assert all(len(line) <= 120 for line in (tmp_path / "made_front.py").read_text("utf-8").splitlines())

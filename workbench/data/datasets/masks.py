@@ -15,7 +15,7 @@ from pycocotools import mask as rle
 from workbench.core.errors import Refused
 
 Segmentation = Mapping[str, Any] | Sequence[Sequence[float] | NDArray[np.float64]]
-AROUND = 10  # sides of its image that a polygon may reach beyond it: pycocotools walks along its edges pixel by pixel
+_AROUND = 10  # sides of its image that a polygon may reach beyond it: pycocotools walks along its edges pixel by pixel
 
 
 def mask_of(segmentation: Segmentation, height: int, width: int) -> NDArray[np.uint8]:
@@ -47,7 +47,7 @@ def fits(segmentation: Any, height: int, width: int) -> bool:
         rings = [np.asarray(ring, np.float64) for ring in segmentation]
     except (TypeError, ValueError):
         return False
-    far = (AROUND + 1) * max(height, width)
+    far = (_AROUND + 1) * max(height, width)
     return bool(rings) and all(_is_ring(ring, far) for ring in rings)
 
 

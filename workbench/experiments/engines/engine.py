@@ -11,7 +11,7 @@ from typing import final
 from workbench.core.errors import Refused
 from workbench.core.processes import usable_cores
 from workbench.experiments.stores import store_of
-from workbench.experiments.worker_pool import Pool, WorkerPool, WorkerSettings
+from workbench.experiments.worker_pool import WorkerPool, Workers, WorkerSettings
 from workbench.training.machine import Machine
 
 
@@ -31,7 +31,7 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def pool(self, settings: WorkerSettings, jobs: int | None, check: Callable[[], None]) -> Pool:
+    def pool(self, settings: WorkerSettings, jobs: int | None, check: Callable[[], None]) -> Workers:
         """Its workers.
 
         Args:
@@ -50,7 +50,7 @@ class LocalProcesses(Engine):
         if jobs == 0 and not store_of(home).shared:
             raise Refused("--jobs 0: then other machines do the jobs, from a store that they share; add --store URL")
 
-    def pool(self, settings: WorkerSettings, jobs: int | None, check: Callable[[], None]) -> Pool:
+    def pool(self, settings: WorkerSettings, jobs: int | None, check: Callable[[], None]) -> Workers:
         return WorkerPool(settings, _places(settings.machine) if jobs is None else jobs, check)
 
 

@@ -15,7 +15,7 @@ from workbench.core.processes import ONE_THREAD
 AUTO = "auto"  # the address of the cluster that this machine is a node of
 PROBE = 10.0  # seconds in which its head has to answer
 # Read when ray is imported: one attempt to connect, or it tries for many minutes. And no word of what is to come.
-QUIET = {
+_QUIET = {
     "RAY_gcs_server_port_wait_time_s": "1",
     "RAY_py_gcs_connect_timeout_s": "5",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -48,7 +48,7 @@ def connect(address: str) -> None:
             socket.create_connection((host.strip("[]"), int(port)), PROBE).close()
         except (OSError, OverflowError) as error:
             raise _no_cluster(address, error) from None
-    for name, value in QUIET.items():
+    for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     os.environ.update(ONE_THREAD)  # as in every command that trains: its nodes are kept busy by others
     import ray

@@ -198,14 +198,14 @@ class RayPool:
         self._tasks = []
 
     def start_workers(self, queued: int, owners: Sequence[str]) -> None:
-        """See `Pool`."""
+        """See `Workers`."""
         check_faults(self._faults)
         at_work = sum(bool(task.owner) and task.owner in owners for task in self._tasks)
         for _ in range(min(queued + at_work, self._most) - len(self._tasks)):
             self._tasks.append(_Task(self._remote.remote(self._sent)))
 
     def rest(self, seconds: float) -> None:
-        """See `Pool`."""
+        """See `Workers`."""
         self._check()
         if not self._tasks:
             time.sleep(seconds)

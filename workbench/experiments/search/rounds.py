@@ -32,7 +32,7 @@ from workbench.experiments.search.pricing import Price, Timed, Twins, check_admi
 from workbench.experiments.search.recorded import Recorder
 from workbench.experiments.search.standing import given_up
 from workbench.experiments.search.tables import print_search, print_states
-from workbench.experiments.worker_pool import Pool, TrainJob, WorkerSettings, work_off
+from workbench.experiments.worker_pool import TrainJob, Workers, WorkerSettings, work_off
 from workbench.space import Candidate
 from workbench.study import PlannedJob
 from workbench.training.machine import Machine
@@ -373,7 +373,7 @@ def _check_any(known: Knowledge, searcher: Searcher) -> None:
         check_admits({searcher.text(one): _price(one) for one in proposals}, known.run.all_limits)
 
 
-def _work(searcher: Searcher, pool: Pool, record: Recorder) -> dict[str, QueueEntry]:
+def _work(searcher: Searcher, pool: Workers, record: Recorder) -> dict[str, QueueEntry]:
     """Until nothing is open and nothing is left to decide."""
     run = searcher.run
     queue, plan = JobQueue(run.home, run.name), searcher.plan()
