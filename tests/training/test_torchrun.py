@@ -72,7 +72,8 @@ def test_a_process_that_is_killed_costs_no_more_than_an_epoch(rank: str, tmp_pat
     """torchrun ends the other and starts both anew; they go on from the last epoch, to the very same numbers."""
     words = ["--", "--epochs", "8", "-o"]
     whole = torchrun(tmp_path, *words, "whole")
-    assert whole.wait(PATIENCE) == 0
+    _, err = whole.communicate(timeout=PATIENCE)
+    assert whole.returncode == 0, err
     cut = torchrun(tmp_path, "--max-restarts", "1", *words, "cut")
     losses = tmp_path / "cut/losses.csv"
     until(lambda: losses.exists() and len(read_losses(losses.parent)) >= 2, cut)
