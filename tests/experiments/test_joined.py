@@ -329,8 +329,8 @@ def test_a_dead_machine_leaves_its_job_to_one_that_shares_no_folder_with_it(
 def test_a_storm_over_machines_that_share_no_folder(run: Run, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(FILES_VARIABLE, bucket)
     monkeypatch.setattr(joined, "LOOK", 1.0)
-    monkeypatch.setattr(job_queue, "LIMIT", 100)
-    storm, jobs = Storm(run, workers=2, every=1.0, most=10, apart=True), dict(list(plan(10).items())[:30])
+    monkeypatch.setattr(queue_entry, "LIMIT", 100)
+    storm, jobs = Storm(run, workers=2, every=0.5, most=10, apart=True), dict(list(plan(10).items())[:30])
     once_each(weather(storm, jobs), jobs)
     homes = [{path.name for path in (run.home / host).glob("jobs/*")} for host in ("one", "two")]
     assert storm.kills >= 3 and all(homes) and set.union(*homes) == set(jobs), "both had a part of it"
