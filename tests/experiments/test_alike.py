@@ -2,7 +2,8 @@
 
 import pytest
 
-from workbench.experiments.alike import JobEnd, common_failure
+from workbench.experiments.alike import JobEnd, common_failure, job_end
+from workbench.experiments.queue_entry import WAS_KILLED, JobState, QueueEntry
 
 
 def attempts(*notes: tuple[str, str]) -> list[JobEnd]:
@@ -24,3 +25,9 @@ def attempts(*notes: tuple[str, str]) -> list[JobEnd]:
 )
 def test_a_reason_is_common_when_every_row_has_it_and_none_went_well(notes: list[tuple[str, str]], alike: bool) -> None:
     assert bool(common_failure(attempts(*notes))) is alike
+
+
+def test_processes_that_were_killed_are_no_failure_of_the_rows() -> None:
+    killed, failed = (QueueEntry(JobState.PLANNED, ended=2, note=n, queued=True) for n in (WAS_KILLED, "it fails"))
+    assert not job_end("a", killed, 1).note and job_end("a", failed, 1).note == "it fails"
+    assert not job_end("a", failed, 2).note, "that was before the command began"

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from workbench.experiments.queue_entry import WAS_KILLED, JobState, QueueEntry
+
 _OWN = re.compile(r"\b[0-9a-f]{8,}\b|\d+")  # keys and numbers, which differ from job to job
 
 
@@ -19,6 +21,15 @@ class JobEnd(NamedTuple):
 
 class AllFailAlike(Exception):
     """Every row has failed, for one reason, and none went well."""
+
+
+def job_end(row: str, entry: QueueEntry, ended: int) -> JobEnd:
+    """What is known of a job of which so many attempts had ended when the command began.
+
+    Who kills a process has a reason outside of its row.
+    """
+    note = entry.note if entry.ended > ended and entry.note != WAS_KILLED else ""
+    return JobEnd(row, note, entry.state is JobState.COMPLETE)
 
 
 def common_failure(attempts: Iterable[JobEnd]) -> str:

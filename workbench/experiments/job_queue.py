@@ -28,7 +28,7 @@ from workbench.experiments.job_claim import JobClaim
 from workbench.experiments.job_files import JobFiles, files_of, last_epoch
 from workbench.experiments.job_worker import FAULTY, JobWorker, Train, recorded_value
 from workbench.experiments.owners import alive, local_pid
-from workbench.experiments.queue_entry import JobState, QueueEntry, gives_up, is_due, recorded_entry
+from workbench.experiments.queue_entry import WAS_KILLED, JobState, QueueEntry, gives_up, is_due, recorded_entry
 from workbench.experiments.queued_job import QUEUED, attributes_of
 from workbench.experiments.stores import Store, store_of
 from workbench.experiments.trial_table import JOB, Attempt, TrialTable
@@ -135,7 +135,7 @@ class JobQueue:
         outcomes = [one.user_attrs.get("outcome", "killed") for one in ended]
         killed = sum(one.number >= self._first for one in self._killed_in_place(key, ended))
         faulty = any(one.number >= self._first and one.user_attrs.get("outcome") == FAULTY for one in ended)
-        note = str(ended[-1].user_attrs.get("note", "its process was killed")) if ended else ""
+        note = str(ended[-1].user_attrs.get("note", WAS_KILLED)) if ended else ""
         queued = any(one.state is TrialState.WAITING and JOB in one.user_attrs for one in attempts)
         complete = self._complete(key)
         rung = 0 if complete else rung_of(job_folder(self.home, key))

@@ -9,6 +9,7 @@ from pathlib import Path
 from workbench.training.record import is_complete
 from workbench.training.rung import rung_of
 
+WAS_KILLED = "its process was killed"  # the note of an attempt that could leave none
 LIMIT = 3  # failures after which a key is left alone until `retry`
 
 

@@ -21,7 +21,7 @@ from workbench.data.synthetic.dataset import SyntheticScenes
 from workbench.evaluation.metrics import measures
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import claims, commands, console, sequential, tracking
-from workbench.experiments.alike import AllFailAlike, JobEnd, common_failure
+from workbench.experiments.alike import AllFailAlike, common_failure, job_end
 from workbench.experiments.delivery import Delivery
 from workbench.experiments.engines.engine import LOCAL, Engine
 from workbench.experiments.job_claim import read_progress
@@ -322,7 +322,7 @@ def _round(
             if entries[key].ended > said[key] and entries[key].note:
                 screen.say(f"{plan[key].title} ({key}): {entries[key].note}")
             said[key] = entries[key].ended
-        if reason := common_failure(_attempt(one, entries[one.job.key], before) for one in rows):
+        if reason := common_failure(job_end(one.row, entries[one.job.key], before[one.job.key]) for one in rows):
             raise AllFailAlike(reason)
         for one in rows:
             if entries[one.job.key].state is JobState.COMPLETE and one.job.key not in recorded:
@@ -337,12 +337,6 @@ def _round(
             delivery.add(one.title, partial(record.record_failure, one, entry.note))
     delivery.finish()
     return entries
-
-
-def _attempt(one: PlannedJob, entry: QueueEntry, before: Mapping[str, int]) -> JobEnd:
-    """What is known of a job since the command began."""
-    note = entry.note if entry.ended > before[one.job.key] else ""
-    return JobEnd(one.row, note, entry.state is JobState.COMPLETE)
 
 
 def _record(run: StudyRun, one: PlannedJob, record: tracking.MlflowRecord) -> None:
