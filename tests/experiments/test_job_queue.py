@@ -157,3 +157,21 @@ def test_a_folder_that_can_not_be_written_can_be_looked_at(tmp_path: Path, monke
     monkeypatch.setattr(FileStore, "open", lambda *_: pytest.fail("SQLite writes even to read"))
     entries = stored_entries(tmp_path, "some/plan", planned)
     assert [entry.state for entry in entries.values()] == [JobState.COMPLETE, *[JobState.PLANNED] * (len(planned) - 1)]
+
+
+def test_after_a_retry_each_failure_counts_again(tmp_path: Path) -> None:
+    def broken(*_: object) -> Result:
+        raise RuntimeError("not finite")
+
+    one = STUDY.planned_jobs(SETTING)[0]
+    there, plan = queue(tmp_path), {one.job.key: one}
+
+    def failures(times: int) -> int:
+        for _ in range(times):
+            there.fill(plan)
+            there.work(broken)
+        return there.entries(plan)[one.job.key].failures
+
+    assert failures(1) == 1
+    assert there.reset_failures(plan) == 1 and failures(0) == 0
+    assert failures(5) == 3 and len(there.attempts()) == 1 + 3, "the first of the next three, too"

@@ -15,8 +15,8 @@ from typer.core import TyperArgument, TyperCommand, TyperOption
 from workbench.cli import names
 from workbench.core.errors import Refused
 from workbench.core.home import runs_folder as runs_folder
-from workbench.experiments.object_store import EXPECTED_FILES, FILES_VARIABLE, check_files, given_files
-from workbench.experiments.stores import EXPECTED_STORE, STORE_VARIABLE, check_address, given_store
+from workbench.experiments.object_store import EXPECTED_FILES, FILES_VARIABLE, check_files
+from workbench.experiments.stores import EXPECTED_STORE, STORE_VARIABLE, check_address
 
 # Lists of names
 
@@ -226,10 +226,7 @@ def use_store(address: str | None) -> None:
     Raises:
         Refused: it can not be used.
     """
-    if address is not None:
-        os.environ[STORE_VARIABLE] = address
-    if given := given_store():
-        check_address(given)
+    _use(STORE_VARIABLE, address, check_address)
 
 
 FilesAddress = Annotated[
@@ -249,10 +246,14 @@ def use_files(address: str | None) -> None:
     Raises:
         Refused: they can not be used.
     """
+    _use(FILES_VARIABLE, address, check_files)
+
+
+def _use(variable: str, address: str | None, check: Callable[[str], None]) -> None:
     if address is not None:
-        os.environ[FILES_VARIABLE] = address
-    if given := given_files():
-        check_files(given)
+        os.environ[variable] = address
+    if given := os.environ.get(variable, "").strip():
+        check(given)
 
 
 def use_shared(store: str | None, files: str | None) -> None:

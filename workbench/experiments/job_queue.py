@@ -262,7 +262,7 @@ class JobQueue:
         """Failures so far count no more. Gives the number of keys that had any."""
         entries = self.entries(keys)
         stuck = {key for key, entry in entries.items() if entry.state in (JobState.FAILED, JobState.INFEASIBLE)}
-        last = self._table.count()
+        last = self._table.count() - 1  # the number of the last attempt
         self.study.set_user_attr(RESET, self.study.user_attrs.get(RESET, {}) | dict.fromkeys(stuck, last))
         return len(stuck)
 
