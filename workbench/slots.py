@@ -200,8 +200,9 @@ class Matched:
 
     @property
     def share(self) -> Tensor:
-        """Positives here for each of `positives`: 1 where one rank has the whole batch."""
-        return len(self.gt_boxes) / self.positives
+        """Positives here for each of `positives`: exactly 1 where one rank has the whole batch."""
+        # a number over a tensor would be its reciprocal, times the number: of 41, 0.99999994
+        return self.positives.new_tensor(float(len(self.gt_boxes))) / self.positives
 
 
 @dataclass(frozen=True, kw_only=True)

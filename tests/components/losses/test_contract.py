@@ -12,7 +12,7 @@ from torch import Tensor
 from tests.components.losses.fixed import Fixed
 from workbench.components.losses import bbox_aux, heatmap, iou, kld, mle, oks, proxy_l1, varifocal, visibility
 from workbench.core.errors import Refused
-from workbench.slots import Loss
+from workbench.slots import Loss, Matched
 from workbench.tensors import Coordinates
 
 EVERY: dict[type[Loss], set[str]] = {  # and what each teaches
@@ -46,6 +46,14 @@ def test_any_number_of_positives(cls: type[Loss], count: int, cast: bool) -> Non
         grad = matched.leaves[name].grad
         assert grad is not None and grad.isfinite().all()
         assert grad.any() or not count
+
+
+def test_of_a_batch_that_nobody_shares_the_share_is_one_to_the_bit() -> None:
+    """Or training would go another way, and its record would be of other numbers."""
+    matched = object.__new__(Matched)
+    for count in range(1, 400):
+        matched.gt_boxes, matched.positives = torch.zeros(count, 4), torch.tensor(float(count))
+        assert float(matched.share) == 1.0, count
 
 
 @pytest.mark.parametrize("cls", EVERY)
