@@ -1,6 +1,7 @@
 """Which early signal of a training tells how *another* training of the same network ends?
 
 Run:   workbench bench early_signals [--protocol short] [--candidates 40] [--seeds 2] [--jobs N]
+       workbench bench early_signals --recorded      of the networks whose curves are committed, without any training
 
 Random candidates are trained with as many seeds each, under `short` in about 140 minutes on two idle cores. The same
 command goes on where it was stopped, and takes over what other studies have trained. Then, for each signal and for each
@@ -8,14 +9,19 @@ part of the training, Kendall's tau between that signal of one seed and the fina
 search wants to know of an architecture, not of the luck of a run. Its interval of 95 % is over candidates, drawn again
 with replacement.
 
+Recorded networks are no random sample: they are what studies asked about and what searches chose. One that two studies
+have in common counts once. Losses are known of epochs that were evaluated, so not their means since the start.
+
 Appends to reports/data/bench_early_signals.csv. The default signal of a search is the one whose interval at the first
 part has the highest lower end; where that is below `FLOOR`, rungs are off. A loss is a signal only where all candidates
-have the term.
+have the term, and it is chosen only where every option of the search trains it from the first step on, under this
+protocol and at published size: MLE is none of regression, L1 of the proxy is trained in small protocols alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,7 +34,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._record import append
+from benchmarks import _record
 from studies.ablate_neck import pafpn
 from studies.compare_backbones import csp, other
 from workbench.cli.options import runs_folder
@@ -47,12 +53,13 @@ from workbench.experiments.search.pricing import Twins
 from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, work_off
 from workbench.models.variant import Variant
 from workbench.models.zoo import REGRESSION, rtmo
+from workbench.row import changed_variant
 from workbench.study import Changes, PlannedJob, Row, Study, StudyProtocol, changes_made
 from workbench.tensors import Floats
 from workbench.training.machine import Machine, this_machine
 from workbench.training.record import job_folder
 from workbench.training.run import run as train_job
-from workbench.training.rung import SINCE_START, rung_epoch, signals_at
+from workbench.training.rung import SINCE_START, rung_epoch, signals, signals_at
 
 NAME = "early_signals"
 PARTS = (0.2, 0.4, 1.0)
@@ -60,6 +67,7 @@ METRICS = ("AP", "AR50", "mOKS")
 FLOOR = 0.25
 RESAMPLES = 2000
 DRAWS = 20
+RANDOM, RECORDED = "random", "recorded"  # where candidates are from
 
 # Options of a candidate, one of each line; later ones are made on top of earlier ones.
 OPTIONS: Sequence[Mapping[str, Changes]] = (
@@ -100,19 +108,28 @@ def main(options: Sequence[str] = (), candidates: Candidates = random_candidates
     parser.add_argument("--candidates", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=2, help="of each candidate")
     parser.add_argument("--jobs", type=int, default=2, help="worker processes, one thread each")
+    parser.add_argument("--recorded", action="store_true", help="of the committed curves; nothing is trained")
     args = parser.parse_args(options)
-    protocol, home = protocol_named(args.protocol), runs_folder()
+    protocol = protocol_named(args.protocol)
+    if args.recorded:
+        return told(agreeing(recorded(protocol, args.seeds)), protocol, args.seeds, RECORDED)
+    home = runs_folder()
     planned = plan(protocol, args.candidates, args.seeds, candidates)
     entries = trained(planned, home, this_machine(), args.jobs)
     done = sum(entry.state is JobState.COMPLETE for entry in entries.values())
     print(f"{done} of {len(entries)} trainings complete" + "; the same command goes on" * (done < len(entries)))
     if done < len(entries):
         return 1
-    found = agreements(planned, home)
-    print(append(NAME, [line(one, protocol.name, args.seeds) for one in found]))
+    return told(agreements(planned, home), protocol, args.seeds, RANDOM)
+
+
+def told(found: Sequence[Agreement], protocol: StudyProtocol, seeds: int, source: str) -> int:
+    """Adds to the table and prints what was found. Gives 0."""
+    print(_record.append(NAME, [line(one, protocol.name, seeds, source) for one in found]))
     for one in found:
         print(f"{one.part:4.0%} {one.signal:24} tau {one.tau:.2f} ({one.low:.2f} to {one.high:.2f}), {one.count}")
-    print(f"signal for rungs: {chosen(found) or f'none reaches {FLOOR}: rungs are off'}")
+    signal = chosen([one for one in found if one.signal.removeprefix(SINCE_START) in {*METRICS, *in_all(protocol)}])
+    print(f"signal for rungs: {signal or f'none reaches {FLOOR}: rungs are off'}")
     return 0
 
 
@@ -179,22 +196,68 @@ class Agreement:
     count: int
 
 
-def agreements(planned: Sequence[PlannedJob], home: Path, parts: Sequence[float] = PARTS) -> list[Agreement]:
-    """Every signal at every part that all candidates have, in the order of the parts, the best lower end first."""
-    rows: dict[str, list[PlannedJob]] = defaultdict(list)
-    for one in planned:
-        rows[one.row].append(one)
+SignalsAt = Callable[[float], Mapping[str, float]]  # of one training, after a part of it
 
-    def at(one: PlannedJob, part: float) -> dict[str, float]:
+
+def agreements(planned: Sequence[PlannedJob], home: Path, parts: Sequence[float] = PARTS) -> list[Agreement]:
+    """`agreeing`, of trainings that lie in a folder."""
+
+    def after(one: PlannedJob, part: float) -> dict[str, float]:
         return signals_at(job_folder(home, one.job.key), rung_epoch(one.job.protocol, part))
 
-    final = np.array([[at(one, 1.0)["AP"] for one in row] for row in rows.values()])
+    rows: dict[str, list[SignalsAt]] = defaultdict(list)
+    for one in planned:
+        rows[one.row].append(partial(after, one))
+    return agreeing([*rows.values()], parts)
+
+
+def recorded(protocol: StudyProtocol, seeds: int, folder: Path | None = None) -> list[list[SignalsAt]]:
+    """The first seeds of every network that studies have trained so often, of the curves that are committed.
+
+    Raises:
+        Refused: there are fewer than two such networks.
+    """
+    networks: dict[tuple[str, ...], list[SignalsAt]] = {}  # by the keys of their jobs
+
+    def after(curve: Sequence[Mapping[str, float]], part: float) -> dict[str, float]:
+        return signals(curve, (), rung_epoch(protocol.protocol, part))
+
+    for path in sorted((folder or _record.FOLDER).glob(f"*_{protocol.name}_curves.csv")):
+        for by_seed in _curves(path).values():
+            if all(str(seed) in by_seed for seed in range(seeds)):
+                keys, curves = zip(*(by_seed[str(seed)] for seed in range(seeds)), strict=True)
+                networks[keys] = [partial(after, curve) for curve in curves]
+    if len(networks) < 2:
+        raise Refused(
+            f"{len(networks)} networks have {seeds} seeds of {protocol.name} on record: ask for fewer --seeds"
+        )
+    return [*networks.values()]
+
+
+def _curves(path: Path) -> Mapping[str, Mapping[str, tuple[str, list[dict[str, float]]]]]:
+    """Of a record by row and seed: the job's key, and its curve."""
+    found: dict[str, dict[str, tuple[str, list[dict[str, float]]]]] = defaultdict(dict)
+    with path.open(newline="", encoding="utf-8") as file:
+        for one in csv.DictReader(file):
+            row, seed, _, key = (one.pop(name) for name in ("row", "seed", "trunk", "job"))
+            numbers = {name: float(value) for name, value in one.items() if value}
+            found[row].setdefault(seed, (key, []))[1].append(numbers)
+    return found
+
+
+def agreeing(rows: Sequence[Sequence[SignalsAt]], parts: Sequence[float] = PARTS) -> list[Agreement]:
+    """Every signal at every part that all candidates have, in the order of the parts, the best lower end first.
+
+    Args:
+        rows: of each candidate its seeds.
+    """
+    final = np.array([[of(1.0)["AP"] for of in row] for row in rows])
     found: list[Agreement] = []
     for part in parts:
-        known = [[at(one, part) for one in row] for row in rows.values()]
-        names = dict.fromkeys(name for row in known for signals in row for name in signals if is_signal(name))
+        known = [[of(part) for of in row] for row in rows]
+        names = dict.fromkeys(name for row in known for each in row for name in each if is_signal(name))
         for name in names:
-            early = np.array([[signals.get(name, math.nan) for signals in row] for row in known])
+            early = np.array([[each.get(name, math.nan) for each in row] for row in known])
             if np.isfinite(early).all():
                 sign = 1.0 if name in METRICS else -1.0
                 found.append(Agreement(name, part, *across_seeds(sign * early, final), len(rows)))
@@ -203,6 +266,17 @@ def agreements(planned: Sequence[PlannedJob], home: Path, parts: Sequence[float]
 
 def is_signal(name: str) -> bool:
     return name in METRICS or name.removeprefix(SINCE_START).startswith("loss_")
+
+
+def in_all(protocol: StudyProtocol) -> set[str]:
+    """The losses that every option is trained with from the first step on, under the protocol and at published size."""
+    variants = [
+        changed_variant(rtmo("s"), changes, scale)
+        for options in OPTIONS
+        for changes in options.values()
+        for scale in ({}, protocol.scale)
+    ]
+    return set.intersection(*({loss.term for loss in one.losses if loss.weights[0]} for one in variants))
 
 
 def across_seeds(early: Floats, final: Floats, resamples: int = RESAMPLES) -> tuple[float, float, float]:
@@ -242,9 +316,10 @@ def chosen(found: Iterable[Agreement], part: float = PARTS[0], floor: float = FL
     return max(there, key=lambda one: one.low).signal if there else ""
 
 
-def line(one: Agreement, protocol: str, seeds: int) -> dict[str, object]:
+def line(one: Agreement, protocol: str, seeds: int, source: str) -> dict[str, object]:
     """As it stands in the table."""
     return {
+        "source": source,
         "protocol": protocol,
         "part": f"{one.part:g}",
         "signal": one.signal,

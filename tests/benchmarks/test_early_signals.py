@@ -1,9 +1,10 @@
 """Early signals: the statistic on planted curves, the trainings on fakes that are killed, and a tiny real one."""
 
+import csv
 import os
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -12,7 +13,19 @@ import pytest
 from scipy.stats import kendalltau
 
 from benchmarks import _record, early_signals
-from benchmarks.early_signals import Agreement, across_seeds, agreements, chosen, is_signal, plan, taus, trained
+from benchmarks.early_signals import (
+    Agreement,
+    across_seeds,
+    agreeing,
+    agreements,
+    chosen,
+    in_all,
+    is_signal,
+    plan,
+    recorded,
+    taus,
+    trained,
+)
 from tests.small import SMALL, small_job
 from workbench.core import processes
 from workbench.core.errors import Refused
@@ -20,7 +33,8 @@ from workbench.experiments.protocols import NANO_RECIPE, PROTOCOLS
 from workbench.experiments.queue_entry import JobState
 from workbench.models.job import Job
 from workbench.models.zoo import rtmo
-from workbench.study import Changes, Row, Study, StudyProtocol
+from workbench.space import Search
+from workbench.study import Changes, Row, Study, StudyProtocol, find_study
 from workbench.training.machine import Machine
 from workbench.training.record import Progress, Result, job_folder, read_result, write_curve, write_losses, write_result
 
@@ -88,6 +102,49 @@ def test_every_option_is_a_network() -> None:
     assert len({job.key for job in jobs}) == len(rows)
 
 
+def record(folder: Path, study: str, rows: Mapping[str, Sequence[str]]) -> None:
+    """Curves of rows whose seeds have these jobs: the loss of the first epoch falls as the last AP rises; no MLE."""
+    with (folder / f"{study}_tiny_curves.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["row", "seed", "trunk", "job", "epoch", "AP", "lr", "loss_oks", "loss_mle"])
+        for row, keys in rows.items():
+            for seed, key in enumerate(keys):
+                quality, mle = int(key[1:]), "" if row == "regression" else 1
+                writer.writerow([row, seed, "", key, 1, 0, 0.1, 20 - quality, mle])
+                writer.writerow([row, seed, "", key, 5, quality, 0.1, quality, mle])
+
+
+def test_recorded_networks_count_once_and_losses_by_their_sign(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record(tmp_path, "a", {"base": ("k1", "k2"), "b": ("k3", "k4"), "once": ("k9",), "more": ("k5", "k6", "k7")})
+    record(tmp_path, "z", {"another name": ("k1", "k2"), "regression": ("k7", "k8")})
+    assert len(recorded(TINY, 2, tmp_path)) == 4, "base is in both, `once` has one seed"
+    found = {(one.part, one.signal): one for one in agreeing(recorded(TINY, 2, tmp_path), (0.2, 1.0))}
+    assert found[0.2, "loss_oks"].tau == 1 and found[1.0, "loss_oks"].tau == -1 and found[1.0, "AP"].count == 4
+    assert not any(signal == "loss_mle" for _, signal in found), "regression has none"
+    monkeypatch.setattr(_record, "FOLDER", tmp_path)
+    monkeypatch.setattr(early_signals, "protocol_named", lambda name: TINY)
+    assert early_signals.main(["--recorded"]) == 0
+    assert "signal for rungs: loss_oks" in capsys.readouterr().out
+    assert "\nrecorded,tiny,0.2,loss_oks,1.000," in (tmp_path / "bench_early_signals.csv").read_text()
+    with pytest.raises(Refused, match="0 networks have 4 seeds of tiny on record"):
+        recorded(TINY, 4, tmp_path)
+
+
+def test_the_shipped_search_ranks_by_what_the_record_says() -> None:
+    """Its loss has one weight in all candidates by then, so it may be compared; MLE is none of regression."""
+    short, asked = PROTOCOLS["short"], find_study("search_rtmo")
+    assert isinstance(asked, Search) and asked.rungs == (0.2, 1.0)
+    found, terms = agreeing(recorded(short, 2), (0.2,)), in_all(short)
+    assert {one.count for one in found} == {20} and "loss_mle" not in terms
+    assert asked.signal == chosen([one for one in found if one.signal in {*terms, "AP", "AR50", "mOKS"}])
+    for scale in ({}, short.scale):
+        losses = [loss for one in asked.space.candidates for loss in asked.variant(one, scale).losses]
+        assert {loss.weights[0] for loss in losses if loss.term == asked.signal} == {30.0}
+        assert sum(loss.term == asked.signal for loss in losses) == len(asked.space)
+
+
 def planted(
     job: Job, machine: Machine, home: Path, data: Path | None, tell: Callable[[Progress], None], until: int
 ) -> Result:
@@ -128,7 +185,7 @@ def test_a_bench_that_is_killed_goes_on_and_finds_the_signal(
     best = next(one for one in found if one.signal == "loss_oks")
     assert (best.part, best.tau, best.low, best.high, best.count) == (0.2, *[pytest.approx(1)] * 3, 5)
     monkeypatch.setattr(_record, "FOLDER", tmp_path)
-    path = _record.append("early_signals", [early_signals.line(one, "tiny", 2) for one in found])
+    path = _record.append("early_signals", [early_signals.line(one, "tiny", 2, "random") for one in found])
     assert len(path.read_text().splitlines()) == 1 + len(found)
 
 
@@ -144,5 +201,5 @@ def test_the_whole_bench_on_a_tiny_protocol(tmp_path: Path, monkeypatch: pytest.
     options = ["--candidates", "3", "--seeds", "2", "--jobs", "1"]
     assert early_signals.main(options, few) == 0
     lines = (tmp_path / "bench_early_signals.csv").read_text().splitlines()
-    assert any(line.startswith("tiny,0.2,mean_loss_oks,") for line in lines)
+    assert any(line.startswith("random,tiny,0.2,mean_loss_oks,") for line in lines)
     assert len({p.name for p in (tmp_path / "jobs").iterdir()}) == 6
