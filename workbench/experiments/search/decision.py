@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from workbench.experiments.search.front import FrontPoint, front_points
 from workbench.experiments.search.knowledge import Knowledge
 from workbench.experiments.search.log import Order
-from workbench.experiments.search.plan import EXPLORE, SEEDS
+from workbench.experiments.search.plan import BEGIN, EXPLORE, SEEDS
 from workbench.experiments.search.proposer import Proposal, proposed
+from workbench.tensors import Flags
 
 BY_NAME = "published"  # who proposes the networks that go by a name
 PERHAPS = 0.2  # chance to be on the front from which a candidate gets further seeds too, if the budget has them
 
 
 def explores(known: Knowledge) -> bool:
-    """Whether further candidates are looked at: there are some, and the budget's share for that is not used up."""
+    """Whether further candidates are looked at: there are some, and the budget's share for that is not used up.
+
+    With a rung the budget decides of each candidate: see `affordable`.
+    """
+    if known.run.rung:
+        return True
     return (
         len(known.log.proposals) < known.run.most
         and len(known.places) < len(known.place)
@@ -25,12 +33,42 @@ def explores(known: Knowledge) -> bool:
 
 def explore_share(known: Knowledge) -> float:
     """The part of the budget that further candidates may take: what the seeds of the front do not, within `EXPLORE`."""
-    missing = sum(
+    return float(np.clip(1 - missing(known) / known.run.budget, *EXPLORE))
+
+
+def missing(known: Knowledge) -> float:
+    """Minutes that the seeds of the front will take."""
+    return sum(
         (SEEDS - _seeds(known, point.which)) * known.minutes[known.places[point.which]]
         for point in front(known)
         if point.on_front and _seeds(known, point.which) < SEEDS
     )
-    return float(np.clip(1 - missing / known.run.budget, *EXPLORE))
+
+
+def _under_way(known: Knowledge) -> list[int]:
+    """Places of candidates whose first training goes to the end."""
+    whole = [one.order.number for one in known.open if one.order.seed == 0 and not one.order.until]
+    return [known.places[number] for number in whole if number in known.places]
+
+
+def affordable(known: Knowledge) -> Flags:
+    """(N,): which candidates may begin or, of those that wait at the rung, go on.
+
+    Who goes on may come to the front and is then given its seeds, so these have to be paid as well; and who begins may
+    go on. A share of the budget is for beginning, whatever comes of it.
+    """
+    whole, first = SEEDS * known.minutes, known.first
+    kept = missing(known) + float((SEEDS - 1) * known.minutes[_under_way(known)].sum())
+    left = known.run.budget - known.spent - kept
+    due = max(BEGIN * known.run.budget - known.begun, 0.0)
+    may = whole <= left - due
+    if len(known.log.proposals) >= known.run.most:
+        may[:] = False
+    elif due > 0:
+        may |= first * known.minutes <= left
+    waiting = [known.places[number] for number in known.at_rung if number in known.places]
+    may[waiting] = (whole - first * known.minutes)[waiting] <= left - due
+    return may
 
 
 def next_published(known: Knowledge) -> int | None:
@@ -44,9 +82,11 @@ def chosen(known: Knowledge) -> Proposal | None:
     if (first := next_published(known)) is not None:
         return Proposal(first)
     taken = [known.places[one.number] for one in known.log.proposals if one.number in known.places]
-    whole = [one.order.number for one in known.open if one.order.seed == 0 and not one.order.until]
-    pending = [known.places[number] for number in whole if number in known.places]
-    return proposed(known.terms(), known.observed, taken, pending)
+    pending = _under_way(known)
+    terms = known.terms()
+    if known.run.rung:
+        terms = replace(terms, allowed=terms.allowed & affordable(known))
+    return proposed(terms, known.observed, taken, pending)
 
 
 def front(known: Knowledge) -> list[FrontPoint]:
@@ -71,11 +111,12 @@ def next_seed(known: Knowledge) -> Order | None:
 
     What is on the front gets its seeds whatever the budget says: a front of single trainings is no result.
     """
-    within = known.spent < known.run.budget
+    left = known.run.budget - known.spent
     short = [
-        point
-        for point in front(known)
-        if _seeds(known, point.which) < SEEDS and (point.on_front or (within and point.chance >= PERHAPS))
+        p
+        for p in front(known)
+        if _seeds(known, p.which) < SEEDS
+        and (p.on_front or (p.chance >= PERHAPS and known.minutes[known.places[p.which]] <= left))
     ]
     if not short:
         return None

@@ -35,8 +35,9 @@ class Training:
     Fields:
         order: the last one of it; key: of its job; result: if it is complete.
         closed: what was ordered is done, or it failed for good.
-        signal: of a paused one, what it is compared by; nan otherwise.
+        signal: what it told at the rung, in a search that has one; nan where it has not come so far.
         fault: why it failed for good, if it did.
+        pace: minutes of a whole training, as its first part says; nan where that is not known.
     """
 
     order: Order
@@ -45,11 +46,12 @@ class Training:
     closed: bool
     signal: float = math.nan
     fault: str = ""
+    pace: float = math.nan
 
     @property
     def paused(self) -> bool:
         """Whether it waits at the rung."""
-        return math.isfinite(self.signal)
+        return self.result is None and self.closed and math.isfinite(self.signal)
 
 
 @dataclass(frozen=True)
@@ -105,14 +107,14 @@ class Knowledge:
 
     @cached_property
     def observed(self) -> Observations:
-        """For the process: one line per training that has come to its end, and per one that waits at the rung."""
+        """For the process: one line per training that has come to its end, and per one that has come to the rung."""
         whole = [
             (self.places[number], 0, value, self.noise)
             for number, seeds in self.values.items()
             if number in self.places
             for value in seeds.values()
         ]
-        there = [one for one in self.trainings if one.paused and one.order.number in self.places]
+        there = [t for t in self.trainings if math.isfinite(t.signal) and t.order.number in self.places]
         return observations([*whole, *((self.places[one.order.number], 1, -one.signal, 0.0) for one in there)])
 
     @cached_property
@@ -143,10 +145,17 @@ class Knowledge:
         by a process of their own over the logarithm.
         """
         results = [(t.order.number, t.result) for t in self.trainings if t.result is not None]
+        paces = [
+            *(
+                (n, train_minutes(result.curve, self._epoch_images))
+                for n, result in (*self.taken_over.items(), *results)
+            ),
+            *((t.order.number, t.pace) for t in self.trainings if t.result is None),
+        ]
         known = [
             (self.places[number], 0, math.log(minutes), MINUTES_NOISE)
-            for number, result in (*self.taken_over.items(), *results)
-            if number in self.places and math.isfinite(minutes := train_minutes(result.curve, self._epoch_images))
+            for number, minutes in paces
+            if number in self.places and math.isfinite(minutes)
         ]
         if len(known) < LEAST_KNOWN:
             return np.full(len(self.prices), MINUTES)
@@ -159,10 +168,16 @@ class Knowledge:
         if training.order.number not in self.places:
             return math.nan
         if training.paused:
-            return self._expected(training) * self.run.rung / self.run.job_protocol.epochs
+            whole = training.pace if math.isfinite(training.pace) else self._expected(training)
+            return whole * self.first
         if training.result is None:
             return math.nan
         return train_minutes(training.result.curve, self._epoch_images)
+
+    @property
+    def first(self) -> float:
+        """The part of a training before its first rung; 1 without rungs."""
+        return self.run.rung / self.run.job_protocol.epochs or 1.0
 
     @property
     def _epoch_images(self) -> int:
@@ -178,9 +193,17 @@ class Knowledge:
         """Minutes of all trainings that were ordered, those under way as they are expected."""
         each = (self.spent_by(one) for one in self.trainings)
         return sum(
-            minutes if math.isfinite(minutes) else (0.0 if one.closed else self._expected(one))
+            minutes if math.isfinite(minutes) else (0.0 if one.closed else self._ordered(one))
             for one, minutes in zip(self.trainings, each, strict=True)
         )
+
+    def _ordered(self, training: Training) -> float:
+        return self._expected(training) * (self.first if training.order.until else 1.0)
+
+    @property
+    def begun(self) -> float:
+        """Minutes that candidates have taken, and will take, up to the rung."""
+        return self.first * sum(self._expected(one) for one in self.trainings if one.order.seed == 0)
 
     def _expected(self, training: Training) -> float:
         place = self.places.get(training.order.number)
@@ -197,8 +220,7 @@ class Knowledge:
         allowed = np.array([price.admitted for price in self.prices])
         most = limits.get(self.run.search.down, math.inf)
         end = math.log(most) if math.isfinite(most) else float(self.pool.log_cost[allowed].max()) + 0.1
-        first = self.run.search.rungs[0] if self.run.rung else 1.0
-        return Terms(self.pool, allowed, self.minutes, self.noise, end, first, self.run.seed)
+        return Terms(self.pool, allowed, self.minutes, self.noise, end, self.first, self.run.seed)
 
     @cached_property
     def at_rung(self) -> set[int]:

@@ -28,6 +28,7 @@ SAMPLERS = (SURROGATE, "tpe", "nsga2", "nsga3", "random")
 BUDGET = 75.0  # minutes of training on one core, where none are asked for
 SMOKE = 8  # candidates under `smoke`, which only proves that everything runs
 SEEDS = 3  # of every candidate of the front in the end
+BEGIN = 0.33  # share of the budget for candidates up to the rung, where there is one
 EXPLORE = (0.5, 0.75)  # shares of the budget, at least and at most, after which only the front is trained on, by seeds
 
 

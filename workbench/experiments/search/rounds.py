@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 from workbench.core.errors import Refused
 from workbench.core.processes import interruptible
@@ -36,6 +37,7 @@ from workbench.experiments.worker_pool import TrainJob, Workers, WorkerSettings,
 from workbench.space import Candidate
 from workbench.study import PlannedJob
 from workbench.training.machine import Machine
+from workbench.training.record import read_curve, train_minutes
 from workbench.training.run import run as train_job
 from workbench.training.rung import rung_of, signals_at
 from workbench.training.source import check_classes, check_keypoints
@@ -112,16 +114,26 @@ class Searcher:
 
     def _training(self, order: Order, proposal: Proposal, lost: Mapping[str, str]) -> Training:
         key = proposal.key if order.seed == 0 else self.job(proposal, order.seed).job.key
-        result, folder = self.run.result(key), self.run.folder(key)
+        result, folder, rung = self.run.result(key), self.run.folder(key), self.run.rung
+        there = result is not None or 0 < rung <= rung_of(folder)
+        signal = signals_at(folder, rung).get(self.run.search.signal, math.nan) if rung and there else math.nan
         if result is None and 0 < order.until <= rung_of(folder):
-            signal = signals_at(folder, order.until).get(self.run.search.signal)
-            if signal is None:
+            if math.isnan(signal):
                 name = self.run.search.signal
                 raise Refused(f"{self.run.search.name}: job {key} has no {name!r} at the rung; give `signal` another")
-            return Training(order, key, None, True, signal)
+            return Training(order, key, None, True, signal, pace=self._pace(folder))
         gone = proposal.pairs not in self._there
-        fault = lost.get(key, "")
-        return Training(order, key, result, result is not None or gone or key in lost, fault=fault)
+        closed = result is not None or gone or key in lost
+        return Training(
+            order, key, result, closed, signal, lost.get(key, ""), self._pace(folder) if there else math.nan
+        )
+
+    def _pace(self, folder: Path) -> float:
+        """Minutes of a whole training, by its epochs before the rung."""
+        curve = [line for line in read_curve(folder) if line["epoch"] <= self.run.rung]
+        protocol = self.run.job_protocol
+        minutes = train_minutes(curve, protocol.epoch_images)
+        return minutes * protocol.epochs / curve[-1]["epoch"] if curve else math.nan
 
     @cached_property
     def _there(self) -> set[tuple[tuple[str, str], ...]]:
