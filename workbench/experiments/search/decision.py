@@ -68,6 +68,8 @@ def affordable(known: Knowledge) -> Flags:
         may |= first * known.minutes <= left
     waiting = [known.places[number] for number in known.at_rung if number in known.places]
     may[waiting] = (whole - first * known.minutes)[waiting] <= left - due
+    if not may.any() and not known.trained() and not _under_way(known):
+        may[waiting] = True  # a budget that pays for none still ends with a front
     return may
 
 
