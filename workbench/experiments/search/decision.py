@@ -68,8 +68,6 @@ def affordable(known: Knowledge) -> Flags:
         may |= first * known.minutes <= left
     waiting = [known.places[number] for number in known.at_rung if number in known.places]
     may[waiting] = (whole - first * known.minutes)[waiting] <= left - due
-    if not may.any() and not known.trained() and not _under_way(known):
-        may[waiting] = True  # a budget that pays for none still ends with a front
     return may
 
 
@@ -86,9 +84,14 @@ def chosen(known: Knowledge) -> Proposal | None:
     taken = [known.places[one.number] for one in known.log.proposals if one.number in known.places]
     pending = _under_way(known)
     terms = known.terms()
-    if known.run.rung:
-        terms = replace(terms, allowed=terms.allowed & affordable(known))
-    return proposed(terms, known.observed, taken, pending)
+    if not known.run.rung:
+        return proposed(terms, known.observed, taken, pending)
+    paid = terms.allowed & affordable(known)
+    best = proposed(replace(terms, allowed=paid), known.observed, taken, pending)
+    if best is None and not known.trained() and not known.open:  # a budget that pays for no front still ends with one
+        paid[[known.places[number] for number in known.at_rung if number in known.places]] = True
+        best = proposed(replace(terms, allowed=paid & terms.allowed), known.observed, taken, pending)
+    return best
 
 
 def front(known: Knowledge) -> list[FrontPoint]:

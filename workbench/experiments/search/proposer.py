@@ -76,7 +76,7 @@ def proposed(
     """
     left = terms.allowed.copy()
     left[[*taken, *seen.which]] = False
-    if len(taken) < SPREAD or not len(seen.which):
+    if (len(taken) < SPREAD and left.any()) or not len(seen.which):
         found = _spread(terms, np.flatnonzero(left), taken)
         return None if found is None else Proposal(found)
     rng = np.random.default_rng([terms.seed, len(taken), len(seen.which)])
