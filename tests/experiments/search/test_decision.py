@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.experiments.search.searched import SEARCH, plant, searching, without_counting
+from tests.experiments.search.searched import SEARCH, plant, plant_paused, searching, without_counting
 from workbench.experiments.search import decision
 from workbench.experiments.search.decision import (
     PERHAPS,
+    affordable,
     chosen,
     explore_share,
     explores,
     front,
+    missing,
     next_published,
     next_seed,
 )
@@ -20,7 +22,7 @@ from workbench.experiments.search.front import Estimate, FrontPoint
 from workbench.experiments.search.knowledge import Knowledge, Training
 from workbench.experiments.search.log import Log, Order, State
 from workbench.experiments.search.log import Proposal as Logged
-from workbench.experiments.search.plan import EXPLORE, SEEDS
+from workbench.experiments.search.plan import BEGIN, EXPLORE, SEEDS
 from workbench.experiments.search.proposer import Proposal
 from workbench.experiments.search.rounds import Searcher
 
@@ -86,6 +88,35 @@ def test_it_looks_at_no_more_than_it_may(known: Knowledge) -> None:
         most = 4  # pyright: ignore[reportAssignmentType, reportIncompatibleVariableOverride]
 
     assert not explores(replace(few, run=Fewer(SEARCH, few.run.protocol, few.run.home, budget=1000.0)))
+
+
+@pytest.fixture
+def pausing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Knowledge:
+    """Of the planted search with a rung, at a fifth: #003 waits there. A whole training takes half a minute."""
+    without_counting(monkeypatch)
+    return Searcher(plant_paused(tmp_path)).know()
+
+
+def test_who_waits_goes_on_where_its_seeds_are_paid_as_well(pausing: Knowledge) -> None:
+    rest = SEEDS * 0.5 - 0.1  # of #003: three trainings, but what it has trained
+    begun = 4 * 0.1
+    least = (rest + pausing.spent + missing(pausing) - begun) / (1 - BEGIN)
+    assert BEGIN * least > begun, "a part of the share for beginning is left"
+    for factor in (0.97, 1.03):
+        may = affordable(with_budget(pausing, factor * least))
+        assert may.tolist() == [False] * 3 + [factor > 1] + [False] * 2, "all six were looked at"
+
+
+def test_beginning_has_a_share_of_the_budget_whatever_the_seeds_take(pausing: Knowledge) -> None:
+    few = replace(pausing, log=Log(pausing.log.proposals[:4], pausing.log.orders))
+    needed = few.spent + missing(few)
+    begins = affordable(with_budget(few, needed + 0.11))
+    assert begins[4] and not begins[3], "a fifth of a training is paid, the rest of #003 and its seeds are not"
+    assert not affordable(with_budget(few, needed + 0.09))[4]
+    begun = [one for one in few.trainings if one.order.number == 3] * 20
+    more = replace(few, trainings=[*few.trainings, *begun])
+    much = with_budget(more, needed + 20 * 0.1 + 0.3)
+    assert not affordable(much)[4], "its share is used up"
 
 
 def test_the_front_is_of_what_was_trained(known: Knowledge) -> None:
