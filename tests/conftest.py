@@ -1,6 +1,7 @@
 """One thread and a home of its own for every test; which tests are fast, which are left out, and which come first."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,11 @@ import pytest
 
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_variable] = "1"  # read when torch and numpy are imported, which comes later
+
+_memory = Path("/dev/shm")  # a store of runs waits for a disk at each of some hundred writes
+if "TMPDIR" not in os.environ and _memory.is_dir() and shutil.disk_usage(_memory).free > 8e9:
+    os.environ["TMPDIR"] = str(_memory)  # and for each process that a test starts
+    tempfile.tempdir = None  # asked anew
 
 from tests.added import ADDED  # noqa: E402
 from tests.soaked import MARK, asked_for, passed_over  # noqa: E402
