@@ -1,20 +1,38 @@
 """One thread and a home of its own for every test; which tests are fast, which are left out, and which come first."""
 
+import gc
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
+gc.disable()  # until all files are read, see pytest_collection
+
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_variable] = "1"  # read when torch and numpy are imported, which comes later
+
+_memory = Path("/dev/shm")  # a store of runs waits for a disk at each of some hundred writes
+if "TMPDIR" not in os.environ and _memory.is_dir() and shutil.disk_usage(_memory).free > 8e9:
+    os.environ["TMPDIR"] = str(_memory)  # and for each process that a test starts
+    tempfile.tempdir = None  # asked anew
 
 from tests.added import ADDED  # noqa: E402
 from tests.soaked import MARK, asked_for, passed_over  # noqa: E402
 from workbench.evaluation.metrics import METRICS, Metric  # noqa: E402
 
 collect_ignore = ["plugin"]  # a package of its own; test_plugin.py runs its tests where it is installed
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What was imported stays to the end: the search for garbage, a fifth of the time until here, leaves it out."""
+    found = yield
+    gc.freeze()
+    gc.enable()
+    return found
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -78,7 +78,7 @@ def test_it_is_a_whole_package() -> None:
     assert MODULE not in sys.modules, "it is there for these tests alone"
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_its_own_tests_pass(site: Path, tmp_path: Path) -> None:
     shutil.copy(PACKAGE / "test_simple_pose.py", tmp_path)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(site), str(ROOT)])}
@@ -99,7 +99,7 @@ def test_it_is_listed_and_named_where_a_name_is_wrong(here: Path, capsys: pytest
         assert f"'{right}'" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_its_cost_is_counted(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cost", "plugged:plug-in"]) == 0
     (line,) = re.findall(r"^coords .*$", capsys.readouterr().out, re.MULTILINE)
@@ -109,7 +109,7 @@ def test_its_cost_is_counted(here: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert line.split()[1:] == [f"{weights:,}", *2 * [f"{adds / 1e6:,.1f}"]]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.filterwarnings("ignore")  # of MLflow's own imports
 def test_its_row_trains_in_a_worker_and_is_recorded(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sets = [word for change in SMALLEST for word in ("--set", change)]

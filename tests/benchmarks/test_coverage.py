@@ -51,7 +51,7 @@ def test_drawing_seeds_with_replacement_would_not_cover() -> None:
     assert coverage(BY_NAME["seeds and images alike"], 8, 300)[SEED_PART] > 0.92
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("noise", [NOISE[0], NOISE[5]], ids=lambda noise: noise.name)
 def test_claims_without_truth_are_not_decided(noise: Noise) -> None:
     """Four of them in each study. One look, and until decided."""
@@ -82,7 +82,7 @@ def test_intervals_over_trunks_cover_other_trunks(noise: Noise, seeds: int) -> N
         assert found[WIDEST] < 0.97 + 0.013  # not wider than it has to be
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_claims_without_truth_are_not_decided_on_trunks(seeds: int) -> None:
     once = errors(ON_TRUNKS[1], seeds, 300, ON_PROBE)

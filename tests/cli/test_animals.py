@@ -18,7 +18,7 @@ import pytest
 from tests.data.datasets.animals import NAMES, SIDE, animals, labelled
 from workbench.__main__ import main
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]
 SURE = 0.3  # what rtmlib takes for a person
 TRAINED = ("--protocol", "smoke", "--size", str(SIDE), "--batch", "8", "--epochs", "20", "--set", "recipe.lr=0.004")
 

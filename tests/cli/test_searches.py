@@ -124,7 +124,7 @@ def test_its_front_is_trained_on_where_that_is_asked_for(
     assert "--then short: that is what the search trains under" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_search_on_five_key_points_runs_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

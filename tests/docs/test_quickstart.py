@@ -74,7 +74,7 @@ def test_what_it_says_of_the_main_study_is_what_the_readme_says() -> None:
     assert f"+{difference[0]} ({difference[1]})" in README.read_text("utf-8")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On less of everything; the cells give what they have given, in other numbers."""

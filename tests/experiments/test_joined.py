@@ -174,7 +174,7 @@ def cut_off(
     return trivial(job, machine, home, data, tell, until)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_the_job_of_a_dead_machine_goes_on_elsewhere_and_that_of_a_living_one_does_not(run: Run) -> None:
     one, key = plan(), next(iter(plan()))

@@ -52,7 +52,7 @@ from workbench.training.record import Progress, Result, job_folder, read_result,
 pytestmark = FAKED
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_all_is_done_once_and_the_second_time_nothing(
     server: None, go: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -64,7 +64,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_persons_are_those_of_the_network(program: str, file: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """In images of any size and number. OpenCV computes an image with what it kept of the one before."""
@@ -81,7 +81,7 @@ def test_persons_are_those_of_the_network(program: str, file: Path, capfd: pytes
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_sides_of_any_length_are_padded(program: str, file: Path) -> None:
     """As the network finds in the padded image, but no box reaches into what was added."""
@@ -94,7 +94,7 @@ def test_sides_of_any_length_are_padded(program: str, file: Path) -> None:
     same(detections(*PROGRAMS[program](file)(padded[:, :, :118, :139].numpy().copy())), [cut])
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("backend", ["onnxruntime", "opencv"])
 @pytest.mark.parametrize("times", [1, 2])
 def test_rtmlib_shows_the_persons_of_the_network(

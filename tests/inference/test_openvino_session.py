@@ -18,7 +18,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> OpenVINOSession:
     return OpenVINOSession(path, threads=1)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_persons_are_those_of_the_network(session: OpenVINOSession, shape: tuple[int, int, int]) -> None:
     images = crowd(*shape)

@@ -148,7 +148,7 @@ def test_a_pause_whose_training_is_lost_is_none(tmp_path: Path, monkeypatch: pyt
         run(job, Machine(), tmp_path, until=3)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(300)
 def test_two_ranks_share_a_job_and_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each sees half of every batch; gradients are averaged, so the weights stay the same on both."""

@@ -44,7 +44,7 @@ def torchrun(home: Path, *words: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(700)
 def test_two_processes_train_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["--epochs", "3", "--set", "protocol.accumulate=2"]
