@@ -21,7 +21,7 @@ def main(argv: list[str] | None = None) -> int:
                 from workbench.cli.ranks import run_as_rank
 
                 code = run_as_rank(argv)
-            except BaseException:  # libraries make errors of their own of an interrupt that comes while they are imported
+            except BaseException:  # libraries make their own of an interrupt that comes while they are imported
                 if not was_interrupted(check):
                     raise
                 code = INTERRUPTED

@@ -166,7 +166,8 @@ def _readable(path: Path) -> bool:
     """Whether a file has the maps of both branches, as many in each, and ends where its header says."""
     try:
         with safe_open(path, "pt") as file:
-            counts = {name: file.get_slice(name).get_shape()[0] for name in file.keys()}
+            names: list[str] = file.keys()
+            counts = {name: file.get_slice(name).get_shape()[0] for name in names}
     except (SafetensorError, OSError, IndexError):
         return False
     return {"cls0", "pose0"} <= set(counts) and len(set(counts.values())) == 1
