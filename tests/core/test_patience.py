@@ -10,7 +10,7 @@ from workbench.core.patience import told_if_long
 
 
 def test_what_takes_long_is_said_once(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(patience, "SILENT", 0.05)
+    monkeypatch.setattr(patience, "UNNOTICED", 0.05)
     said = ""
     with told_if_long("reading"):
         while not said:
@@ -22,7 +22,7 @@ def test_what_takes_long_is_said_once(monkeypatch: pytest.MonkeyPatch, capfd: py
 def test_what_is_short_and_what_a_worker_does_is_not_said(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(patience, "SILENT", 0.1)
+    monkeypatch.setattr(patience, "UNNOTICED", 0.1)
     with told_if_long("reading"):
         pass
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: object())
