@@ -27,6 +27,7 @@ def main(argv: list[str] | None = None) -> int:
                 code = INTERRUPTED
             if code == INTERRUPTED and was_interrupted(check):  # else the command has said so itself
                 print(STOPPED, file=sys.stderr)
+    exec("")  # else Python ends by the signal in place of the code where the interrupt came in text that it ran
     return code
 
 
