@@ -95,6 +95,28 @@ def test_a_checkout_is_searched_late_too(tmp_path: Path) -> None:
     assert done.returncode == 1 and "0 of" in done.stdout, done.stderr
 
 
+EARLY = """
+import os, signal, sys
+from workbench.__main__ import main
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == sys.argv[1]:
+            exec("os.kill(os.getpid(), signal.{signal})")  # as in a dataclass that is made
+sys.meta_path.insert(0, Interrupting())
+sys.exit(main(["components"]))
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("module", ["workbench.core.processes", "multiprocessing", "workbench.cli.app"])
+def test_an_interrupt_while_the_command_line_is_imported_is_a_line(module: str, number: str, tmp_path: Path) -> None:
+    (tmp_path / "early.py").write_text(EARLY.format(signal=number))
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-m", "early", module]  # Python ends otherwise than with -c
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "workbench: stopped\n")
+
+
 def test_a_folder_that_was_deleted_is_said(tmp_path: Path) -> None:
     script = f"import os; os.chdir({str(tmp_path)!r}); os.rmdir({str(tmp_path)!r}); "
     script += "import sys; from workbench.__main__ import main; sys.exit(main(['components']))"

@@ -3,6 +3,8 @@
 import os  # these two are loaded before any path is searched; nothing else is imported up here, not even __future__
 import sys
 
+STOPPED = "workbench: stopped"
+
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; `cli.app` says what the exit codes mean."""
@@ -11,20 +13,46 @@ def main(argv: list[str] | None = None) -> int:
     except FileNotFoundError:
         print("workbench: the current folder was deleted; change to one that is there", file=sys.stderr)
         return 2
-    from workbench.core.processes import INTERRUPTED, interruptible, was_interrupted
+    with _EndAtOnce():  # until there is something to be closed
+        from workbench.core.processes import INTERRUPTED, interruptible, was_interrupted
 
-    with interruptible() as check:
-        try:
-            from workbench.cli.ranks import run_as_rank
+        with interruptible() as check:
+            try:
+                from workbench.cli.ranks import run_as_rank
 
-            code = run_as_rank(argv)
-        except BaseException:  # libraries make errors of their own of an interrupt that comes while they are imported
-            if not was_interrupted(check):
-                raise
-            code = INTERRUPTED
-        if code == INTERRUPTED and was_interrupted(check):  # else the command has said so itself
-            print("workbench: stopped", file=sys.stderr)
+                code = run_as_rank(argv)
+            except BaseException:  # libraries make their own of an interrupt that comes while they are imported
+                if not was_interrupted(check):
+                    raise
+                code = INTERRUPTED
+            if code == INTERRUPTED and was_interrupted(check):  # else the command has said so itself
+                print(STOPPED, file=sys.stderr)
+    exec("")  # else Python ends by the signal in place of the code where the interrupt came in text that it ran
     return code
+
+
+class _EndAtOnce:
+    """Has an interrupt end this process with a line and nothing else; Python would show the import in which it came."""
+
+    def __enter__(self) -> None:
+        import signal
+
+        self.before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            for number in self.before:
+                signal.signal(number, self.end)
+        except ValueError:  # only the main thread is given signals
+            self.before = {}
+
+    def __exit__(self, *_: object) -> None:
+        import signal
+
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def end(self, *_: object) -> None:
+        os.write(2, f"{STOPPED}\n".encode())
+        os._exit(130)
 
 
 def _search_current_folder_late(here: str) -> None:

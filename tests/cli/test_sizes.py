@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests import properties
 from tests.cli.commands import options_of, watch
 from tests.report.settings import measured
 from workbench.__main__ import main
+from workbench.cli.sizes import grids, sides
 from workbench.experiments.size_settings import Asked
 
 OPTIONS: dict[str, tuple[str, ...]] = {
@@ -93,3 +98,15 @@ def test_values_are_checked(
 def test_a_network_without_weights_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "sizes", "nano"]) == 2
     assert "nano: a preset has no weights" in capsys.readouterr().err
+
+
+@properties.quickly
+@given(properties.words() | st.text("0123456789,x ٣²-", max_size=9) | st.integers(0, 9).map(lambda n: str(n) * 5000))
+def test_no_words_for_sizes_or_bins_give_anything_but_numbers(text: str) -> None:
+    for read in (sides, grids):
+        try:
+            found = read(text)
+        except typer.BadParameter as error:
+            assert "expected" in error.message and len(error.message) < 200
+        else:
+            assert text.isascii() and repr(found).translate(str.maketrans("", "", "()x, ")).isdecimal()

@@ -16,11 +16,12 @@ import pytest
 from workbench.core.errors import Refused
 from workbench.core.servers import HOST, check_port, end_tree, run_server
 
-# It starts another process; a deaf one does not hear that it is asked to end.
+# It starts another process. Who is deaf does not hear that it is asked to end: both, or the one that it starts alone.
 SERVER = """
 import pathlib, signal, subprocess, sys, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN) if "deaf" in sys.argv else None
+signal.signal(signal.SIGTERM, signal.SIG_DFL if "hears" in sys.argv else signal.SIG_IGN)
 inner = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+signal.signal(signal.SIGTERM, signal.SIG_IGN if "deaf" in sys.argv else signal.SIG_DFL)
 pathlib.Path(sys.argv[1]).write_text(str(inner.pid))
 time.sleep(600)
 """
@@ -42,9 +43,12 @@ def _wait_for(path: Path, command: subprocess.Popen[bytes]) -> int:
     return int(path.read_text())
 
 
-@pytest.mark.parametrize(("asked", "code"), [("SIGINT", 130), ("SIGTERM", 130), ("SIGKILL", -9)])
-def test_it_ends_with_its_command(tmp_path: Path, asked: str, code: int) -> None:
-    words = [sys.executable, "-c", SERVER, str(tmp_path / "pid"), *["deaf"] * (asked == "SIGKILL")]
+@pytest.mark.parametrize(
+    ("asked", "code", "ears"),
+    [("SIGINT", 130, "hears"), ("SIGTERM", 130, "hears"), ("SIGKILL", -9, "deaf"), ("SIGKILL", -9, "deaf child")],
+)
+def test_it_ends_with_its_command(tmp_path: Path, asked: str, code: int, ears: str) -> None:
+    words = [sys.executable, "-c", SERVER, str(tmp_path / "pid"), ears]
     command = subprocess.Popen([sys.executable, "-c", COMMAND, *words], start_new_session=True)
     inner = psutil.Process(_wait_for(tmp_path / "pid", command))
     tree = [inner, *inner.parents()[:2]]  # the server and what keeps it

@@ -140,6 +140,8 @@ def test_what_runs_were_trained_with_is_said_where_it_differs(capsys: pytest.Cap
     one = {"commit": "abc", "precision": "float32", "machine": "m", "torch": "2.9"}
     console.print_unlike([one, one])
     assert not capsys.readouterr().out
+    console.print_unlike([one, {**one, "machine": "\x1b]0;title\x07"}])
+    assert capsys.readouterr().out.splitlines()[-1].endswith(r"m (1), \x1b]0;title\x07 (1)")
     console.print_unlike([one, one, {**one, "commit": "def", "parts": "2"}])
     assert capsys.readouterr().out.splitlines() == [
         "runs differ in the code that trained them: abc (2), def (1)",

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,10 @@ PATIENCE = 300.0  # seconds in which a busy machine starts a server that makes i
 
 
 @contextmanager
-def mlflow_server(store: str, folder: Path) -> Iterator[str]:
-    """The address of an MLflow server that keeps runs in a database and files in a folder."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder.mkdir()
+def mlflow_server(store: str, folder: Path, port: int = 0) -> Iterator[str]:
+    """The address of an MLflow server that keeps runs in a database and files in a folder; it is killed in the end."""
+    port = port or free_port()
+    folder.mkdir(exist_ok=True)
     words = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--backend-store-uri", store]
     command = [sys.executable, "-m", "mlflow", "server", *words, "--artifacts-destination", str(folder / "files")]
     with (folder / "log").open("wb") as log:
@@ -48,6 +46,12 @@ def mlflow_server(store: str, folder: Path) -> Iterator[str]:
         process.wait()
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 def _healthy(address: str) -> bool:
     try:
         return build_opener(ProxyHandler({})).open(f"{address}/health", timeout=10).status == 200
@@ -55,14 +59,16 @@ def _healthy(address: str) -> bool:
         return False
 
 
-def recorded(address: str) -> list[tuple[str, str, str]]:
-    """Of each run of a job in the record: row, seed and how it stands."""
+def recorded(address: str, *, whole: bool = True) -> list[tuple[str, str, str]]:
+    """Of each run of a job in the record: row, seed and how it stands. `whole`: each has its files by now."""
     from mlflow import MlflowClient
 
     client = MlflowClient(address)
-    (experiment,) = [one.experiment_id for one in client.search_experiments() if one.name == "seven"]
-    runs = client.search_runs([experiment], f"tags.`{ROLE}` = 'job'", max_results=1000)
-    for run in runs:
+    experiments = [one.experiment_id for one in client.search_experiments() if one.name == "seven"]
+    if not experiments:
+        return []
+    runs = client.search_runs(experiments, f"tags.`{ROLE}` = 'job'", max_results=1000)
+    for run in runs if whole else ():
         assert {file.path for file in client.list_artifacts(run.info.run_id)} >= {"result.json", "weights.safetensors"}
     return [(run.data.tags["row"], run.data.tags["seed"], run.info.status) for run in runs]
 
@@ -90,3 +96,34 @@ def test_four_workers_on_servers_compute_what_one_machine_does(
     assert {status for *_, status in runs} == {"FINISHED"}
     assert set(Counter(runs).values()) == {1} and len(runs) == JOBS == len({row for row, *_ in runs})
     assert not (many.home / "optuna.db").exists() and not (many.home / "mlflow.db").exists()
+
+
+@pytest.mark.timeout(1800)
+def test_a_server_of_the_record_that_dies_in_the_middle_gets_each_run_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is killed while runs are recorded, jobs end meanwhile, and it comes back at its address."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    store, port = f"sqlite:///{tmp_path / 'record.db'}", free_port()
+    with mlflow_server(store, tmp_path / "server", port) as address:
+        place = Place(tmp_path / "place", MLFLOW_TRACKING_URI=address)
+        study = place.start("study", "--jobs", "1")
+        wait_until(lambda: len(recorded(address, whole=False)) > 0)
+    there = len(numbers(place.home))
+    assert study.poll() is None and there < JOBS
+    wait_until(lambda: len(numbers(place.home)) > there)
+    with mlflow_server(store, tmp_path / "server", port):
+        said = ended(study)
+        assert f"{JOBS} of {JOBS} complete" in said and "not recorded yet" in said, said
+        if "run the same command again" in said:  # the study was over before the server was back
+            place.run("study", "--jobs", "1")
+        runs = recorded(address)
+    assert {status for *_, status in runs} == {"FINISHED"}
+    assert set(Counter(runs).values()) == {1} and len(runs) == JOBS
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not reached():
+        assert time.monotonic() < end
+        time.sleep(0.2)

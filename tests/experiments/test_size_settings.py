@@ -79,6 +79,7 @@ def test_openvino_is_offered_and_no_default(monkeypatch: pytest.MonkeyPatch) -> 
     [
         (Asked(sizes=(100,)), "--sizes 100: expected multiples of 32, as 96 or 128"),
         (Asked(sizes=(0,)), "--sizes 0: expected multiples of 32, as 32 or 64"),
+        (Asked(sizes=(99968,)), "--sizes 99968: at most 8192"),
         (Asked(sizes=(64, 64)), "64 stands there twice"),
         (Asked(bins=((1, 16),)), "--bins 1x16: an axis needs at least 2 bins"),
         (Asked(runtimes=("tvm",)), "--runtimes tvm: expected what runs on the CPU: eager, torch, onnx"),

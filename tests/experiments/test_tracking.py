@@ -1,6 +1,7 @@
 """The record in MLflow: complete, once, and quiet."""
 
 import json
+import socket
 import time
 import warnings
 from dataclasses import replace
@@ -327,3 +328,22 @@ def test_a_store_that_goes_away_in_the_middle_gets_each_run_once_when_it_is_back
     assert all(run.info.status == "FINISHED" and run.data.metrics["AP"] == 0.3 for run in found)
     parents = client.search_runs([experiment.experiment_id], "tags.`workbench.role` = 'setting'")
     assert len(parents) == 1
+
+
+def test_a_server_that_does_not_answer_is_left_alone_after_its_time(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the connection and says nothing: one run costs one wait, whatever else is to be recorded."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        planned, said = STUDY.planned_jobs(SETTING), list[str]()
+        book, delivery = tracking.MlflowRecord(StudyRun(STUDY, SETTING, tmp_path)), Delivery(said.append)
+        for one in planned:
+            delivery.add(one.title, partial(book.record, one, METRICS, CURVE, {}, folder))
+        began = time.monotonic()
+        assert not any(delivery.step() for _ in range(50))
+        assert 1 <= time.monotonic() - began < 30
+    assert len(said) == 1 and said[0].startswith(f"not recorded yet: {planned[0].title}: ")

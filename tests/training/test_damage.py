@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
+from tests import properties
 from workbench.core.errors import DataFault
 from workbench.training.damage import damage_of, damaged, put_aside, put_aside_damaged
-from workbench.training.record import is_complete, job_folder, read_result, write_curve, write_result
+from workbench.training.record import NUMERICS, is_complete, job_folder, read_result, write_curve, write_result
 
 
 def whole(home: Path) -> Path:
@@ -50,6 +54,19 @@ RESULTS: dict[str, Callable[[Path], object]] = {
     "tags are numbers": changed(tags={"numerics": 2}),
     "of another job": changed(key="j"),
 }
+
+
+@settings(properties.quickly, max_examples=50)
+@given(properties.changed({"key": "k", "metrics": {"AP": 0.5, "NME": 0.1}, "tags": {"numerics": NUMERICS}}))
+def test_no_content_of_a_result_gives_a_traceback_or_a_metric_that_is_no_number(tmp_path: Path, content: Any) -> None:
+    folder = job_folder(tmp_path, "k")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "result.json").write_text(json.dumps(content), "utf-8")
+    assert isinstance(is_complete(folder), bool)
+    with suppress(DataFault):
+        found = read_result(folder)
+        assert found.key == "k" and all(isinstance(value, int | float) for value in found.metrics.values())
+        assert all(isinstance(value, str) for value in found.tags.values())
 
 
 @pytest.mark.parametrize("kind", RESULTS)

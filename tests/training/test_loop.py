@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from workbench.models.job import Job
 from workbench.models.network import Network
 from workbench.slots import Loss
 from workbench.tensors import Batch
-from workbench.training.loop import TrainingState, forward_of, train
+from workbench.training.loop import TrainingState, forward_of, norms_for, train
 from workbench.training.machine import Machine
 from workbench.training.source import open_source
 
@@ -186,19 +186,38 @@ def test_only_the_dense_part_at_one_size_is_compiled(monkeypatch: pytest.MonkeyP
     assert torch.equal(forward(images).cls, network(images).cls)
 
 
-def test_a_gradient_that_is_not_finite_is_named() -> None:
-    """As that of a batch of images of one colour: a norm divides by nothing."""
-    job = small_job(epochs=1)
+def made_of(job: Job, change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[int], Iterator[Batch]]:
     loader = _loader(job)
+    return lambda epoch: (replace(batch, images=change(batch.images)) for batch in loader(epoch))
 
-    def black(epoch: int) -> Iterator[Batch]:
-        for batch in loader(epoch):
-            yield replace(batch, images=torch.zeros_like(batch.images))
 
+def test_a_gradient_that_is_not_finite_is_named() -> None:
+    job = small_job(epochs=1)
     state = TrainingState(job, Machine())
     with pytest.raises(
         RuntimeError, match=r"the gradient is not finite in \d+ of \d+ parameters, the first \w+.*one colour"
     ):
-        for _ in train(job, state, black, len(loader)):
+        for _ in train(job, state, made_of(job, lambda images: images * torch.nan), 1):
             pass
     assert all(bool(value.isfinite().all()) for value in state.model.parameters()), "nothing was stepped"
+
+
+def test_a_batch_of_black_images_has_a_finite_gradient_and_teaches_norms_nothing() -> None:
+    job = small_job(epochs=1)
+    state = TrainingState(job, Machine())
+    before = {name: value.clone() for name, value in state.model.named_buffers() if "backbone" in name}
+    for _ in train(job, state, made_of(job, torch.zeros_like), 2):
+        pass
+    after = dict(state.model.named_buffers())
+    assert before and all(torch.equal(after[name], value) for name, value in before.items())
+    assert all(bool(value.isfinite().all()) for value in state.model.parameters())
+    assert all(part.training for part in state.model.modules()), "the next batch is normalised by itself again"
+
+
+def test_norms_treat_a_batch_that_has_one_point_of_colour_as_ever() -> None:
+    network, images = Network(small_variant(), 0).train(), torch.zeros(2, 3, 64, 64)
+    images[1, 2, 37, 41] = 1
+    with norms_for(network, images):
+        assert all(part.training for part in network.modules())
+    with norms_for(network, torch.zeros_like(images)):
+        assert not any(part.training for part in network.modules() if isinstance(part, torch.nn.BatchNorm2d))

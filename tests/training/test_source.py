@@ -122,6 +122,21 @@ def test_of_many_jobs_that_ask_one_computes_the_features(
     assert not list(tmp_path.rglob("*.part"))
 
 
+def test_damaged_features_are_said_and_made_again(
+    stored: Network, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    job = small_job(trunk="tiny")
+    whole = next(iter(open_source(job, 0, tmp_path).train(0))).images.pose[0]
+    files = sorted((tmp_path / "features").glob("*.safetensors"))
+    kept = [file.read_bytes() for file in files]
+    files[0].write_bytes(kept[0][:-9])
+    files[1].write_bytes(b"no features")
+    again = next(iter(open_source(job, 0, tmp_path).train(0))).images.pose[0]
+    said = capfd.readouterr().err.splitlines()
+    assert sorted(said) == [f"{file} is damaged; it is made again" for file in files]
+    assert torch.equal(again, whole) and [file.read_bytes() for file in files] == kept
+
+
 def test_only_what_reads_the_trunk_is_trained(stored: Network, tmp_path: Path) -> None:
     network = trunk.on_trunk(small_job(trunk="tiny"))
     anew = trunk.probed(network.variant)

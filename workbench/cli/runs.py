@@ -12,6 +12,7 @@ import typer
 from workbench.cli.options import Command, DataFolder, runs_folder
 from workbench.cli.printed import print_json, remark
 from workbench.cli.progress import ProgressLine
+from workbench.core.errors import printable
 from workbench.core.processes import INTERRUPTED, interruptible
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _print(found: TwoRuns) -> None:
             table.add_row(image.file or str(image.image), str(image.persons), *shares)
         console().print(table)
     for note in found.notes:
-        print(f"note: {note}")
+        print(f"note: {printable(note)}")
 
 
 def _cells(one: MetricOfTwo) -> list[str]:
@@ -144,8 +145,8 @@ def _print_again(found: Again) -> None:
         print(f"bit-identical: {found.compared:,} numbers and tensors of job {found.key}, again in {found.folder}")
     else:
         print(f"job {found.key}, again in {found.folder}: the first number that differs, after {found.compared - 1:,}")
-        print(f"  {found.first_unlike}")
+        print(printable(f"  {found.first_unlike}"))
     for name, (then, now) in found.provenance.items():
-        print(f"  {name}: {then or 'not known'} then, {now or 'not known'} now")
+        print(printable(f"  {name}: {then or 'not known'} then, {now or 'not known'} now"))
     if not (found.identical or found.provenance):
         print("  code, machine, threads, precision and torch are the same")

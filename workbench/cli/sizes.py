@@ -16,15 +16,15 @@ from workbench.core.errors import Refused
 
 def sides(given: Any) -> tuple[int, ...]:
     """Reads `416,512`."""
-    if not re.fullmatch(r"\d+(,\d+)*", text := str(given)):
-        raise typer.BadParameter(f"{text!r}: expected multiples of 32 with commas, as in 416,512")
+    if not re.fullmatch(r"[0-9]{1,5}(,[0-9]{1,5})*", text := str(given)):
+        raise typer.BadParameter(f"{text[:60]!r}: expected multiples of 32 with commas, as in 416,512")
     return tuple(map(int, text.split(",")))
 
 
 def grids(given: Any) -> tuple[tuple[int, int], ...]:
     """Reads `96x128,192x256`."""
-    if not re.fullmatch(r"\d+x\d+(,\d+x\d+)*", text := str(given)):
-        raise typer.BadParameter(f"{text!r}: expected bins on x and y with commas, as in 96x128,192x256")
+    if not re.fullmatch(r"[0-9]{1,5}x[0-9]{1,5}(,[0-9]{1,5}x[0-9]{1,5})*", text := str(given)):
+        raise typer.BadParameter(f"{text[:60]!r}: expected bins on x and y with commas, as in 96x128,192x256")
     return tuple((int(x), int(y)) for x, y in (grid.split("x") for grid in text.split(",")))
 
 

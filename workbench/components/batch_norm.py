@@ -12,6 +12,8 @@ rounding is a hundred times larger.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -44,6 +46,19 @@ def exact_norms(module: nn.Module) -> None:
     for part in module.modules():
         if type(part) is nn.BatchNorm2d:
             part.__class__ = BatchNorm2d
+
+
+@contextmanager
+def known_norms(module: nn.Module) -> Iterator[None]:
+    """Has the 2-D batch norms of a module that are in training use the statistics that they know, and learn none."""
+    parts = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d) and part.training]
+    for part in parts:
+        part.eval()
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.train()
 
 
 def summed_one_by_one(x: Tensor) -> bool:

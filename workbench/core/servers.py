@@ -54,13 +54,19 @@ def run_server(words: Sequence[str], environment: Mapping[str, str]) -> int:
 
 def _keep(words: Sequence[str]) -> int:
     server = subprocess.Popen(words, stdin=subprocess.DEVNULL)
-    threading.Thread(target=_end_with_input, args=(server.pid,), daemon=True).start()
-    return server.wait()
+    asked = threading.Event()
 
+    def end_with_input() -> None:
+        os.read(sys.stdin.fileno(), 1)  # nothing ever comes: it returns when the command is gone
+        asked.set()
+        end_tree(server.pid)
 
-def _end_with_input(server: int) -> None:
-    os.read(sys.stdin.fileno(), 1)  # nothing ever comes: it returns when the command is gone
-    end_tree(server)
+    ending = threading.Thread(target=end_with_input, daemon=True)
+    ending.start()
+    code = server.wait()
+    if asked.is_set():  # what the server has started may take longer to end than the server
+        ending.join()
+    return code
 
 
 def end_tree(process: int) -> None:

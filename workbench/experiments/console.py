@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from workbench.core.errors import printable
 from workbench.evaluation.metrics import METRICS, Metric, Place, metrics_at
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments.claims import ClaimResult, Statement, p_text, statements
@@ -74,7 +75,7 @@ class Display:
 
     def say(self, text: str) -> None:
         """One line that stays."""
-        self._console.print(Text(text))
+        self._console.print(Text(printable(text)))
 
     def update(
         self, planned: Sequence[PlannedJob], entries: Mapping[str, QueueEntry], running: Mapping[str, Progress | None]
@@ -335,5 +336,5 @@ def print_replay(found: Replay) -> None:
 
 
 def say(text: str) -> None:
-    """One line."""
-    console().print(Text(text))
+    """One line. It may quote the record of somebody else's job."""
+    console().print(Text(printable(text)))

@@ -16,6 +16,7 @@ from workbench.core.errors import Refused
 from workbench.data.loader import STRIDE
 from workbench.inference.load import Trained
 from workbench.inference.runtimes import RUNTIMES, check_installed, runtime_installed
+from workbench.models.job import MOST_SIDE
 from workbench.models.network import Network
 from workbench.slots import Coords
 from workbench.training.machine import this_machine
@@ -94,6 +95,8 @@ def _refuse_twice(values: Sequence[object]) -> None:
 
 
 def _sizes(asked: Sequence[int], own: tuple[int, int]) -> list[tuple[int, int]]:
+    if large := [side for side in asked if side > MOST_SIDE]:
+        raise Refused(f"--sizes {large[0]}: at most {MOST_SIDE}")
     if wrong := [side for side in asked if side < STRIDE or side % STRIDE]:
         below = max(wrong[0] // STRIDE, 1) * STRIDE
         raise Refused(f"--sizes {wrong[0]}: expected multiples of {STRIDE}, as {below} or {below + STRIDE}")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
@@ -155,10 +156,21 @@ class Features:
 def features(network: Network, images: Callable[[], Any], start: int, path: Path) -> Features:
     """The features of every batch of `images()`, computed once and kept at `path`.
 
-    Of several processes that ask at once, one computes and the others wait.
+    Of several processes that ask at once, one computes and the others wait. A damaged file is named and made again.
     """
-    make_once(path, lambda part: part.write_bytes(save(_computed(network, images))))
+    make_once(path, lambda part: part.write_bytes(save(_computed(network, images))), _readable)
     return Features(load_file(path), start)
+
+
+def _readable(path: Path) -> bool:
+    """Whether a file has the maps of both branches, as many in each, and ends where its header says."""
+    try:
+        with safe_open(path, "pt") as file:
+            names: list[str] = file.keys()
+            counts = {name: file.get_slice(name).get_shape()[0] for name in names}
+    except (SafetensorError, OSError, IndexError):
+        return False
+    return {"cls0", "pose0"} <= set(counts) and len(set(counts.values())) == 1
 
 
 def _computed(network: Network, images: Callable[[], Any]) -> dict[str, Tensor]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from workbench.components.batch_norm import known_norms
 from workbench.core.distributed import averaged, in_parallel
 from workbench.models.criterion import losses
 from workbench.models.job import Job, phase_at
@@ -17,6 +19,8 @@ from workbench.models.schedule import learning_rate
 from workbench.tensors import Batch, Dense, Targets
 from workbench.training.machine import CPU, Machine
 from workbench.training.optim import MovingAverage, clip_gradients, parameter_groups
+
+_LATTICE = 16  # pixels from one that is looked at first to the next: hardly ever are all of these black
 
 
 class TrainingState:
@@ -97,6 +101,20 @@ def _terms_of(model: Network, job: Job, machine: Machine) -> Callable[[Any, Targ
     return in_parallel(model, terms)
 
 
+def norms_for(model: Network, images: Any) -> AbstractContextManager[None]:
+    """How the model's batch norms are to treat a batch: as ever, unless all of it is black.
+
+    Black images stay exactly zero from layer to layer. Each norm would divide their gradient by the root of its epsilon
+    once more, until it is infinite. With the statistics of other batches it is finite.
+
+    Args:
+        images: best as they lie on the CPU, where nobody waits for a GPU.
+    """
+    if not isinstance(images, Tensor) or images[..., ::_LATTICE, ::_LATTICE].any() or images.any():
+        return nullcontext()
+    return known_norms(model)
+
+
 def train(
     job: Job, state: TrainingState, data: Callable[[int], Iterable[Batch]], steps: int, machine: Machine = CPU
 ) -> Iterator[Tick]:
@@ -114,10 +132,11 @@ def train(
             for group in state.optim.param_groups:
                 group["lr"] = learning_rate(job.recipe.schedule, group["base"], step, total)
 
-            batch = batch.to(machine.device)
+            given, batch = batch.images, batch.to(machine.device)
+            norms = norms_for(model, given if isinstance(given, Tensor) else batch.images)
             whole = i % accumulate == 0 or i == steps  # what is left at the end of an epoch is in no checkpoint
             with averaged(loss, now=whole):
-                with machine.autocast():
+                with machine.autocast(), norms:
                     terms = loss(batch.images, batch.targets, phase)
                 (torch.stack(list(terms.values())).sum() / accumulate).backward()
             if whole:

@@ -23,10 +23,10 @@ def test_every_training_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         warnings.simplefilter("ignore")  # of MLflow's own imports
         tracking.open_client(tmp_path)
     for _ in range(2):  # the second finds all of them
-        recorder = Recorder(run)
-        while recorder.next(known, said.append):
+        recorder = Recorder(run, said.append)
+        while recorder.next(known):
             pass
-    recorder.conclude(known, front(known), said.append)
+    recorder.conclude(known, front(known))
     assert said == []
     client = tracking.open_client(tmp_path)
     experiment = client.get_experiment_by_name("planted")
@@ -46,21 +46,29 @@ def test_every_training_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "| #002 |" in parent.data.tags["mlflow.note.content"] and parent.data.metrics["runs"] == 9
 
 
-def test_what_can_not_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_is_away_is_asked_later_and_what_is_left_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search that is at work goes on meanwhile, without a line for each training."""
     without_counting(monkeypatch)
+    asked: list[int] = []
 
     def fail(*_: Any) -> str:
+        asked.append(1)
         raise OSError("the disk is full")
 
     monkeypatch.setattr(tracking.MlflowRecord, "record", fail)
     monkeypatch.setattr(tracking.MlflowRecord, "summarise", fail)
     run, said = plant(tmp_path), list[str]()
-    recorder, known = Recorder(run), Searcher(run).know()
-    while recorder.next(known, said.append):
-        pass
-    recorder.conclude(known, front(known), said.append)
-    assert len(said) == 10 and all("the disk is full; run the same command again" in line for line in said)
-    assert said[0].startswith("not recorded: #001, seed 0: ")
+    recorder, known = Recorder(run, said.append), Searcher(run).know()
+    assert not any(recorder.next(known) for _ in range(20)) and len(asked) == 1
+    assert said == ["not recorded yet: #001, seed 0: OSError: the disk is full; it is tried again"]
+    recorder.conclude(known, front(known))
+    assert [line.partition(": OSError")[0] for line in said[1:]] == [
+        "not recorded: #001, seed 0 and 8 more",
+        "not recorded: the front",
+    ]
+    assert all("the disk is full; run the same command again" in line for line in said[1:])
 
 
 def test_the_front_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from workbench.core.errors import DataFault, Refused
+from workbench.core.patience import told_if_long
 from workbench.data.datasets.annotations import Annotated
 from workbench.data.datasets.classes import DataClasses
 from workbench.data.datasets.coco import CocoKeypoints
@@ -52,8 +53,9 @@ def open_dataset(folder: Path | str, split: Split) -> Annotated:
         Refused: no such folder, no known format, or something in it is wrong.
     """
     root = Path(folder)
-    dataset = _opened(root, split, _digest(root, format_of(root)))
-    dataset.check()
+    with told_if_long(f"reading annotations of {root}"):
+        dataset = _opened(root, split, _digest(root, format_of(root)))
+        dataset.check()
     return dataset
 
 
@@ -87,9 +89,10 @@ def looks(folder: Path, *, decode: bool = False) -> list[PartLook]:
     Raises:
         Refused: no such folder, no known format, or files that do not fit each other.
     """
-    digest = _digest(folder, format_of(folder))
     splits: tuple[Split, Split] = ("train", "val")
-    train, val = opened = [_opened(folder, split, digest) for split in splits]
+    with told_if_long(f"reading annotations of {folder}"):
+        digest = _digest(folder, format_of(folder))
+        train, val = opened = [_opened(folder, split, digest) for split in splits]
     findings = [part.look(decode=decode).copied() for part in opened]
     if both := set(train.image_files).intersection(val.image_files):
         findings[1].add("images that are trained on as well", *map(os.path.basename, sorted(both)))

@@ -1,5 +1,8 @@
 """A look at the image files of a set before anything starts: whether they are there, whole, and of the annotated size.
 
+Links are followed, wherever they lead to: images often lie on another disk. Those that lead out of the data set are
+told of, since who made it decides by them what is read.
+
 A camera that is held upright mostly stores its image lying on its side, with a tag that says so. Annotations may be of
 either; where the annotated size does not tell which, the other images of the set do, or `keypoints.json`.
 """
@@ -27,6 +30,7 @@ def look_at_images(pictures: Sequence[ImageEntry], folder: Path, root: Path, fin
     seen: dict[str, list[str]] = {"upright": [], "stored": [], "either": []}
     other: Mapping[str, str] | None = None
     taken = {picture.file for picture in pictures}
+    outside = _Outside(folder, root)
     for picture in pictures:
         if leaves(picture.file):
             continue
@@ -39,9 +43,30 @@ def look_at_images(pictures: Sequence[ImageEntry], folder: Path, root: Path, fin
                 findings.add(f"images missing from {folder}", picture.file)
             else:
                 findings.add("broken images", f"{picture.file} ({header})")
-        elif (way := _way(header, picture, findings)) is not None:
+            continue
+        if outside(picture.file):
+            findings.note(f"images behind links that lead out of {root}, which are followed", picture.file)
+        if (way := _way(header, picture, findings)) is not None:
             seen[way].append(picture.file)
     return _decided(seen, root, findings)
+
+
+class _Outside:
+    """Whether a file of the image folder lies outside of the data set, because of a link on its way."""
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        self.folder, self.root = folder, root.resolve()
+        self.asked = folder.absolute().is_relative_to(root.absolute())  # else its own place is no secret
+        self.parents: dict[Path, bool] = {}
+
+    def __call__(self, file: str) -> bool:
+        path = self.folder / file
+        if path.parent not in self.parents:
+            self.parents[path.parent] = self._left(path.parent)
+        return self.asked and (self.parents[path.parent] or (path.is_symlink() and self._left(path)))
+
+    def _left(self, path: Path) -> bool:
+        return not path.resolve().is_relative_to(self.root)
 
 
 def _by_name(folder: Path) -> dict[str, str]:

@@ -1,15 +1,18 @@
 """A search in MLflow: an experiment of its own, one run per training under the protocol's parent, as soon as it ends.
 
-What can not be written is said and left for the next run: results themselves are safe, and no search fails for it.
+What can not be written is tried again, later and later, and is then left for the next run: results themselves are safe,
+and no search fails for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from workbench.core.errors import one_line
 from workbench.experiments import tracking
+from workbench.experiments.delivery import Delivery
 from workbench.experiments.search.front import FrontPoint
 from workbench.experiments.search.knowledge import Knowledge
 from workbench.experiments.search.log import LogFile, Proposal, State
@@ -60,27 +63,33 @@ class _Trained(NamedTuple):
 class Recorder:
     """Records trainings while a search runs, one at a time: workers and decisions come first."""
 
-    def __init__(self, run: SearchRun) -> None:
+    def __init__(self, run: SearchRun, say: Callable[[str], None]) -> None:
+        self.say = say  # may be changed: while a display stands, it is the display's
         self._run, self._record = run, search_record(run)
-        self._done: set[tuple[int, int]] = set()
+        self._delivery = Delivery(lambda text: self.say(text))
+        self._seen = set[tuple[int, int]]()
 
-    def next(self, known: Knowledge, say: Callable[[str], None]) -> bool:
-        """Records a training that is not recorded yet. False: there is none."""
-        one = next((one for one in _trained(known) if (one.number, one.seed) not in self._done), None)
-        if one is None:
-            return False
-        self._done.add((one.number, one.seed))
-        title = f"#{one.number:03d}"
-        try:
-            candidate = self._run.search.space.candidates[known.places[one.number]]
-            planned = PlannedJob(title, one.seed, "", self._run.planned(candidate, one.seed).job)
-            self._record.record(planned, one.result.metrics, one.result.curve, one.result.tags, one.result.folder)
-        except Exception as error:
-            say(f"not recorded: {title}, seed {one.seed}: {one_line(error)}; run the same command again")
-        return True
+    def next(self, known: Knowledge) -> bool:
+        """Records a training that is not recorded yet. False: there is none, or the store is away for now."""
+        self._see(known)
+        return self._delivery.step()
 
-    def conclude(self, known: Knowledge, points: Sequence[FrontPoint], say: Callable[[str], None]) -> None:
-        """Writes the front into the description of the protocol's own run."""
+    def _see(self, known: Knowledge) -> None:
+        for one in _trained(known):
+            if (one.number, one.seed) not in self._seen:
+                self._seen.add((one.number, one.seed))
+                self._delivery.add(f"#{one.number:03d}, seed {one.seed}", partial(self._write, known, one))
+
+    def _write(self, known: Knowledge, one: _Trained) -> None:
+        candidate = self._run.search.space.candidates[known.places[one.number]]
+        planned = PlannedJob(f"#{one.number:03d}", one.seed, "", self._run.planned(candidate, one.seed).job)
+        self._record.record(planned, one.result.metrics, one.result.curve, one.result.tags, one.result.folder)
+
+    def conclude(self, known: Knowledge, points: Sequence[FrontPoint]) -> None:
+        """Tries all that is not recorded once more, and writes the front into the description of the protocol's own
+        run."""
+        self._see(known)
+        self._delivery.finish()
         numbers = {
             "candidates": float(len(known.log.proposals)),
             "runs": float(sum(1 for _ in _trained(known))),
@@ -90,7 +99,7 @@ class Recorder:
         try:
             self._record.summarise(front_text(known, points), numbers)
         except Exception as error:
-            say(f"not recorded: the front: {one_line(error)}; run the same command again")
+            self.say(f"not recorded: the front: {one_line(error)}; run the same command again")
 
 
 def _trained(known: Knowledge) -> Iterator[_Trained]:

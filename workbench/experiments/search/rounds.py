@@ -314,7 +314,7 @@ def run_search(
     run.write_settings()
     while searcher.adopt(searcher.know()):
         pass
-    workers, record = WorkerSettings(run.home, run.name, machine, run.data, train), Recorder(run)
+    workers, record = WorkerSettings(run.home, run.name, machine, run.data, train), Recorder(run, console.say)
     say_joining(run)
     with interruptible() as check:
         try:
@@ -327,7 +327,7 @@ def run_search(
     points = front(known)
     _check_any(known, searcher)
     print_search(known, points)
-    record.conclude(known, points, console.say)
+    record.conclude(known, points)
     failed = [one for one in known.trainings if one.result is None and not one.paused and one.key in entries]
     for one in failed:
         console.say(f"#{one.order.number:03d}, seed {one.order.seed} ({one.key}): {entries[one.key].note}")
@@ -391,6 +391,7 @@ def _work(searcher: Searcher, pool: Workers, record: Recorder) -> dict[str, Queu
     queue, plan = JobQueue(run.home, run.name), searcher.plan()
     lock = str(run.log_folder.relative_to(run.home) / "decide.lock")
     with console.Display(f"{run.search.name}, {run.protocol.name}") as screen:
+        record.say = screen.say
         with queue.store.locked(lock):  # another process may be at work on the same search
             known = searcher.know(given_up(queue.entries(plan)))
             study = SearchStudy(run, known.log, known.outcomes())
@@ -405,7 +406,7 @@ def _work(searcher: Searcher, pool: Workers, record: Recorder) -> dict[str, Queu
                 idle = queue.store.shared and not any(entry.queued for entry in entries.values())
                 decided = (len(known.open) < pool.size or idle) and searcher.step(known, study)
             if not decided:
-                return record.next(known, screen.say)
+                return record.next(known)
             for line in searcher.since(known.log):
                 screen.say(line)
             plan.update(searcher.plan())
