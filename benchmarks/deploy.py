@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from benchmarks._record import append, conditions
-from workbench.inference import onnx_export
+from workbench.inference import onnx_export, runtimes
 from workbench.inference.deployed import Deployed, agreement, detections
 from workbench.inference.latency import TimingTask, noise_images, with_batch_statistics, with_persons
 from workbench.inference.timing import Call, Comparison, Patience, measure
@@ -104,7 +104,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.image = noise_images(self.task)
         self.dtypes = {"float32": torch.float32, "bf16": torch.bfloat16}
-        self.sessions = self._sessions()
+        self.sessions, self.openvino = self._sessions(), self._openvino()
         self.made: dict[tuple[str, int], Find] = {}
 
     def with_persons(self, persons: int) -> Network:
@@ -127,6 +127,17 @@ class Bench:
             sessions["onnx int8"] = onnx_export.Session(small, self.task.threads)
         return sessions
 
+    def _openvino(self) -> dict[str, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]]:
+        """Files in which as many persons are found as the task says: these have no such input in OpenVINO."""
+        if not runtimes.runtime_installed("openvino"):
+            return {}
+        folder, precisions = self.folder / "openvino", ("float32",) if self.quick else ("float32", "int8")
+        folder.mkdir()
+        files = {one: runtimes.onnx_file(self.network, self.task, one, folder) for one in precisions}
+        return {
+            f"openvino {one}": runtimes.file_session("openvino", file, self.task.threads) for one, file in files.items()
+        }
+
     def named(self, name: str, persons: int) -> Find:
         if (name, persons) not in self.made:
             self.made[name, persons] = self._made(name, persons)
@@ -135,6 +146,8 @@ class Bench:
     def _made(self, name: str, persons: int) -> Find:
         if name in self.sessions:
             return self._in_onnx(self.sessions[name], persons)
+        if name in self.openvino:
+            return lambda images: self.openvino[name](images.numpy())
         module = self.deployed(name, persons)
         return lambda images: tuple(t.numpy() for t in module(images))  # pyright: ignore[reportReturnType]
 
@@ -149,7 +162,7 @@ class Bench:
 
     def names(self) -> list[str]:
         compiled = [] if self.quick else ["compiled float32", "compiled bf16"]
-        return ["torch float32", "torch bf16", *compiled, *self.sessions]
+        return ["torch float32", "torch bf16", *compiled, *self.sessions, *self.openvino]
 
     def _call(self, name: str, persons: int) -> Call:
         find = self.named(name, persons)

@@ -142,4 +142,15 @@ def test_an_exit_of_a_benchmark_is_the_commands(monkeypatch: pytest.MonkeyPatch)
 
 def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "nothing"]) == 2
-    assert "bench nothing: no such file in ./benchmarks; it has ['beside', " in capsys.readouterr().err
+    assert "bench nothing: no such file in ./benchmarks; it has ['batchnorm', 'beside', " in capsys.readouterr().err
+
+
+def test_who_asks_a_processor_without_the_unit_for_bf16_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("workbench.core.provenance.has_bf16", lambda: False)
+    for precision, told in (("float32", False), ("bf16", True)):
+        monkeypatch.setattr("workbench.inference.runtimes.compare", lambda *_, **__: None)
+        monkeypatch.setattr("workbench.inference.runtimes.latency_table", lambda *_: "")
+        assert main(["latency", "nano", "--precision", precision]) == 0
+        assert ("no unit" in capsys.readouterr().err) == told

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from workbench.core import provenance
-from workbench.core.provenance import DISTRIBUTION, commit, has_bf16, machine_name, result_tags
+from workbench.core.provenance import DISTRIBUTION, commit, has_bf16, machine_name, result_tags, slow_bf16
+from workbench.training.machine import machine_on
 
 VERSION = metadata.version(DISTRIBUTION)
 git_only = pytest.mark.skipif(shutil.which("git") is None, reason="no git")
@@ -105,3 +106,16 @@ def test_a_result_says_where_it_comes_from() -> None:
         and tags["torch"] == torch.__version__
     )
     assert tags.keys() - result_tags("m", 1, "float32").keys() == {"ranks"}
+
+
+@pytest.mark.parametrize("amx", [True, False])
+@pytest.mark.parametrize("avx512", [True, False])
+def test_only_a_unit_makes_bf16_the_default_and_who_asks_for_it_without_is_told(
+    amx: bool, avx512: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
+    unit = amx or avx512
+    assert has_bf16() == machine_on("cpu").bf16 == machine_name().endswith(" and bf16") == unit
+    assert bool(slow_bf16(["float32", "bf16"])) == (not unit)
+    assert slow_bf16(["float32"]) == slow_bf16(["bf16"], "cuda") == ""

@@ -11,7 +11,7 @@ from tests.models.tiny import inference, pixels
 from tests.recorded import close, golden
 from workbench.data.transforms.geometry import Letterbox
 from workbench.models.decode import detect, keep, survivors
-from workbench.tensors import Dense
+from workbench.tensors import Cells, Dense
 
 PREDICTIONS = {"default": (0.1, 0.65, 100_000), "low": (0.003, 0.65, 100_000), "pre": (0.003, 0.3, 20)}
 
@@ -90,3 +90,24 @@ def test_a_box_without_bounds_is_nobodys_and_harms_no_other_image() -> None:
         assert list(zip(image.tolist(), cell.tolist(), strict=True)) == [(0, 0), (1, 0), (1, 1)]
     boxes[0, 1, 2:] = float("nan")  # a network that has diverged: evaluation refuses it
     assert (0, 1) in zip(*(t.tolist() for t in survivors(boxes, scores, 0.1, 0.65, 100)), strict=True)
+
+
+def test_the_persons_are_the_same_in_lots() -> None:
+    net, _ = inference()
+    seen = pixels(golden("tiny/inference")["image_uint8_bgr_nhwc"])
+    ran: list[int] = []
+    hook = net.coords.decode
+
+    def counted(cells: Cells) -> Tensor:
+        ran.append(len(cells.boxes))
+        return hook(cells)
+
+    net.coords.decode = counted
+    try:
+        whole, parts = (detect(net, seen, score_threshold=0.003, lot=lot) for lot in (None, 7))
+    finally:
+        del net.coords.decode
+    assert ran[0] == sum(ran[1:]) > 7 >= max(ran[1:])
+    for a, b in zip(whole, parts, strict=True):
+        assert (a.scores == b.scores).all() and (a.boxes == b.boxes).all()
+        assert abs(a.keypoints - b.keypoints).max(initial=0) < 1e-3

