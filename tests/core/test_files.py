@@ -328,6 +328,8 @@ def test_a_folder_is_looked_at_before_anything_is_computed_for_it(
         check_writable(tmp_path / "file" / "deeper")
     with pytest.raises(Refused, match=r"disk full: .* MB left"):
         check_space(tmp_path, 10**18)
+    with pytest.raises(Refused, match=r"/proc can not be written \(no disk holds it\)"):
+        check_space(Path("/proc"), 1)
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(Refused, match=f"{tmp_path} can not be written"):
         check_writable(tmp_path / "not" / "there")

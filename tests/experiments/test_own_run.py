@@ -25,6 +25,7 @@ from workbench.experiments.own_run import (
     check_data,
     check_steps,
     draws_scenes,
+    few_steps,
     machine_for,
     name_of_run,
     record_run,
@@ -189,6 +190,15 @@ def test_images_that_make_no_batch_are_refused_before_the_run_has_a_folder(tmp_p
     goats = replace(goats, job=goats.job.vary({"protocol.images": 0, "protocol.epoch_images": 0}))
     with pytest.raises(Refused, match="batch 512: there are"):
         check_steps(goats)
+
+
+def test_steps_that_are_too_few_to_learn_are_told(tmp_path: Path) -> None:
+    own = replace(small_run(tmp_path / "first").own, protocol="laptop", data=animals(tmp_path / "goats"))
+    whole = {"protocol.images": 0, "protocol.epoch_images": 0, "protocol.batch": 2, "protocol.epochs": 10}
+    own = replace(own, job=own.job.vary(whole))
+    assert few_steps(own).startswith("20 steps in all, with 4 images in batches of 2: too few")
+    assert not few_steps(replace(own, job=own.job.vary({"protocol.epochs": 250})))
+    assert not few_steps(replace(own, job=own.job.vary({"start.weights": "0" * 12})))
 
 
 def test_a_run_says_which_network_it_trains(tmp_path: Path) -> None:

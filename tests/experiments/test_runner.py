@@ -501,7 +501,8 @@ def test_a_home_that_can_not_hold_a_study_is_refused_at_once(tmp_path: Path, mon
         with pytest.raises(Refused, match=r"can not be written .*read-only"):
             start(run, quick)
     with monkeypatch.context() as patch:
-        patch.setattr("workbench.core.files.shutil.disk_usage", lambda _: SimpleNamespace(free=3_000_000))
+        disk = SimpleNamespace(free=3_000_000, total=9_000_000)
+        patch.setattr("workbench.core.files.shutil.disk_usage", lambda _: disk)
         with pytest.raises(Refused, match=f"disk full: {tmp_path} has 3 MB left; make room for at least 50 MB"):
             start(run, quick)
     (tmp_path / "jobs").touch()

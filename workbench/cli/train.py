@@ -200,7 +200,7 @@ def _new(
     machine: Machine,
 ) -> Begun:
     from workbench.experiments.own_job import own_job
-    from workbench.experiments.own_run import begin, check_steps, with_weights
+    from workbench.experiments.own_run import begin, check_steps, few_steps, with_weights
     from workbench.training.run import check_ranks
 
     own = own_job(name, data=data, protocol=protocol, seed=seed, changes=changes)
@@ -212,6 +212,8 @@ def _new(
         remark(f"{weights[0]}: " + "; ".join(found.lines()))
     _look_at(data)
     check_steps(own)
+    if hint := few_steps(own):
+        remark(hint)
     return begin(own, folder)
 
 

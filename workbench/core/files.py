@@ -136,9 +136,12 @@ def check_writable(folder: Path) -> None:
 def check_space(folder: Path, least: int) -> None:
     """
     Raises:
-        Refused: fewer than `least` bytes are free where the folder lies.
+        Refused: fewer than `least` bytes are free where the folder lies, or it is on no disk at all.
     """
-    free = shutil.disk_usage(folder).free
+    found = shutil.disk_usage(folder)
+    if found.total == 0:  # of /sys and /proc
+        raise Refused(f"{folder} can not be written (no disk holds it); name a folder on a disk")
+    free = found.free
     if free < least:
         raise Refused(f"disk full: {folder} has {free / 1e6:.0f} MB left; make room for at least {least / 1e6:.0f} MB")
 

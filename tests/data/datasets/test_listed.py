@@ -2,13 +2,16 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.data.datasets.animals import NAMES, animals, labelled
+from tests.data.datasets.changed import written
 from tests.data.datasets.layouts import listed, yolo
 from workbench.core.errors import Refused
+from workbench.data.datasets.checking import data_report
 from workbench.data.datasets.folder import dataset_fingerprint, open_dataset
 from workbench.data.datasets.listed import write_list
 
@@ -61,3 +64,21 @@ def test_sets_with_other_key_points_are_taken_together(tmp_path: Path) -> None:
     files[1].unlink()
     with pytest.raises(Refused, match=r"sets.json: no annotation file .*b/annotations"):
         open_dataset(root, "train")
+
+
+def test_what_is_wrong_names_the_file_and_the_id_that_stand_there(tmp_path: Path) -> None:
+    def wrong(made: dict[str, Any]) -> None:
+        made["annotations"][1] |= {"id": 77, "bbox": [0, 0, -3, 5]}
+
+    roots = animals(tmp_path / "a"), written(tmp_path / "b", wrong)
+    found = data_report(listed(tmp_path / "list", *roots))
+    (two,) = (one for one in found.findings if one.part == "train")
+    assert two.first == ("person_keypoints_train2017.json id 77",) and two.file == str(tmp_path / "list" / "sets.json")
+    (alone, _) = data_report(listed(tmp_path / "one", roots[1])).findings
+    assert alone.first == ("77",) and alone.file == str(roots[1] / "annotations" / "person_keypoints_train2017.json")
+
+
+def test_classes_that_do_not_agree_are_told_of_the_files_that_were_given(tmp_path: Path) -> None:
+    root = written(tmp_path / "a", lambda _: None, lambda made: made["categories"][0].update(name="sheep"))
+    (finding,) = data_report(listed(tmp_path / "list", root)).findings
+    assert "person_keypoints_val2017.json (val) has category 'sheep'" in str(finding) and "list1" not in str(finding)

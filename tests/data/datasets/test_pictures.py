@@ -1,5 +1,6 @@
 """The records of images."""
 
+import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -50,3 +51,16 @@ def both(root: Path, made: Any) -> Path:
     for split in ("train2017", "val2017"):
         folder(root, made, split)
     return root
+
+
+@pytest.mark.parametrize("lead", ["C:\\Users\\me\\", "/home/me/data/", "../../label-studio/data/"])
+def test_paths_of_another_machine_are_found_by_their_last_part(tmp_path: Path, lead: str) -> None:
+    made = labelled(2, 1)
+    root = animals(tmp_path, made)
+    for image in made["images"]:
+        image["file_name"] = lead + image["file_name"]
+    (root / "annotations" / "person_keypoints_train2017.json").write_text(json.dumps(made))
+    found = data_report(root)
+    said = "file names that lead out of the image folder, read as their last part: 2"
+    assert found.fit and said in str(found.lines())
+    assert len(list(open_dataset(root, "train"))) == 2

@@ -22,10 +22,15 @@ def corners(c: Content) -> None:
         one["bbox"] = [x, y, x + w, y + h]
 
 
+def twice(c: Content) -> None:
+    c["annotations"] += [{**one, "id": one["id"] + 100} for one in c["annotations"]]
+
+
 WRONG: dict[str, tuple[Change, str]] = {
     "normalised": (moved(1 / 64), r"key points that look normalised .*: 4, first 1, 2, 3"),
     "relative to the box": (relative, r"key points that look relative to their box, annotations: \d, first"),
     "outside": (moved(1, 500), r"labelled key points far outside the image, annotations: 4, first 1, 2, 3"),
+    "twice": (twice, r"persons that stand there twice, .*: 4, first 101, 102, 103"),
     "normalised boxes": (persons(bbox=[0.1, 0.1, 0.7, 0.7]), r"boxes that look normalised .*: 4, first 1, 2, 3"),
     "corners": (corners, r"boxes that look like two corners, x, y, width, height expected, annotations: \d, first"),
 }

@@ -9,6 +9,7 @@ import pytest
 from tests.data.datasets.animals import NAMES
 from tests.data.datasets.layouts import yolo
 from workbench.core.errors import Refused
+from workbench.data.datasets.checking import data_report
 from workbench.data.datasets.folder import dataset_fingerprint, dataset_keypoints, open_dataset
 
 
@@ -50,3 +51,18 @@ def test_yolo_with_a_line_that_is_none_or_of_no_class_is_refused(tmp_path: Path)
         label.write_bytes(text)
         with pytest.raises(Refused, match=r"first 1.txt line 1"):
             open_dataset(root, "train")
+
+
+def test_what_is_wrong_names_the_text_file_and_its_line(tmp_path: Path) -> None:
+    root = yolo(tmp_path)
+    label = root / "labels" / "train" / "2.txt"
+    label.write_text("0 0.5 0.5 0.2 0.2\n0 0.9 0.5 0.8 0.2" + " 0.5 0.5 2" * 5 + "\n")
+    found = data_report(root)
+    assert [(one.what, one.first, one.file) for one in found.findings] == [
+        ("boxes outside the image, annotations", ("2.txt line 2",), str(root / "data.yaml"))
+    ]
+    assert ("2.txt line 1",) in [one.first for one in found.put_right]
+    assert {part["file"] for part in found.parts} == {str(root / "data.yaml")}
+    with pytest.raises(Refused, match=r"/data.yaml with the images of .* cannot be used") as refused:
+        open_dataset(root, "train")
+    assert "yolo1" not in str(refused.value)

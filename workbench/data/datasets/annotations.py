@@ -75,6 +75,11 @@ class Annotated(Sequence[Sample], ABC):
         """Where the annotations of a split lie, or should lie."""
 
     @classmethod
+    def given_file(cls, folder: Path, split: str) -> Path:
+        """The file of a split that people know, for messages; another one where its content is put into COCO's form."""
+        return cls.annotation_file(folder, split)
+
+    @classmethod
     @abstractmethod
     def image_folder(cls, folder: Path, split: str) -> Path:
         """Where the images of a split lie, or should lie."""
@@ -109,6 +114,7 @@ class Annotated(Sequence[Sample], ABC):
         split = split or self.splits(root)[0]
         self.root = root
         self.file = Path(annotations) if annotations else self.annotation_file(root, split)
+        self.given = Path(annotations) if annotations else self.given_file(root, split)
         self.images, self.training = self.image_folder(root, split), split == self.splits(root)[0]
         self.upright = False  # whether images that fit their annotated size either way are turned as their tag says
         self.findings = Findings()
@@ -128,7 +134,12 @@ class Annotated(Sequence[Sample], ABC):
             self.findings.add(str(error))
             found: Parsed[Rows] = Parsed([], [], rows_of(iter(()), count))
         pictures, places = pictures_of(found.images, self.images, self.findings)
+        found.persons.told = self._told_as() or found.persons.ids
         return table_of(found.persons, pictures, places, labels, columns, self.skeleton, self.findings)
+
+    def _told_as(self) -> Sequence[str] | None:
+        """What messages call each annotation, in the file's order; None: by its id."""
+        return None
 
     def _names(self) -> tuple[dict[str, Sequence[int]], dict[str, int]]:
         """The columns and the labels of the categories; finds out which key points and classes there are."""
@@ -154,9 +165,9 @@ class Annotated(Sequence[Sample], ABC):
             return
         if not self._used:
             wanted = "image with an annotation" if self.training else "image"
-            self.findings.add(f"an empty set: {self.file.name} holds no {wanted}")
+            self.findings.add(f"an empty set: {self.given.name} holds no {wanted}")
         elif not self._table.target.any():
-            self.findings.add(f"an empty set: nobody in {self.file.name} has a labelled key point and a box")
+            self.findings.add(f"an empty set: nobody in {self.given.name} has a labelled key point and a box")
 
     def __len__(self) -> int:
         return len(self._used)
@@ -290,7 +301,7 @@ class Annotated(Sequence[Sample], ABC):
     def _refuse(self, findings: Findings) -> None:
         if findings:
             faults = "".join(f"\n  {line}" for line in findings.lines())
-            raise DataFault(f"{self.file} with the images of {self.images} cannot be used; correct it first:{faults}")
+            raise DataFault(f"{self.given} with the images of {self.images} cannot be used; correct it first:{faults}")
 
     def _ignore(self, picture: ImageEntry) -> NDArray[np.uint8] | None:
         table = self._table

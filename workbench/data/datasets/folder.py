@@ -64,7 +64,7 @@ class PartLook:
     """What was found in one part of a data set.
 
     Fields:
-        file, images: its annotation file and image folder; count: of its images, persons: of its targets.
+        file: of its annotations, as it was given; images: their folder; count: of its images, persons: of its targets.
         findings: what is wrong, and what was put right.
     """
 
@@ -97,7 +97,7 @@ def looks(folder: Path, *, decode: bool = False) -> list[PartLook]:
     if both := set(train.image_files).intersection(val.image_files):
         findings[1].add("images that are trained on as well", *map(os.path.basename, sorted(both)))
     return [
-        PartLook(split, part.file, part.images, len(part), part.persons, found)
+        PartLook(split, part.given, part.images, len(part), part.persons, found)
         for split, part, found in zip(splits, opened, findings, strict=True)
     ]
 

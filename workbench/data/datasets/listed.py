@@ -22,7 +22,7 @@ from workbench.core.files import write_whole
 from workbench.core.keypoints import canonical
 from workbench.data.datasets.categories import Category, category_records, with_keypoints
 from workbench.data.datasets.classes import category_key
-from workbench.data.datasets.converted import CocoContent, Converted, converted
+from workbench.data.datasets.converted import TOLD_AS, CocoContent, Converted, converted
 from workbench.data.datasets.parsing import parsed
 from workbench.data.datasets.pictures import identity
 from workbench.data.datasets.side_file import SIDE_FILE
@@ -67,6 +67,12 @@ class ListedFiles(Converted):
             [folder / LIST, folder / SIDE_FILE, *files],
             partial(_content, parts[split], _target(parts["val"][0][0]), _root(parts)),
         )
+
+    @classmethod
+    def given_file(cls, folder: Path, split: str) -> Path:
+        """The annotation file where it is but one, else the list."""
+        files = {file for file, _ in _listed(folder)[split]}
+        return files.pop() if len(files) == 1 else folder / LIST
 
     @classmethod
     def image_folder(cls, folder: Path, split: str) -> Path:
@@ -128,7 +134,9 @@ def _content(parts: Parts, target: Category | None, root: Path) -> CocoContent:
         names = {category_key(one.get("id")): _category(made, one, target) for one in records}
         for person in found.persons:
             if isinstance(person, dict):
-                made["annotations"].append(_moved(person, ids, names, columns, len(made["annotations"]) + 1))
+                moved = _moved(person, ids, names, columns, len(made["annotations"]) + 1)
+                told = f"{file.name} id {person.get('id')}" if len(parts) > 1 else str(person.get("id"))
+                made["annotations"].append({**moved, TOLD_AS: told})
     return made
 
 

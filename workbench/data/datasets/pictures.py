@@ -74,7 +74,10 @@ def _entry(record: Mapping[str, Any], file: str, folder: Path, findings: Finding
         findings.note("file names with a backslash, read as a slash", file)
         file = file.replace("\\", "/")
     if leaves(file):
-        findings.add("file_name leaves the image folder", file)
+        findings.note("file names that lead out of the image folder, read as their last part", file)
+        file = PurePosixPath(file).name
+        if leaves(file):
+            findings.add("file_name leaves the image folder", file)
     if file in ("", ".") or printable(file) != file:
         findings.add("file_name is no file's name", printable(file)[:80] or "''")
         file = "no file's name"

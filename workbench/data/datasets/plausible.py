@@ -67,6 +67,23 @@ def _told(kind: str, who: Flags, seen: Looks, findings: Findings) -> None:
         (findings.add if many else findings.note)(kind, *seen.names[who])
 
 
+def check_twice(seen: Looks, images: NDArray[np.int64], findings: Findings) -> None:
+    """Finds fault with persons that stand in the file twice, as in exports that were joined: each would count.
+
+    Args:
+        images: (A,) the place of each one's image.
+    """
+    places = np.column_stack([images, seen.boxes])
+    order = np.lexsort(places.T)
+    after, before = order[1:], order[:-1]
+    alike = np.flatnonzero((places[after] == places[before]).all(1))
+    same = (seen.keypoints[after[alike]] == seen.keypoints[before[alike]]).all((1, 2))
+    again = np.zeros(len(places), bool)
+    again[after[alike[same]]] = True
+    kind = "persons that stand there twice, with the same box and key points in the same image, annotations"
+    _told(kind, again & seen.persons, seen, findings)
+
+
 def _normalised(seen: Looks) -> Flags:
     largest = np.where(seen.labelled[..., None], seen.keypoints[..., :2], -np.inf).max((1, 2))
     return (largest <= 1.0) & (seen.boxes[:, 2:].min(1) > 3)

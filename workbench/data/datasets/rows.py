@@ -44,6 +44,7 @@ class Rows:
         boxes (A, 4), keypoints (A, 3 K), areas, crowd, counted (A, 1): numbers.
         segmentations: by row, where key points may not be learnt from it.
         strangers: how many annotations are no objects.
+        told: what messages call each.
     """
 
     ids: list[Any]
@@ -56,6 +57,7 @@ class Rows:
     counted: Column
     segmentations: dict[int, Any]
     strangers: int
+    told: Sequence[Any]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -82,7 +84,7 @@ def rows_of(records: Iterator[Any], keypoints: int | None) -> Rows:
         images += [one.get("image_id") for one in people]
         categories += [one.get("category_id") for one in people]
     columns = {name: _joined(parts.pop(name), size or width or 0) for name, (_, size) in _READ.items()}
-    return Rows(ids, images, categories, **columns, segmentations=segmentations, strangers=strangers)
+    return Rows(ids, images, categories, **columns, segmentations=segmentations, strangers=strangers, told=ids)
 
 
 _READ: Mapping[str, tuple[str, int]] = {  # of `Rows`: its name in the file, and how many numbers it is; 0: 3 K

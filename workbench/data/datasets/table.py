@@ -17,7 +17,7 @@ from workbench.data.datasets.classes import NO_CLASS, category_key
 from workbench.data.datasets.findings import Findings
 from workbench.data.datasets.masks import Segmentation, fits
 from workbench.data.datasets.pictures import LARGEST_ID, ImageEntry, identity
-from workbench.data.datasets.plausible import Looks, check_places, outside_image
+from workbench.data.datasets.plausible import Looks, check_places, check_twice, outside_image
 from workbench.data.datasets.rows import Rows
 from workbench.tensors import Flags, Floats
 
@@ -90,6 +90,7 @@ def table_of(
         keypoints=points if len(kept) == len(rows) else points[kept],
         areas=rows.areas.values[kept, 0],
         crowd=rows.crowd.values[kept, 0] > 0,
+        image=image[kept],
         counted=rows.counted.values[kept, 0],
     )
     target = made.put_right(findings)
@@ -116,7 +117,7 @@ class _Maker:
     def __init__(self, rows: Rows, skeleton: Skeleton, findings: Findings) -> None:
         self.rows, self.findings = rows, findings
         self.count = rows.keypoints.values.shape[1]  # K times 3
-        self.names = np.array([*map(str, rows.ids), None], object)[:-1]
+        self.names = np.array([*map(str, rows.told), None], object)[:-1]
         self.whole, self.bare = np.ones(len(rows), bool), np.zeros(len(rows), bool)
         if rows.strangers:
             findings.add(f"annotations that are no objects: {rows.strangers:,}")
@@ -194,6 +195,7 @@ class _Persons:
     areas: Floats
     crowd: Flags
     counted: Floats
+    image: NDArray[np.int64]
 
     def put_right(self, findings: Findings) -> Flags:
         """(A,): who is a target."""
@@ -218,6 +220,7 @@ class _Persons:
             points = self.keypoints[rows].astype(np.float32)  # exact enough to look at, and half of the memory
         seen = Looks(self.names[rows], boxes[rows], self.sizes[rows], points, points[..., 2] > 0)
         check_places(seen, findings)
+        check_twice(seen, self.image[rows], findings)
         over = outside_image(seen, findings)
         lost = np.zeros(len(boxes), bool)
         lost[rows[over.any(1)]] = True

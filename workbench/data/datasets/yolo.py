@@ -18,7 +18,7 @@ from typing import Any, final
 import yaml
 
 from workbench.core.errors import Refused
-from workbench.data.datasets.converted import CocoContent, Converted, converted
+from workbench.data.datasets.converted import TOLD_AS, CocoContent, Converted, converted
 from workbench.data.datasets.findings import Findings
 from workbench.data.datasets.images import image_header
 from workbench.data.datasets.side_file import SIDE_FILE, read_side_file
@@ -51,6 +51,11 @@ class YoloPose(Converted):
         labels = [_labels(image) for image in images]
         sources = [spec.file, spec.root / SIDE_FILE, *images, *labels]
         return converted(f"yolo1-{split}", sources, partial(_content, spec, images, labels))
+
+    @classmethod
+    def given_file(cls, folder: Path, split: str) -> Path:
+        """The YAML file."""
+        return _yaml(folder) or folder / "data.yaml"
 
     @classmethod
     def image_folder(cls, folder: Path, split: str) -> Path:
@@ -177,7 +182,8 @@ def _content(spec: _Spec, images: Sequence[Path], labels: Sequence[Path]) -> Coc
                 elif known and person["category_id"] not in known:
                     findings.add("lines with a class that is not among names", f"{label.name} line {at}")
                 else:
-                    people.append({"id": len(people) + 1, "image_id": number, **person})
+                    told = f"{label.name} line {at}"
+                    people.append({"id": len(people) + 1, "image_id": number, TOLD_AS: told, **person})
     if findings:
         raise Refused(f"{spec.file}: " + "; ".join(findings.lines()))
     return {"images": records, "annotations": people, "categories": _categories(spec, people)}
