@@ -5,6 +5,7 @@ nox -s dashboard     nox -s docs     nox -s soak     nox -s audit
 """
 
 import hashlib
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -17,6 +18,11 @@ nox.options.default_venv_backend = "none"  # a session has no environment of its
 ROOT = Path(__file__).parent
 HOME = ROOT / ".nox" / "workbench-{}.{}".format(*sys.version_info)
 PYTHON = HOME / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+# Without bytecode each process compiles torch and all else anew, and takes twice as long to begin. Who wants none beside
+# the sources has it in the environment's own folder.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    os.environ.setdefault("PYTHONPYCACHEPREFIX", str(HOME.parent / "bytecode"))
 
 
 def uv() -> str:

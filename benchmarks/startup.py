@@ -49,6 +49,7 @@ STARTS: Mapping[str, Start] = {
     "refused: option": _command("study ablate_dcc --sedes 3", 2),
     "refused: cost": _command("cost rtmo-x", 2),
     "refused: latency": _command("latency rtmo-s --runtime tvm", 2),
+    "cost": _command("cost rtmo-s"),
     "status": _command("study status ablate_dcc --protocol smoke", 1),
 }
 

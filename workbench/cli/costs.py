@@ -9,7 +9,6 @@ import typer
 
 from workbench.cli.names import check_network
 from workbench.cli.options import COUNT, THREAD_COUNT, Command, completing, files_in, one_of, whole_number, words_of
-from workbench.cli.printed import remark
 from workbench.core.errors import Refused
 
 cost_commands = typer.Typer()
@@ -46,8 +45,8 @@ def network_cost(name: str) -> str:
 
     plan = blueprint(name)
     variant, size = plan.variant, plan.size
-    counts, published = cost.parameters(variant), cost.flops(variant, size, form="published")
-    deployed = cost.flops(variant, size)
+    counts, published = cost.parameters(variant), cost.flops(variant, size, form="published", counter="torch")
+    deployed = cost.flops(variant, size, counter="torch")
     lines = [f"{plan.source} at {size[0]} x {size[1]}, {cost.PERSONS} persons found", ""]
     lines += [f"{'':10}{'parameters':>14}{'multiply-adds, millions':>36}", f"{'':24}{'published':>18}{'deployed':>18}"]
     for part in (*cost.NETWORK_PARTS, "total"):
@@ -122,13 +121,10 @@ def latency_command(
     for name in names:
         check_network(name)
     check_network(reference, "is no reference: it is one runtime and one precision")
-    from workbench.core.provenance import slow_bf16
     from workbench.inference import runtimes
     from workbench.inference.latency import TimingTask
     from workbench.inference.timing import Patience
 
-    if said := slow_bf16(precision.split(","), device):
-        remark(said)
     task = TimingTask((size, size), persons, threads, device)
     found = runtimes.compare(
         names,

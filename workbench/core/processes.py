@@ -17,8 +17,8 @@ from multiprocessing import forkserver
 from typing import Any
 
 START = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"  # Windows has none
-# An optimiser imports the second one when it is made, which takes as long as torch itself, in every worker anew.
-PRELOADED = ["workbench.experiments.runner", "torch._dynamo"]
+# An optimiser imports the second one when it is made, and an evaluation the third one, in every worker anew.
+PRELOADED = ["workbench.experiments.runner", "torch._dynamo", "torchvision.ops"]
 # What opens a store when a worker begins. A package that is not installed is passed over.
 PRELOADED += ["alembic.command", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql.psycopg", "psycopg"]
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
