@@ -9,32 +9,33 @@ from studies.search_rtmo import STUDY as SEARCH
 from workbench.study import Better, Row, Study
 
 CHOSEN: dict[str, dict[str, str]] = {
-    "ghostnetv2, pafpn, depth 0.0, P4+P5, dcc bins 1/2": {
-        "backbone": "ghostnetv2",
-        "neck": "pafpn",
-        "depth": "0.0",
-        "levels": "P4+P5",
-        "coords": "dcc",
-        "bins": "1/2",
-    },
-    "mobilenetv4, pafpn, depth 0.0, P4+P5, dcc bins 1/2": {
+    "mobilenetv4, pafpn, depth 0.0, P4+P5, dcc bins 1/4": {
         "backbone": "mobilenetv4",
         "neck": "pafpn",
         "depth": "0.0",
         "levels": "P4+P5",
         "coords": "dcc",
-        "bins": "1/2",
+        "bins": "1/4",
     },
-    "ghostnetv2, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4": {
-        "backbone": "ghostnetv2",
+    "mobilenetv4, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4": {
+        "backbone": "mobilenetv4",
         "neck": "pafpn",
         "depth": "0.0",
         "levels": "P3+P4+P5",
         "coords": "dcc",
         "bins": "1/4",
     },
-    "mobilenetv4, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4": {
-        "backbone": "mobilenetv4",
+    "csp s, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4": {
+        "backbone": "csp",
+        "size": "s",
+        "neck": "pafpn",
+        "depth": "0.0",
+        "levels": "P3+P4+P5",
+        "coords": "dcc",
+        "bins": "1/4",
+    },
+    "stdc, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4": {
+        "backbone": "stdc",
         "neck": "pafpn",
         "depth": "0.0",
         "levels": "P3+P4+P5",
@@ -57,25 +58,25 @@ STUDY = Study(
     claims=(
         Better(
             "F1",
-            "mobilenetv4 beats ghostnetv2",
-            "mobilenetv4, pafpn, depth 0.0, P4+P5, dcc bins 1/2",
-            "ghostnetv2, pafpn, depth 0.0, P4+P5, dcc bins 1/2",
+            "P3+P4+P5 beats P4+P5",
+            "mobilenetv4, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4",
+            "mobilenetv4, pafpn, depth 0.0, P4+P5, dcc bins 1/4",
             metric="AP",
             from_scratch=True,
         ),
         Better(
             "F2",
-            "ghostnetv2, P3+P4+P5, dcc bins 1/4 beats mobilenetv4, P4+P5, dcc bins 1/2",
-            "ghostnetv2, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4",
-            "mobilenetv4, pafpn, depth 0.0, P4+P5, dcc bins 1/2",
+            "csp s beats mobilenetv4",
+            "csp s, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4",
+            "mobilenetv4, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4",
             metric="AP",
             from_scratch=True,
         ),
         Better(
             "F3",
-            "mobilenetv4 beats ghostnetv2",
-            "mobilenetv4, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4",
-            "ghostnetv2, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4",
+            "stdc beats csp s",
+            "stdc, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4",
+            "csp s, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4",
             metric="AP",
             from_scratch=True,
         ),

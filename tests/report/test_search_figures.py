@@ -26,7 +26,7 @@ def test_every_axis_of_the_front_says_which_size_it_means(record: SearchRecord) 
     assert "96 x 96 px" in said and "published size, 640 px" in said and "as trained under small" in said
     assert len(set(hover.texts.values())) == len(record.front) and set(hover.rows.values()) <= set(figures.GROUPS)
     axis = figure.axes[0]
-    assert {text.get_text() for text in axis.texts} == {*record.on_front["candidate"], "Base", "Dear"}
+    assert {text.get_text() for text in axis.texts} == {*record.on_front["candidate"], "Base", "Dear: over a limit"}
     left, right = axis.get_xlim()
     assert left < record.front["cost"].min() and right > 5.5
 

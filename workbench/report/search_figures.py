@@ -102,14 +102,17 @@ def _name_front(axis: Axes, record: SearchRecord, left: float, right: float) -> 
 
 
 def _name_published(axis: Axes, record: SearchRecord, left: float, right: float) -> None:
-    """The names of published networks, below their marks; of what was not trained at its tick."""
-    bottom, _ = axis.get_ylim()
+    """The names of published networks, below their marks; of what was not trained, and why, at its tick."""
+    bottom, top = axis.get_ylim()
     for _, line in record.published.iterrows():
         cost, trained = line[record.search.down], not np.isnan(line["estimate"])
         if left <= cost <= right:
-            height = record.metric.scaled(line["estimate"]) if trained else bottom
-            axis.annotate(line["published"], (cost, height), (-6, -14 if trained else 12), textcoords="offset points",
-                          ha="right", fontsize=9, color=INK, zorder=5)  # fmt: skip
+            name, height = line["published"], record.metric.scaled(line["estimate"]) if trained else bottom
+            if not trained:
+                name = f"{name}: {line['state']}"
+                axis.plot([cost, cost], [bottom, bottom + 0.025 * (top - bottom)], color=OFF, lw=1.4, zorder=1)
+            axis.annotate(name, (cost, height), (-6, -14) if trained else (4, 2), textcoords="offset points",
+                          ha="right" if trained else "left", fontsize=9, color=INK, zorder=5)  # fmt: skip
 
 
 def _over_ticks(axis: Axes, record: SearchRecord, left: float, right: float) -> int:
