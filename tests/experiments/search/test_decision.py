@@ -119,6 +119,17 @@ def test_beginning_has_a_share_of_the_budget_whatever_the_seeds_take(pausing: Kn
     assert not affordable(much)[4], "its share is used up"
 
 
+def test_who_failed_for_good_behind_the_rung_is_not_asked_to_go_on_again(pausing: Knowledge) -> None:
+    rich = with_budget(pausing, 1000.0)
+    assert (best := chosen(rich)) is not None and best.promoted and best.which == 3
+    lost = [
+        replace(one, order=Order(3, purpose="promoted"), fault="out of memory") if one.order.number == 3 else one
+        for one in rich.trainings
+    ]
+    after = replace(rich, trainings=lost)
+    assert 3 not in after.at_rung and chosen(after) is None
+
+
 def test_the_front_is_of_what_was_trained(known: Knowledge) -> None:
     points = {one.which: one for one in front(known)}
     assert set(points) == {0, 1, 2, 4}
