@@ -33,10 +33,10 @@ def explores(known: Knowledge) -> bool:
 
 def explore_share(known: Knowledge) -> float:
     """The part of the budget that further candidates may take: what the seeds of the front do not, within `EXPLORE`."""
-    return float(np.clip(1 - missing(known) / known.run.budget, *EXPLORE))
+    return float(np.clip(1 - owed(known) / known.run.budget, *EXPLORE))
 
 
-def missing(known: Knowledge) -> float:
+def owed(known: Knowledge) -> float:
     """Minutes that the seeds of the front will take."""
     return sum(
         (SEEDS - _seeds(known, point.which)) * known.minutes[known.places[point.which]]
@@ -63,7 +63,7 @@ def affordable(known: Knowledge) -> Flags:
     go on. A share of the budget is for beginning, whatever comes of it.
     """
     whole, first = SEEDS * known.minutes, known.first
-    kept = missing(known) + float((SEEDS - 1) * known.minutes[_under_way(known)].sum())
+    kept = owed(known) + float((SEEDS - 1) * known.minutes[_under_way(known)].sum())
     left = known.run.budget - known.spent - kept
     due = max(BEGIN * known.run.budget - known.begun, 0.0)
     may = whole <= left - due

@@ -17,7 +17,7 @@ from workbench.tensors import Flags, Floats, Ints
 
 SPREAD = 8  # first proposals, which are spread over the options
 LOW = 1.645  # standard deviations below the mean: what is above the lowest 5 % has worth at any cost
-LEAST = 0.6  # of a training that beginning a candidate counts as at least, so that some of those that wait go on
+BEGIN_COUNTS = 0.6  # of a training that beginning a candidate counts as at least, so that some of those that wait go on
 LOOKED_AT = 500  # candidates that are predicted where there are more, and as many near the front
 
 
@@ -109,7 +109,7 @@ def _best(terms: Terms, process: Process, known: Ints, paused: Ints, new: Ints) 
     if first < 1:  # what begins goes on only where it is then expected to move the front
         begins = np.arange(len(which)) >= len(paused)
         above = ndtr((mean - steps.at(log_cost)) / np.sqrt(variance))
-        compute[begins] *= np.maximum(first + (1 - first) * above[begins], LEAST)
+        compute[begins] *= np.maximum(first + (1 - first) * above[begins], BEGIN_COUNTS)
     at = int(np.argmax(gain / compute))
     return Proposal(
         int(which[at]), at < len(paused), float(mean[at]), float(variance[at]), float(gain[at] / compute[at])
