@@ -14,8 +14,10 @@ gc.disable()  # until all files are read, see pytest_collection
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_variable] = "1"  # read when torch and numpy are imported, which comes later
 
-_memory = Path("/dev/shm")  # a store of runs waits for a disk at each of some hundred writes
-if "TMPDIR" not in os.environ and _memory.is_dir() and shutil.disk_usage(_memory).free > 8e9:
+# A store of runs waits for a disk at each of some hundred writes. Some tests run what they write.
+_memory = Path("/dev/shm")
+_usable = hasattr(os, "ST_NOEXEC") and _memory.is_dir() and not os.statvfs(_memory).f_flag & os.ST_NOEXEC
+if "TMPDIR" not in os.environ and _usable and shutil.disk_usage(_memory).free > 8e9:
     os.environ["TMPDIR"] = str(_memory)  # and for each process that a test starts
     tempfile.tempdir = None  # asked anew
 

@@ -43,7 +43,7 @@ from workbench.data.inferred import Detection as Detection
 from workbench.data.inferred import Inferred
 from workbench.data.picture import Picture
 from workbench.models.criterion import losses
-from workbench.models.decode import LOT, detect, keep, poses
+from workbench.models.decode import PERSON_LOT, detect, keep, poses
 from workbench.models.named import blueprint, open_network
 from workbench.models.network import Network
 from workbench.models.published import load_published, published_state
@@ -393,7 +393,7 @@ class RTMO(nn.Module):
 
             self._folding = Folding()
         folded = self._folding.of(self.network)
-        lot = LOT if device.type == "cpu" else None
+        lot = PERSON_LOT if device.type == "cpu" else None
         return detect(folded, batch, score_threshold=score_threshold, nms_threshold=nms_threshold, lot=lot)
 
     def load(self, weights: str | Path, sha256: str = "") -> None:

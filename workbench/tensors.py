@@ -109,6 +109,7 @@ class Batch:
     images: Any  # (B, 3, H, W) float32, BGR, 0..255; or `slots.Towers`
     targets: Targets
     image_ids: tuple[int, ...]
+    black: bool = False  # all images are 0 all over, as whoever loaded them saw; nobody looks at sketches
 
     def pin_memory(self) -> Batch:
         """The same in memory that a GPU reads while the host goes on; sketches stay where they are."""

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -113,8 +114,8 @@ def test_a_result_says_where_it_comes_from() -> None:
 def test_only_a_unit_makes_bf16_the_default_and_who_asks_for_it_without_is_told(
     amx: bool, avx512: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
+    units = SimpleNamespace(_is_amx_tile_supported=lambda: amx, _is_avx512_bf16_supported=lambda: avx512)
+    monkeypatch.setattr(torch, "cpu", units)
     unit = amx or avx512
     assert has_bf16() == machine_on("cpu").bf16 == machine_name().endswith(" and bf16") == unit
     assert bool(slow_bf16(["float32", "bf16"])) == (not unit)

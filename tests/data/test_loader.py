@@ -93,6 +93,13 @@ def test_channels_keep_their_order() -> None:
     assert collate([sample]).images[0, :, 0, 0].tolist() == [1, 2, 3]
 
 
+def test_a_batch_is_black_without_one_point_of_colour() -> None:
+    samples = [replace(person(1, image_id=i), image=np.zeros((64, 64, 3), np.uint8)) for i in range(2)]
+    assert collate(samples).black
+    samples[1].image[37, 41, 2] = 1
+    assert not collate(samples).black
+
+
 def test_an_epoch_is_a_permutation_and_is_repeatable() -> None:
     loader = Loader(Numbered(13), 4, seed=1, transform=jitter)
     assert len(loader) == 3

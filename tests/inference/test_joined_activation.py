@@ -47,6 +47,14 @@ def test_in_another_precision_it_runs_as_it_was() -> None:
         close(ours.float()(images), plain.float()(images), 0)
 
 
+def test_a_gradient_of_its_input_is_as_before() -> None:
+    images = crowd(1, 64, 64).requires_grad_()
+    ours, plain = (
+        torch.autograd.grad(net(images).cls.sum(), images)[0] for net in (joined(lean(network())), lean(network()))
+    )
+    assert plain.any() and torch.equal(ours, plain)
+
+
 @torch.no_grad()
 def test_a_unit_with_a_norm_stays() -> None:
     assert not kinds(joined(Network(network().variant, seed=0)))["_Joined"]

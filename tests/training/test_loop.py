@@ -188,7 +188,13 @@ def test_only_the_dense_part_at_one_size_is_compiled(monkeypatch: pytest.MonkeyP
 
 def made_of(job: Job, change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[int], Iterator[Batch]]:
     loader = _loader(job)
-    return lambda epoch: (replace(batch, images=change(batch.images)) for batch in loader(epoch))
+
+    def batches(epoch: int) -> Iterator[Batch]:
+        for batch in loader(epoch):
+            images = change(batch.images)
+            yield replace(batch, images=images, black=not images.any())
+
+    return batches
 
 
 def test_a_gradient_that_is_not_finite_is_named() -> None:
@@ -214,10 +220,12 @@ def test_a_batch_of_black_images_has_a_finite_gradient_and_teaches_norms_nothing
     assert all(part.training for part in state.model.modules()), "the next batch is normalised by itself again"
 
 
-def test_norms_treat_a_batch_that_has_one_point_of_colour_as_ever() -> None:
-    network, images = Network(small_variant(), 0).train(), torch.zeros(2, 3, 64, 64)
-    images[1, 2, 37, 41] = 1
-    with norms_for(network, images):
+def test_norms_treat_a_batch_as_ever_unless_whoever_loaded_it_saw_only_black() -> None:
+    network, batch = Network(small_variant(), 0).train(), next(iter(_loader(small_job(epochs=1))(0)))
+    assert not batch.black, "of the embedded scenes"
+    with norms_for(network, replace(batch, images=batch.images.to("meta"))):  # as on a GPU, no pixel is asked for
         assert all(part.training for part in network.modules())
-    with norms_for(network, torch.zeros_like(images)):
+    with norms_for(network, replace(batch, black=True)):
         assert not any(part.training for part in network.modules() if isinstance(part, torch.nn.BatchNorm2d))
+    with norms_for(network, replace(batch, images=object(), black=True)):
+        assert all(part.training for part in network.modules()), "features of a trunk stand for the images"

@@ -151,7 +151,7 @@ class Deployed(nn.Module):
     def rows(self, dense: Dense, scores: Tensor, image: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """Rows of dets (P, 5) and keypoints (P, K, 3) for the persons of the cells at (image, cell), both (P,)."""
         # A tracer knows no number of persons to divide, and a GPU needs no division.
-        lot = None if torch.compiler.is_compiling() or image.device.type != "cpu" else decode.LOT
+        lot = None if torch.compiler.is_compiling() or image.device.type != "cpu" else decode.PERSON_LOT
         found = decode.poses(self.rest, dense, image, cell, lot)
         return (
             torch.cat((found.boxes, scores[image, cell, None]), -1),

@@ -19,7 +19,7 @@ _NAMES = {nn.SiLU: "swish", nn.ReLU: "relu", nn.Identity: "none"}  # oneDNN's, o
 
 
 class _Joined(nn.Module):
-    """A folded unit. Elsewhere than on a CPU in float32 it runs as it was."""
+    """A folded unit. Elsewhere than on a CPU in float32, and for a gradient of its input, it runs as it was."""
 
     def __init__(self, unit: nn.Module, conv: nn.Conv2d, activation: str) -> None:
         super().__init__()
@@ -27,7 +27,8 @@ class _Joined(nn.Module):
         self.how = (conv.padding, conv.stride, conv.dilation, conv.groups)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or x.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
+        plain = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+        if not plain or (x.requires_grad and torch.is_grad_enabled()):
             return self.unit(x)
         return torch.ops.mkldnn._convolution_pointwise(x, self.weight, self.bias, *self.how, self.activation, [], "")
 

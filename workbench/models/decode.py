@@ -18,7 +18,7 @@ FAR = 1e6  # pixels
 NMS_PRE = 100_000  # cells of an image, at most, that NMS compares
 # Persons for whom a CPU runs the coordinate stage at once: what it computes for more of them leaves its caches, and
 # each large array is memory that the system has to give anew.
-LOT = 128
+PERSON_LOT = 128
 
 
 class Kept(NamedTuple):

@@ -20,8 +20,6 @@ from workbench.tensors import Batch, Dense, Targets
 from workbench.training.machine import CPU, Machine
 from workbench.training.optim import MovingAverage, clip_gradients, parameter_groups
 
-_LATTICE = 16  # pixels from one that is looked at first to the next: hardly ever are all of these black
-
 
 class TrainingState:
     """All that changes during training: weights, their average, the optimiser, the epoch, the random state."""
@@ -101,18 +99,14 @@ def _terms_of(model: Network, job: Job, machine: Machine) -> Callable[[Any, Targ
     return in_parallel(model, terms)
 
 
-def norms_for(model: Network, images: Any) -> AbstractContextManager[None]:
+def norms_for(model: Network, batch: Batch) -> AbstractContextManager[None]:
     """How the model's batch norms are to treat a batch: as ever, unless all of it is black.
 
     Black images stay exactly zero from layer to layer. Each norm would divide their gradient by the root of its epsilon
-    once more, until it is infinite. With the statistics of other batches it is finite.
-
-    Args:
-        images: best as they lie on the CPU, where nobody waits for a GPU.
+    once more, until it is infinite. With the statistics of other batches it is finite. Pixels are not looked at here:
+    they are on the device, and the host would wait for it in each step.
     """
-    if not isinstance(images, Tensor) or images[..., ::_LATTICE, ::_LATTICE].any() or images.any():
-        return nullcontext()
-    return known_norms(model)
+    return known_norms(model) if batch.black and isinstance(batch.images, Tensor) else nullcontext()
 
 
 def train(
@@ -132,11 +126,10 @@ def train(
             for group in state.optim.param_groups:
                 group["lr"] = learning_rate(job.recipe.schedule, group["base"], step, total)
 
-            given, batch = batch.images, batch.to(machine.device)
-            norms = norms_for(model, given if isinstance(given, Tensor) else batch.images)
+            batch = batch.to(machine.device)
             whole = i % accumulate == 0 or i == steps  # what is left at the end of an epoch is in no checkpoint
             with averaged(loss, now=whole):
-                with machine.autocast(), norms:
+                with machine.autocast(), norms_for(model, batch):
                     terms = loss(batch.images, batch.targets, phase)
                 (torch.stack(list(terms.values())).sum() / accumulate).backward()
             if whole:

@@ -7,7 +7,9 @@ import pytest
 
 from tests.data.datasets.changed import Change, Content, moved, persons, written
 from workbench.core.errors import DataFault
+from workbench.data.datasets.findings import Findings
 from workbench.data.datasets.folder import checked, open_dataset
+from workbench.data.datasets.plausible import Looks, check_twice
 
 
 def relative(c: Content) -> None:
@@ -48,3 +50,12 @@ def test_one_misplaced_person_is_told_and_kept(tmp_path: Path) -> None:
     root = written(tmp_path, lambda c: c["annotations"][0].update(bbox=[1, 50, 8, 8]))
     said = "persons with most of their key points outside their box, annotations: 1, first 1"
     assert f"train: {said}" in checked(root)[0].notes() and len(open_dataset(root, "train")[0]) == 1
+
+
+def test_persons_are_found_twice_though_another_one_in_their_box_stands_between_them() -> None:
+    points = np.array([[[5.0, 5.0, 2.0]], [[6.0, 6.0, 2.0]], [[5.0, 5.0, 2.0]]])
+    boxes, sizes = np.tile([0.0, 0.0, 9.0, 9.0], (3, 1)), np.full((3, 2), 64.0)
+    findings = Findings()
+    names = np.array(["a", "b", "c"], object)
+    check_twice(Looks(names, boxes, sizes, points, points[..., 2] > 0), np.zeros(3, np.int64), findings)
+    assert any("annotations: 1, first c" in line for line in findings.notes())

@@ -14,9 +14,9 @@ from workbench.experiments.search.decision import (
     explore_share,
     explores,
     front,
-    missing,
     next_published,
     next_seed,
+    owed,
 )
 from workbench.experiments.search.front import Estimate, FrontPoint
 from workbench.experiments.search.knowledge import Knowledge, Training
@@ -100,7 +100,7 @@ def pausing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Knowledge:
 def test_who_waits_goes_on_where_its_seeds_are_paid_as_well(pausing: Knowledge) -> None:
     rest = SEEDS * 0.5 - 0.1  # of #003: three trainings, but what it has trained
     begun = 4 * 0.1
-    least = (rest + pausing.spent + missing(pausing) - begun) / (1 - BEGIN)
+    least = (rest + pausing.spent + owed(pausing) - begun) / (1 - BEGIN)
     assert BEGIN * least > begun, "a part of the share for beginning is left"
     for factor in (0.97, 1.03):
         may = affordable(with_budget(pausing, factor * least))
@@ -109,7 +109,7 @@ def test_who_waits_goes_on_where_its_seeds_are_paid_as_well(pausing: Knowledge) 
 
 def test_beginning_has_a_share_of_the_budget_whatever_the_seeds_take(pausing: Knowledge) -> None:
     few = replace(pausing, log=Log(pausing.log.proposals[:4], pausing.log.orders))
-    needed = few.spent + missing(few)
+    needed = few.spent + owed(few)
     begins = affordable(with_budget(few, needed + 0.11))
     assert begins[4] and not begins[3], "a fifth of a training is paid, the rest of #003 and its seeds are not"
     assert not affordable(with_budget(few, needed + 0.09))[4]
@@ -117,6 +117,17 @@ def test_beginning_has_a_share_of_the_budget_whatever_the_seeds_take(pausing: Kn
     more = replace(few, trainings=[*few.trainings, *begun])
     much = with_budget(more, needed + 20 * 0.1 + 0.3)
     assert not affordable(much)[4], "its share is used up"
+
+
+def test_who_failed_for_good_behind_the_rung_is_not_asked_to_go_on_again(pausing: Knowledge) -> None:
+    rich = with_budget(pausing, 1000.0)
+    assert (best := chosen(rich)) is not None and best.promoted and best.which == 3
+    lost = [
+        replace(one, order=Order(3, purpose="promoted"), fault="out of memory") if one.order.number == 3 else one
+        for one in rich.trainings
+    ]
+    after = replace(rich, trainings=lost)
+    assert 3 not in after.at_rung and chosen(after) is None
 
 
 def test_the_front_is_of_what_was_trained(known: Knowledge) -> None:

@@ -1,5 +1,7 @@
 """Proposals: spread at first, then where the front gains most for its price; a function of what is recorded."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -78,6 +80,17 @@ def test_one_that_promises_much_at_the_rung_goes_on() -> None:
         lines.append((one.which, 0, float(scores[one.which]), 0.25))
         one = proposed(asked, observations(lines), some.tolist())
     assert promoted <= set(some[6:].tolist()) and promoted
+
+
+def test_what_is_trained_counts_where_the_budget_pays_for_no_more_of_its_like() -> None:
+    asked, scores = terms(), truth()
+    taken = searched(asked, scores, 9)
+    seen = trained(np.asarray(taken), scores, np.random.default_rng(2))
+    paid = ~np.isin(EVERY, taken)
+    best = proposed(asked, seen, taken)
+    assert best is not None and proposed(replace(asked, paid=paid), seen, taken) == best
+    other = proposed(replace(asked, paid=paid & (best.which != EVERY)), seen, taken)
+    assert other is not None and other.which != best.which and other.gain <= best.gain
 
 
 def test_the_expected_gain_is_that_of_an_integral() -> None:

@@ -73,7 +73,7 @@ def check_twice(seen: Looks, images: NDArray[np.int64], findings: Findings) -> N
     Args:
         images: (A,) the place of each one's image.
     """
-    places = np.column_stack([images, seen.boxes])
+    places = np.column_stack([images, seen.boxes, seen.keypoints.sum((1, 2))])  # so that equal persons are neighbours
     order = np.lexsort(places.T)
     after, before = order[1:], order[:-1]
     alike = np.flatnonzero((places[after] == places[before]).all(1))

@@ -33,10 +33,10 @@ def explores(known: Knowledge) -> bool:
 
 def explore_share(known: Knowledge) -> float:
     """The part of the budget that further candidates may take: what the seeds of the front do not, within `EXPLORE`."""
-    return float(np.clip(1 - missing(known) / known.run.budget, *EXPLORE))
+    return float(np.clip(1 - owed(known) / known.run.budget, *EXPLORE))
 
 
-def missing(known: Knowledge) -> float:
+def owed(known: Knowledge) -> float:
     """Minutes that the seeds of the front will take."""
     return sum(
         (SEEDS - _seeds(known, point.which)) * known.minutes[known.places[point.which]]
@@ -51,6 +51,11 @@ def _under_way(known: Knowledge) -> list[int]:
     return [known.places[number] for number in whole if number in known.places]
 
 
+def _waiting(known: Knowledge) -> list[int]:
+    """Places of candidates that wait at the rung."""
+    return [known.places[number] for number in known.at_rung if number in known.places]
+
+
 def affordable(known: Knowledge) -> Flags:
     """(N,): which candidates may begin or, of those that wait at the rung, go on.
 
@@ -58,7 +63,7 @@ def affordable(known: Knowledge) -> Flags:
     go on. A share of the budget is for beginning, whatever comes of it.
     """
     whole, first = SEEDS * known.minutes, known.first
-    kept = missing(known) + float((SEEDS - 1) * known.minutes[_under_way(known)].sum())
+    kept = owed(known) + float((SEEDS - 1) * known.minutes[_under_way(known)].sum())
     left = known.run.budget - known.spent - kept
     due = max(BEGIN * known.run.budget - known.begun, 0.0)
     may = whole <= left - due
@@ -66,7 +71,8 @@ def affordable(known: Knowledge) -> Flags:
         may[:] = False
     elif due > 0:
         may |= first * known.minutes <= left
-    waiting = [known.places[number] for number in known.at_rung if number in known.places]
+    may[list(known.places.values())] = False
+    waiting = _waiting(known)
     may[waiting] = (whole - first * known.minutes)[waiting] <= left - due
     return may
 
@@ -86,11 +92,11 @@ def chosen(known: Knowledge) -> Proposal | None:
     terms = known.terms()
     if not known.run.rung:
         return proposed(terms, known.observed, taken, pending)
-    paid = terms.allowed & affordable(known)
-    best = proposed(replace(terms, allowed=paid), known.observed, taken, pending)
+    paid = affordable(known)
+    best = proposed(replace(terms, paid=paid), known.observed, taken, pending)
     if best is None and not known.trained() and not known.open:  # a budget that pays for no front still ends with one
-        paid[[known.places[number] for number in known.at_rung if number in known.places]] = True
-        best = proposed(replace(terms, allowed=paid & terms.allowed), known.observed, taken, pending)
+        paid[_waiting(known)] = True
+        best = proposed(replace(terms, paid=paid), known.observed, taken, pending)
     return best
 
 

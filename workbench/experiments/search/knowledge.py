@@ -50,8 +50,8 @@ class Training:
 
     @property
     def paused(self) -> bool:
-        """Whether it waits at the rung."""
-        return self.result is None and self.closed and math.isfinite(self.signal)
+        """Whether it waits at the rung. Who was to go on from it and failed for good does not."""
+        return bool(self.order.until) and self.result is None and self.closed and math.isfinite(self.signal)
 
 
 @dataclass(frozen=True)

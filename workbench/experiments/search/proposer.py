@@ -17,7 +17,7 @@ from workbench.tensors import Flags, Floats, Ints
 
 SPREAD = 8  # first proposals, which are spread over the options
 LOW = 1.645  # standard deviations below the mean: what is above the lowest 5 % has worth at any cost
-LEAST = 0.6  # of a training that beginning a candidate counts as at least, so that some of those that wait go on
+BEGIN_COUNTS = 0.6  # of a training that beginning a candidate counts as at least, so that some of those that wait go on
 LOOKED_AT = 500  # candidates that are predicted where there are more, and as many near the front
 
 
@@ -29,6 +29,7 @@ class Terms:
         pool: all candidates; allowed: (N,) those that are within the limits and can be built.
         price: (N,) compute of a whole training; first_rung: the part of it before its first rung, 1 without rungs.
         noise: variance of a whole training's value by chance; end: log of the largest cost that counts.
+        paid: (N,) those that the budget lets begin or go on; None: all. What is trained counts either way.
     """
 
     pool: Pool
@@ -38,6 +39,7 @@ class Terms:
     end: float
     first_rung: float = 1.0
     seed: int = 0
+    paid: Flags | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def proposed(
     Returns:
         None where nothing is left.
     """
-    left = terms.allowed.copy()
+    may = terms.allowed if terms.paid is None else terms.allowed & terms.paid
+    left = may.copy()
     left[[*taken, *seen.which]] = False
     if (len(taken) < SPREAD and left.any()) or not len(seen.which):
         found = _spread(terms, np.flatnonzero(left), taken)
@@ -86,7 +89,7 @@ def proposed(
         process = model(terms.pool, seen.plus(waiting, process.predicted(waiting)[0], terms.noise))
     known = np.unique(process.seen.which[process.seen.rung == 0])
     paused = np.setdiff1d(process.seen.which, known)
-    paused = paused[terms.allowed[paused]]
+    paused = paused[may[paused]]
     new = _looked_at(terms, np.flatnonzero(left), known if len(known) else paused, rng)
     return _best(terms, process, known[terms.allowed[known]], paused, new)
 
@@ -106,7 +109,7 @@ def _best(terms: Terms, process: Process, known: Ints, paused: Ints, new: Ints) 
     if first < 1:  # what begins goes on only where it is then expected to move the front
         begins = np.arange(len(which)) >= len(paused)
         above = ndtr((mean - steps.at(log_cost)) / np.sqrt(variance))
-        compute[begins] *= np.maximum(first + (1 - first) * above[begins], LEAST)
+        compute[begins] *= np.maximum(first + (1 - first) * above[begins], BEGIN_COUNTS)
     at = int(np.argmax(gain / compute))
     return Proposal(
         int(which[at]), at < len(paused), float(mean[at]), float(variance[at]), float(gain[at] / compute[at])

@@ -78,10 +78,12 @@ class Recorder:
         for one in _trained(known):
             if (one.number, one.seed) not in self._seen:
                 self._seen.add((one.number, one.seed))
-                self._delivery.add(f"#{one.number:03d}, seed {one.seed}", partial(self._write, known, one))
+                self._delivery.add(
+                    f"#{one.number:03d}, seed {one.seed}", partial(self._write, one, known.places[one.number])
+                )
 
-    def _write(self, known: Knowledge, one: _Trained) -> None:
-        candidate = self._run.search.space.candidates[known.places[one.number]]
+    def _write(self, one: _Trained, place: int) -> None:
+        candidate = self._run.search.space.candidates[place]
         planned = PlannedJob(f"#{one.number:03d}", one.seed, "", self._run.planned(candidate, one.seed).job)
         self._record.record(planned, one.result.metrics, one.result.curve, one.result.tags, one.result.folder)
 

@@ -14,16 +14,12 @@ from pathlib import Path
 
 from workbench.core.errors import Refused
 from workbench.core.processes import interruptible
-from workbench.data.datasets.folder import format_of
-from workbench.data.synthetic.dataset import SyntheticScenes
-from workbench.evaluation.metrics import measures
 from workbench.experiments import commands, console
 from workbench.experiments.engines.engine import LOCAL, Engine
 from workbench.experiments.job_claim import read_progress
-from workbench.experiments.job_files import files_of
 from workbench.experiments.job_queue import JobQueue, stored_entries
 from workbench.experiments.queue_entry import JobState, QueueEntry
-from workbench.experiments.runner import look_at_data, say_joining
+from workbench.experiments.runner import say_joining
 from workbench.experiments.search.decision import BY_NAME, chosen, explores, front, next_published, next_seed
 from workbench.experiments.search.knowledge import Knowledge, Training
 from workbench.experiments.search.log import Log, LogFile, Order, Proposal, State
@@ -31,6 +27,7 @@ from workbench.experiments.search.optuna_study import SearchStudy
 from workbench.experiments.search.plan import SearchRun
 from workbench.experiments.search.pricing import Price, Timed, Twins, check_admits, counted, priced, ratio_to
 from workbench.experiments.search.recorded import Recorder
+from workbench.experiments.search.refusals import check_any_met, check_search_data
 from workbench.experiments.search.standing import given_up
 from workbench.experiments.search.tables import print_search, print_states
 from workbench.experiments.worker_pool import TrainJob, Workers, WorkerSettings, work_off
@@ -40,7 +37,6 @@ from workbench.training.machine import Machine
 from workbench.training.record import read_curve, train_minutes
 from workbench.training.run import run as train_job
 from workbench.training.rung import rung_of, signals_at
-from workbench.training.source import check_classes, check_keypoints
 
 
 @dataclass
@@ -306,7 +302,7 @@ def run_search(
             a queue.
     """
     engine.check(jobs, run.home)
-    _check_data(run)
+    check_search_data(run)
     searcher = Searcher(run)
     if again:
         console.say(f"{retry(run)} jobs are tried again")
@@ -325,7 +321,7 @@ def run_search(
             return 130
     known = searcher.know(given_up(entries))
     points = front(known)
-    _check_any(known, searcher)
+    check_any_met(known)
     print_search(known, points)
     record.conclude(known, points)
     failed = [one for one in known.trainings if one.result is None and not one.paused and one.key in entries]
@@ -344,45 +340,6 @@ def _say_next(run: SearchRun, failed: bool) -> None:
         ("makes a study of its front", f"workbench search front {' '.join(words)} --as-study studies/my_front.py"),
         ("shows its candidates", commands.command("dashboard")),
     )
-
-
-def _check_data(run: SearchRun) -> None:
-    """At once, not job by job.
-
-    Raises:
-        Refused: there is no data set where one is wanted, its key points or classes are not the candidates', or its
-            evaluation does not give the metric that is searched for.
-        DataFault: the data set is not fit.
-    """
-    files_of(run.home).check()
-    if run.data is None and not run.job_protocol.scenes:
-        raise Refused(f"protocol {run.protocol.name} wants a data set: add --data FOLDER")
-    found, rules = run.keypoints, SyntheticScenes.evaluation if run.data is None else format_of(run.data).evaluation
-    where = "the embedded data set" if run.data is None else str(run.data)
-    check_keypoints(run.any_job, SyntheticScenes.skeleton if found is None else found.skeleton, where)
-    if run.search.up not in (measured := measures(crowdpose=rules == "crowdpose")):
-        raise Refused(
-            f"{run.search.name} searches for {run.search.up}, which {where} can not tell: its evaluation ({rules}) has "
-            f"{', '.join(measured)}"
-        )
-    if run.classes is not None:
-        check_classes(run.any_job, run.classes.names, where)
-    if found is not None:
-        console.say(found.said)
-    if run.data is not None:
-        look_at_data(run.data)
-
-
-def _price(proposal: Proposal) -> Price:
-    costs = (proposal.costs.get(name, math.nan) for name in ("params", "gflops", "ms"))
-    return Price(*costs, measured=proposal.timed, over=(proposal.why,))
-
-
-def _check_any(known: Knowledge, searcher: Searcher) -> None:
-    """Refuses a limit on time that nobody met; the others are checked before anything is looked at."""
-    proposals = known.log.proposals
-    if proposals and all(one.state is State.OVER for one in proposals):
-        check_admits({searcher.text(one): _price(one) for one in proposals}, known.run.all_limits)
 
 
 def _work(searcher: Searcher, pool: Workers, record: Recorder) -> dict[str, QueueEntry]:
