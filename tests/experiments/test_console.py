@@ -11,8 +11,10 @@ from workbench.evaluation.intervals import Interval
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import console
 from workbench.experiments.claims import ClaimResult
+from workbench.experiments.kept_plan import lines_of
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.queue_entry import JobState, QueueEntry
+from workbench.experiments.states import print_states
 from workbench.experiments.time_left import Left, TimeLeft
 from workbench.study import Better
 from workbench.training.record import Progress, Result
@@ -35,7 +37,7 @@ def test_the_states_are_a_line_per_row_and_a_column_per_seed_with_the_errors_bel
     entries = {one.job.key: QueueEntry(JobState.COMPLETE, note="of the first attempt") for one in planned}
     failed = planned[-1]
     entries[failed.job.key] = QueueEntry(JobState.FAILED, failures=2, note="RuntimeError: not finite")
-    console.print_states(planned, entries)
+    print_states(lines_of(planned), entries)
     out = capsys.readouterr().out
     lines = {words[0]: words[1:] for line in out.splitlines() if len(words := line.strip("│ ").split("│")) > 1}
     states = {row.strip(): [state.strip() for state in states] for row, states in lines.items()}
