@@ -75,9 +75,7 @@ class PlanPlace:
 
     @property
     def _stamp(self) -> str:
-        installed = sorted(name for folder in filter(_is_installed, sys.path) for name in _distributions(folder))
-        places = [path for path in sys.path if path != sysconfig.get_path("scripts")]
-        return _digest([sys.version, os.getcwd(), places, installed, self._files])
+        return _digest(self._files)
 
     def read(self) -> KeptPlan | None:
         """The plan; None: none was kept, or what it follows from has changed."""
@@ -95,14 +93,15 @@ class PlanPlace:
         Args:
             name: of the plan's queue.
         """
-        if not self.home.is_dir() or not all(map(self._is_known, [*_loaded(), *_read_here()])):
+        if not self.home.is_dir() or not all(map(self._is_known, {*_loaded(), *_read_here()})):
             return
         with suppress(OSError), write_whole(self._path, durable=False) as part:
             part.write_text(json.dumps({"stamp": self._stamp, "name": name, "jobs": lines_of(planned)}), "utf-8")
 
     def _is_known(self, file: str) -> bool:
         python = {sysconfig.get_path(place) for place in _PLACES}
-        return file in self._files or _is_installed(file) or any(file.startswith(f"{place}/") for place in python)
+        known = [*python, str(self.home / PLANS)]
+        return file in self._files or _is_installed(file) or any(file.startswith(f"{place}/") for place in known)
 
 
 def _digest(what: Any) -> str:
@@ -116,15 +115,18 @@ def _is_installed(path: str) -> bool:
 def _distributions(folder: str) -> Sequence[str]:
     """The packages that are installed there, with their versions."""
     try:
-        return [name for name in os.listdir(folder) if name.endswith((".dist-info", ".egg-info"))]
+        return sorted(name for name in os.listdir(folder) if name.endswith((".dist-info", ".egg-info")))
     except OSError:
         return []
 
 
 def _stamped() -> Iterator[tuple[str, str]]:
-    """Each file that a plan may follow from, and what tells that it has changed: its text, or size and time."""
+    """Each file that a plan may follow from, and what tells that it has changed; and where modules are looked for."""
+    places = [path for path in sys.path if path != sysconfig.get_path("scripts")]
+    yield "", repr([sys.version, os.getcwd(), places, [_distributions(path) for path in places if _is_installed(path)]])
     studies = own_package(STUDIES)
-    for folder in dict.fromkeys([str(PACKAGE), *(studies.__path__ if studies else ()), str(Path(COMPONENTS).resolve())]):
+    folders = [str(PACKAGE), *(studies.__path__ if studies else ()), str(Path(COMPONENTS).resolve())]
+    for folder in dict.fromkeys(folders):
         for where, inner, names in os.walk(folder):
             inner[:] = sorted(name for name in inner if name != "__pycache__")
             for file in (Path(where, name) for name in sorted(names)):
@@ -133,6 +135,7 @@ def _stamped() -> Iterator[tuple[str, str]]:
 
 
 def _told_by(file: Path) -> str:
+    """The text of a Python file; of another one, which may be large, its size and time."""
     if file.suffix == ".py":
         return hashlib.sha256(file.read_bytes()).hexdigest()
     return f"{file.stat().st_size} {file.stat().st_mtime_ns}"
@@ -148,7 +151,7 @@ def _loaded() -> Iterator[str]:
 @cache
 def _listen() -> None:
     def hear(event: str, given: tuple[Any, ...]) -> None:
-        if event == "open" and isinstance(given[0], str) and not {*(given[1] or "")} & {*"wax"}:
+        if event == "open" and isinstance(given[0], str) and not given[2] & (os.O_WRONLY | os.O_RDWR):
             _opened.add(given[0])
 
     sys.addaudithook(hear)
