@@ -31,10 +31,10 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
         (tmp_path / name).write_text(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path / "site-packages")])
-    monkeypatch.setattr(kept_plan, "PACKAGE", tmp_path / "workbench")
+    monkeypatch.setattr(kept_plan, "SOURCE_TREE", tmp_path / "workbench")
     monkeypatch.setattr(kept_plan, "own_package", lambda name: SimpleNamespace(__path__=[str(tmp_path / name)]))
-    monkeypatch.setattr(kept_plan, "_loaded", list)
-    monkeypatch.setattr(kept_plan, "_opened", set())
+    monkeypatch.setattr(kept_plan, "loaded_files", list)
+    monkeypatch.setattr(kept_plan, "OPENED", set())
     return lambda *words: PlanPlace(tmp_path / "home", "mine", words)
 
 
@@ -74,11 +74,11 @@ def test_what_follows_from_more_than_the_stamp_says_is_not_kept(name: str, place
 
 
 def test_a_module_from_elsewhere_is_not_in_the_stamp(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept_plan, "_loaded", lambda: [__file__])
+    monkeypatch.setattr(kept_plan, "loaded_files", lambda: [__file__])
     place().keep("mine/test", PLANNED)
     assert place().read() is None
     monkeypatch.setattr(
-        kept_plan, "_loaded", lambda: [os.__file__, pytest.__file__, os.path.abspath("studies/mine.py")]
+        kept_plan, "loaded_files", lambda: [os.__file__, pytest.__file__, os.path.abspath("studies/mine.py")]
     )
     place().keep("mine/test", PLANNED)
     assert place().read() == KEPT

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from workbench.study import PlannedJob  # and with it torch, which takes seconds
 
 PLANS = "plans"  # the folder of the plans in the folder of runs
-PACKAGE = Path(__file__).absolute().parents[1]
+SOURCE_TREE = Path(__file__).absolute().parents[1]
 _INSTALLED = ("site-packages", "dist-packages")
 _PLACES = ("stdlib", "platstdlib", "scripts")  # of Python itself, where nobody edits
-_opened = set[str]()  # what Python has opened to read, from when a plan was looked for
+OPENED = set[str]()  # what Python has opened to read, from when a plan was looked for
 
 
 class PlannedLine(NamedTuple):
@@ -93,7 +93,7 @@ class PlanPlace:
         Args:
             name: of the plan's queue.
         """
-        if not self.home.is_dir() or not all(map(self._is_known, {*_loaded(), *_read_here()})):
+        if not self.home.is_dir() or not all(map(self._is_known, {*loaded_files(), *_read_here()})):
             return
         with suppress(OSError), write_whole(self._path, durable=False) as part:
             part.write_text(json.dumps({"stamp": self._stamp, "name": name, "jobs": lines_of(planned)}), "utf-8")
@@ -125,7 +125,7 @@ def _stamped() -> Iterator[tuple[str, str]]:
     places = [path for path in sys.path if path != sysconfig.get_path("scripts")]
     yield "", repr([sys.version, os.getcwd(), places, [_distributions(path) for path in places if _is_installed(path)]])
     studies = own_package(STUDIES)
-    folders = [str(PACKAGE), *(studies.__path__ if studies else ()), str(Path(COMPONENTS).resolve())]
+    folders = [str(SOURCE_TREE), *(studies.__path__ if studies else ()), str(Path(COMPONENTS).resolve())]
     for folder in dict.fromkeys(folders):
         for where, inner, names in os.walk(folder):
             inner[:] = sorted(name for name in inner if name != "__pycache__")
@@ -141,7 +141,7 @@ def _told_by(file: Path) -> str:
     return f"{file.stat().st_size} {file.stat().st_mtime_ns}"
 
 
-def _loaded() -> Iterator[str]:
+def loaded_files() -> Iterator[str]:
     """The files of all modules; some of torch name one that is not there."""
     for module in list(sys.modules.values()):
         if (file := getattr(module, "__file__", None)) and os.path.exists(file):
@@ -152,7 +152,7 @@ def _loaded() -> Iterator[str]:
 def _listen() -> None:
     def hear(event: str, given: tuple[Any, ...]) -> None:
         if event == "open" and isinstance(given[0], str) and not given[2] & (os.O_WRONLY | os.O_RDWR):
-            _opened.add(given[0])
+            OPENED.add(given[0])
 
     sys.addaudithook(hear)
 
@@ -160,4 +160,4 @@ def _listen() -> None:
 def _read_here() -> Iterator[str]:
     """The files of the current folder that were opened, compiled modules left out."""
     here = f"{os.getcwd()}/"
-    yield from (path for path in map(os.path.abspath, _opened) if path.startswith(here) and not path.endswith(".pyc"))
+    yield from (path for path in map(os.path.abspath, OPENED) if path.startswith(here) and not path.endswith(".pyc"))
