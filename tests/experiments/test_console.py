@@ -28,22 +28,6 @@ def test_the_table_has_differences_and_their_spread(tmp_path: Path, capsys: pyte
     assert "+2.0 ± 0.0" in out and "-9.0 ± 1.4" in out and "2.00" in out
 
 
-def test_the_states_are_a_line_per_row_and_a_column_per_seed_with_the_errors_below(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    planned = STUDY.planned_jobs(SETTING)
-    entries = {one.job.key: QueueEntry(JobState.COMPLETE, note="of the first attempt") for one in planned}
-    failed = planned[-1]
-    entries[failed.job.key] = QueueEntry(JobState.FAILED, failures=2, note="RuntimeError: not finite")
-    console.print_states(planned, entries)
-    out = capsys.readouterr().out
-    lines = {words[0]: words[1:] for line in out.splitlines() if len(words := line.strip("│ ").split("│")) > 1}
-    states = {row.strip(): [state.strip() for state in states] for row, states in lines.items()}
-    assert states == {"base": ["complete"] * 2, "padding": ["complete"] * 2, "static": ["complete", "failed x2"]}
-    assert f"static, seed 1 ({failed.job.key}): RuntimeError: not finite" in out
-    assert "of the first attempt" not in out
-
-
 def test_where_no_display_can_be_drawn_a_line_comes_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
     planned = STUDY.planned_jobs(SETTING)
     entries = {one.job.key: QueueEntry(JobState.PLANNED) for one in planned}

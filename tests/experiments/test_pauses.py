@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.experiments.fakes import FAKED, SETTING, STUDY, finish, log, quick, start
-from workbench.experiments import console
 from workbench.experiments.job_queue import JobQueue, stored_entries
+from workbench.experiments.kept_plan import lines_of
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.queue_entry import JobState, QueueEntry
+from workbench.experiments.states import print_states
 from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings, work_off
 from workbench.models.job import Job
 from workbench.study import PlannedJob
@@ -164,6 +165,6 @@ def test_a_study_completes_what_another_plan_left_paused(tmp_path: Path, capsys:
 def test_the_states_say_after_which_epoch_a_job_waits(capsys: pytest.CaptureFixture[str]) -> None:
     planned = plan(1)
     entries = {key: QueueEntry(JobState.PAUSED, rung=4) for key in planned}
-    console.print_states(list(planned.values()), entries)
+    print_states(lines_of(planned.values()), entries)
     assert capsys.readouterr().out.count("paused after 4") == 3
     assert entries[next(iter(planned))].reached(4) and not entries[next(iter(planned))].reached(0)

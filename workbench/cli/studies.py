@@ -30,7 +30,7 @@ from workbench.cli.options import (
     whole_number,
 )
 from workbench.cli.searches import Budget, Limits, Minutes, SamplerName, Then, check_study_options, planned
-from workbench.cli.study_runs import asked_study, check_words, planned_run, recorded_run
+from workbench.cli.study_runs import asked_study, check_words, keep_plan, plan_place, planned_run, recorded_run
 from workbench.core.errors import Refused
 
 if TYPE_CHECKING:
@@ -169,6 +169,7 @@ def run_command(
     """Runs a study, as `study NAME`, `study resume NAME` and `study retry NAME`."""
     check_words(name, sets)
     use_shared(store, files)
+    place = plan_place(name, protocol, sets, seeds, first_seed, rows, data, until, trunk)
     prepare_engine(engine, address)
     from workbench.experiments import commands, profiling, runner
     from workbench.experiments.protocols import protocol_named
@@ -186,6 +187,7 @@ def run_command(
         return profiling.run_timing(_timing(ctx, asked, under), again)
     asked, under = _on_trunk(asked, under, trunk, data)
     run = planned_run(asked, under, data, sets, seeds, first_seed, _decided(until, budget), rows=rows)
+    keep_plan(place, run)
     if again:
         print(f"{runner.retry(run)} jobs are tried again")
     on, machine = _engine(engine, address)
@@ -263,6 +265,11 @@ def status_command(
     """Show what is planned, running, complete and failed. Exit code 0: all complete, 1: something is missing."""
     check_words(name, sets)
     use_shared(store, files)
+    place = plan_place(name, protocol, sets, seeds, first_seed, rows, data, until, budget, limits, trunk)
+    if place is not None and (kept := place.read()) is not None:
+        from workbench.experiments.states import print_plan
+
+        return print_plan(place.home, kept)
     from workbench.experiments import profiling, runner
     from workbench.space import Search
     from workbench.study import Study
@@ -278,7 +285,9 @@ def status_command(
         return profiling.print_measured(_timing(ctx, asked, under, reads=True))
     asked, under = _on_trunk(asked, under, trunk, data)
     decided = _decided(until, budget)
-    return runner.status(planned_run(asked, under, data, sets, seeds, first_seed, decided, reads=True, rows=rows))
+    run = planned_run(asked, under, data, sets, seeds, first_seed, decided, reads=True, rows=rows)
+    keep_plan(place, run)
+    return runner.status(run)
 
 
 @study_verbs.command("replay", cls=Command, epilog="Example: workbench study replay ablate_dcc --protocol laptop")

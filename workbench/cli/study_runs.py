@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.cli.options import Change, changes_of, runs_folder
 from workbench.core.errors import Refused
 from workbench.core.study_files import check_study
+from workbench.experiments.kept_plan import PlanPlace
 from workbench.experiments.object_store import given_files
 
 if TYPE_CHECKING:
@@ -89,6 +90,33 @@ def planned_run(
         until=until,
         rows=() if rows is None else rows_named(asked, rows),
     )
+
+
+def plan_place(
+    name: str,
+    protocol: str | None,
+    sets: list[Change] | None,
+    seeds: int | None,
+    first_seed: int,
+    rows: str | None,
+    *others: Any,
+) -> PlanPlace | None:
+    """Where the plan of these words is kept; None with other words, by which a plan follows from more than from code.
+
+    Call it before the study is imported.
+    """
+    if any(other is not None for other in others):
+        return None
+    words = (protocol, sorted(changes_of(sets).items()), seeds, first_seed, rows)
+    return PlanPlace(runs_folder(False), name, words)
+
+
+def keep_plan(place: PlanPlace | None, run: StudyRun) -> None:
+    """Keeps the plan of a run for `study status`, where it has a place."""
+    from workbench.study import with_starts
+
+    if place is not None:
+        place.keep(run.name, with_starts(run.jobs()))
 
 
 def recorded_run(

@@ -1,4 +1,4 @@
-"""What a study says on the terminal: the display while it runs, the states, the table, the verdicts."""
+"""What a study says on the terminal: the display while it runs, the table, the verdicts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -21,13 +21,13 @@ from workbench.experiments.claims import ClaimResult, Statement, p_text, stateme
 from workbench.experiments.pairing import Results, block_differences, pairing_of
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.queue_entry import JobState, QueueEntry
+from workbench.experiments.screen import console, say
 from workbench.experiments.sequential import Replay, SequentialState
 from workbench.experiments.time_left import Left, TimeLeft
 from workbench.study import Better, Contrast, PlannedJob
 from workbench.training.record import FLAT, PARTS, Progress, last_gain
 
 PLAIN_EVERY = 15.0  # seconds between two lines where no display can be drawn
-WIDE = 160  # columns of a table that goes into a file
 NO_NUMBER = "-"  # in place of one that is not defined, such as a mean over persons of whom none was matched
 _UNLIKE = {
     "commit": "the code that trained them",
@@ -36,21 +36,6 @@ _UNLIKE = {
     "torch": "the version of torch",
     "machine": "machine",
 }
-STATE_COLOURS = {
-    JobState.PLANNED: "dim",
-    JobState.RUNNING: "yellow",
-    JobState.PAUSED: "cyan",
-    JobState.COMPLETE: "green",
-    JobState.FAILED: "red",
-    JobState.KILLED: "magenta",
-    JobState.INFEASIBLE: "red",
-}
-
-
-def console() -> Console:
-    """The terminal, or a wide page where the output goes into a file."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=WIDE)
 
 
 class Display:
@@ -135,30 +120,6 @@ def _clock(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def print_states(planned: Sequence[PlannedJob], entries: Mapping[str, QueueEntry]) -> None:
-    """The state of every job: a line per row and trunk, a column per seed; below it the errors."""
-    seeds = sorted({one.seed for one in planned})
-    trunks = any(one.trunk for one in planned)
-    table = Table("row", *(["trunk"] if trunks else []), *(f"seed {seed}" for seed in seeds), header_style="dim")
-    by_spot = {(one.row, one.trunk, one.seed): entries[one.job.key] for one in planned}
-    for row, trunk in dict.fromkeys((one.row, one.trunk) for one in planned):
-        found = [by_spot.get((row, trunk, seed)) for seed in seeds]
-        table.add_row(Text(row), *([trunk] if trunks else []), *(_state(entry) for entry in found))
-    screen = console()
-    screen.print(table)
-    for one in planned:
-        entry = entries[one.job.key]
-        if entry.note and entry.state is not JobState.COMPLETE:
-            screen.print(Text(f"{one.title} ({one.job.key}): {entry.note}"))
-
-
-def _state(entry: QueueEntry | None) -> Text:
-    if entry is None:
-        return Text("")
-    more = {JobState.FAILED: f" x{entry.failures}", JobState.PAUSED: f" after {entry.rung}"}.get(entry.state, "")
-    return Text(f"{entry.state}{more}", STATE_COLOURS[entry.state])
 
 
 def print_table(run: StudyRun, results: Results) -> None:
@@ -333,8 +294,3 @@ def print_replay(found: Replay) -> None:
         f"until decided: {found.shorter.jobs} of {found.jobs} jobs, {saved} saved ({100 * saved / found.jobs:.0f} %); "
         f"{same} of {len(pairs)} verdicts the same, {turned} the opposite; {found.shorter.ends}"
     )
-
-
-def say(text: str) -> None:
-    """One line. It may quote the record of somebody else's job."""
-    console().print(Text(printable(text)))

@@ -19,9 +19,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, final
 
-from workbench.core.distributed import rank
 from workbench.core.errors import Refused
 from workbench.core.files import write_whole
 from workbench.core.home import HOME_VARIABLE
@@ -29,14 +28,12 @@ from workbench.experiments.job_claim import TakenOver
 from workbench.experiments.object_store import ObjectStore, check_files, given_files
 from workbench.experiments.run_folders import RESULT_FILE
 from workbench.experiments.stores import folder_id
-from workbench.models.initial import start_file
-from workbench.models.job import Job
-from workbench.models.trunk import file_trunk
-from workbench.study import PlannedJob
 from workbench.training.record import Progress, is_complete, job_folder, read_losses
-from workbench.training.run import CHECKPOINT
-from workbench.training.rung import PAUSED
-from workbench.training.start import STATE
+from workbench.training.rung import CHECKPOINT, PAUSED, STATE
+
+if TYPE_CHECKING:  # here and in functions: they import torch, and who only looks does not wait for it
+    from workbench.models.job import Job
+    from workbench.study import PlannedJob
 
 ASK = 60.0  # seconds after which who trains a job asks whether it still is the one
 OWNER = "owner"
@@ -199,6 +196,8 @@ class ObjectFiles(JobFiles):
         fresh = {key: one.job for key, one in plan.items() if key not in self._planned}
         self._planned.update(fresh)
         if weights := {digest for job in fresh.values() if (digest := _digest(job))}:
+            from workbench.models.initial import start_file
+
             known = set(self.store.names("starts"))
             paths = [start_file(self.home, digest) for digest in sorted(weights)]
             self.store.put({name: path for path in paths if (name := f"starts/{path.name}") not in known})
@@ -302,6 +301,8 @@ class _Mirror:
         Raises:
             TakenOver, Away: as of `push`.
         """
+        from workbench.core.distributed import rank
+
         self.said(progress)
         if rank():
             return
@@ -364,10 +365,14 @@ def _tidy(folder: Path) -> None:
 def _digest(job: Job) -> str:
     """Of the file of weights that a job begins with, or whose trunk it stands on; "" for none."""
     digest = job.protocol.trunk.partition("@")[2]
+    from workbench.models.trunk import file_trunk
+
     return job.start.weights or (digest if digest and job.protocol.trunk == file_trunk(digest) else "")
 
 
 def _has_weights(home: Path, digest: str) -> bool:
+    from workbench.models.initial import start_file
+
     try:
         start_file(home, digest)
     except Refused:

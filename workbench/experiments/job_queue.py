@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
@@ -32,9 +32,11 @@ from workbench.experiments.queue_entry import WAS_KILLED, JobState, QueueEntry, 
 from workbench.experiments.queued_job import QUEUED, attributes_of
 from workbench.experiments.stores import Store, store_of
 from workbench.experiments.trial_table import JOB, Attempt, TrialTable
-from workbench.study import PlannedJob
 from workbench.training.record import is_complete, job_folder, read_result
 from workbench.training.rung import rung_of
+
+if TYPE_CHECKING:
+    from workbench.study import PlannedJob  # and with it torch, which takes seconds
 
 GRACE = 10.0  # seconds in which a worker that has claimed a trial says who it is
 DELAY = 60.0  # seconds after which a shared folder shows everywhere what was written to it

@@ -28,17 +28,18 @@ from workbench.experiments.owners import owner_id
 from workbench.experiments.queued_job import queued_job
 from workbench.experiments.stores import Store
 from workbench.experiments.trial_table import JOB, Attempt, TrialTable
-from workbench.models.job import Job
 from workbench.training.record import Progress, Result, job_folder
 from workbench.training.rung import Paused
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
 
+    from workbench.models.job import Job  # and with it torch, which takes seconds
+
 FAULTY = "faulty"  # the outcome of a job whose files can not be used
 
 # How a worker trains a job up to an epoch (0: to the end) and tells of its progress.
-Train = Callable[[Job, Callable[[Progress], None], int], Result | Paused]
+Train = Callable[["Job", Callable[[Progress], None], int], Result | Paused]
 Ending = tuple[TrialState, Sequence[float] | None]  # how Optuna calls the end of an attempt, and its value
 
 

@@ -33,7 +33,8 @@ from workbench.models.weight_file import job_in
 from workbench.study import PlannedJob
 from workbench.training.machine import Machine, machine_on
 from workbench.training.record import Progress, Result, arithmetic, read_losses
-from workbench.training.run import CHECKPOINT, check_ranks, kept_state, run, silent
+from workbench.training.run import check_ranks, kept_state, run, silent
+from workbench.training.rung import CHECKPOINT
 
 RUN_FILE = "run.json"
 EXPERIMENT = "own runs"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import Refused
 from workbench.core.spec import Spec, from_dict
-from workbench.models.catalog import spec_types
-from workbench.models.job import Job
-from workbench.study import PlannedJob
+
+if TYPE_CHECKING:
+    from workbench.models.job import Job
+    from workbench.study import PlannedJob
 
 QUEUED = ("key", "row", "seed", "trunk", "job", "until")  # what a trial says of its job from the start
 
@@ -27,6 +28,9 @@ def queued_job(attributes: Mapping[str, Any]) -> Job:
     Raises:
         Refused: it was queued by a version that has other components.
     """
+    from workbench.models.catalog import spec_types  # and with it torch, which takes seconds
+    from workbench.models.job import Job
+
     job = from_dict(attributes["job"], spec_types())
     if not isinstance(job, Job) or job.key != attributes["key"]:
         raise Refused(
@@ -42,6 +46,8 @@ def check_queueable(planned: Iterable[PlannedJob]) -> None:
     Raises:
         Refused: a component is not one that `workbench components` lists.
     """
+    from workbench.models.catalog import spec_types
+
     known = spec_types()
     for one in planned:
         if missing := [cls for cls in _classes(one.job) if known.get(cls.__name__) is not cls]:

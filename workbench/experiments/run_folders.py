@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 from workbench.core.errors import Refused
-from workbench.experiments.tracking import recorded_folder
 from workbench.training.record import job_folder
 
 JOB_FILE, RESULT_FILE = "job.json", "result.json"
@@ -35,6 +34,11 @@ def _folder(what: str, home: Path) -> Path:
         return Path(what)
     if _KEY.fullmatch(what) and (folder := job_folder(home, what)).is_dir():
         return folder
-    if _MLFLOW.fullmatch(what) and (found := recorded_folder(home, what)) is not None:
-        return found
+    if _MLFLOW.fullmatch(what):
+        from workbench.experiments.tracking import (
+            recorded_folder,  # who needs names of files alone waits for no metrics
+        )
+
+        if (found := recorded_folder(home, what)) is not None:
+            return found
     raise Refused(f"{what!r}: no such folder, key of a job or number of an MLflow run; looked for the latter in {home}")

@@ -26,18 +26,20 @@ from workbench.experiments.delivery import Delivery
 from workbench.experiments.engines.engine import LOCAL, Engine
 from workbench.experiments.job_claim import read_progress
 from workbench.experiments.job_files import files_of
-from workbench.experiments.job_queue import JobQueue, stored_entries
+from workbench.experiments.job_queue import JobQueue
+from workbench.experiments.kept_plan import KeptPlan, lines_of
 from workbench.experiments.noop_check import check_distinct
 from workbench.experiments.pairing import Results
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.queue_entry import JobState, QueueEntry
 from workbench.experiments.queued_job import check_queueable
 from workbench.experiments.search.plan import SearchRun
+from workbench.experiments.states import print_plan, print_states, tally
 from workbench.experiments.stores import store_of
 from workbench.experiments.worker_pool import TrainJob, Workers, WorkerSettings, work_off
 from workbench.models.trunk import stored_trunks
 from workbench.study import PlannedJob, with_starts
-from workbench.training.damage import damaged, put_aside_damaged
+from workbench.training.damage import put_aside_damaged
 from workbench.training.machine import Machine
 from workbench.training.record import train_minutes
 from workbench.training.run import check_ranks
@@ -173,15 +175,10 @@ def status(run: StudyRun) -> int:
         0 all complete, 1 something is missing.
     """
     planned = bring(run)
-    entries = stored_entries(run.home, run.name, _keys(planned))
-    console.print_states(planned, entries)
-    faults = damaged(run.folder(one.job.key) for one in planned)
-    for line in faults:
-        console.say(f"broken: {line}")
-    print(_tally(planned, entries))
+    code = print_plan(run.home, KeptPlan(run.name, lines_of(planned)))
     if (settings := sequential.settings_of(run)) is not None:
         console.print_looks(sequential.follow_looks(run, settings))
-    return 0 if _complete(planned, entries) == len(planned) and not faults else 1
+    return code
 
 
 def replay(run: StudyRun) -> int:
@@ -261,11 +258,7 @@ def _check_trunks(run: StudyRun) -> None:
 
 
 def _tally(planned: Sequence[PlannedJob], entries: Mapping[str, QueueEntry]) -> str:
-    return f"{_complete(planned, entries)} of {len(planned)} complete"
-
-
-def _complete(planned: Sequence[PlannedJob], entries: Mapping[str, QueueEntry]) -> int:
-    return sum(entries[one.job.key].state is JobState.COMPLETE for one in planned)
+    return tally([one.job.key for one in planned], entries)
 
 
 def _conclude(
@@ -290,7 +283,7 @@ def _conclude(
     planned = with_starts(planned)
     missing = [one for one in planned if entries[one.job.key].state is not JobState.COMPLETE]
     if missing:
-        console.print_states(missing, entries)
+        print_states(lines_of(missing), entries)
     print(f"{_tally(planned, entries)} in {run.home / 'jobs'}")
     console.print_next(
         *[("tries failed ones again", then.retry)] * bool(missing),

@@ -46,12 +46,10 @@ from workbench.training.record import (
     write_losses,
     write_result,
 )
-from workbench.training.rung import PAUSED, Paused, check_until, read_pause, rung_of, write_pause
+from workbench.training.rung import CHECKPOINT, PAUSED, STATE, Paused, check_until, read_pause, rung_of, write_pause
 from workbench.training.source import Source, open_source
-from workbench.training.start import STATE, initial_state
+from workbench.training.start import initial_state
 from workbench.training.validate import evaluate_network
-
-CHECKPOINT = "checkpoint.pt"
 
 
 def silent(_: Progress) -> None:

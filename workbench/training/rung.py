@@ -12,12 +12,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.core.errors import Refused
 from workbench.core.files import write_whole
-from workbench.models.job import Job, Protocol
 from workbench.training.record import FIRST_NUMERICS, NUMERICS, read_curve, read_losses
 
+if TYPE_CHECKING:
+    from workbench.models.job import Job, Protocol  # and with them torch, which takes seconds
+
+CHECKPOINT = "checkpoint.pt"  # what a job goes on from
+STATE = "state.pt"  # in the folder of a job that others go on from
 PAUSED = "paused.json"
 SINCE_START = "mean_"  # begins the name of a loss that is a mean since the first epoch
 _NO_SIGNAL = {"epoch", "lr", "train_images_per_s"}

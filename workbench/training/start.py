@@ -15,9 +15,8 @@ from workbench.models.job import Job
 from workbench.training.loop import TrainingState
 from workbench.training.machine import Machine
 from workbench.training.record import job_folder
+from workbench.training.rung import STATE
 from workbench.training.source import Source
-
-STATE = "state.pt"  # in the folder of a job that others go on from
 
 
 def initial_state(job: Job, machine: Machine, source: Source, home: Path) -> TrainingState:

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from workbench.experiments.console import STATE_COLOURS, console, say
 from workbench.experiments.queue_entry import QueueEntry
+from workbench.experiments.screen import console, say
 from workbench.experiments.search.front import FrontPoint
 from workbench.experiments.search.knowledge import Knowledge
 from workbench.experiments.search.log import Proposal
 from workbench.experiments.search.standing import counts, standing
+from workbench.experiments.states import STATE_COLOURS
 
 SHOWN = 12  # candidates off the front that are shown, best first
 
