@@ -19,8 +19,8 @@ ROOT = Path(__file__).parent
 HOME = ROOT / ".nox" / "workbench-{}.{}".format(*sys.version_info)
 PYTHON = HOME / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
-# Without bytecode each process compiles torch and all else anew, and takes twice as long to begin. Who wants none beside
-# the sources has it in the environment's own folder.
+# Without bytecode each process compiles torch and all else anew, and takes twice as long to begin. Who wants none
+# beside the sources has it in the environment's own folder.
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
     os.environ.setdefault("PYTHONPYCACHEPREFIX", str(HOME.parent / "bytecode"))
 

@@ -1,5 +1,7 @@
-"""The tables of MLflow's file, made at once. By itself MLflow makes those of its first version and then alters them some
-fifty times, which takes a second of each new folder of runs, and half of it stays if that is killed.
+"""The tables of MLflow's file, made at once.
+
+By itself MLflow makes those of its first version and then alters them some fifty times. That takes a second of each new
+folder of runs, and what a kill leaves of it is half made.
 
 `mlflow_tables.sql` is what one version of MLflow makes; its first line says which.
 """
