@@ -40,7 +40,7 @@ CURVE = [
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One store for all tests: its tables take seconds."""
+    """One store for all tests."""
     folder = tmp_path_factory.mktemp("home")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of MLflow's own imports

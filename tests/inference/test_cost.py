@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import ClassVar, final
@@ -14,10 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from workbench.components.coords.regression import Regression
-from workbench.components.losses.varifocal import VariFocal
 from workbench.inference import cost
 from workbench.models import zoo
-from workbench.models.job import Job, Protocol
 from workbench.models.network import Network
 from workbench.models.variant import Variant
 from workbench.slots import CoordinateStage, Coords
@@ -193,13 +191,3 @@ def test_what_a_stage_costs_more_as_published_is_counted_per_person() -> None:
             for form in ("published", "deployed")
         )
         assert published - deployed == 1000 * variant.num_keypoints * persons
-
-
-@pytest.mark.slow
-def test_a_job_has_its_cost() -> None:
-    size = (32, 32)
-    job = Job(variant=replace(stage("dcc"), losses=(VariFocal(),)), protocol=Protocol(size=size))
-    assert cost.cost_metrics(job) == {
-        "params": cost.parameters(job.variant)["total"],
-        "gflops": cost.flops(job.variant, size, 10, counter="torch").total / 1e9,
-    }

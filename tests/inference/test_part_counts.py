@@ -1,6 +1,7 @@
 """Counting by parts is counting networks whole, and no part is counted twice."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -10,9 +11,11 @@ from tests.small import small_variant
 from workbench.components.backbones.stdc import STDC
 from workbench.components.backbones.timm_backbone import TimmBackbone
 from workbench.components.coords.regression import Regression
+from workbench.components.losses.varifocal import VariFocal
 from workbench.components.necks.pafpn import PAFPN
 from workbench.inference import cost, part_counts
 from workbench.inference.part_counts import PartCounter
+from workbench.models.job import Job, Protocol
 from workbench.models.variant import Variant
 from workbench.models.zoo import REGRESSION, SIZES, nano, rtmo
 
@@ -70,3 +73,22 @@ def test_a_part_that_networks_share_is_counted_once(monkeypatch: pytest.MonkeyPa
     assert len({(one.params, one.flops) for one in found}) == 4
     assert found[0] == counter.count(base.vary(changes[0][0])) and len(counted) == 7
     assert isinstance(base.vary(REGRESSION).coords, Regression)
+
+
+@pytest.mark.slow
+def test_the_jobs_of_a_process_share_what_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted, count = list[object](), part_counts.multiply_adds
+
+    def counting(*given: Any, **options: Any) -> int:
+        counted.append(given[0])
+        return count(*given, **options)
+
+    monkeypatch.setattr(part_counts, "multiply_adds", counting)
+    part_counts.cached_counter.cache_clear()
+    size, dcc = (32, 32), replace(small_variant(), losses=(VariFocal(),))
+    for variant in (dcc, dcc.vary({"coords.num_bins": (48, 64)})):
+        assert part_counts.cost_metrics(Job(variant=variant, protocol=Protocol(size=size))) == {
+            "params": cost.parameters(variant)["total"],
+            "gflops": cost.flops(variant, size, 10, counter="torch").total / 1e9,
+        }
+    assert len(counted) == 4 + 1, "four parts, and the coordinate stage of the second"

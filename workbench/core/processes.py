@@ -6,6 +6,7 @@ the command starts the server first of all: both import at the same time.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -17,10 +18,8 @@ from multiprocessing import forkserver
 from typing import Any
 
 START = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"  # Windows has none
-# An optimiser imports the second one when it is made, and an evaluation the third one, in every worker anew.
-PRELOADED = ["workbench.experiments.runner", "torch._dynamo", "torchvision.ops"]
-# What opens a store when a worker begins. A package that is not installed is passed over.
-PRELOADED += ["alembic.command", "sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql.psycopg", "psycopg"]
+PRELOADED = ["workbench.core.preloaded"]
+SEARCHED_AFTER = 50_000  # new objects until Python looks for garbage among them: imports make many and leave none
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 
 
@@ -65,6 +64,7 @@ def prepare() -> None:
     Call it before torch is imported: then this process has one thread, too. On a machine that its workers keep busy, a
     second thread costs many times more than it gains.
     """
+    gc.set_threshold(SEARCHED_AFTER, *gc.get_threshold()[1:])
     os.environ.update(ONE_THREAD)  # the server inherits it, and every worker from the server
     if START == "forkserver":
         context().set_forkserver_preload(PRELOADED)

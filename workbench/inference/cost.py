@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
-from functools import lru_cache, partial
+from functools import partial
 from math import prod
 from typing import Any, Literal
 
@@ -22,7 +22,6 @@ import torch
 from torch import Tensor, nn
 
 from workbench.components.blocks import fused
-from workbench.models.job import Job
 from workbench.models.network import Network, gather
 from workbench.models.variant import Variant
 from workbench.tensors import Cells, Dense
@@ -271,22 +270,3 @@ def _recurrent(get_shape: Callable[[Any], Any], inputs: list[Any], outputs: list
     sequences, _, parameters, *_ = inputs
     shapes = [get_shape(parameter) for parameter in parameters.node().inputs()]
     return prod(get_shape(sequences)[:-1]) * sum(prod(shape) for shape in shapes if len(shape) == 2)
-
-
-# For the record, and the size to count at
-
-
-def cost_metrics(job: Job) -> dict[str, float]:
-    """What a job's record says of cost: exact, whatever the machine.
-
-    params: all parameters. gflops: 10^9 multiply-adds of one image, deployed form, with the coordinate stage for
-    `PERSONS` persons.
-    """
-    params, multiply_adds_of_one = _job_cost(job.variant, job.protocol.size)
-    return {"params": float(params), "gflops": multiply_adds_of_one / 1e9}
-
-
-@lru_cache(maxsize=64)
-def _job_cost(variant: Variant, size: tuple[int, int]) -> tuple[int, int]:
-    """Parameters and multiply-adds, counted once for all seeds of a row."""
-    return parameters(variant)["total"], flops(variant, size, counter="torch").total

@@ -3,13 +3,14 @@
 A search space multiplies its options, and its networks share their parts: of 384 there may be 6 backbones, 96 necks
 with what these are given, 2 heads and 4 coordinate stages. A part is told apart by its spec and by what its module is
 told of the parts before. All is counted on shapes alone, and a network's sum is that of `cost.parameters` and
-`cost.flops`, to the unit.
+`cost.flops`, to the unit. A process counts for its jobs so, too: rows of a study share most of their parts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from torch import nn
 
 from workbench.components.blocks import fused
 from workbench.inference.cost import PERSONS, Flops, multiply_adds, parameter_count
+from workbench.models.job import Job
 from workbench.models.variant import Variant
 from workbench.slots import Backbone
 from workbench.tensors import Cells, Levels
@@ -112,7 +114,7 @@ class PartCounter:
         )
 
     def _of_maps(self, call: Callable[[list[torch.Tensor]], object], levels: Levels) -> int:
-        maps = [_meta(1, lv.channels, self.size[0] // lv.stride, self.size[1] // lv.stride) for lv in levels]
+        maps = [_meta(1, lv.channels, *(-(-side // lv.stride) for side in self.size)) for lv in levels]
         return multiply_adds(_Called(lambda *given: call(list(given))), *maps, counter="torch")
 
     def _part(
@@ -127,6 +129,19 @@ class PartCounter:
                 module = build().eval()
                 self._known[key] = _Part(parameter_count(module), count(fused(module)), facts(module))
         return self._known[key]
+
+
+def cost_metrics(job: Job) -> dict[str, float]:
+    """What a job's record says of cost: exact, whatever the machine.
+
+    params: all parameters. gflops: 10^9 multiply-adds of one image, deployed form, with the coordinate stage for
+    `PERSONS` persons.
+    """
+    counted = cached_counter(job.protocol.size).count(job.variant)
+    return {"params": float(counted.params), "gflops": counted.gflops}
+
+
+cached_counter = cache(PartCounter)  # of this process, by size
 
 
 class _Called(nn.Module):

@@ -23,7 +23,7 @@ from workbench.core.files import write_whole
 from workbench.core.provenance import machine_name, result_tags
 from workbench.data.draw import predictions
 from workbench.evaluation.coco_ap import Evaluation
-from workbench.inference.cost import cost_metrics
+from workbench.inference.part_counts import cost_metrics
 from workbench.models.initial import start_file
 from workbench.models.job import Job
 from workbench.tensors import Detections
