@@ -1,6 +1,7 @@
 """Persons of a file as columns of numbers."""
 
 import numpy as np
+import pytest
 
 from workbench.data.datasets.rows import rows_of
 
