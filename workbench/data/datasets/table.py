@@ -85,7 +85,7 @@ def table_of(
     points = maker.points(keys, columns)
     made = _Persons(
         names=maker.names[kept],
-        boxes=rows.boxes.values[kept],
+        boxes=rows.boxes.values[kept].astype(np.float64, copy=False),
         sizes=np.array([(p.width, p.height) for p in pictures], np.float64).reshape(-1, 2)[image[kept]],
         keypoints=points if len(kept) == len(rows) else points[kept],
         areas=rows.areas.values[kept, 0],
