@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Barrier
+from time import sleep
+from types import SimpleNamespace
 from typing import ClassVar, final
 
 import pytest
@@ -109,3 +114,24 @@ def test_the_trunk_of_a_file_is_frozen_and_the_rest_is_new(tmp_path: Path) -> No
 
 def _trained() -> dict[str, Tensor]:
     return dict(Network(small_variant(), seed=7).state_dict())
+
+
+def test_two_that_come_first_at_once_compute_the_features_once_in_half_precision(tmp_path: Path) -> None:
+    network, path = Network(small_variant(), seed=1), tmp_path / "features" / "one.safetensors"
+    both, asked = Barrier(2), list[int]()
+
+    def images() -> Iterator[SimpleNamespace]:
+        asked.append(1)
+        sleep(0.2)  # the other one is there by now, and has to wait
+        yield SimpleNamespace(images=torch.rand(2, 3, 64, 64), image_ids=(7, 9))
+
+    def worker(_: int) -> trunk.Features:
+        both.wait()
+        return trunk.features(network, images, 0, path)
+
+    with ThreadPoolExecutor(2) as pool:
+        mine, theirs = pool.map(worker, range(2))
+    assert len(asked) == 1
+    for name, maps in mine.maps.items():
+        assert maps.dtype == (torch.int64 if name == "ids" else torch.float16)
+        assert torch.equal(maps, theirs.maps[name])

@@ -1,6 +1,7 @@
 """Persons of a file as columns of numbers."""
 
 import numpy as np
+import pytest
 
 from workbench.data.datasets.rows import rows_of
 
@@ -16,3 +17,13 @@ def test_numbers_are_read_and_what_is_none_is_kept_apart() -> None:
     assert rows.boxes.values.tolist() == [[1, 2, 3, 4]] * 2 and rows.boxes.quoted.tolist() == [False, True]
     assert rows.keypoints.wrong.tolist() == [False, True] and rows.areas.missing.tolist() == [False, True]
     assert np.isnan(rows.areas.values[1, 0])
+
+
+@pytest.mark.parametrize(("x", "dtype"), [(300, np.float32), (300.5, np.float32), (300.1, np.float64)])
+def test_key_points_take_half_of_the_memory_only_where_they_stay_what_they_are(x: float, dtype: type) -> None:
+    given = [{"id": i, "bbox": [0.1, 0, 9, 9], "keypoints": [7, 8, 2]} for i in range(5000)]  # more than one lot
+    given[4500]["keypoints"] = [x, 8, 2]
+    rows = rows_of(iter(given), 1)
+    assert rows.keypoints.values.dtype == dtype and rows.boxes.values.dtype == np.float64
+    assert rows.keypoints.values.tolist() == [one["keypoints"] for one in given]
+    assert rows.boxes.values[:, 0].tolist() == [0.1] * 5000

@@ -13,6 +13,7 @@ from typing import Literal
 from workbench.core.errors import DataFault, Refused
 from workbench.core.patience import told_if_long
 from workbench.data.datasets.annotations import Annotated
+from workbench.data.datasets.categories import FileVersion, file_version
 from workbench.data.datasets.classes import DataClasses
 from workbench.data.datasets.coco import CocoKeypoints
 from workbench.data.datasets.crowdpose import CrowdPose
@@ -166,12 +167,18 @@ def _digest(folder: Path, found: type[Annotated]) -> str:
     digest, splits = hashlib.sha256(), found.splits(folder)
     for file in (*(found.annotation_file(folder, split) for split in splits), folder / SIDE_FILE):
         if file.is_file() and os.access(file, os.R_OK):
-            with file.open("rb") as opened:
-                digest.update(hashlib.file_digest(opened, "sha256").digest())
+            digest.update(_content(file_version(file)))
     for images in dict.fromkeys(place for split in splits for place in found.image_folders(folder, split)):
         for line in _files(images):
             digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=16)
+def _content(version: FileVersion) -> bytes:
+    """The digest of a file as it is now, which is read once."""
+    with version[0].open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").digest()
 
 
 def _files(folder: Path, below: str = "") -> Iterator[str]:
