@@ -49,10 +49,10 @@ def test_until_decided_and_trunks_are_said(tmp_path: Path) -> None:
 
 
 def test_a_protocol_on_a_file_is_called_as_it_was_asked_for(tmp_path: Path) -> None:
-    on_file = OnFileProtocol(**{f.name: getattr(SETTING, f.name) for f in fields(SETTING)}, asked="probe")
+    on_file = OnFileProtocol(**{f.name: getattr(SETTING, f.name) for f in fields(SETTING)}, asked="short")
     run = StudyRun(STUDY, replace(on_file, name="probe_0123abcd"), tmp_path)
     for said in commands.following(run, "a.pth"):
-        assert said == "" or "fake --protocol probe --trunk a.pth" in said
+        assert said == "" or "fake --protocol short --trunk a.pth" in said
 
 
 def test_what_is_typed_on_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
