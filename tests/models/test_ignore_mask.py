@@ -145,7 +145,7 @@ def test_who_is_found_in_a_region_is_neither_right_nor_wrong(data: Annotated) ->
     """Four are found, the person with the least score: a mistake among the others would cost AP."""
     corners = np.array([*REGIONS, PERSON], np.float32)
     boxes = np.concatenate([corners[:, :2], corners[:, :2] + corners[:, 2:]], 1)
-    middle = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2 + np.arange(5, dtype=np.float32)[:, None]
+    middle = np.array((boxes[:, None, :2] + boxes[:, None, 2:]) / 2 + np.arange(5)[:, None], np.float32)
     middle[3] = data[0].persons.keypoints[3]
     scores = np.array([0.9, 0.8, 0.7, 0.6], np.float32)
     found = Detections(
