@@ -57,6 +57,7 @@ def test_every_precision_is_taken(precision: str, calls: list[tuple[Any, ...]]) 
         ("--precision int4", "deploy: --precision 'int4': expected float32 or fp16 or int8"),
         ("--score-threshold high", "deploy: --score-threshold 'high': expected a number"),
         ("--score-threshold 2", "score threshold 2.0"),
+        ("--precision int8 --fixed", "use --precision fp16 for them, or leave out --fixed for ONNX Runtime"),
         ("--weights a.pth --random-weights", "--weights a.pth and --random-weights: give one of the two"),
         ("--max-persons 0", "deploy: --max-persons '0': expected a whole number of 1 or more"),
     ],

@@ -57,6 +57,18 @@ def test_a_name_that_no_study_has_is_refused_with_those_there_are(package: Path)
         )
 
 
+def test_the_folder_of_a_run_is_told_what_shows_it(package: Path, tmp_path: Path) -> None:
+    run = tmp_path / "my run"
+    run.mkdir()
+    (run / "job.json").touch()
+    with pytest.raises(Refused, match=r"the folder of one run\. workbench predict '.*my run' PICTURE draws") as bare:
+        check_study(str(run))
+    (run / "predictions.png").touch()
+    with pytest.raises(Refused, match=r"PICTURE draws what it finds, .*my run/predictions\.png what it found on vali"):
+        check_study(str(run))
+    assert "predictions.png" not in str(bare.value)
+
+
 def test_a_folder_of_the_current_one_is_found_without_an_init_and_comes_first(
     package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

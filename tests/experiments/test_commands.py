@@ -1,6 +1,7 @@
 """Printed commands mean the run that printed them."""
 
 import shlex
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tests.experiments.fakes import SETTING, STUDY
 from tests.experiments.search.searched import SEARCH
 from tests.experiments.search.searched import SETTING as SMALL
 from workbench.experiments import commands
+from workbench.experiments.file_trunk import OnFileProtocol
 from workbench.experiments.plan import StudyRun, UntilDecided
 from workbench.experiments.search.plan import SearchRun
 
@@ -27,13 +29,13 @@ def test_they_begin_as_the_folder_is_used(tmp_path: Path) -> None:
 
 def test_all_that_a_study_was_given_is_said(tmp_path: Path) -> None:
     plain = StudyRun(STUDY, SETTING, tmp_path)
-    assert commands.following(plain) == (
+    assert commands.following(plain)[:2] == (
         "workbench study retry fake --protocol test",
         "workbench report fake --protocol test",
     )
     changes = {"recipe.lr": 0.5, "recipe.ema_gamma": 9}
     given = StudyRun(STUDY, SETTING, tmp_path, seeds=3, first_seed=2, changes=changes, rows=("base", "static"))
-    retry, page = commands.following(given)
+    retry, page, _ = commands.following(given)
     said = "fake --protocol test --seeds 3 --first-seed 2 --set recipe.lr=0.5 --set recipe.ema_gamma=9"
     assert page == f"workbench report {said}"
     assert retry == page.replace("report", "study retry") + " --rows base,static"
@@ -42,8 +44,15 @@ def test_all_that_a_study_was_given_is_said(tmp_path: Path) -> None:
 def test_until_decided_and_trunks_are_said(tmp_path: Path) -> None:
     until = StudyRun(STUDY, SETTING, tmp_path, until=UntilDecided(9))
     assert commands.following(until).retry.endswith("--until decided --budget 9")
-    retry, page = commands.following(StudyRun(STUDY, SETTING, tmp_path), "my weights.pth")
-    assert shlex.split(retry)[-2:] == ["--trunk", "my weights.pth"] and page == ""
+    retry, page, gallery = commands.following(StudyRun(STUDY, SETTING, tmp_path), "my weights.pth")
+    assert all(shlex.split(said)[-2:] == ["--trunk", "my weights.pth"] for said in (retry, gallery)) and page == ""
+
+
+def test_a_protocol_on_a_file_is_called_as_it_was_asked_for(tmp_path: Path) -> None:
+    on_file = OnFileProtocol(**{f.name: getattr(SETTING, f.name) for f in fields(SETTING)}, asked="short")
+    run = StudyRun(STUDY, replace(on_file, name="probe_0123abcd"), tmp_path)
+    for said in commands.following(run, "a.pth"):
+        assert said == "" or "fake --protocol short --trunk a.pth" in said
 
 
 def test_what_is_typed_on_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

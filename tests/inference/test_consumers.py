@@ -81,6 +81,41 @@ def test_persons_are_those_of_the_network(program: str, file: Path, capfd: pytes
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.fixture(scope="module")
+def half(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("consumers") / "half.onnx"
+    onnx_export.write_onnx(Deployed(network(), CHOSEN, torch.float16, fixed=True), path, {})
+    return path
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_half_precision_is_the_same_everywhere(program: str, half: Path) -> None:
+    """As near to the network as its digits allow, and as in ONNX Runtime to more than these."""
+    images, first = crowd(3, 128, 160), onnx_runtime(half)
+    for image in images.split(1):
+        ours, told, theirs = (
+            detections(*PROGRAMS[program](half)(image.numpy())),
+            detections(*first(image.numpy())),
+            expected(image, CHOSEN),
+        )
+        same(ours, told)
+        assert [len(one) for one in ours] == [len(one) for one in theirs]
+        np.testing.assert_allclose(ours[0].keypoints, theirs[0].keypoints, rtol=0, atol=0.1)
+        np.testing.assert_allclose(ours[0].scores, theirs[0].scores, rtol=0, atol=1e-3)
+
+
+@pytest.mark.soak
+def test_rtmlib_shows_the_same_of_half_precision_in_both_backends(half: Path) -> None:
+    image = crowd(1, 128, 160)[0].permute(1, 2, 0).byte().numpy()
+    ours, theirs = (
+        RTMO(str(half), model_input_size=(128, 160), backend=backend, device="cpu")(image)
+        for backend in ("onnxruntime", "opencv")
+    )
+    assert 1 < len(ours[0]) == len(theirs[0])
+    np.testing.assert_allclose(ours[0], theirs[0], rtol=0, atol=0.05)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_sides_of_any_length_are_padded(program: str, file: Path) -> None:

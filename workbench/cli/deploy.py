@@ -80,6 +80,11 @@ def deploy_command(
     ] = False,
 ) -> int:
     """Write a trained network as an ONNX file, and compare the two."""
+    if precision == "int8" and fixed:
+        raise Refused(
+            "--precision int8 --fixed: OpenCV and OpenVINO round bytes in their own ways and find other persons; use "
+            "--precision fp16 for them, or leave out --fixed for ONNX Runtime"
+        )
     if random_weights and weights is not None:
         raise Refused(f"--weights {weights} and --random-weights: give one of the two")
     if random_weights:

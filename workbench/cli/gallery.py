@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from workbench.cli.options import Command, DataFolder, FirstSeed, ProtocolName, Seeds, Sets, StudyName, whole_number
+from workbench.cli.options import (
+    Command,
+    DataFolder,
+    FirstSeed,
+    ProtocolName,
+    Seeds,
+    Sets,
+    StudyName,
+    TrunkFile,
+    whole_number,
+)
 from workbench.cli.study_runs import check_recorded, check_words, run_to_look_at
 
 gallery_commands = typer.Typer()
@@ -21,6 +31,7 @@ def gallery_command(
     seeds: Seeds = None,
     first_seed: FirstSeed = 0,
     sets: Sets = None,
+    trunk: TrunkFile = None,
     images: Annotated[
         int, typer.Option("--images", metavar="N", parser=whole_number(1), help="How many are shown")
     ] = 60,
@@ -35,7 +46,7 @@ def gallery_command(
     from workbench.report.gallery import gallery
     from workbench.report.gallery_page import gallery_page
 
-    run = run_to_look_at("gallery", name, protocol, data, sets, seeds, first_seed)
+    run = run_to_look_at("gallery", name, protocol, data, sets, seeds, first_seed, trunk)
     path = out or run.home / "galleries" / f"{run.stem}.html"
     page = gallery_page(gallery(run, images))
     path.parent.mkdir(parents=True, exist_ok=True)

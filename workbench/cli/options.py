@@ -169,6 +169,15 @@ def changes_of(sets: Sequence[Change] | None) -> dict[str, Any]:
 
 COUNT = whole_number(1)
 THREAD_COUNT = whole_number(1, max(os.cpu_count() or 1, FEW_THREADS))
+TrunkFile = Annotated[
+    str | None,
+    typer.Option(
+        "--trunk",
+        metavar="FILE",
+        help="With --protocol probe and --data: on the features of these weights, of a job's folder or of a released "
+        "model",
+    ),
+]
 StudyName = Annotated[
     str, typer.Argument(metavar="NAME", help="A file in studies/, without .py", autocompletion=completing("studies"))
 ]

@@ -20,6 +20,7 @@ from workbench.cli.options import (
     Sets,
     StoreAddress,
     StudyName,
+    TrunkFile,
     completing,
     files_in,
     one_of,
@@ -30,7 +31,15 @@ from workbench.cli.options import (
     whole_number,
 )
 from workbench.cli.searches import Budget, Limits, Minutes, SamplerName, Then, check_study_options, planned
-from workbench.cli.study_runs import asked_study, check_words, keep_plan, plan_place, planned_run, recorded_run
+from workbench.cli.study_runs import (
+    asked_study,
+    check_words,
+    keep_plan,
+    on_trunk_asked,
+    plan_place,
+    planned_run,
+    recorded_run,
+)
 from workbench.core.errors import Refused
 
 if TYPE_CHECKING:
@@ -79,15 +88,6 @@ Jobs = Annotated[
         metavar="N",
         parser=whole_number(0),
         help="Jobs at a time (default: by the machine's cores); 0, with --store, leaves them to other machines",
-    ),
-]
-TrunkFile = Annotated[
-    str | None,
-    typer.Option(
-        "--trunk",
-        metavar="FILE",
-        help="With --protocol probe and --data: on the features of these weights, of a job's folder or of a released "
-        "model",
     ),
 ]
 EngineName = Annotated[
@@ -185,7 +185,7 @@ def run_command(
     _check_budget(until, budget)
     if not isinstance(asked, Study) or not under.trains:
         return profiling.run_timing(_timing(ctx, asked, under), again)
-    asked, under = _on_trunk(asked, under, trunk, data)
+    asked, under = on_trunk_asked(asked, under, trunk, data)
     run = planned_run(asked, under, data, sets, seeds, first_seed, _decided(until, budget), rows=rows)
     keep_plan(place, run)
     if again:
@@ -283,7 +283,7 @@ def status_command(
     _check_budget(until, budget)
     if not isinstance(asked, Study) or not under.trains:
         return profiling.print_measured(_timing(ctx, asked, under, reads=True))
-    asked, under = _on_trunk(asked, under, trunk, data)
+    asked, under = on_trunk_asked(asked, under, trunk, data)
     decided = _decided(until, budget)
     run = planned_run(asked, under, data, sets, seeds, first_seed, decided, reads=True, rows=rows)
     keep_plan(place, run)
@@ -369,17 +369,6 @@ def _timing(ctx: typer.Context, asked: Study | TimingStudy, under: StudyProtocol
         )
     refuse_options_but(ctx, ("protocol",), f"{asked.name}, {under.name}: nothing is trained")
     return TimingRun(asked if isinstance(asked, TimingStudy) else asked.profile(), under, runs_folder(not reads))
-
-
-def _on_trunk(asked: Study, under: StudyProtocol, trunk: str | None, data: Path | None) -> tuple[Study, StudyProtocol]:
-    """Both as they are, or with the trunk of a file of weights."""
-    if trunk is None:
-        return asked, under
-    if data is None:
-        raise Refused(f"--trunk {trunk}: its features are of images; add --data FOLDER")
-    from workbench.experiments.file_trunk import on_file_trunk
-
-    return on_file_trunk(asked, under, trunk, runs_folder())
 
 
 def _check_budget(until: str | None, budget: int | Minutes | None) -> None:

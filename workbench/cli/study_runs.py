@@ -44,6 +44,23 @@ def asked_study(name: str, protocol: str | None) -> tuple[Study | TimingStudy | 
     return asked, protocol_named(protocol or asked.default)
 
 
+def on_trunk_asked(
+    asked: Study, under: StudyProtocol, trunk: str | None, data: Path | None
+) -> tuple[Study, StudyProtocol]:
+    """Both as they are, or with the trunk of a file of weights.
+
+    Raises:
+        Refused: no data set beside it, no such weights, or the study can not stand on them.
+    """
+    if trunk is None:
+        return asked, under
+    if data is None:
+        raise Refused(f"--trunk {trunk}: its features are of images; add --data FOLDER")
+    from workbench.experiments.file_trunk import on_file_trunk
+
+    return on_file_trunk(asked, under, trunk, runs_folder())
+
+
 def rows_named(asked: Study, text: str) -> tuple[str, ...]:
     """The labels that a text names, commas between them. A label may have commas itself.
 
@@ -148,6 +165,7 @@ def run_to_look_at(
     sets: list[Change] | None,
     seeds: int | None,
     first_seed: int,
+    trunk: str | None = None,
 ) -> StudyRun:
     """The run whose complete jobs a command looks at.
 
@@ -161,4 +179,5 @@ def run_to_look_at(
         raise Refused(f"{command} {name}: it has no rows that are trained; use a study that has")
     if not under.trains:
         raise Refused(f"{command} {name}: nothing is trained under {under.name}; use --protocol {asked.default}")
+    asked, under = on_trunk_asked(asked, under, trunk, data)
     return recorded_run(asked, under, data, sets, seeds, first_seed)

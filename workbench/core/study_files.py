@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import traceback
 from pathlib import Path
+from shlex import quote
 from types import ModuleType
 
 from workbench.core.errors import Refused, one_line
@@ -26,7 +27,16 @@ def check_study(name: str) -> None:
     """
     own_modules(COMPONENTS)  # what the file of a study may import
     if name not in (known := known_studies()):
+        if Path(name, "job.json").is_file():
+            raise Refused(f"no study is called {name!r}: it is the folder of one run. {_shown_by(name)}")
         raise Refused(f"no study is called {name!r}; there are {known}. Run from the folder that holds studies/")
+
+
+def _shown_by(run: str) -> str:
+    """What shows the run of a folder."""
+    picture = Path(run, "predictions.png")
+    more = f", {picture} what it found on validation images" if picture.is_file() else ""
+    return f"workbench predict {quote(run)} PICTURE draws what it finds{more}"
 
 
 def study_module(name: str) -> ModuleType:

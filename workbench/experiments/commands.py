@@ -7,6 +7,7 @@ from shlex import quote
 from typing import NamedTuple
 
 from workbench.experiments.changes import ChangedJobs
+from workbench.experiments.file_trunk import OnFileProtocol
 from workbench.experiments.object_store import given_files
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.search.plan import BUDGET, SURROGATE, SearchRun
@@ -36,7 +37,8 @@ def of_study(run: StudyRun) -> list[str]:
     """The words that mean this run, whichever of its rows."""
     seeds = [f"--seeds {run.seeds}"] * (run.seeds is not None)
     first = [f"--first-seed {run.first_seed}"] * bool(run.first_seed)
-    return [*under(run.study.name, run.protocol.name, run.study.default), *seeds, *first, *given(run)]
+    protocol = run.protocol.asked if isinstance(run.protocol, OnFileProtocol) else run.protocol.name
+    return [*under(run.study.name, protocol, run.study.default), *seeds, *first, *given(run)]
 
 
 def of_search(run: SearchRun) -> list[str]:
@@ -67,10 +69,11 @@ def terms_of(run: SearchRun) -> list[str]:
 
 
 class Following(NamedTuple):
-    """What can be done after a run: try again what failed, and write its page ("" where it has none)."""
+    """What can be done after a run: try again what failed, write its page, or its gallery where it has none."""
 
     retry: str
     page: str
+    gallery: str = ""
 
 
 def following(run: StudyRun, trunk: str | None = None) -> Following:
@@ -80,4 +83,6 @@ def following(run: StudyRun, trunk: str | None = None) -> Following:
     budget = [f"--budget {run.until.budget}"] if run.until is not None and run.until.budget is not None else []
     on = [] if trunk is None else [f"--trunk {quote(trunk)}"]
     retry = command("study", "retry", *of_study(run), *rows, *until, *budget, *on, *on_store())
-    return Following(retry, command("report", *of_study(run)) if trunk is None else "")
+    if trunk is None:
+        return Following(retry, command("report", *of_study(run)))
+    return Following(retry, "", " ".join(["workbench gallery", *of_study(run), *on]))

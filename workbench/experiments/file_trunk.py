@@ -49,7 +49,13 @@ class OnFileStudy(Study):
 
 @dataclass(frozen=True)
 class OnFileProtocol(StudyProtocol):
-    """A protocol under which all rows share the trunk of a file: it has no names of stored ones."""
+    """A protocol under which all rows share the trunk of a file: it has no names of stored ones.
+
+    Fields:
+        asked: what a command calls it, beside the file.
+    """
+
+    asked: str = ""
 
     @property
     def frozen(self) -> bool:
@@ -78,7 +84,13 @@ def on_file_trunk(study: Study, protocol: StudyProtocol, source: str, home: Path
     parts = (*_NETWORK, "coords")
     scale = {path: value for path, value in protocol.scale.items() if path not in parts}
     seen = replace(protocol.protocol, size=plan.size, images=0, first_image=0)
-    changed = {"name": f"{protocol.name}_{digest[:8]}", "protocol": seen, "scale": scale, "trunks": ()}
+    changed = {
+        "name": f"{protocol.name}_{digest[:8]}",
+        "protocol": seen,
+        "scale": scale,
+        "trunks": (),
+        "asked": protocol.name,
+    }
     changed["about"] = f"every row trains its coordinate stage on the features of {plan.source}"
     return (
         OnFileStudy(**{**_values(study), "base": base, "trunk": file_trunk(digest)}),

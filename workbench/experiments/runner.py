@@ -288,6 +288,7 @@ def _conclude(
     console.print_next(
         *[("tries failed ones again", then.retry)] * bool(missing),
         *[("writes its page into reports/rendered", then.page)] * bool(results and then.page),
+        *[("shows what its rows find", then.gallery)] * bool(len(results) > 1 and then.gallery),
         ("shows its runs and pictures", commands.command("ui")),
     )
     return 1 if missing else 0
