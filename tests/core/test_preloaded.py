@@ -8,8 +8,8 @@ import pytest
 LOOKS = """
 import gc, sys
 from workbench.core import preloaded
-print(gc.isenabled(), gc.get_freeze_count() > 100_000, set(preloaded.NAMES[:4]) <= set(sys.modules))
-preloaded.NAMES.append("absent")
+print(gc.isenabled(), gc.get_freeze_count() > 100_000, set(preloaded.IMPORTED_FIRST[:4]) <= set(sys.modules))
+preloaded.IMPORTED_FIRST.append("absent")
 preloaded.load()
 """
 

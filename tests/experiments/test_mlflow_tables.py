@@ -38,7 +38,7 @@ def made_by_mlflow(folder: Path) -> str:
 
 @pytest.mark.slow
 def test_they_are_those_of_the_installed_mlflow(tmp_path: Path) -> None:
-    header, _, kept = mlflow_tables.TABLES.read_text("utf-8").partition("\n")
+    header, _, kept = mlflow_tables.SCHEMA.read_text("utf-8").partition("\n")
     own = statements(made_by_mlflow(tmp_path))
     assert (header, statements(kept)) == (mlflow_tables.header(), own), "this module's first lines say what to do"
     mlflow_tables.make_record_file(tmp_path / "new" / "mlflow.db")
@@ -59,4 +59,4 @@ def test_another_version_makes_its_own(tmp_path: Path, monkeypatch: pytest.Monke
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        mlflow_tables.TABLES.write_text(f"{mlflow_tables.header()}\n{made_by_mlflow(Path(folder))}", "utf-8")
+        mlflow_tables.SCHEMA.write_text(f"{mlflow_tables.header()}\n{made_by_mlflow(Path(folder))}", "utf-8")

@@ -8,7 +8,7 @@ import gc
 import importlib
 from contextlib import suppress
 
-NAMES = [
+IMPORTED_FIRST = [
     "workbench.experiments.runner",
     "torch._dynamo",  # an optimiser imports it when it is made,
     "torchvision.ops",  # and an evaluation this one, in every worker anew
@@ -24,7 +24,7 @@ def load() -> None:
     """Imports them all and keeps them out of searches for garbage."""
     gc.disable()
     try:
-        for name in NAMES:
+        for name in IMPORTED_FIRST:
             with suppress(ImportError):
                 importlib.import_module(name)
         gc.freeze()

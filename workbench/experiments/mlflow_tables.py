@@ -16,14 +16,14 @@ from pathlib import Path
 
 from workbench.core.files import make_once
 
-TABLES = Path(__file__).with_suffix(".sql")
+SCHEMA = Path(__file__).with_suffix(".sql")
 
 
 def make_record_file(path: Path) -> None:
     """Makes the SQLite file with its tables, unless it is there or another version of MLflow is to make its own."""
     if path.exists():
         return
-    text = TABLES.read_text("utf-8")
+    text = SCHEMA.read_text("utf-8")
     if text.partition("\n")[0] == header():
         make_once(path, partial(_make, text))
 
