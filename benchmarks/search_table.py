@@ -3,8 +3,8 @@
 Run:   workbench bench search_table [--candidates 240] [--part 0.2] [--jobs 2]
 
 Candidates of `studies/search_rtmo.py` in an order drawn once, each with seed 0 under `short`, until `part` of its
-epochs is done: about four hours of two cores for 240. A line is added as each one gets there, and the same command goes
-on below what stands there, on another machine, too. The table says how networks *begin*: a search of it is a search for
+epochs is done: about an hour and a half of two cores for 240. A line is added as each one gets there, and the same
+command goes on below what stands there, on another machine, too. The table says how networks *begin*: a search of it is a search for
 what is best after a fifth of a training, with real costs and real noise.
 
 Appends to reports/data/bench_search_table.csv: a column per factor, gflops of the published size, minutes of one core,
@@ -38,7 +38,7 @@ from workbench.experiments.search.pricing import Twins, counted
 from workbench.models.job import Job
 from workbench.space import Candidate, Search
 from workbench.training.machine import this_machine
-from workbench.training.record import job_folder
+from workbench.training.record import job_folder, read_curve, train_minutes
 from workbench.training.run import run
 from workbench.training.rung import rung_epoch, signals_at
 
@@ -99,15 +99,20 @@ def keys_there() -> set[str]:
 def begun(job: Job, home: Path, part: float) -> dict[str, float]:
     """Trains a job until the rung, on one thread. What is known of it there, and the `minutes` of its core.
 
-    They are the processor's, which other work beside it lengthens little; those of a run that was broken off are lost.
+    They are the processor's, which other work beside it lengthens little; of a job that a search or an earlier command
+    has brought there, those of its curve.
     """
     torch.set_num_threads(1)
     os.nice(5)  # whoever sits at the machine comes first
     folder, epoch = job_folder(home, job.key), rung_epoch(job.protocol, part)
-    started = time.process_time()
+    started, known = time.process_time(), signals_at(folder, epoch)
     with locked_folder(folder):
         run(job, this_machine().shared(1), home, until=epoch)
-    return {**signals_at(folder, epoch), "minutes": (time.process_time() - started) / 60}
+    minutes = (time.process_time() - started) / 60
+    if known:
+        curve = [line for line in read_curve(folder) if line["epoch"] <= epoch]
+        minutes = train_minutes(curve, job.protocol.epoch_images)
+    return {**signals_at(folder, epoch), "minutes": minutes}
 
 
 def line(search: Search, one: Candidate, key: str, gflops: float, found: dict[str, float]) -> Line:

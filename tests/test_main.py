@@ -111,7 +111,7 @@ sys.exit(main(["components"]))
 @pytest.mark.parametrize("module", ["workbench.core.processes", "multiprocessing", "workbench.cli.app"])
 def test_an_interrupt_while_the_command_line_is_imported_is_a_line(module: str, number: str, tmp_path: Path) -> None:
     (tmp_path / "early.py").write_text(EARLY.format(signal=number))
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
     words = [sys.executable, "-m", "early", module]  # Python ends otherwise than with -c
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=env)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "workbench: stopped\n")

@@ -9,7 +9,7 @@ import pytest
 from tests.experiments.own import small_run
 from tests.small import small_job
 from workbench.core.errors import Refused
-from workbench.experiments import run_folders
+from workbench.experiments import tracking
 from workbench.experiments.run_folders import run_folder
 from workbench.training.record import job_folder, write_result
 
@@ -20,7 +20,7 @@ def test_a_run_is_found_by_its_folder_its_key_and_its_number(tmp_path: Path, mon
     with pytest.raises(Refused, match=r"holds no result.json; the run is not complete"):
         run_folder(str(folder), tmp_path)
     write_result(folder, job.key, {"AP": 0.5}, {})
-    monkeypatch.setattr(run_folders, "recorded_folder", lambda home, number: folder if number == "a" * 32 else None)
+    monkeypatch.setattr(tracking, "recorded_folder", lambda home, number: folder if number == "a" * 32 else None)
     for what in (str(folder), job.key, "a" * 32):
         assert run_folder(what, tmp_path) == folder
 

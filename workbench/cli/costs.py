@@ -9,6 +9,7 @@ import typer
 
 from workbench.cli.names import check_network
 from workbench.cli.options import COUNT, THREAD_COUNT, Command, completing, files_in, one_of, whole_number, words_of
+from workbench.cli.printed import remark
 from workbench.core.errors import Refused
 
 cost_commands = typer.Typer()
@@ -121,10 +122,13 @@ def latency_command(
     for name in names:
         check_network(name)
     check_network(reference, "is no reference: it is one runtime and one precision")
+    from workbench.core.provenance import slow_bf16
     from workbench.inference import runtimes
     from workbench.inference.latency import TimingTask
     from workbench.inference.timing import Patience
 
+    if said := slow_bf16(precision.split(","), device):
+        remark(said)
     task = TimingTask((size, size), persons, threads, device)
     found = runtimes.compare(
         names,

@@ -67,7 +67,7 @@ class SearchRun(ChangedJobs):
         if not self.budget > 0:
             raise Refused(f"--budget: {self.budget:g} minutes; must be above 0")
         protocol = self.job_protocol
-        if self.search.rungs[0] < 1:
+        if self.search.rungs[0] < 1 and not self._smokes:
             rung_epoch(protocol, self.search.rungs[0])
 
     @cached_property
@@ -90,14 +90,19 @@ class SearchRun(ChangedJobs):
     @property
     def most(self) -> int:
         """Candidates that are proposed at most."""
-        return SMOKE if self.protocol.name == "smoke" else len(self.search.space)
+        return SMOKE if self._smokes else len(self.search.space)
 
     @property
     def rung(self) -> int:
         """The epoch after which new candidates pause; 0: they do not. Optuna's samplers know no pauses."""
         if self.search.rungs[0] == 1 or self.sampler != SURROGATE:
             return 0
-        return rung_epoch(self.job_protocol, self.search.rungs[0])
+        return 1 if self._smokes else rung_epoch(self.job_protocol, self.search.rungs[0])
+
+    @property
+    def _smokes(self) -> bool:
+        """Whether it only proves that everything runs, pauses after the first of its few epochs among it."""
+        return self.protocol.name == "smoke"
 
     @property
     def all_limits(self) -> dict[str, float]:
