@@ -4,8 +4,8 @@ Run:   workbench bench search_table [--candidates 240] [--part 0.2] [--jobs 2]
 
 Candidates of `studies/search_rtmo.py` in an order drawn once, each with seed 0 under `short`, until `part` of its
 epochs is done: about an hour and a half of two cores for 240. A line is added as each one gets there, and the same
-command goes on below what stands there, on another machine, too. The table says how networks *begin*: a search of it is a search for
-what is best after a fifth of a training, with real costs and real noise.
+command goes on below what stands there, on another machine, too. The table says how networks *begin*: a search of it is
+a search for what is best after a fifth of a training, with real costs and real noise.
 
 Appends to reports/data/bench_search_table.csv: a column per factor, gflops of the published size, minutes of one core,
 AP at the rung, and beside it mOKS and the losses that all candidates have.
