@@ -11,7 +11,7 @@ from workbench.report.verdict_table import verdict_table
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text("utf-8")
-WORDS = 1_000  # without the table of verdicts
+WORDS = 1_200  # with the table of verdicts
 
 
 @pytest.fixture(autouse=True)
@@ -20,9 +20,7 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_short() -> None:
-    before, _, rest = TEXT.partition("<!-- verdicts -->")
-    words = f"{before} {rest.partition('<!-- /verdicts -->')[2]}".split()
-    assert len(words) < WORDS, "let docs/ have it"
+    assert len(TEXT.split()) < WORDS, "let docs/ have it"
 
 
 @pytest.mark.slow
@@ -40,12 +38,11 @@ def test_every_published_claim_is_there() -> None:
 def test_its_verdicts_are_those_of_the_pages_that_it_links() -> None:
     """Read from both as they are committed: neither is made anew."""
     told = 0
-    claim = ""
     for line in TEXT.partition("<!-- verdicts -->")[2].partition("<!-- /verdicts -->")[0].splitlines():
-        if found := re.match(r"\|([^|]*)\|[^|]*\|\*(\w+)\*[†‡]*\|\[\w+\]\((\S+)\)\|", line):
-            claim = found[1] or claim
-            page = (ROOT / found[3]).read_text("utf-8")
+        claim = line.partition("|")[2].partition("|")[0]
+        for verdict, path in re.findall(r"\*(\w+)\*[†‡]* \[\w+\]\((\S+)\)", line):
+            page = (ROOT / path).read_text("utf-8")
             shown = re.search(rf'^\| {re.escape(claim)} \| [^|]* \| <b class="(\w+)">', page, re.MULTILINE)
-            assert shown is not None and shown[1] == found[2], f"{claim}: {found[3]}"
+            assert shown is not None and shown[1] == verdict, f"{claim}: {path}"
             told += 1
-    assert told > 8
+    assert told > 28

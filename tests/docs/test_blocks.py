@@ -39,17 +39,17 @@ SETUP = {"pip": 3}  # how many lines make an environment: they are not run
 PLACEHOLDER = re.compile(r"[A-Z]+")
 
 
-def example(mark: str) -> str:
-    """The README's block that holds `mark`."""
-    (found,) = [block.text for block in blocks(README) if mark in block.text]
+def example(mark: str, page: Path = README) -> str:
+    """The page's block that holds `mark`."""
+    (found,) = [block.text for block in blocks(page) if mark in block.text]
     return found
 
 
 @pytest.fixture(autouse=True)
 def _added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The README's component and study, put into files where it says."""
+    """The component of the docs and the README's study, put into files where they say."""
     for package, name, text in (
-        (necks, "lateral", example("class Lateral(Neck)")),
+        (necks, "lateral", example("class Lateral(Neck)", ROOT / "docs/plugins.md")),
         (studies, "encoder_depth", example("STUDY = Study(")),
     ):
         folder = tmp_path / name
@@ -68,7 +68,7 @@ def test_every_block_says_its_language() -> None:
         assert "\n\n    " not in prose(page), f"{page.name}: fence its blocks of code"
 
 
-def test_the_readmes_component_is_found_and_fits_a_network(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_component_of_the_docs_is_found_and_fits_a_network(capsys: pytest.CaptureFixture[str]) -> None:
     lateral = catalog.discover()["neck"]["Lateral"]
     assert main(["components"]) == 0
     assert "Lateral" in capsys.readouterr().out

@@ -2,10 +2,10 @@
 
 HOME/plans/NAME/DIGEST.json     of these words of a command: the jobs, and the stamp of all that they follow from
 
-A plan follows from the words and from Python files: those of the workbench, of `studies/` and of `components/`, and the
+A plan follows from the words and from files: those of the workbench, of `studies/` and of `components/`, and the
 installed packages. Their stamp is taken before the study is imported, so whatever changes meanwhile counts as changed.
-A plan is not kept where anything else had a part in it: a module from elsewhere, such as a package that is being
-worked on where it lies, or another file of the current folder that was read.
+A plan is not kept where a module came from elsewhere, such as a package that is being worked on where it lies. What a
+study reads beside modules is to lie in `studies/`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import sysconfig
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,7 +31,6 @@ PLANS = "plans"  # the folder of the plans in the folder of runs
 SOURCE_TREE = Path(__file__).absolute().parents[1]
 _INSTALLED = ("site-packages", "dist-packages")
 _PLACES = ("stdlib", "platstdlib", "scripts")  # of Python itself, where nobody edits
-OPENED = set[str]()  # what Python has opened to read, from when a plan was looked for
 
 
 class PlannedLine(NamedTuple):
@@ -66,9 +64,6 @@ class PlanPlace:
     words: tuple[Any, ...]
     _files: dict[str, str] = field(default_factory=lambda: dict(_stamped()), init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        _listen()
-
     @property
     def _path(self) -> Path:
         return self.home / PLANS / self.study / f"{_digest(self.words)}.json"
@@ -93,15 +88,14 @@ class PlanPlace:
         Args:
             name: of the plan's queue.
         """
-        if not self.home.is_dir() or not all(map(self._is_known, {*loaded_files(), *_read_here()})):
+        if not self.home.is_dir() or not all(map(self._is_known, loaded_files())):
             return
         with suppress(OSError), write_whole(self._path, durable=False) as part:
             part.write_text(json.dumps({"stamp": self._stamp, "name": name, "jobs": lines_of(planned)}), "utf-8")
 
     def _is_known(self, file: str) -> bool:
         python = {sysconfig.get_path(place) for place in _PLACES}
-        known = [*python, str(self.home / PLANS)]
-        return file in self._files or _is_installed(file) or any(file.startswith(f"{place}/") for place in known)
+        return file in self._files or _is_installed(file) or any(file.startswith(f"{place}/") for place in python)
 
 
 def _digest(what: Any) -> str:
@@ -146,18 +140,3 @@ def loaded_files() -> Iterator[str]:
     for module in list(sys.modules.values()):
         if (file := getattr(module, "__file__", None)) and os.path.exists(file):
             yield os.path.abspath(file)
-
-
-@cache
-def _listen() -> None:
-    def hear(event: str, given: tuple[Any, ...]) -> None:
-        if event == "open" and isinstance(given[0], str) and not given[2] & (os.O_WRONLY | os.O_RDWR):
-            OPENED.add(given[0])
-
-    sys.addaudithook(hear)
-
-
-def _read_here() -> Iterator[str]:
-    """The files of the current folder that were opened, compiled modules left out."""
-    here = f"{os.getcwd()}/"
-    yield from (path for path in map(os.path.abspath, OPENED) if path.startswith(here) and not path.endswith(".pyc"))

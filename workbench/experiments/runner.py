@@ -16,12 +16,10 @@ from pathlib import Path
 from workbench.core.errors import Refused, one_line
 from workbench.core.files import check_space, check_writable
 from workbench.core.processes import interruptible
-from workbench.data.datasets.folder import checked, format_of
-from workbench.data.synthetic.dataset import SyntheticScenes
-from workbench.evaluation.metrics import measures
 from workbench.evaluation.verdicts import Verdict
 from workbench.experiments import claims, commands, console, sequential, tracking
 from workbench.experiments.alike import AllFailAlike, common_failure, job_end
+from workbench.experiments.data_checks import check_jobs_fit, check_measured, look_at_data
 from workbench.experiments.delivery import Delivery
 from workbench.experiments.engines.engine import LOCAL, Engine
 from workbench.experiments.job_claim import read_progress
@@ -44,7 +42,6 @@ from workbench.training.machine import Machine
 from workbench.training.record import train_minutes
 from workbench.training.run import check_ranks
 from workbench.training.run import run as train_job
-from workbench.training.source import check_classes, check_keypoints
 
 FREE_BYTES = 50_000_000  # bytes that are to be free at the start: a checkpoint of the smallest networks has ten million
 
@@ -211,41 +208,10 @@ def _check_data(run: StudyRun, planned: Sequence[PlannedJob]) -> None:
     wanted = planned[0].job.protocol
     if run.data is None and not wanted.scenes:
         raise Refused(f"this protocol wants a data set ({wanted.data or 'COCO layout'}): add --data FOLDER")
-    found = run.keypoints
-    skeleton = SyntheticScenes.skeleton if found is None else found.skeleton
-    where = "the embedded data set" if found is None else str(run.data)
-    for one in planned:
-        check_keypoints(one.job, skeleton, where)
-        if run.classes is not None:
-            check_classes(one.job, run.classes.names, where)
-    _check_claims(run, where)
-    if found is not None:
-        console.say(found.said)
-    if run.data is not None:
-        look_at_data(run.data)
-
-
-def look_at_data(folder: Path) -> None:
-    """Whether the data set is fit, whole and before the first job; what was put right in it is said once.
-
-    Raises:
-        DataFault: it is not.
-    """
-    for look in checked(folder):
-        for line in look.notes():
-            console.say(line)
-
-
-def _check_claims(run: StudyRun, where: str) -> None:
-    """Refuses a claim on what the evaluation of the data does not measure."""
-    rules = SyntheticScenes.evaluation if run.data is None else format_of(run.data).evaluation
-    measured = measures(crowdpose=rules == "crowdpose")
+    check_jobs_fit(run, (one.job for one in planned))
     for claim in run.study.claims:
-        if lost := [metric for metric in (claim.metric, *claim.judged_beside) if metric not in measured]:
-            raise Refused(
-                f"claim {claim.id} speaks of {lost[0]}, which {where} can not decide: its evaluation ({rules}) has "
-                f"{', '.join(measured)}"
-            )
+        check_measured(run, (claim.metric, *claim.judged_beside), f"claim {claim.id} speaks of")
+    look_at_data(run)
 
 
 def _check_trunks(run: StudyRun) -> None:

@@ -29,7 +29,6 @@ from workbench.core.files import NETWORK, file_system
 from workbench.core.words import harmless_markdown
 from workbench.evaluation.metrics import METRICS, UNDEFINED
 from workbench.experiments.mlflow_note import PICTURE, run_note
-from workbench.experiments.mlflow_tables import make_record_file
 from workbench.experiments.mlflow_view import VIEW_TAG, saved_view
 from workbench.experiments.stores import check_database, store_of
 from workbench.experiments.subject import Subject, study_subject
@@ -69,7 +68,7 @@ if TYPE_CHECKING:
 
 
 def open_client(home: Path) -> MlflowClient:
-    """A quiet client of the store of a folder; the first one makes the tables.
+    """A quiet client of the store of a folder; the first one makes the tables, which takes seconds.
 
     Raises:
         Refused: the folder is on a network file system, where a SQLite file loses data, or that file can not be used.
@@ -80,7 +79,6 @@ def open_client(home: Path) -> MlflowClient:
         )
     if not given_record():
         check_database(home / RECORD_FILE)
-        make_record_file(home / RECORD_FILE)
     os.environ.update(QUIET | {name: value for name, value in PATIENCE.items() if name not in os.environ})
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -13,6 +13,7 @@ from workbench.report.frames import Frame
 from workbench.report.verdict_frames import STATES
 
 VERDICTS = {"holds": "#0072B2", "fails": "#D55E00", "open": "#6B6B6B", "": "#6B6B6B"}
+LONG = 72  # letters beside a line
 SWAMPED = 3.0  # times the largest difference: further out an interval is cut off
 
 
@@ -56,9 +57,18 @@ def _lines(frame: Frame) -> list[tuple[str, Mapping[str, Any]]]:
     for line in frame.to_dict("records"):
         if not (lines or line["claim"]):
             lines.append((f"every row − {line['than']} (not corrected, decides nothing)", {}))
-        whole = f"{line['claim']}:  {line['row']} − {line['than']}" if line["claim"] else f"{line['row']}"
+        whole = f"{line['claim']}:  {_difference(line['row'], line['than'])}" if line["claim"] else f"{line['row']}"
         lines.append((f"on trunk {line['trunk']}" if line["trunk"] else whole, line))
     return lines
+
+
+def _difference(row: str, than: str) -> str:
+    """The names of two rows; of long ones, as networks of a search have, what only one of the two says."""
+    parts, others = row.split(", "), than.split(", ")
+    own, theirs = [part for part in parts if part not in others], [part for part in others if part not in parts]
+    if own and theirs and len(row) + len(than) > LONG:
+        row, than = ", ".join(own), ", ".join(theirs)
+    return f"{row} − {than}"
 
 
 def _forest_panel(axis: Axes, lines: Sequence[tuple[str, Mapping[str, Any]]], metric: str, hover: Hover) -> None:
@@ -71,7 +81,7 @@ def _forest_panel(axis: Axes, lines: Sequence[tuple[str, Mapping[str, Any]]], me
                 _forest_line(axis, y, line, scale, reach)
             _margin(axis, y, line, scale)
     axis.set_xlim(-reach, reach) if math.isfinite(reach) else None
-    axis.set_yticks(range(len(lines)), [textwrap.shorten(text, 72, placeholder=" …") for text, _ in lines])
+    axis.set_yticks(range(len(lines)), [textwrap.shorten(text, LONG, placeholder=" …") for text, _ in lines])
     for tick, (_, line) in zip(axis.get_yticklabels(), lines, strict=True):
         tick.set_fontsize(8.5 if line.get("trunk") else 10)
         tick.set_color("#666666" if line.get("trunk") or not line else INK)

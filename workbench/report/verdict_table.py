@@ -13,7 +13,6 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from workbench.experiments.plan import StudyRun
@@ -31,9 +30,9 @@ from workbench.report.verdict_frames import EARLIER, earlier, short_effect, time
 from workbench.space import Search
 from workbench.study import Better, Study, TimingStudy, find_study, known_studies
 
-HEADS = ("claim", "text", "verdict", "protocol", "difference, or times", "from", "flagged")
+HEADS = ("claim", "text", "verdict", "difference, or times", "from", "flagged")
 REPEATED = "repeats"  # one more head, where any study has been repeated
-REPEATS = "Repeats: of so many with other seeds, so many came to the same verdict; [each one](docs/results.md)."
+ELSEWHERE = "elsewhere"  # and one where a claim was judged under other protocols, too
 NOT_RUN = "no record under today's numerics"
 NOT_AUDITED = "not audited"
 SETTLES = re.compile(r"would take (about|more than) ([\d.]+ (?:times the )?\w+(?: per trunk)?)")
@@ -154,7 +153,7 @@ def _runs(record: Record, claims: Sequence[Better]) -> str:
 
 
 def verdict_table(published: bool = True, root: str = "") -> str:
-    """The table as Markdown: one line per claim and protocol, with a link to the page that shows it.
+    """The table as Markdown: one line per claim, with links to the pages that show it under each protocol.
 
     Of a statement the page has the parts, of a note all but the first sentence.
 
@@ -163,13 +162,14 @@ def verdict_table(published: bool = True, root: str = "") -> str:
         root: the way from the file to the checkout, for links.
     """
     claims = [one for one in recorded_claims() if not one.line.get("part_of") and one.published == published]
-    told = [claim.line["claim"] + claim.line["text"] for claim in claims]
-    again = [said == above for said, above in zip(told, ["", *told], strict=False)]
-    heads = [*HEADS, *[REPEATED] * (repeated := any(claim.repeats for claim in claims))]
-    rows = [heads, ["---"] * len(heads), *map(partial(_cells, root=root), claims, again)]
-    lines = [_line(cells[: len(heads)]) for cells in rows]
+    told: dict[str, list[RecordedClaim]] = {}
+    for claim in claims:
+        told.setdefault(claim.line["claim"] + claim.line["text"], []).append(claim)
+    rows = [_cells(first, others, root) for first, *others in told.values()]
+    heads = [*HEADS, REPEATED, ELSEWHERE]
+    used = [i for i, head in enumerate(heads) if head in HEADS or any(cells[i] for cells in rows)]
+    lines = [_line([cells[i] for i in used]) for cells in (heads, ["---"] * len(heads), *rows)]
     notes = [f"{MARK} {sentence(EARLIER.partition('. ')[0])}"] * any(claim.earlier for claim in claims)
-    notes += [REPEATS] * (repeated and not root)
     return "\n\n".join(["\n".join(lines), *notes])
 
 
@@ -177,12 +177,17 @@ def _line(cells: Sequence[str]) -> str:
     return f"|{'|'.join(cell.replace('|', chr(92) + '|') for cell in cells)}|"
 
 
-def _cells(claim: RecordedClaim, again: bool, root: str) -> list[str]:
-    """A line; one that tells of the same claim `again` does not say it once more."""
+def _cells(claim: RecordedClaim, others: Sequence[RecordedClaim], root: str) -> list[str]:
+    """A claim under its first protocol; `others`: the same under further ones, of which the verdicts are told."""
+    elsewhere = ", ".join(_judged(one, root) for one in others)
+    what = claim.line["claim"], claim.line["text"]
+    return [*what, _judged(claim, root), claim.effect, claim.runs, claim.flagged, claim.repeats, elsewhere]
+
+
+def _judged(claim: RecordedClaim, root: str) -> str:
+    """The verdict, and the protocol with its page."""
     page = _page(claim)
-    where = claim.protocol if page is None else f"[{claim.protocol}]({root}{page})"
-    what = ("", "") if again else (claim.line["claim"], claim.line["text"])
-    return [*what, claim.verdict, where, claim.effect, claim.runs, claim.flagged, claim.repeats]
+    return f"{claim.verdict} {claim.protocol if page is None else f'[{claim.protocol}]({root}{page})'}"
 
 
 def _page(claim: RecordedClaim) -> Path | None:

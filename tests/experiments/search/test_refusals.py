@@ -17,7 +17,7 @@ from workbench.experiments.search.rounds import Searcher
 def test_data_that_is_missing_or_not_to_be_judged_so_is_refused(tmp_path: Path) -> None:
     run = searching(tmp_path)
     check_search_data(run)
-    with pytest.raises(Refused, match="planted searches for AP_H, which the embedded data set can not tell"):
+    with pytest.raises(Refused, match="planted searches for AP_H, which the embedded data set can not decide"):
         check_search_data(replace(run, search=replace(run.search, up="AP_H")))
     on_disk = replace(SETTING, protocol=replace(SETTING.protocol, data="folder"))
     with pytest.raises(Refused, match="protocol small wants a data set: add --data FOLDER"):

@@ -5,17 +5,12 @@ from __future__ import annotations
 import math
 
 from workbench.core.errors import Refused
-from workbench.data.datasets.folder import format_of
-from workbench.data.synthetic.dataset import SyntheticScenes
-from workbench.evaluation.metrics import measures
-from workbench.experiments import console
+from workbench.experiments.data_checks import check_jobs_fit, check_measured, look_at_data
 from workbench.experiments.job_files import files_of
-from workbench.experiments.runner import look_at_data
 from workbench.experiments.search.knowledge import Knowledge
 from workbench.experiments.search.log import Proposal, State
 from workbench.experiments.search.plan import SearchRun
 from workbench.experiments.search.pricing import Price, check_admits
-from workbench.training.source import check_classes, check_keypoints
 
 
 def check_search_data(run: SearchRun) -> None:
@@ -29,20 +24,9 @@ def check_search_data(run: SearchRun) -> None:
     files_of(run.home).check()
     if run.data is None and not run.job_protocol.scenes:
         raise Refused(f"protocol {run.protocol.name} wants a data set: add --data FOLDER")
-    found, rules = run.keypoints, SyntheticScenes.evaluation if run.data is None else format_of(run.data).evaluation
-    where = "the embedded data set" if run.data is None else str(run.data)
-    check_keypoints(run.any_job, SyntheticScenes.skeleton if found is None else found.skeleton, where)
-    if run.search.up not in (measured := measures(crowdpose=rules == "crowdpose")):
-        raise Refused(
-            f"{run.search.name} searches for {run.search.up}, which {where} can not tell: its evaluation ({rules}) has "
-            f"{', '.join(measured)}"
-        )
-    if run.classes is not None:
-        check_classes(run.any_job, run.classes.names, where)
-    if found is not None:
-        console.say(found.said)
-    if run.data is not None:
-        look_at_data(run.data)
+    check_jobs_fit(run, [run.any_job])
+    check_measured(run, [run.search.up], f"{run.search.name} searches for")
+    look_at_data(run)
 
 
 def check_any_met(known: Knowledge) -> None:
