@@ -30,3 +30,16 @@ def test_marks_know_their_row_and_their_numbers(record: Record) -> None:
     told = [said for said in hover.texts.values() if said.startswith("P1")]
     assert len(told) > 1 and all("AP, 95 % interval +" in said and said.endswith("; holds") for said in told)
     assert drawn == svg(forest_figure(forest_frame(record), "title", Hover())), "the same bytes each time"
+
+
+def test_of_long_names_a_claim_says_what_differs(record: Record) -> None:
+    frame = forest_frame(record)
+    frame = frame[frame["claim"] == "P1"]
+    one, other = (f"{backbone}, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4" for backbone in ("stdc", "csp s"))
+    for row, than, said in (
+        (one, other, "P1:  stdc − csp s"),
+        ("more", "A/A", "P1:  more − A/A"),
+        (one, one, "P1:  stdc"),
+    ):
+        axis = forest_figure(frame.assign(row=row, than=than), "title").axes[0]
+        assert axis.get_yticklabels()[0].get_text().startswith(said.replace("  ", " "))
