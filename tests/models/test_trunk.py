@@ -135,3 +135,18 @@ def test_two_that_come_first_at_once_compute_the_features_once_in_half_precision
     for name, maps in mine.maps.items():
         assert maps.dtype == (torch.int64 if name == "ids" else torch.float16)
         assert torch.equal(maps, theirs.maps[name])
+
+
+@pytest.mark.parametrize("fault", ["no pose", "fewer"])
+def test_features_that_are_not_whole_are_made_again(fault: str, tmp_path: Path) -> None:
+    """A file that can be read, as an earlier version or another program may have left it."""
+    network, path = Network(small_variant(), seed=1), tmp_path / "one.safetensors"
+
+    def images() -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(images=torch.ones(2, 3, 64, 64), image_ids=(7, 9))
+
+    whole = trunk.features(network, images, 0, path).maps
+    left = {name: maps for name, maps in whole.items() if fault != "no pose" or not name.startswith("pose")}
+    save_file({name: maps[:1] if (fault, name) == ("fewer", "ids") else maps for name, maps in left.items()}, path)
+    again = trunk.features(network, images, 0, path).maps
+    assert again.keys() == whole.keys() and all(torch.equal(again[name], maps) for name, maps in whole.items())

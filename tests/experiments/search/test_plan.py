@@ -95,6 +95,13 @@ def test_a_rung_lies_after_its_part_of_the_epochs(tmp_path: Path) -> None:
         SearchRun(replace(SEARCH, rungs=(0.123, 1.0)), SHORT, tmp_path)
 
 
+def test_a_search_that_only_proves_that_it_runs_pauses_after_its_first_epoch(tmp_path: Path) -> None:
+    """A fifth of its two epochs lies on none of them."""
+    run = SearchRun(RUNGS, PROTOCOLS["smoke"], tmp_path)
+    assert run.rung == 1 < run.job_protocol.epochs and run.most == 8
+    assert SearchRun(SEARCH, PROTOCOLS["smoke"], tmp_path).rung == 0, "it has none"
+
+
 def test_a_rung_follows_the_epochs_that_are_set(tmp_path: Path) -> None:
     twice = 2 * SHORT.protocol.epochs
     run = SearchRun(RUNGS, SHORT, tmp_path, changes={"protocol.epochs": twice})
