@@ -11,7 +11,7 @@ from tests.small import small_variant
 from workbench.components.coords.dcc import DCC
 from workbench.components.coords.regression import Regression
 from workbench.core.errors import Refused
-from workbench.experiments.file_trunk import on_file_trunk, with_network_of
+from workbench.experiments.file_trunk import OnFileProtocol, on_file_trunk, with_network_of
 from workbench.experiments.protocols import PROTOCOLS
 from workbench.models import zoo
 from workbench.models.initial import start_file
@@ -39,6 +39,7 @@ def test_every_row_stands_on_the_file(source: str, tmp_path: Path) -> None:
     assert len({one.job.key for one in planned}) == len(planned)
     assert start_file(tmp_path, asked.trunk.partition("@")[2]).exists()
     assert under.frozen and under.name == f"probe_{asked.trunk.partition('@')[2][:8]}"
+    assert isinstance(under, OnFileProtocol) and under.asked == "probe", "what printed commands call it"
 
 
 def test_another_file_is_another_job(tmp_path: Path) -> None:

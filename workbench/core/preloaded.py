@@ -4,6 +4,7 @@ A search for garbage would go through all that is imported again and again, and 
 each would copy the pages that it shares with the others. So there is none meanwhile, and none looks there afterwards.
 """
 
+import atexit
 import gc
 import importlib
 from contextlib import suppress
@@ -28,6 +29,7 @@ def load() -> None:
             with suppress(ImportError):
                 importlib.import_module(name)
         gc.freeze()
+        atexit.register(gc.unfreeze)  # else triton finds its own objects left over in the end, and says so
     finally:
         gc.enable()
 

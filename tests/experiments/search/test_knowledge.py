@@ -133,6 +133,8 @@ def test_what_is_under_way_is_spent_as_it_is_expected(known: Knowledge) -> None:
     assert known.spent == pytest.approx(9 * MINUTES) and [one.order.number for one in known.open] == [3]
     assert failed(known).spent == pytest.approx(8 * MINUTES) and failed(known).open == []
     assert paused(known).spent == paused(known).trained_minutes == pytest.approx(8.2 * MINUTES)
+    to_rung = with_third(paused(known), lambda one: replace(one, closed=False, signal=math.nan))
+    assert to_rung.spent == pytest.approx(8.2 * MINUTES), "what is ordered up to the rung"
 
 
 def test_minutes_follow_what_is_set_of_every_job(known: Knowledge) -> None:
