@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.experiments.search.searched import EXPLORED, FRONT, MINUTES, plant, searching, without_counting
+from tests.experiments.search.searched import EXPLORED, FRONT, MINUTES, plant, plant_paused, searching, without_counting
 from workbench.experiments.search.knowledge import Knowledge
 from workbench.experiments.search.rounds import Searcher
 from workbench.report.search_growth import growth_frame
@@ -23,6 +23,16 @@ def test_there_is_a_line_per_training_in_the_order_of_their_ends(known: Knowledg
     assert [*frame["purpose"]] == ["known", *["explore"] * 3, *["front"] * 5]
     assert [*frame["minutes"]] == pytest.approx([MINUTES * i for i in range(trained + 1)])
     assert [*frame["candidates"]] == [1, 2, 3, 4, 4, 4, 4, 4, 4] and frame["front"].between(1, 4).all()
+
+
+def test_minutes_are_also_those_of_who_waits_at_the_rung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """#003 has paused, at a time that nobody wrote down: before all that ended."""
+    without_counting(monkeypatch)
+    known = Searcher(plant_paused(tmp_path)).know()
+    frame = growth_frame(known)
+    assert [*frame["trainings"]] == [1, 2, 3, 4]
+    assert [*frame["minutes"]] == pytest.approx([0.0, *(0.2 * MINUTES + MINUTES * i for i in (1, 2, 3))])
+    assert frame["minutes"].iloc[-1] == pytest.approx(known.spent)
 
 
 def test_areas_are_those_of_draws(known: Knowledge) -> None:

@@ -8,18 +8,19 @@ the same draws: nothing was trained for it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from workbench.experiments.search.front import front_of, hypervolume
-from workbench.experiments.search.knowledge import POINTS, Knowledge
+from workbench.experiments.search.knowledge import POINTS, Knowledge, Training
 from workbench.experiments.search.process import Process, observations
 from workbench.report.frames import Frame
 from workbench.tensors import Floats, Ints
+from workbench.training.rung import read_pause
 
 DRAWS = 200
 MOST = 600  # candidates in a draw: those that were trained, and others at random
@@ -27,7 +28,8 @@ MOST = 600  # candidates in a draw: those that were trained, and others at rando
 
 @dataclass(frozen=True)
 class _End:
-    """A training that came to its end: the candidate's place in the space, its score, and the minutes that it took."""
+    """A training that came to its end, or to the rung: the candidate's place in the space, its score (nan where it
+    waits), and the minutes that it took."""
 
     place: int
     value: float
@@ -36,18 +38,23 @@ class _End:
 
 
 def growth_frame(known: Knowledge) -> Frame:
-    """One line per training: minutes so far, the front's area as it was believed, as it is judged now, and at random.
+    """One line per whole training: minutes so far, also of those who wait at the rung by then; the front's area as it
+    was believed, as it is judged now, and at random.
 
     Columns: trainings, minutes, purpose, candidates (trained so far), front (how many are on it), believed,
     hypervolume, low, high (95 % of the draws), random. Areas are scores times log of cost, above the lowest estimate.
     """
-    ends = _ends(known)
+    events = _ends(known)
+    ends = [one for one in events if math.isfinite(one.value)]
     if not ends:
         return pd.DataFrame()
     judge = _Judge(known, np.unique([one.place for one in ends]))
-    lines, minutes = list[dict[str, Any]](), 0.0
-    for i, one in enumerate(ends, start=1):
+    lines, minutes, i = list[dict[str, Any]](), 0.0, 0
+    for one in events:
         minutes += one.minutes
+        if math.isnan(one.value):
+            continue
+        i += 1
         so_far = Process(known.pool, observations([(e.place, 0, e.value, known.noise) for e in ends[:i]]))
         which = np.unique([e.place for e in ends[:i]])
         mean = so_far.predicted(which)[0]
@@ -69,21 +76,24 @@ def _ends(known: Knowledge) -> list[_End]:
     before = [
         _End(known.places[number], POINTS * result.metrics[up], 0.0, "known")
         for number, result in known.taken_over.items()
-        if number in known.places
+        if number in known.places and math.isfinite(result.metrics[up])
     ]
     own = [
-        (result.tags.get("finished", ""), i, _End(place, POINTS * result.metrics[up], known.spent_by(one), purpose))
+        (tags.get("finished", ""), i, _End(place, value, known.spent_by(one), one.order.purpose))
         for i, one in enumerate(known.trainings)
-        if (result := one.result) is not None
-        and (place := known.places.get(one.order.number)) is not None
-        and (purpose := one.order.purpose)
+        if (place := known.places.get(one.order.number)) is not None
+        for tags, value in _ended(known, one)
     ]
     ended = [end for *_, end in sorted(own, key=lambda line: line[:2])]
-    return [
-        _End(one.place, one.value, one.minutes if math.isfinite(one.minutes) else 0.0, one.purpose)
-        for one in [*before, *ended]
-        if math.isfinite(one.value)
-    ]
+    return [replace(one, minutes=one.minutes if math.isfinite(one.minutes) else 0.0) for one in [*before, *ended]]
+
+
+def _ended(known: Knowledge, one: Training) -> list[tuple[Mapping[str, str], float]]:
+    """What is written beside its number, and its score in points; nothing while it is under way or has failed."""
+    if one.result is not None:
+        score = POINTS * one.result.metrics[known.run.search.up]
+        return [(one.result.tags, score)] if math.isfinite(score) else []
+    return [(read_pause(known.run.folder(one.key)).tags, math.nan)] if one.paused else []
 
 
 class _Judge:
