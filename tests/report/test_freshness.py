@@ -11,13 +11,14 @@ import pytest
 from matplotlib.figure import Figure
 
 from tests.browser import BROWSER
+from tests.report.committed import committed
 from tests.report.made_up import ROOT
 from workbench.report import freshness
 from workbench.report.drawing import png
 from workbench.report.freshness import imported, made_of, networks_stamp, read_line, source_tree, stamp_of, why_old
 
 RENDERED = ROOT / "reports/rendered"
-PAGES = sorted(path for path in RENDERED.iterdir() if path.suffix in (".md", ".html") and path.stem != "index")
+PAGES = [one for one in committed("reports/rendered") if one.suffix in (".md", ".html") and one.stem != "index"]
 
 CODE_DIGEST, RECORD_DIGEST = cache(freshness.code_digest), cache(freshness.record_digest)  # the same for many pages
 DRAW = (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.report.committed import committed_claims
+from tests.report.committed import committed, committed_claims
 from tests.report.made_up import ROOT
 from tests.report.recorded import repeat_stem, write_claims, write_records
 from workbench.report.verdict_frames import EARLIER
@@ -103,8 +103,8 @@ def test_every_committed_claim_is_in_the_table_as_it_was_recorded() -> None:
 
 def lines() -> Iterator[tuple[str, str, dict[str, str]]]:
     """Study, protocol and line of every committed claim."""
-    for path in sorted(Path("reports/data").glob("*_claims.csv")):
-        if "_first_seed-" in path.name:
+    for path in committed("reports/data"):
+        if not path.name.endswith("_claims.csv") or "_first_seed-" in path.name:
             continue  # of a repeat
         study = max((name for name in known_studies() if path.name.startswith(f"{name}_")), key=len)
         with path.open(newline="", encoding="utf-8") as file:
