@@ -80,12 +80,12 @@ def test_one_seed_has_no_interval() -> None:
 
 
 @pytest.fixture
-def committed(monkeypatch: pytest.MonkeyPatch) -> None:
+def checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("committed")
+@pytest.mark.usefixtures("checkout")
 def test_every_committed_claim_is_in_the_table_as_it_was_recorded() -> None:
     """Read by another way: the CSV files, and the studies' own words."""
     shown = {(one.study, one.protocol, one.line["claim"]): one.line for one in committed_claims()}
