@@ -26,4 +26,4 @@ def committed(folder: str) -> list[Path]:
         told = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split("\0")
     except (OSError, subprocess.CalledProcessError):
         told = [str(path.relative_to(ROOT)) for path in (ROOT / folder).iterdir()]
-    return sorted(path for name in told if name and (path := ROOT / name).is_file())
+    return sorted(path for name in told if (path := ROOT / name).is_file() and path.parent == ROOT / folder)
