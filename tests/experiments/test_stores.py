@@ -256,3 +256,22 @@ def test_a_server_that_stays_away_ends_the_command(
             storage.get_all_studies()
     finally:
         postgres.start()
+
+
+def test_a_transaction_that_is_told_at_once_that_the_file_is_locked_is_asked_again() -> None:
+    """As SQLite does while another process closes the file, without waiting as long as it was told to."""
+    told = [sqlite3.OperationalError("database is locked"), sqlite3.OperationalError("database is locked")]
+    begun: list[int] = []
+
+    def begin() -> None:
+        if told:
+            raise told.pop()
+        begun.append(1)
+
+    stores.patiently(begin, 5.0)
+    assert begun == [1]
+    for fault, seconds in (("database is locked", 0.0), ("disk I/O error", 5.0)):
+        told.append(sqlite3.OperationalError(fault))
+        with pytest.raises(sqlite3.OperationalError, match=fault):
+            stores.patiently(begin, seconds)
+    assert begun == [1]

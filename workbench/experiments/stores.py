@@ -20,7 +20,7 @@ import time
 import warnings
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 STORE_VARIABLE = "WORKBENCH_STORE"
 EXPECTED_STORE = "postgresql://USER@HOST:PORT/DATABASE"
 HEARTBEAT = 60  # seconds; silence of four of them ends a trial whose owner can not be seen from here
+WRITES = 60.0  # seconds that a step of the queue waits for those of other processes
 HELD = 15.0  # seconds until a file that another process holds is given up; a write of ours takes milliseconds
 OUTAGE = 300.0  # seconds that a server which was there before may be away: jobs go on meanwhile
 SCHEMA_LOCK = "schema.lock"  # of several who make tables at once all but one would fail
@@ -194,12 +195,12 @@ class FileStore(Store):
                 f"WORKBENCH_HOME {self.home} is on {kind}, a network file system, where SQLite loses data: "
                 f"set WORKBENCH_HOME to a folder on a local disk, or {STORE_VARIABLE} to a database server"
             )
-        engine = {"connect_args": {"timeout": 60}}
+        engine = {"connect_args": {"timeout": WRITES}}
         with nullcontext() if begun else self.locked(SCHEMA_LOCK):
             check_database(self._path)
             try:
                 if not begun:
-                    with closing(sqlite3.connect(self._path, timeout=60)) as connection:
+                    with closing(sqlite3.connect(self._path, timeout=WRITES)) as connection:
                         connection.execute("PRAGMA journal_mode=WAL")  # a property of the file
                 storage = _storage(f"sqlite:///{self._path}", heartbeat, begun, engine)
             except (sqlite3.Error, SQLAlchemyError, StorageInternalError, RuntimeError) as error:
@@ -226,7 +227,7 @@ def check_database(path: Path) -> None:
         if not path.is_file():
             raise sqlite3.OperationalError("no file")
         with closing(sqlite3.connect(path, timeout=HELD, isolation_level=None)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
+            patiently(lambda: connection.execute("BEGIN IMMEDIATE"), HELD)
             connection.execute("select count(*) from sqlite_master").fetchone()
             connection.execute("ROLLBACK")
     except sqlite3.Error as error:
@@ -241,7 +242,26 @@ def _connected(connection: Any, _: Any) -> None:
 def _begin(connection: Any) -> None:
     """Reading and taking are one step: by default SQLite locks at the first write, after the read, and two workers
     that read at the same time both take the trial."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    patiently(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"), WRITES)
+
+
+def patiently(begin: Callable[[], object], seconds: float) -> None:
+    """Begins a transaction as soon as the file is free.
+
+    SQLite's own waiting does not cover all that is short: while another process closes the file as its last one, or puts
+    it in order after a kill, it says at once that it is locked.
+    """
+    from sqlalchemy.exc import OperationalError
+
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            begin()
+            return
+        except (sqlite3.OperationalError, OperationalError) as error:
+            if "locked" not in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
 
 
 # -------------------------------------------------------------------------------------------------- a server
