@@ -248,8 +248,8 @@ def _begin(connection: Any) -> None:
 def patiently(begin: Callable[[], object], seconds: float) -> None:
     """Begins a transaction as soon as the file is free.
 
-    SQLite's own waiting does not cover all that is short: while another process closes the file as its last one, or puts
-    it in order after a kill, it says at once that it is locked.
+    SQLite's own waiting does not cover all that is short: while another process closes the file as its last one, or
+    puts it in order after a kill, it says at once that it is locked.
     """
     from sqlalchemy.exc import OperationalError
 
