@@ -1,6 +1,7 @@
 """Workers that start at once, and a study of fakes to run."""
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,17 @@ def server(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def light(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers are forks, MLflow is not opened, and rows are not compared."""
+def light(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Workers are forks, MLflow is not opened, and rows are not compared.
+
+    What earlier tests have left over belongs to this process: no fork ends clients and servers whose threads it lacks.
+    """
     monkeypatch.setattr(processes, "START", "fork")
     monkeypatch.setattr(tracking, "MlflowRecord", NoRecord)
     monkeypatch.setattr(runner, "check_distinct", lambda planned: None)  # has its own tests
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture
