@@ -135,18 +135,21 @@ def test_a_minute_without_the_database_costs_no_job(
     monkeypatch.setenv("WORKBENCH_STORE", store)
     place = Place(tmp_path, WORKBENCH_STORE=store)
     worker, study = place.start("worker", "--jobs", "1", "--wait"), place.start("study", "--jobs", "1")
-    wait_until(lambda: states(place.home)["RUNNING"] == 2)
-    postgres.stop()
     try:
-        there = len(numbers(place.home))
-        time.sleep(MINUTE)
-        meanwhile = len(numbers(place.home))
-        assert study.poll() is None and worker.poll() is None
+        wait_until(lambda: states(place.home)["RUNNING"] == 2)
+        postgres.stop()
+        try:
+            there = len(numbers(place.home))
+            time.sleep(MINUTE)
+            meanwhile = len(numbers(place.home))
+        finally:
+            postgres.start()
+        assert f"{JOBS} of {JOBS} complete" in ended(study)
+        worker.terminate()
+        ended(worker, 130)
     finally:
-        postgres.start()
-    assert f"{JOBS} of {JOBS} complete" in ended(study)
-    worker.terminate()
-    ended(worker, 130)
+        study.kill()
+        worker.kill()
     assert meanwhile == there + 2 < JOBS, "each ended its job, and took no other"
     assert numbers(place.home) == alone
     assert states(place.home) == {"COMPLETE": JOBS}
