@@ -20,7 +20,11 @@ from tests.data.datasets.folders import NAMES
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 PERSONS = 1_000_000
 MOST_SECONDS, MOST_MEGABYTES = 120.0, 3_000.0  # of a processor; each dict of a person alone would be more than that
-OPEN = "from workbench.data.datasets.folder import open_dataset; d = open_dataset({!r}, 'train'); print(len(d), len(d[0]))"
+OPEN = """
+from workbench.data.datasets.folder import open_dataset
+found = open_dataset({!r}, "train")
+print(len(found), len(found[0]))
+"""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,6 @@ from workbench.experiments.search.refusals import check_any_met, check_search_da
 from workbench.experiments.search.shared_log import SharedLog
 from workbench.experiments.search.standing import given_up
 from workbench.experiments.search.tables import print_search, print_states
-from workbench.experiments.stores import store_of
 from workbench.experiments.worker_pool import TrainJob, Workers, WorkerSettings, work_off
 from workbench.space import Candidate
 from workbench.study import PlannedJob
@@ -311,11 +310,7 @@ def run_search(
         console.say(f"{retry(run)} jobs are tried again")
     console.say(searcher.about())
     run.write_settings()
-    with store_of(run.home).locked(shared.lock):
-        shared.bring(console.say)
-        while searcher.adopt(searcher.know()):
-            pass
-        shared.send()
+    shared.begin(lambda: searcher.adopt(searcher.know()), console.say)
     workers, record = WorkerSettings(run.home, run.name, machine, run.data, train), Recorder(run, console.say)
     say_joining(run)
     with interruptible() as check:

@@ -17,6 +17,7 @@ from workbench.experiments.job_files import files_of
 from workbench.experiments.object_store import ObjectStore, given_files
 from workbench.experiments.search.log import LogFile, State
 from workbench.experiments.search.plan import SearchRun
+from workbench.experiments.stores import store_of
 
 
 @final
@@ -59,8 +60,22 @@ class SharedLog:
         self._share_results()
         return True
 
+    def begin(self, adopt: Callable[[], bool], say: Callable[[str], None]) -> None:
+        """Brings what was decided, and sends what `adopt` adds to that until it says that there is no more.
+
+        Raises:
+            Away: as of `bring`.
+        """
+        with store_of(self._run.home).locked(self.lock):
+            self.bring(say)
+            while adopt():
+                pass
+            self.send()
+
     def decide(self, step: Callable[[], bool], say: Callable[[str], None]) -> bool:
         """Brings what others have decided, or else decides and sends that. Whether there is anything new.
+
+        The caller holds the lock.
 
         Args:
             step: writes the next decision into the log; False: there is none for now.
