@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,14 +50,14 @@ def counted(*words: str) -> Ended:
     return ended
 
 
-def write(folder: Path, split: str, images: int, persons: int) -> None:
+def write(folder: Path, split: str, images: int, persons: int, names: Sequence[str] = NAMES[17]) -> None:
     """A part in COCO's layout, person by person: while there is room none stands where another one does."""
     (folder / split).mkdir(parents=True)
     (folder / "annotations").mkdir(exist_ok=True)
     for number in range(images):
         cv2.imwrite(str(folder / split / f"{number}.jpg"), np.full((480, 640, 3), 99, np.uint8))
     listed = [{"id": i, "file_name": f"{i}.jpg", "width": 640, "height": 480} for i in range(images)]
-    category = {"id": 1, "name": "person", "keypoints": NAMES[17]}
+    category = {"id": 1, "name": "person", "keypoints": names}
     with (folder / "annotations" / f"person_keypoints_{split}.json").open("w") as file:
         file.write(f'{{"images": {json.dumps(listed)}, "categories": {json.dumps([category])}, "annotations": [')
         file.writelines(_persons(images, persons))
@@ -81,6 +81,17 @@ def test_a_million_annotations_are_read(tmp_path: Path) -> None:
     assert opened.code == 0 and opened.said.endswith("500 2000\n")
     for one in (checked, opened):
         assert one.seconds < MOST_SECONDS and one.megabytes < MOST_MEGABYTES
+
+
+def test_a_million_with_key_points_of_their_own_are_read(tmp_path: Path) -> None:
+    """Whose constants are looked for among persons that were annotated twice."""
+    names = [f"place {number}" for number in range(17)]
+    write(tmp_path / "own", "train2017", 500, PERSONS, names)
+    write(tmp_path / "own", "val2017", 1, 1, names)
+    checked = counted("-m", "workbench", "data", "check", str(tmp_path / "own"))
+    assert checked.code == 0 and "1,000,000 persons to learn from" in checked.said
+    assert "persons annotated more than once" in checked.said
+    assert checked.seconds < MOST_SECONDS and checked.megabytes < MOST_MEGABYTES
 
 
 def test_a_million_in_one_image_are_refused_in_a_line(tmp_path: Path) -> None:
