@@ -41,7 +41,7 @@ def json_values() -> st.SearchStrategy[Any]:
 
 def plain() -> st.SearchStrategy[Any]:
     """None, numbers and words."""
-    numbers = st.integers() | st.floats() | st.sampled_from([10**30, -1, 0, 1, 2**63])
+    numbers = st.integers() | st.floats() | st.sampled_from([10**30, 10**400, -1, 0, 1, 2**63])
     return st.none() | st.booleans() | numbers | words()
 
 

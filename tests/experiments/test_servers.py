@@ -18,10 +18,13 @@ import pytest
 
 from benchmarks._postgres import Server
 from tests.experiments.seven import JOBS, Place, ended, numbers
+from workbench.experiments.job_queue import JobQueue
+from workbench.experiments.stores import store_of
 from workbench.experiments.tracking import QUIET, ROLE
 
 pytestmark = [pytest.mark.slow, pytest.mark.soak]
 PATIENCE = 300.0  # seconds in which a busy machine starts a server that makes its tables first
+MINUTE = 60.0  # seconds without a database
 
 
 @contextmanager
@@ -121,6 +124,43 @@ def test_a_server_of_the_record_that_dies_in_the_middle_gets_each_run_once(
         runs = recorded(address)
     assert {status for *_, status in runs} == {"FINISHED"}
     assert set(Counter(runs).values()) == {1} and len(runs) == JOBS
+
+
+@pytest.mark.timeout(1800)
+def test_a_minute_without_the_database_costs_no_job(
+    postgres: Server, alone: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who trains ends that job meanwhile; then all wait, and the same processes go on when it is back."""
+    store = postgres.database("outage")
+    monkeypatch.setenv("WORKBENCH_STORE", store)
+    place = Place(tmp_path, WORKBENCH_STORE=store)
+    worker, study = place.start("worker", "--jobs", "1", "--wait"), place.start("study", "--jobs", "1")
+    try:
+        wait_until(lambda: states(place.home)["RUNNING"] == 2)
+        postgres.stop()
+        try:
+            there = len(numbers(place.home))
+            time.sleep(MINUTE)
+            meanwhile = len(numbers(place.home))
+        finally:
+            postgres.start()
+        assert f"{JOBS} of {JOBS} complete" in ended(study)
+        worker.terminate()
+        ended(worker, 130)
+    finally:
+        study.kill()
+        worker.kill()
+    assert meanwhile == there + 2 < JOBS, "each ended its job, and took no other"
+    assert numbers(place.home) == alone
+    assert states(place.home) == {"COMPLETE": JOBS}
+
+
+def states(home: Path) -> Counter[str]:
+    """How the attempts of the one queue in the store stand."""
+    import optuna
+
+    names = optuna.get_all_study_names(store_of(home).open(heartbeat=False)) if store_of(home).exists() else []
+    return Counter(one.state.name for name in names for one in JobQueue(home, name).attempts())
 
 
 def wait_until(reached: Callable[[], bool]) -> None:

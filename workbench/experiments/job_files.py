@@ -7,6 +7,7 @@ last: a result that is there is whole. Whoever looks brings results.
 ADDRESS/folder_id         by which machines that share a database know that they see the same files
 ADDRESS/jobs/KEY/         as the folder of a job, without what is of one machine alone; `owner` is who trains it
 ADDRESS/starts/           files of weights that jobs begin with
+ADDRESS/searches/         see `search.shared_log`
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from workbench.data.datasets.repeats import ENOUGH, Persons, estimated_sigmas, repeated
+from workbench.data.datasets.table import MOST_PERSONS
 
 BOX = [10.0, 20.0, 40.0, 50.0]
 POINTS = [12.0, 22.0, 2.0, 45.0, 60.0, 2.0]
@@ -130,3 +131,15 @@ def test_too_few_repeats_estimate_nothing() -> None:
 
 def test_repeats_in_the_same_place_estimate_nothing() -> None:
     assert estimated_sigmas(drawn([0.05, 0.0], ENOUGH), (0, 1)) is None
+
+
+@pytest.mark.parametrize(
+    "change", [{"image_id": [1]}, {"category_id": {}}, {"bbox": [10**400, 0, 1, 1]}, {"area": 10**400}]
+)
+def test_what_can_not_be_compared_is_passed_over(change: dict[str, Any]) -> None:
+    assert sizes(person(**change), person(1, **change), person(), person(1)) == [2]
+
+
+def test_an_image_with_more_persons_than_are_read_is_passed_over() -> None:
+    crowd = [person(number / MOST_PERSONS) for number in range(MOST_PERSONS + 1)]
+    assert sizes(*crowd, person(image_id=2), person(1, image_id=2)) == [2]

@@ -9,6 +9,7 @@ import pytest
 from tests.experiments.search.searched import searching
 from workbench.core.errors import Refused
 from workbench.experiments.job_queue import JobQueue
+from workbench.experiments.search import dashboard
 from workbench.experiments.search.dashboard import dashboard_address, serve_dashboard
 from workbench.experiments.search.log import Log
 from workbench.experiments.search.optuna_study import SearchStudy, studies_of
@@ -46,3 +47,16 @@ def test_a_port_that_is_taken_is_refused(home: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(Refused, match=f"--port {port}: .*; give another"):
             serve_dashboard(home, port)
+
+
+def test_only_this_machine_can_see_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[str]()
+
+    def make_server(host: str, *_: object) -> None:
+        asked.append(host)
+        raise OSError(98, "over")
+
+    monkeypatch.setattr(dashboard, "make_server", make_server)
+    with pytest.raises(Refused, match="over"):
+        serve_dashboard(home, 8080)
+    assert asked == ["127.0.0.1"]

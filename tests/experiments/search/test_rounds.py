@@ -107,6 +107,7 @@ def slowly(
 
 
 def run_in(home: Path, budget: float = BUDGET, search: Search = SEARCH, **more: Any) -> SearchRun:
+    home.mkdir(exist_ok=True)
     return SearchRun(search, SHORT, home, budget=budget, **more)
 
 
@@ -351,11 +352,8 @@ def test_kills_at_random_moments_change_nothing(tmp_path: Path, monkeypatch: pyt
     """Twenty of them, of the parent or of a worker: the same proposals, each training once, none lost."""
     monkeypatch.setattr(queue_entry, "LIMIT", 100)  # one that is killed too often is given up otherwise
     plain, stormy = run_in(tmp_path / "plain", budget=20.0), run_in(tmp_path / "stormy", budget=20.0)
-    for run in (plain, stormy):
-        run.home.mkdir()
     assert start(plain) == 0
-    chance, kills = random.Random(0), 0
-    process = begun_apart(stormy)
+    chance, kills, process = random.Random(0), 0, begun_apart(stormy)
     while kills < 20 and process.is_alive():
         time.sleep(chance.uniform(0.05, 0.8))
         children = psutil.Process(process.pid).children(recursive=True) if process.is_alive() else []
@@ -373,3 +371,30 @@ def test_kills_at_random_moments_change_nothing(tmp_path: Path, monkeypatch: pyt
     assert log_of(stormy) == log_of(plain)
     assert set(ended(stormy.home)) == set(ended(plain.home)) and set(ended(stormy.home).values()) == {1}
     assert kills >= 10
+
+
+@pytest.mark.soak
+def test_a_machine_without_the_folder_goes_on(address: str, tmp_path: Path) -> None:
+    """With an object store: from what was decided elsewhere, and nothing is trained a second time."""
+    one, two = run_in(tmp_path / "one", budget=6.0), run_in(tmp_path / "two", budget=30.0)
+    assert start(one) == 0 and status(two) == 0, "who looks sees it"
+    begun = log_of(one).proposals
+    assert start(two) == 0 and log_of(two).proposals[: len(begun)] == begun
+    assert start(replace(one, budget=30.0)) == 0 and log_of(one) == log_of(two), "and back, where all is there"
+    _each_once(one, two)
+
+
+@pytest.mark.soak
+def test_two_machines_without_a_common_folder_search_together(address: str, database: str, tmp_path: Path) -> None:
+    one, two = run_in(tmp_path / "one"), run_in(tmp_path / "two")
+    process = begun_apart(one)
+    assert start(two) == 0
+    process.join()
+    assert process.exitcode == 0 and log_of(one) == log_of(two)
+    _each_once(one, two)
+
+
+def _each_once(one: SearchRun, two: SearchRun) -> None:
+    trained = ended(one.home) + ended(two.home)
+    assert ended(one.home) and ended(two.home) and set(trained.values()) == {1}
+    assert len(trained) == len({(order.number, order.seed) for order in log_of(one).orders})

@@ -7,7 +7,6 @@ file, from persons that were annotated more than once, or the same for all: the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -19,7 +18,8 @@ from workbench.core.keypoints import Skeleton, mirror_of
 from workbench.core.skeletons import COCO, columns_of, skeleton_named, skeleton_of
 from workbench.data.datasets.categories import Category, FileVersion, category_records, file_version, with_keypoints
 from workbench.data.datasets.classes import category_key
-from workbench.data.datasets.repeats import estimated_sigmas, repeated
+from workbench.data.datasets.parsing import parsed
+from workbench.data.datasets.repeats import Persons, estimated_sigmas, repeated
 from workbench.data.datasets.side_file import SIDE_FILE, SideFile, read_side_file
 
 UNIFORM = round(sum(COCO.sigmas) / len(COCO), 3)  # 0.067
@@ -141,19 +141,18 @@ def _sigmas(
     """The constants and where they are from."""
     if (sigmas := given.sigmas_of(names)) is not None:
         return sigmas, f"sigmas of {SIDE_FILE}"
-    groups = [group for file in files for group in repeated(_annotations(file), len(names))]
+    groups = [group for file in files for group in _repeated(file, len(names))]
     if (sigmas := estimated_sigmas(groups, flip)) is not None:
         return sigmas, f"sigmas estimated from {len(groups)} persons annotated more than once"
     return (UNIFORM,) * len(names), f"sigmas {UNIFORM} for all, the mean of COCO's ({SIDE_FILE} can give others)"
 
 
-def _annotations(file: Path) -> list[Any]:
+def _repeated(file: Path, count: int) -> list[Persons]:
+    """Persons of a file that were annotated more than once; one that can not be read is refused by its reader."""
     try:
-        found = json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return parsed(file, lambda people: repeated(people, count)).persons
+    except Refused:
         return []
-    people = found.get("annotations") if isinstance(found, dict) else None
-    return people if isinstance(people, list) else []
 
 
 def _columns(one: Category, skeleton: Skeleton, file: str) -> Columns:

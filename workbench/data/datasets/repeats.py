@@ -8,11 +8,13 @@ annotations here, so the sum is divided by one less than their number.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from workbench.data.datasets.table import MOST_PERSONS
 
 SAME_BOX = 0.8  # overlap (IoU) from which two annotations of an image are taken for one person
 SAME_POSE = (
@@ -21,6 +23,8 @@ SAME_POSE = (
 ENOUGH = 20  # repeats of a key point, its mirror's included, below which nothing is estimated
 DIGITS = 4
 
+
+_Person = tuple[NDArray[np.float64], NDArray[np.float64], float]  # box (4,), key points (K, 3), area
 Persons = Sequence[tuple[NDArray[np.float64], float]]  # annotations of one person: key points (K, 3) and area
 
 
@@ -30,27 +34,42 @@ def repeated(annotations: Iterable[Any], count: int) -> list[Persons]:
     Args:
         count: key points of a person; annotations of another shape are passed over.
     """
-    images: dict[tuple[Any, Any], list[tuple[NDArray[np.float64], NDArray[np.float64], float]]] = defaultdict(list)
+    images: dict[tuple[Any, Any], list[_Person]] = defaultdict(list)
     for one in annotations:
         if (read := _read(one, count)) is not None:
             images[one.get("image_id"), one.get("category_id")].append(read)
-    groups: list[Persons] = []
-    for people in images.values():
-        while people:
-            box, points, area = people.pop()
-            same = [
-                other
-                for other in people
-                if _overlap(box, other[0]) >= SAME_BOX and _apart(points, other[1]) <= SAME_POSE * area**0.5
-            ]
-            people[:] = [other for other in people if all(other is not one for one in same)]
-            group = [(points, area)]
-            for _, found, size in same:
+    # an image of more is refused by whoever reads the persons
+    return [group for people in images.values() if len(people) <= MOST_PERSONS for group in _groups(people)]
+
+
+def _groups(people: Sequence[_Person]) -> Iterator[Persons]:
+    """Those of an image that are one person, the last ones first."""
+    boxes, poses = np.stack([box for box, _, _ in people]), np.stack([points for _, points, _ in people])
+    left = [True] * len(people)
+    for last in range(len(people) - 1, -1, -1):
+        if not left[last]:
+            continue
+        _, points, area = people[last]
+        group = [(points, area)]
+        near = _near(boxes[last], boxes[:last])
+        for other in near[_apart(points, poses[near]) <= SAME_POSE * area**0.5].tolist():
+            if left[other]:
+                left[other] = False
+                _, found, size = people[other]
                 if not any(np.array_equal(found, mine) for mine, _ in group):
                     group.append((found, size))
-            if len(group) > 1:
-                groups.append(group)
-    return groups
+        if len(group) > 1:
+            yield group
+
+
+def _near(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Which of other boxes (N, 4) x, y, w, h lie where this one does."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # of boxes without extent, or without end
+        sides = np.minimum(box[:2] + box[2:], others[:, :2] + others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+        sides = np.maximum(sides, 0)
+        shared = sides[:, 0] * sides[:, 1]
+        whole = box[2] * box[3] + others[:, 2] * others[:, 3] - shared
+        return np.flatnonzero((whole > 0) & (shared / whole >= SAME_BOX))
 
 
 def estimated_sigmas(groups: Sequence[Persons], flip: Sequence[int]) -> tuple[float, ...] | None:
@@ -73,28 +92,26 @@ def estimated_sigmas(groups: Sequence[Persons], flip: Sequence[int]) -> tuple[fl
     return sigmas if all(sigma > 0 for sigma in sigmas) else None
 
 
-def _read(one: Any, count: int) -> tuple[NDArray[np.float64], NDArray[np.float64], float] | None:
+def _read(one: Any, count: int) -> _Person | None:
     if not isinstance(one, Mapping) or one.get("iscrowd"):
+        return None
+    if any(isinstance(one.get(name), list | dict) for name in ("image_id", "category_id")):
         return None
     try:
         box, points = np.asarray(one.get("bbox"), np.float64), np.asarray(one.get("keypoints"), np.float64)
         area = float(one.get("area") or 0)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if box.shape != (4,) or points.shape != (3 * count,) or not (np.isfinite(box).all() and np.isfinite(points).all()):
         return None
     return (box, points.reshape(count, 3), area) if area > 0 else None
 
 
-def _apart(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """The median distance of the key points that both label."""
-    both = (a[:, 2] > 0) & (b[:, 2] > 0)
-    return float(np.median(np.hypot(*(a - b)[both, :2].T))) if both.any() else np.inf
-
-
-def _overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Of two boxes x, y, w, h."""
-    sides = np.minimum(a[:2] + a[2:], b[:2] + b[2:]) - np.maximum(a[:2], b[:2])
-    shared = float(np.prod(np.maximum(sides, 0)))
-    whole = float(np.prod(a[2:]) + np.prod(b[2:])) - shared
-    return shared / whole if whole > 0 else 0.0
+def _apart(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The median distance (N,) of the key points (K, 3) that both label from those of others (N, K, 3); inf: none."""
+    both = (points[:, 2] > 0) & (others[..., 2] > 0)
+    with np.errstate(over="ignore", invalid="ignore"):  # of numbers without end
+        away = np.sort(np.where(both, np.hypot(*np.moveaxis(others[..., :2] - points[:, :2], -1, 0)), np.inf))
+        count, rows = both.sum(1), np.arange(len(others))
+        middle = (away[rows, np.maximum(count - 1, 0) // 2] + away[rows, count // 2 * (count > 0)]) / 2
+    return np.where(count > 0, middle, np.inf)

@@ -205,7 +205,8 @@ def _whole(scenes: SyntheticScenes, folder: Path) -> bool:
         with (folder / _LABELS).open("rb") as file, np.load(file) as stored:
             count = len(stored["first"]) - 1
             there = set(stored.files) == {"first", "crowd_index", *_PER_PERSON} and stored.zip.testzip() is None
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile):
+            there = there and {len(stored[name]) for name in _PER_PERSON} == {int(stored["first"][-1])}
+    except (OSError, ValueError, EOFError, KeyError, IndexError, TypeError, BadZipFile):
         return False
     return there and count == scenes.count and images.shape == (scenes.count, scenes.size, scenes.size, 3)
 

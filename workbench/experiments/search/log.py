@@ -1,7 +1,8 @@
 """The log of a search: what was proposed and what was ordered, in that order. It alone, with the results of jobs,
 decides what comes next, so a search that was killed goes on from it.
 
-HOME/searches/NAME/log.jsonl    one line per proposal and per order, appended before the job is queued
+HOME/searches/NAME/log.jsonl    one line per proposal and per order, appended before the job is queued; see `shared_log`
+                                for machines without a common folder
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ from workbench.experiments.search.plan import SearchRun
 from workbench.experiments.search.pricing import Price, Timed, Twins, check_admits, counted, priced, ratio_to
 from workbench.experiments.search.recorded import Recorder
 from workbench.experiments.search.refusals import check_any_met, check_search_data
+from workbench.experiments.search.shared_log import SharedLog
 from workbench.experiments.search.standing import given_up
 from workbench.experiments.search.tables import print_search, print_states
 from workbench.experiments.worker_pool import TrainJob, Workers, WorkerSettings, work_off
@@ -303,19 +304,19 @@ def run_search(
     """
     engine.check(jobs, run.home)
     check_search_data(run)
-    searcher = Searcher(run)
+    searcher, shared = Searcher(run), SharedLog(run)
+    shared.bring(console.say)
     if again:
         console.say(f"{retry(run)} jobs are tried again")
     console.say(searcher.about())
     run.write_settings()
-    while searcher.adopt(searcher.know()):
-        pass
+    shared.begin(lambda: searcher.adopt(searcher.know()), console.say)
     workers, record = WorkerSettings(run.home, run.name, machine, run.data, train), Recorder(run, console.say)
     say_joining(run)
     with interruptible() as check:
         try:
             with engine.pool(workers, jobs, check) as pool:
-                entries = _work(searcher, pool, record)
+                entries = _work(searcher, shared, pool, record)
         except KeyboardInterrupt:
             console.say("stopped; the same command goes on from there")
             return 130
@@ -342,27 +343,27 @@ def _say_next(run: SearchRun, failed: bool) -> None:
     )
 
 
-def _work(searcher: Searcher, pool: Workers, record: Recorder) -> dict[str, QueueEntry]:
+def _work(searcher: Searcher, shared: SharedLog, pool: Workers, record: Recorder) -> dict[str, QueueEntry]:
     """Until nothing is open and nothing is left to decide."""
     run = searcher.run
     queue, plan = JobQueue(run.home, run.name), searcher.plan()
-    lock = str(run.log_folder.relative_to(run.home) / "decide.lock")
     with console.Display(f"{run.search.name}, {run.protocol.name}") as screen:
         record.say = screen.say
-        with queue.store.locked(lock):  # another process may be at work on the same search
+        with queue.store.locked(shared.lock):  # another process may be at work on the same search
             known = searcher.know(given_up(queue.entries(plan)))
             study = SearchStudy(run, known.log, known.outcomes())
 
         def look(entries: Mapping[str, QueueEntry]) -> bool:
             running = [key for key, entry in entries.items() if entry.state is JobState.RUNNING]
             screen.update([*plan.values()], entries, {key: read_progress(run.folder(key)) for key in running})
-            with queue.store.locked(lock):
+            with queue.store.locked(shared.lock):
                 known = searcher.know(given_up(entries))
                 study.update(known.log, known.outcomes())
                 # how many workers other machines have, nobody says: one job always waits for them
                 idle = queue.store.shared and not any(entry.queued for entry in entries.values())
-                decided = (len(known.open) < pool.size or idle) and searcher.step(known, study)
-            if not decided:
+                due = len(known.open) < pool.size or idle
+                news = due and shared.decide(lambda: searcher.step(known, study), screen.say)
+            if not news:
                 return record.next(known)
             for line in searcher.since(known.log):
                 screen.say(line)
@@ -378,6 +379,7 @@ def status(run: SearchRun) -> int:
     Returns:
         0 all that was ordered is complete, 1 something is missing or nothing was begun.
     """
+    SharedLog(run).bring(console.say)
     searcher = Searcher(run)
     plan = searcher.plan()
     entries = stored_entries(run.home, run.name, list(plan))
