@@ -112,6 +112,28 @@ def test_an_option_is_used_or_refused(
     assert changed != calls and len(changed) >= len(calls) > 0
 
 
+def test_costs_are_those_of_published_networks(calls: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study on a file's trunk has other networks, whose costs would come in the place of these."""
+    answer = (find_study("ablate_bins"), PROTOCOLS["smoke"])
+    watch(monkeypatch, {"workbench.experiments.file_trunk.on_file_trunk": answer})
+    monkeypatch.setattr("workbench.experiments.runner.run_study", lambda *_, **__: 0)
+    words = ["study", "ablate_bins", "--protocol", "probe", "--data", "some/folder"]
+    assert main([*words, "--trunk", "mine.pth"]) == 0 and not [call for call in calls if "run_timing" in call[0]]
+    assert main(["study", "ablate_bins", "--protocol", "smoke"]) == 0 and "run_timing" in calls[-1][0]
+
+
+def test_the_page_of_a_trunk_of_a_file_is_a_persons_own(
+    calls: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = (find_study("ablate_dcc"), PROTOCOLS["smoke"])
+    watch(monkeypatch, {"workbench.experiments.file_trunk.on_file_trunk": answer})
+    own = watch(monkeypatch, {"workbench.report.own_page.write_own_page": [Path("own.html")]})
+    words = ["report", "ablate_dcc", "--protocol", "probe", "--data", "some/folder", "--trunk", "mine.pth"]
+    assert main(words) == 0 and capsys.readouterr().out == "own.html\n"
+    assert own[0][1][0].protocol.name == "smoke" and not [call for call in calls if ".report." in call[0]]
+    assert main([*words, "--claims-only"]) == 2 and "--claims-only" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("verb", ["study", "status"])
 def test_a_trunk_may_be_a_file(verb: str, calls: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
     answer = (find_study("ablate_dcc"), PROTOCOLS["smoke"])

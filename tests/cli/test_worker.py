@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,14 @@ import pytest
 import typer
 
 from tests.cli.commands import options_of, watch
+from tests.data.datasets.animals import animals
+from tests.models.written import mmpose_file
 from workbench.__main__ import main
 from workbench.cli import worker
 from workbench.cli.study_runs import asked_study
 from workbench.cli.worker import core_numbers, keep_to
 from workbench.core.errors import Refused
+from workbench.experiments import commands
 from workbench.experiments.plan import StudyRun
 from workbench.study import Study
 
@@ -74,6 +78,23 @@ def test_its_words_reach_the_queue_of_the_study(home: Path, calls: list[tuple[An
     assert words_given == (home, planned.name, None) and planned.name.startswith("ablate_dcc/smoke/")
 
 
+def test_jobs_on_the_trunk_of_a_file_have_the_queue_that_the_study_has(
+    home: Path, calls: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many seeds as there are, from a copy of the weights that this machine keeps as well."""
+    data = animals(home / "goats")
+    mmpose_file(home / "a.pth", 5)
+    words = ["ablate_dcc", "--protocol", "probe", "--data", str(data), "--trunk", str(home / "a.pth")]
+    ran = watch(monkeypatch, {"workbench.experiments.runner.run_study": 1})
+    assert main(["study", *words, "--seeds", "7"]) == 1
+    shutil.rmtree(home / "starts")
+    assert main(["worker", *words, "--store", STORE]) == 0
+    (_, (_, queue, given), _), study = calls[0], ran[0][1][0]
+    assert queue == study.name and "/probe_" in f"/{queue}" and given == data
+    assert len(list((home / "starts").glob("*.pth"))) == 1
+    assert main(["worker", *commands.joining(study).split()[2:], "--wait"]) == 0 and calls[1][1] == calls[0][1]
+
+
 def test_files_are_named_beside_the_store(home: Path, calls: list[tuple[Any, ...]]) -> None:
     words = ["worker", "ablate_dcc", "--protocol", "smoke", "--store", STORE, "--files", f"file://{home}"]
     assert main(words) == 0
@@ -107,6 +128,13 @@ def test_a_search_has_workers_too(calls: list[tuple[Any, ...]]) -> None:
         ("worker nobody", "no study is called 'nobody'"),
         ("worker profile_persons", "worker profile_persons: nothing is trained under cost, so no jobs can wait"),
         ("worker search_rtmo --first-seed 3", "leave out --first-seed"),
+        ("worker search_rtmo --trunk a.pth", "leave out --trunk"),
+        ("worker ablate_dcc --protocol probe --trunk a.pth", "its features are of images; add --data FOLDER"),
+        (
+            "worker ablate_dcc --protocol smoke --trunk a.pth --data .",
+            "smoke trains whole networks; use --protocol probe",
+        ),
+        ("worker ablate_levels --protocol probe --trunk a.pth --data .", "can not stand on a frozen trunk"),
         ("worker ablate_dcc --jobs 0", "--jobs '0': expected a whole number of 1 or more"),
         ("worker ablate_dcc --cores x", "--cores 'x': expected numbers of processor cores, as in 0-3,8"),
         ("worker ablate_dcc --store mysql://me:secret@db", "store mysql://...: expected postgresql://"),

@@ -23,7 +23,7 @@ from tests.properties import quickly
 from tests.served import Server, served
 from workbench.core import weights
 from workbench.core.errors import Refused
-from workbench.core.weights import as_tensors, fetched, read_weights
+from workbench.core.weights import as_tensors, digits_of, fetched, read_weights
 
 CONTENT = b"x" * 3000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -210,3 +210,10 @@ def test_what_is_no_weight_is_refused(broken: torch.Tensor, said: str) -> None:
     assert as_tensors({"a": torch.ones(2), "steps": torch.tensor(3)}, "a.pth").keys() == {"a", "steps"}
     with pytest.raises(Refused, match=f"^a.pth: 1 of 2 tensors hold {said}, the first b$"):
         as_tensors({"state_dict": {"a": torch.ones(2), "b": broken}}, "a.pth")
+
+
+def test_the_digits_of_numbers_are_told_whatever_their_type() -> None:
+    few, some, many = (torch.tensor([0.1, 3e4]).to(kind).double() for kind in (torch.bfloat16, torch.half, torch.float))
+    assert digits_of([few]) == torch.bfloat16 and digits_of([few, torch.tensor(3)]) == torch.bfloat16
+    assert digits_of([few, some]) == torch.float16 and digits_of([some, many]) is None
+    assert digits_of([torch.tensor(3), torch.zeros(0)]) is None and digits_of([torch.tensor([float("nan")])]) is None

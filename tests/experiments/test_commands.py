@@ -35,24 +35,28 @@ def test_all_that_a_study_was_given_is_said(tmp_path: Path) -> None:
     )
     changes = {"recipe.lr": 0.5, "recipe.ema_gamma": 9}
     given = StudyRun(STUDY, SETTING, tmp_path, seeds=3, first_seed=2, changes=changes, rows=("base", "static"))
-    retry, page, _ = commands.following(given)
+    retry, page, *_ = commands.following(given)
     said = "fake --protocol test --seeds 3 --first-seed 2 --set recipe.lr=0.5 --set recipe.ema_gamma=9"
     assert page == f"workbench report {said}"
     assert retry == page.replace("report", "study retry") + " --rows base,static"
 
 
-def test_until_decided_and_trunks_are_said(tmp_path: Path) -> None:
+def test_until_decided_is_said(tmp_path: Path) -> None:
     until = StudyRun(STUDY, SETTING, tmp_path, until=UntilDecided(9))
     assert commands.following(until).retry.endswith("--until decided --budget 9")
-    retry, page, gallery = commands.following(StudyRun(STUDY, SETTING, tmp_path), "my weights.pth")
-    assert all(shlex.split(said)[-2:] == ["--trunk", "my weights.pth"] for said in (retry, gallery)) and page == ""
 
 
-def test_a_protocol_on_a_file_is_called_as_it_was_asked_for(tmp_path: Path) -> None:
-    on_file = OnFileProtocol(**{f.name: getattr(SETTING, f.name) for f in fields(SETTING)}, asked="short")
-    run = StudyRun(STUDY, replace(on_file, name="probe_0123abcd"), tmp_path)
-    for said in commands.following(run, "a.pth"):
-        assert said == "" or "fake --protocol short --trunk a.pth" in said
+def test_a_protocol_on_a_file_is_called_as_it_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {f.name: getattr(SETTING, f.name) for f in fields(SETTING)}
+    under = replace(OnFileProtocol(**values, asked="short", source="my weights.pth"), name="probe_0123abcd")
+    run = StudyRun(STUDY, under, tmp_path, seeds=2)
+    retry, page, pages, gallery = commands.following(run)
+    for said in (retry, page, gallery):
+        assert "fake --protocol short --seeds 2 --trunk 'my weights.pth'" in said
+    assert pages == tmp_path / "own/reports/rendered", "a person's own, not among those of a checkout"
+    monkeypatch.setenv("WORKBENCH_STORE", "postgresql://me@db/runs")
+    words = shlex.split(commands.joining(run))
+    assert words[:7] == ["workbench", "worker", "fake", "--protocol", "short", "--trunk", "my weights.pth"]
 
 
 def test_what_is_typed_on_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

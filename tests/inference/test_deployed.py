@@ -196,6 +196,14 @@ def test_agreement_counts_and_measures() -> None:
     assert agreement([persons()], [persons()]).most == 0.0
 
 
+def test_nobody_to_compare_is_no_agreement() -> None:
+    left, far = (0, 0, 10, 10), (50, 50, 60, 60)
+    assert str(agreement([persons()], [persons()])) == "0 persons; nobody to compare, so this says nothing"
+    said = str(agreement([persons(far)], [persons(left)]))
+    assert said == "1 persons, 1 missing, 1 new; nobody to compare, so this says nothing"
+    assert "differ by 0.0000 px" in str(agreement([persons(left)], [persons(left)]))
+
+
 # --- refusals
 
 

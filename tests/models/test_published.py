@@ -145,9 +145,14 @@ def test_what_other_programs_write_is_read(
     assert foreign.__name__ not in sys.modules
 
 
+@pytest.mark.parametrize("stored_as", ["half", "float32"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_is_read_and_constants_keep_their_digits(tmp_path: Path, dtype: torch.dtype) -> None:
-    torch.save({"state_dict": half(stored(), dtype)}, tmp_path / "a.pth")
+def test_half_precision_is_read_and_constants_keep_their_digits(
+    tmp_path: Path, dtype: torch.dtype, stored_as: str
+) -> None:
+    """Also where another program has read such a file, and written float32 again."""
+    written = half(stored(), dtype) if stored_as == "half" else half(half(stored(), dtype), torch.float32)
+    torch.save({"state_dict": written}, tmp_path / "a.pth")
     found = loaded(tmp_path / "a.pth")
     constants = [name for name in found if name.rpartition(".")[2] in CONSTANTS]
     assert constants and all(torch.equal(found[name], stored()[name]) for name in constants)

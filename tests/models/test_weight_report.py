@@ -58,7 +58,17 @@ def test_wrapped_half_precision_with_a_metric_beside(tmp_path: Path) -> None:
     found = weight_report(tmp_path / "a.pth")
     assert (found.prefix, found.others, found.fits) == ("net.", ("val_map.total",), True)
     assert set(found.precisions) == {"float16", "int64"}
-    assert "each with 'net.' before it" in "\n".join(found.lines())
+    assert "each with 'net.' before it" in "\n".join(found.lines()) and "stored anew" not in "\n".join(found.lines())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_that_is_stored_as_float32_is_told(dtype: torch.dtype, tmp_path: Path) -> None:
+    state = {k: v.to(dtype).float() if v.is_floating_point() else v for k, v in published().items()}
+    torch.save({"state_dict": state}, tmp_path / "a.pth")
+    found, name = weight_report(tmp_path / "a.pth"), str(dtype).removeprefix("torch.")
+    assert set(found.precisions) == {"float32", "int64"} and found.digits == name
+    assert f"int64; stored anew, with no more than {name}'s digits" in "\n".join(found.lines())
+    assert weight_report(mmpose_file(tmp_path / "b.pth")).digits == ""
 
 
 def test_what_fits_no_network_says_so(tmp_path: Path) -> None:

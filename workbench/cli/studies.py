@@ -39,6 +39,7 @@ from workbench.cli.study_runs import (
     plan_place,
     planned_run,
     recorded_run,
+    run_to_look_at,
 )
 from workbench.core.errors import Refused
 
@@ -171,7 +172,7 @@ def run_command(
     use_shared(store, files)
     place = plan_place(name, protocol, sets, seeds, first_seed, rows, data, until, trunk)
     prepare_engine(engine, address)
-    from workbench.experiments import commands, profiling, runner
+    from workbench.experiments import profiling, runner
     from workbench.experiments.protocols import protocol_named
     from workbench.space import Search
     from workbench.study import Study
@@ -191,8 +192,8 @@ def run_command(
     if again:
         print(f"{runner.retry(run)} jobs are tried again")
     on, machine = _engine(engine, address)
-    code = runner.run_study(run, jobs=jobs, machine=machine, then=commands.following(run, trunk), engine=on)
-    if code == 0 and asked.costs and not sets:  # when no job runs any more
+    code = runner.run_study(run, jobs=jobs, machine=machine, engine=on)
+    if code == 0 and asked.costs and not sets and trunk is None:  # of published networks, when no job runs any more
         costs = under if under.name == "smoke" else protocol_named("cost")
         profiling.run_timing(profiling.TimingRun(asked.profile(), costs, run.home))
     return code
@@ -397,9 +398,11 @@ def report_command(
     claims_only: Annotated[
         bool, typer.Option("--claims-only", help="Write the file of claims and no page: enough of a repeat")
     ] = False,
+    trunk: TrunkFile = None,
     files: FilesAddress = None,
 ) -> int:
-    """Write a study's report from its recorded numbers. It takes --data and --set as the study was given them."""
+    """Write a study's report from its recorded numbers. It takes --data and --set as the study was given them. With
+    --trunk it lies beside the runs, as a page of your own."""
     check_words(name, sets)
     use_files(files)
     from workbench.core.files import check_writable
@@ -408,9 +411,19 @@ def report_command(
     from workbench.report.pieces import RENDERED
     from workbench.report.render import write_profile, write_report
     from workbench.space import Search
-    from workbench.study import TimingStudy
+    from workbench.study import Study, TimingStudy
 
     asked, under = asked_study(name, protocol)
+    if trunk is not None and isinstance(asked, Study):
+        from workbench.report.own_page import write_own_page
+
+        if claims_only:
+            raise Refused(
+                "--claims-only: only repeats of a study without --trunk are read from such files; leave it out"
+            )
+        for path in write_own_page(run_to_look_at("report", name, protocol, data, sets, seeds, first_seed, trunk)):
+            print(path)
+        return 0
     check_writable(Path("reports"))  # before what takes a minute
     add_notebooks(Path("reports"))  # where studies of one's own lie there may be none
     if isinstance(asked, Search):

@@ -18,9 +18,10 @@ from workbench.cli.options import (
     Sets,
     StoreAddress,
     StudyName,
+    TrunkFile,
     use_shared,
 )
-from workbench.cli.study_runs import asked_study, check_words, planned_run
+from workbench.cli.study_runs import asked_study, check_words, on_trunk_asked, planned_run
 from workbench.core.errors import Refused
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def worker_command(
         ),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Stay when nothing waits, for what is still to come")] = False,
+    trunk: TrunkFile = None,
 ) -> int:
     """Take jobs that workbench study has queued, on this machine, until none waits. It takes the options that the study
     was given, the same WORKBENCH_HOME or --files, and one GPU for each job where there are any. A job that was cut off
@@ -82,7 +84,7 @@ def worker_command(
     processes.prepare()  # imports while we do
     from workbench.experiments import joined
 
-    run = _meant(ctx, name, protocol, data, first_seed, sets)
+    run = _meant(ctx, name, protocol, data, first_seed, sets, trunk)
     return joined.join(run.home, run.name, run.data, jobs=jobs, cores=cores or (), wait=wait)
 
 
@@ -103,12 +105,12 @@ def keep_to(cores: tuple[int, ...] | None) -> None:
 
 
 def _meant(
-    ctx: typer.Context, name: str, protocol: str | None, data: Any, first_seed: int, sets: Any
+    ctx: typer.Context, name: str, protocol: str | None, data: Any, first_seed: int, sets: Any, trunk: str | None
 ) -> StudyRun | SearchRun:
     """The run whose queue it is.
 
     Raises:
-        Refused: nothing is trained under its name.
+        Refused: nothing is trained under its name, or it can not stand on that trunk.
     """
     from workbench.cli.searches import planned
     from workbench.space import Search
@@ -119,4 +121,5 @@ def _meant(
         return planned(ctx, asked, under, data, sets, None, None, None)
     if not isinstance(asked, Study) or not under.trains:
         raise Refused(f"worker {name}: nothing is trained under {under.name}, so no jobs can wait")
+    asked, under = on_trunk_asked(asked, under, trunk, data)
     return planned_run(asked, under, data, sets, None, first_seed)

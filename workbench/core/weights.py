@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -197,6 +197,16 @@ def fetched(source: str, sha256: str = "") -> Path:
     if sha256 and _is_file(path):
         _check_digest(path, sha256, source, f"delete {path} and get it again")
     return path
+
+
+def digits_of(values: Iterable[Tensor]) -> torch.dtype | None:
+    """The type of half precision that holds all of these numbers to the bit, whatever type they are stored in: a
+    program that read such a file may have written it again as float32. None: they have more digits, or are none."""
+    numbers = [value for value in values if value.is_floating_point() and value.numel()]
+    for kind in (torch.bfloat16, torch.float16):  # the one of fewer digits first
+        if numbers and all(torch.equal(value.to(kind).to(value.dtype), value) for value in numbers):
+            return kind
+    return None
 
 
 def _cached(address: str) -> Path:

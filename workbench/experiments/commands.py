@@ -14,6 +14,7 @@ from workbench.experiments.search.plan import BUDGET, SURROGATE, SearchRun
 from workbench.experiments.stores import given_store, masked
 
 NOXFILE = Path("noxfile.py")
+PAGES = Path("reports/rendered")
 
 
 def command(session: str, *words: str) -> str:
@@ -37,8 +38,10 @@ def of_study(run: StudyRun) -> list[str]:
     """The words that mean this run, whichever of its rows."""
     seeds = [f"--seeds {run.seeds}"] * (run.seeds is not None)
     first = [f"--first-seed {run.first_seed}"] * bool(run.first_seed)
-    protocol = run.protocol.asked if isinstance(run.protocol, OnFileProtocol) else run.protocol.name
-    return [*under(run.study.name, protocol, run.study.default), *seeds, *first, *given(run)]
+    protocol, trunk = run.protocol.name, list[str]()
+    if isinstance(run.protocol, OnFileProtocol):
+        protocol, trunk = run.protocol.asked, [f"--trunk {quote(run.protocol.source)}"]
+    return [*under(run.study.name, protocol, run.study.default), *seeds, *first, *given(run), *trunk]
 
 
 def of_search(run: SearchRun) -> list[str]:
@@ -68,21 +71,29 @@ def terms_of(run: SearchRun) -> list[str]:
     return [*budget, *limits, *[f"--sampler {run.sampler}"] * (run.sampler != SURROGATE)]
 
 
+def own_folder(home: Path) -> Path:
+    """A folder beside the runs for the pages of a study on the trunk of a file, which is a person's own: never among
+    those of a checkout. It is laid out as the folder that `workbench init` makes."""
+    return home / "own"
+
+
 class Following(NamedTuple):
-    """What can be done after a run: try again what failed, write its page, or its gallery where it has none."""
+    """What can be done after a run: try again what failed, and write its page into a folder. Of a study on the trunk of
+    a file, what its rows find is shown as well."""
 
     retry: str
     page: str
+    pages: Path = PAGES
     gallery: str = ""
 
 
-def following(run: StudyRun, trunk: str | None = None) -> Following:
-    """Of a study that is a file. `trunk`: the file of weights that it stands on, which is on no page."""
+def following(run: StudyRun) -> Following:
+    """Of a study that is a file."""
     rows = [f"--rows {quote(','.join(run.rows))}"] * bool(run.rows)
     until = [] if run.until is None else ["--until decided"]
     budget = [f"--budget {run.until.budget}"] if run.until is not None and run.until.budget is not None else []
-    on = [] if trunk is None else [f"--trunk {quote(trunk)}"]
-    retry = command("study", "retry", *of_study(run), *rows, *until, *budget, *on, *on_store())
-    if trunk is None:
-        return Following(retry, command("report", *of_study(run)))
-    return Following(retry, "", " ".join(["workbench gallery", *of_study(run), *on]))
+    retry = command("study", "retry", *of_study(run), *rows, *until, *budget, *on_store())
+    page = command("report", *of_study(run))
+    if not isinstance(run.protocol, OnFileProtocol):
+        return Following(retry, page)
+    return Following(retry, page, own_folder(run.home) / PAGES, " ".join(["workbench gallery", *of_study(run)]))

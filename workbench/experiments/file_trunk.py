@@ -52,10 +52,11 @@ class OnFileProtocol(StudyProtocol):
     """A protocol under which all rows share the trunk of a file: it has no names of stored ones.
 
     Fields:
-        asked: what a command calls it, beside the file.
+        asked, source: what a command calls it, and the file as it was given there.
     """
 
     asked: str = ""
+    source: str = ""
 
     @property
     def frozen(self) -> bool:
@@ -90,6 +91,7 @@ def on_file_trunk(study: Study, protocol: StudyProtocol, source: str, home: Path
         "scale": scale,
         "trunks": (),
         "asked": protocol.name,
+        "source": source,
     }
     changed["about"] = f"every row trains its coordinate stage on the features of {plan.source}"
     return (

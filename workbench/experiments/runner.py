@@ -253,7 +253,7 @@ def _conclude(
     print(f"{_tally(planned, entries)} in {run.home / 'jobs'}")
     console.print_next(
         *[("tries failed ones again", then.retry)] * bool(missing),
-        *[("writes its page into reports/rendered", then.page)] * bool(results and then.page),
+        *[(f"writes its page into {then.pages}", then.page)] * bool(results and then.page),
         *[("shows what its rows find", then.gallery)] * bool(len(results) > 1 and then.gallery),
         ("shows its runs and pictures", commands.command("ui")),
     )

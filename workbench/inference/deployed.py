@@ -250,6 +250,8 @@ class Agreement:
 
     def __str__(self) -> str:
         lost = f", {self.missing} missing, {self.extra} new" if self.missing or self.extra else ""
+        if self.persons == self.missing:  # nothing that could differ
+            return f"{self.persons} persons{lost}; nobody to compare, so this says nothing"
         return (
             f"{self.persons} persons{lost}; key points differ by {self.median:.4f} px (median) and {self.most:.4f} px "
             f"(most), scores by {self.score:.5f}"

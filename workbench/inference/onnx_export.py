@@ -400,7 +400,9 @@ def _compared(source: Trained, path: Path, selection: Selection, images: Sequenc
     for image in map(as_input, images[:SHOWN]):
         found += detections(*session(image))
         expected += reference(source.network, image, selection)
-    return f"against the network, on {len(found)} images: {agreement(found, expected)}"
+    seen = agreement(found, expected)
+    better = "; try pictures of persons (--calibrate FOLDER) or a lower --score-threshold" * (not seen.persons)
+    return f"against the network, on {len(found)} images: {seen}{better}"
 
 
 def reference(network: Network, image: Array, chosen: Selection) -> list[Detections]:

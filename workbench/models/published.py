@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from workbench.core.errors import Refused
-from workbench.core.weights import Weights
+from workbench.core.weights import Weights, digits_of
 from workbench.models.network import Network
 from workbench.models.recognised import advice
 from workbench.models.weight_file import WeightFile, read_weight_file
@@ -87,8 +87,9 @@ def with_constants(given: Weights, wanted: Mapping[str, Tensor], constants: Sequ
 
 
 def _equal(value: Tensor, expected: Tensor) -> bool:
-    """As far as the type of the stored value can tell."""
-    digits = max(1e-5, 2 * torch.finfo(value.dtype).eps) if value.is_floating_point() else 1e-5
+    """As far as the digits of the stored value can tell."""
+    kind = digits_of([value]) or (value.dtype if value.is_floating_point() else torch.float32)
+    digits = max(1e-5, 2 * torch.finfo(kind).eps)
     if value.shape != expected.shape:
         return False
     return torch.allclose(value.float().cpu(), expected.float().cpu(), rtol=digits)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.core.weights import Weights
+from workbench.core.weights import Weights, digits_of
 from workbench.models import zoo
 from workbench.models.recognised import Recognised, advice, has_weights_of, recognised
 from workbench.models.variant import Variant
@@ -37,7 +37,8 @@ class WeightReport:
         names: whose names the weights have; place: the keys that lead to them; prefix: what stands before all names.
         network: the preset or the components; "" where it is none that is known. fits: whether names and shapes do.
         size: height and width of the input; keypoints: their names; skeleton: of them; classes: how many.
-        precisions: how many of the network's tensors have each type; parts: of the network, "total" last.
+        precisions: how many of the network's tensors have each type; digits: the type of half precision that holds
+            all that it has learnt, "" where that has more digits; parts: of the network, "total" last.
         beside: what else the file holds, by key; others: tensors that are none of the network's.
         constants: the name of the tensor of OKS constants, which the loss has and no network; "" without one.
     """
@@ -55,6 +56,7 @@ class WeightReport:
     keypoints: tuple[str, ...]
     classes: int
     precisions: Mapping[str, int]
+    digits: str
     parts: Mapping[str, Part]
     beside: Mapping[str, str]
     others: tuple[str, ...]
@@ -65,6 +67,11 @@ class WeightReport:
     def as_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""
         return asdict(self)
+
+    @property
+    def _shortened(self) -> str:
+        more = self.digits and self.digits not in self.precisions
+        return f"; stored anew, with no more than {self.digits}'s digits" if more else ""
 
     def lines(self) -> list[str]:
         """As text."""
@@ -77,7 +84,7 @@ class WeightReport:
             ("names", f"{self.names}'s, in {where}" + f", each with {self.prefix!r} before it" * bool(self.prefix)),
             *(known if self.network else [("network", self.advice)]),
             *([("job", self.job)] if self.job else []),
-            ("numbers", ", ".join(f"{count} {kind}" for kind, count in self.precisions.items())),
+            ("numbers", ", ".join(f"{count} {kind}" for kind, count in self.precisions.items()) + self._shortened),
         ]
         if self.network and not self.fits:
             rows.insert(3, ("but", "names or shapes are not those of this network"))
@@ -118,6 +125,7 @@ def weight_report(source: str | Path) -> WeightReport:
         keypoints=() if points is None else points.keypoints,
         classes=0 if found is None else found.variant.num_classes,
         precisions=_precisions(file.tensors),
+        digits=_digits(file.tensors),
         parts=_parts(file.tensors),
         beside=file.beside,
         others=_others(file),
@@ -147,6 +155,11 @@ def _precisions(tensors: Weights) -> dict[str, int]:
     """How many of the network's tensors have each type."""
     kinds = (str(value.dtype).removeprefix("torch.") for name, value in tensors.items() if name != SIGMAS)
     return dict(Counter(kinds))
+
+
+def _digits(tensors: Weights) -> str:
+    learnt = (value for name, value in tensors.items() if name != SIGMAS and not is_constant(name))
+    return str(digits_of(learnt) or "").removeprefix("torch.")
 
 
 def _part_of(name: str) -> str:

@@ -69,7 +69,7 @@ def test_they_are_trained_and_found_again(run: SearchRun, monkeypatch: pytest.Mo
     assert train_on(run, LONGER, machine=Machine(), jobs=1) == 0
     scores = later_scores(Searcher(run).know(), LONGER)
     assert {number: seeds for number, seeds in scores.items() if number in (0, 1)} == {0: [0.4], 1: [0.6]}
-    retry, page, _ = asked[0]["then"]
+    retry, page, *_ = asked[0]["then"]
     assert "retry planted --protocol small" in retry and retry.endswith("--then longer")
     assert page.endswith("planted --protocol small") and "report" in page
 
