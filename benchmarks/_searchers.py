@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import optuna
 
-from benchmarks._tables import NOISE, SearchTable
+from benchmarks._tables import SearchTable
 from workbench.experiments.search.front import front_of, front_ranks
 from workbench.experiments.search.process import Observations, Pool, Process, observations
 from workbench.experiments.search.proposer import Terms, front_so_far, proposed
@@ -59,15 +59,18 @@ def random(table: SearchTable, seed: int, account: Account) -> Iterator[tuple[fl
 def of_optuna(
     make: Callable[[int], Any], table: SearchTable, seed: int, account: Account
 ) -> Iterator[tuple[float, Recommends]]:
-    """A sampler of Optuna's. It is told the cost and a violated limit of what is not trained, and values of twins."""
+    """A sampler of Optuna's. It is told the cost and a violated limit of what is not trained, and that a trial failed
+    whose candidate is not in the table."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=make(seed))
-    place = {one.pairs: i for i, one in enumerate(table.space.candidates)}
     paid, done = 0.0, set[int]()
     for _ in range(ASKS):
         trial = study.ask()
-        which = place[_asked(table, trial)]
+        which = table.line_of(_asked(table, trial))
         account.proposals += 1
+        if which is None:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            continue
         cost = float(table.pool.log_cost[which])
         trial.set_constraint("cost", cost - table.limit)
         if which in done:
@@ -82,12 +85,12 @@ def of_optuna(
             yield paid, _best_told(table, account)
 
 
-def _asked(table: SearchTable, trial: Any) -> tuple[tuple[str, str], ...]:
+def _asked(table: SearchTable, trial: Any) -> dict[str, str]:
     chosen: dict[str, str] = {}
     for factor in table.space.factors:
         if factor.active(chosen):
             chosen[factor.name] = trial.suggest_categorical(factor.name, factor.labels)
-    return tuple(chosen.items())
+    return chosen
 
 
 def halving(table: SearchTable, seed: int, account: Account) -> Iterator[tuple[float, Recommends]]:
@@ -142,7 +145,8 @@ def ours(
 ) -> Iterator[tuple[float, Recommends]]:
     """The proposer, with one rung or without."""
     first = RUNG if rungs else 1.0
-    terms = Terms(table.pool, table.allowed, table.price, NOISE**2, table.limit, first, seed)
+    noise = table.noise**2
+    terms = Terms(table.pool, table.allowed, table.price, noise, table.limit, first, seed)
     paid, taken, lines = 0.0, list[int](), list[tuple[int, int, float, float]]()
     while (one := proposed(terms, observations(lines), taken, model=model)) is not None:
         which, ends = one.which, one.promoted or not rungs
@@ -152,8 +156,8 @@ def ours(
         if ends:
             account.trained.append(which)
             if one.variance == one.variance:
-                account.predicted.append((one.mean, one.variance + NOISE**2, float(table.told[which])))
-            lines.append((which, 0, float(table.told[which]), NOISE**2))
+                account.predicted.append((one.mean, one.variance + noise, float(table.told[which])))
+            lines.append((which, 0, float(table.told[which]), noise))
         else:
             lines.append((which, 1, float(table.told_early[which]), 0.0))
         paid += float(table.price[which]) * (1 - first if one.promoted else first)

@@ -10,6 +10,7 @@ limit.
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -92,6 +93,7 @@ class SearchTable:
     Fields:
         truth: (N,) AP; told: (N,) what a whole training gives; told_early: (N,) what the rung gives, or empty.
         price: (N,) minutes of a whole training.
+        noise: standard deviation of what a whole training gives by chance, in AP.
     """
 
     space: Space
@@ -101,6 +103,16 @@ class SearchTable:
     told: Floats
     told_early: Floats
     limit: float  # log cost
+    noise: float = NOISE
+
+    @cached_property
+    def place(self) -> Mapping[bytes, int]:
+        """Where a candidate lies, by the bytes of its features."""
+        return {row.tobytes(): i for i, row in enumerate(self.pool.features)}
+
+    def line_of(self, chosen: Mapping[str, str]) -> int | None:
+        """Where the candidate of those choices lies; None: it was not trained for this table."""
+        return self.place.get(self.space.features([self.space.candidate(chosen)])[0].tobytes())
 
     @property
     def allowed(self) -> Flags:
@@ -142,11 +154,16 @@ def made_up(number: int, truth: str = "effects", correlation: float = 0.65) -> S
     return SearchTable(space, pool, price, scores, told, early, float(np.quantile(pool.log_cost, LIMIT)))
 
 
-def trained(path: Path, number: int) -> SearchTable:
+def trained(path: Path, number: int, score: str = "AP") -> SearchTable:
     """A real table, one line per candidate: a column per factor, then gflops, minutes, AP_0, AP_1 ... and, if it was
     kept, signal_0 ... (more is better).
 
-    The truth is the mean over seeds but that which the search sees, number `number`; with one seed it is that.
+    The truth is the mean over seeds but that which the search sees, number `number`; with one seed it is that, so that
+    nothing is chance in what a search is told. A factor that some lines leave empty is one that there is only under
+    those labels of an earlier one under which no line does.
+
+    Args:
+        score: the columns to search by, AP, mOKS or a loss, of which less is better.
 
     Raises:
         Refused: there is no such file, or it has none of these columns.
@@ -156,20 +173,41 @@ def trained(path: Path, number: int) -> SearchTable:
     with path.open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     columns = list(lines[0]) if lines else []
-    if "gflops" not in columns or "AP_0" not in columns:
-        raise Refused(f"{path}: expected columns of factors, gflops, minutes, AP_0 ...; it has {columns}")
+    if "gflops" not in columns or f"{score}_0" not in columns:
+        raise Refused(f"{path}: expected columns of factors, gflops, minutes, {score}_0 ...; it has {columns}")
     factors = columns[: columns.index("gflops")]
     names = {name: list(dict.fromkeys(line[name] for line in lines if line[name])) for name in factors}
-    space = Space(tuple(Factor(name, {label: {} for label in labels}) for name, labels in names.items()))
+    space = Space(tuple(_factor(lines, factors, name, labels) for name, labels in names.items()))
     place = {pair: i for i, pair in enumerate(space.columns)}
     features = np.zeros((len(lines), len(place)))
     for row, line in zip(features, lines, strict=True):
         row[[place[name, line[name]] for name in factors if line[name]]] = 1
-    ap = 100 * np.asarray([[float(line[c]) for c in columns if c.startswith("AP_")] for line in lines])
-    seen = number % ap.shape[1]
-    truth = np.delete(ap, seen, 1).mean(1) if ap.shape[1] > 1 else ap[:, 0]
+    seeds = [name for name in columns if name.rpartition("_")[0] == score]
+    scores = (-1 if "loss" in score else 100) * np.asarray([[float(line[name]) for name in seeds] for line in lines])
+    seen = number % len(seeds)
+    truth = np.delete(scores, seen, 1).mean(1) if len(seeds) > 1 else scores[:, 0]
     early = np.asarray([float(line.get(f"signal_{seen}") or "nan") for line in lines])
     log_cost = np.log([float(line["gflops"]) for line in lines])
     minutes = np.asarray([float(line["minutes"]) for line in lines])
     early = early[:0] if np.isnan(early).any() else early
-    return SearchTable(space, Pool(features, log_cost), minutes, truth, ap[:, seen], early, float(log_cost.max()))
+    noise = float(np.sqrt(scores.var(1, ddof=1).mean())) if len(seeds) > 1 else 0.0
+    pool = Pool(features, log_cost)
+    return SearchTable(space, pool, minutes, truth, scores[:, seen], early, float(log_cost.max()), noise)
+
+
+def _factor(lines: Sequence[Mapping[str, str]], factors: Sequence[str], name: str, labels: Sequence[str]) -> Factor:
+    """With the condition that its empty cells tell of.
+
+    Raises:
+        Refused: they follow from no earlier factor.
+    """
+    options, when = {label: {} for label in labels}, dict[str, tuple[str, ...]]()
+    if not all(line[name] for line in lines):
+        for other in factors[: factors.index(name)]:
+            under, without = ({line[other] for line in lines if bool(line[name]) is there} for there in (True, False))
+            if not under & without:
+                when = {other: tuple(sorted(under))}
+                break
+        else:
+            raise Refused(f"column {name}: empty in some lines, and no earlier column says in which")
+    return Factor(name, options, when)

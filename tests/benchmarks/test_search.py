@@ -79,6 +79,12 @@ def test_a_table_that_was_really_trained_is_read(tmp_path: Path) -> None:
         "hybrid,0,8.0,3.0,0.50,0.52,-1.0,-1.1\nhybrid,1,9.0,3.5,0.55,0.53,-0.9,-0.8\npafpn,,7.0,2.5,0.40,0.44,-2,-2\n"
     )
     table = trained(file, 1)
+    assert [one.pairs for one in table.space.candidates] == [
+        (("neck", "hybrid"), ("layers", "0")),
+        (("neck", "hybrid"), ("layers", "1")),
+        (("neck", "pafpn"),),
+    ]
+    assert table.noise == pytest.approx((sum((a - b) ** 2 / 2 for a, b in ((50, 52), (55, 53), (40, 44))) / 3) ** 0.5)
     assert table.truth.tolist() == pytest.approx([50, 55, 40]) and table.told.tolist() == pytest.approx([52, 53, 44])
     assert table.pool.features.sum(1).tolist() == [2, 2, 1] and table.allowed.all()
     for missing, text in ((tmp_path / "none.csv", None), (tmp_path / "other.csv", "a,b\n1,2\n")):
@@ -86,3 +92,26 @@ def test_a_table_that_was_really_trained_is_read(tmp_path: Path) -> None:
             missing.write_text(text)
         with pytest.raises(Refused, match=str(missing)):
             trained(missing, 0)
+
+
+def test_a_part_of_a_space_is_searched_until_a_tenth_and_a_fifth_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Samplers ask for what is not in the table, too. By a loss, of which less is better."""
+    monkeypatch.setattr(_record, "FOLDER", tmp_path)
+    drawn = np.random.default_rng(0)
+    cells = [(a, b, c) for a in "pqrst" for b in "123" for c in ("", *"xy") if (c != "") == (b == "1")]
+    lines = [f"{a},{b},{c},{1 + drawn.random():.3f},2.0,{drawn.random():.3f}" for a, b, c in cells[:-3]]
+    file = tmp_path / "part.csv"
+    file.write_text("\n".join(["one,two,three,gflops,minutes,loss_0", *lines]) + "\n")
+    table = trained(file, 0, "loss")
+    assert table.noise == 0 and table.truth.max() == -min(float(line.split(",")[-1]) for line in lines)
+    assert (
+        table.line_of({"one": "t", "two": "3"}) is None and table.line_of({"one": "p", "two": "1", "three": "y"}) == 1
+    )
+    assert search.main(["--tables", "2", "--table", str(file), "--score", "loss"]) == 0
+    said = capsys.readouterr().out
+    assert "2: " in said and "3: " in said and "ours - TPE" in said and "MO-ASHA" not in said
+    file.write_text("one,two,gflops,minutes,AP_0\na,1,1.0,2.0,0.1\na,,1.0,2.0,0.1\n")
+    with pytest.raises(Refused, match="column two: empty in some lines"):
+        trained(file, 0)
