@@ -48,7 +48,7 @@ def test_another_unit_is_refused_for_both_parts_at_once(fault: str, tmp_path: Pa
 
 
 def test_it_is_the_same_however_many_are_looked_at_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plausible, "_LOT", 3)
+    monkeypatch.setattr(plausible, "PERSONS_TOGETHER", 3)
     for fault, (change, said) in WRONG.items():
         with pytest.raises(DataFault, match=said):
             checked(written(tmp_path / fault, change))

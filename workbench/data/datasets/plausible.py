@@ -21,7 +21,9 @@ _WIDER = 0.25  # of its sides: how much a box is widened before key points count
 _FAR = 0.25  # of an image's longer side: how far outside is no slip
 _EMPTY = 0.25  # of a box's side: how much of it stays empty if it is given as two corners
 _NEAR = 1.0  # pixels over the edge that rounding explains
-_LOT = 16_384  # persons that are looked at together: of COCO's, what is computed on the way would take 100 MB
+PERSONS_TOGETHER = (
+    16_384  # persons that are looked at together: of COCO's, what is computed on the way would take 100 MB
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Looks:
 
 def _by_lots(look: Callable[[Looks], NDArray[Any]], seen: Looks) -> NDArray[Any]:
     """What `look`, which knows no person of another, gives for all."""
-    lots = [slice(start, start + _LOT) for start in range(0, max(len(seen.names), 1), _LOT)]
+    lots = [slice(start, start + PERSONS_TOGETHER) for start in range(0, max(len(seen.names), 1), PERSONS_TOGETHER)]
     names = [one.name for one in fields(Looks)]
     return np.concatenate([look(Looks(*(getattr(seen, name)[lot] for name in names))) for lot in lots])
 
