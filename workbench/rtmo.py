@@ -42,6 +42,7 @@ from workbench.data.find import BATCH, inferred_in
 from workbench.data.inferred import Detection as Detection
 from workbench.data.inferred import Inferred
 from workbench.data.picture import Picture
+from workbench.inference.side_by_side import each_on_a_core
 from workbench.models.criterion import losses
 from workbench.models.decode import PERSON_LOT, detect, keep, poses
 from workbench.models.named import blueprint, open_network
@@ -369,7 +370,7 @@ class RTMO(nn.Module):
             image: a path, an address, the bytes of a file, a PIL image, an array (H, W, 3) uint8 in BGR (as cv2 reads
                 it), or a tensor (3, H, W) in RGB, see `data.picture.pixels_of`; or a list of these, of any sizes, or a
                 tensor (B, 3, H, W). An orientation tag is followed: the image is that which a viewer shows.
-            batch: how many of a list go through the network together.
+            batch: how many of a list go through the network together; on a CPU side by side, each on a core.
 
         Raises:
             Refused: no image, or a threshold out of range.
@@ -384,17 +385,21 @@ class RTMO(nn.Module):
         found = inferred_in(given, find, self.size, variant.skeleton, variant.classes, batch)
         return found if several else found[0]
 
-    def _find(self, score_threshold: float, nms_threshold: float, images: NDArray[np.uint8]) -> list[Detections]:
+    def _find(self, score_threshold: float, nms_threshold: float, images: NDArray[np.uint8]) -> Sequence[Detections]:
         """The persons in network inputs (B, H, W, 3), BGR, in eval mode."""
-        device = next(self.network.parameters()).device
-        batch = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float()
         if self._folding is None:
             from workbench.inference.folding import Folding  # not needed in training, and it takes a while
 
             self._folding = Folding()
         folded = self._folding.of(self.network)
+        device = next(self.network.parameters()).device
         lot = PERSON_LOT if device.type == "cpu" else None
-        return detect(folded, batch, score_threshold=score_threshold, nms_threshold=nms_threshold, lot=lot)
+
+        def found(some: NDArray[np.uint8]) -> list[Detections]:
+            batch = torch.from_numpy(some).to(device).permute(0, 3, 1, 2).float()
+            return detect(folded, batch, score_threshold=score_threshold, nms_threshold=nms_threshold, lot=lot)
+
+        return each_on_a_core(found, images) if device.type == "cpu" else found(images)
 
     def load(self, weights: str | Path, sha256: str = "") -> None:
         """Reads a published checkpoint, or one that `save` wrote, strictly: see `load_published`."""

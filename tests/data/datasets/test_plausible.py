@@ -7,6 +7,7 @@ import pytest
 
 from tests.data.datasets.changed import Change, Content, moved, persons, written
 from workbench.core.errors import DataFault
+from workbench.data.datasets import plausible
 from workbench.data.datasets.findings import Findings
 from workbench.data.datasets.folder import checked, open_dataset
 from workbench.data.datasets.plausible import Looks, check_twice
@@ -44,6 +45,13 @@ def test_another_unit_is_refused_for_both_parts_at_once(fault: str, tmp_path: Pa
     with pytest.raises(DataFault, match=said) as refused:
         checked(written(tmp_path, change))
     assert str(refused.value).count("with the images of") == 2
+
+
+def test_it_is_the_same_however_many_are_looked_at_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plausible, "PERSONS_TOGETHER", 3)
+    for fault, (change, said) in WRONG.items():
+        with pytest.raises(DataFault, match=said):
+            checked(written(tmp_path / fault, change))
 
 
 def test_one_misplaced_person_is_told_and_kept(tmp_path: Path) -> None:

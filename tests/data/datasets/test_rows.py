@@ -27,3 +27,11 @@ def test_key_points_take_half_of_the_memory_only_where_they_stay_what_they_are(x
     assert rows.keypoints.values.dtype == dtype and rows.boxes.values.dtype == np.float64
     assert rows.keypoints.values.tolist() == [one["keypoints"] for one in given]
     assert rows.boxes.values[:, 0].tolist() == [0.1] * 5000
+
+
+@pytest.mark.parametrize("counts", [[3, 400, 5], [3, 4.0], ["3"], [], "PYl0", [2**70], None])
+def test_run_lengths_take_less_memory_and_stay_what_they_are(counts: object) -> None:
+    crowd = {"id": 1, "iscrowd": 1, "segmentation": {"counts": counts, "size": [20, 20]}}
+    (kept,) = rows_of(iter([crowd]), 1).segmentations.values()
+    assert isinstance(kept["counts"], np.ndarray) == (counts == [3, 400, 5]) and kept["size"] == [20, 20]
+    assert list(kept["counts"]) == counts if isinstance(counts, list) else kept["counts"] == counts

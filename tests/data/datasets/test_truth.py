@@ -1,5 +1,6 @@
 """The table of a data set as the truth of an evaluation."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,4 @@ def test_what_is_ignored_has_its_mask_only_where_it_is_asked_for(tmp_path: Path)
         any("segmentation" in one for one in data.coco(covered=asked)["annotations"]) for asked in (False, True)
     ]
     assert with_masks == [False, True]
+    assert json.loads(json.dumps(whole := data.coco(covered=True))) == whole, "in lists of plain numbers"

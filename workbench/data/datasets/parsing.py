@@ -21,7 +21,7 @@ _OF_IMAGES = ("id", "file_name", "width", "height", "crowdIndex", "absent")
 _SPACE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
 _AFTER = tuple(",]}: \t\n\r")  # what may follow a value
-READ_LENGTH = 1 << 22  # characters that are read at a time
+READ_LENGTH = 1 << 20  # characters that are read at a time
 
 T = TypeVar("T")
 

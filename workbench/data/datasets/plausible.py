@@ -6,7 +6,9 @@ pixels of its images, and whatever is trained or judged on it would be wrong wit
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,9 @@ _WIDER = 0.25  # of its sides: how much a box is widened before key points count
 _FAR = 0.25  # of an image's longer side: how far outside is no slip
 _EMPTY = 0.25  # of a box's side: how much of it stays empty if it is given as two corners
 _NEAR = 1.0  # pixels over the edge that rounding explains
+PERSONS_TOGETHER = (
+    16_384  # persons that are looked at together: of COCO's, what is computed on the way would take 100 MB
+)
 
 
 @dataclass(frozen=True)
@@ -43,12 +48,19 @@ class Looks:
         return np.asarray(self.labelled.any(1))
 
 
+def _by_lots(look: Callable[[Looks], NDArray[Any]], seen: Looks) -> NDArray[Any]:
+    """What `look`, which knows no person of another, gives for all."""
+    lots = [slice(start, start + PERSONS_TOGETHER) for start in range(0, max(len(seen.names), 1), PERSONS_TOGETHER)]
+    names = [one.name for one in fields(Looks)]
+    return np.concatenate([look(Looks(*(getattr(seen, name)[lot] for name in names))) for lot in lots])
+
+
 def check_places(seen: Looks, findings: Findings) -> None:
     """Finds fault with persons that are wrong in numbers; notes single ones."""
     persons = seen.persons
     if not persons.any():
         return
-    normalised = persons & _normalised(seen)
+    normalised = persons & _by_lots(_normalised, seen)
     small = persons & ((seen.boxes[:, :2] + seen.boxes[:, 2:]).max(1) <= 1.5) & (seen.sizes.max(1) > 8)
     corners = persons & _corners(seen)
     pixels = "(from 0 to 1) where pixels are expected, annotations"
@@ -57,7 +69,7 @@ def check_places(seen: Looks, findings: Findings) -> None:
     _told("boxes that look like two corners, x, y, width, height expected, annotations", corners, seen, findings)
     relative = persons & ~(normalised | small | corners) & _relative(seen)
     _told("key points that look relative to their box, annotations", relative, seen, findings)
-    outside = persons & ~(normalised | small | corners | relative) & _mostly_outside(seen)
+    outside = persons & ~(normalised | small | corners | relative) & _by_lots(_mostly_outside, seen)
     _told("persons with most of their key points outside their box, annotations", outside, seen, findings)
 
 
@@ -98,17 +110,15 @@ def _mostly_outside(seen: Looks) -> Flags:
 
 def _relative(seen: Looks) -> Flags:
     """Persons that fit their box only if it is moved to the corner of the image, where that fits nearly everyone."""
-    places, side = seen.keypoints[..., :2], seen.boxes[:, None, 2:]
-    moved = places - seen.boxes[:, None, :2]
-    there, here = (_all_within(points, side, seen) for points in (places, moved))
+    there = _by_lots(lambda some: _all_within(some.keypoints[..., :2], some), seen)
     if there[seen.persons].mean() < 1 - _SLIPS:
         return np.zeros(len(there), bool)
-    return there & ~here
+    return there & ~_by_lots(lambda some: _all_within(some.keypoints[..., :2] - some.boxes[:, None, :2], some), seen)
 
 
-def _all_within(places: NDArray[np.floating], side: Floats, seen: Looks) -> Flags:
-    """(A,): whether all labelled places (A, K, 2) lie between 0 and the side (A, 1, 2)."""
-    inside = ((places >= -_NEAR) & (places <= side + _NEAR)).all(2)
+def _all_within(places: NDArray[np.floating], seen: Looks) -> Flags:
+    """(A,): whether all labelled places (A, K, 2) lie between 0 and the sides of their box."""
+    inside = ((places >= -_NEAR) & (places <= seen.boxes[:, None, 2:] + _NEAR)).all(2)
     return np.asarray((inside | ~seen.labelled).all(1))
 
 
@@ -129,9 +139,14 @@ def _corners(seen: Looks) -> Flags:
 
 def outside_image(seen: Looks, findings: Findings) -> Flags:
     """(A, K): labelled key points a little outside the image, which nobody can see; those far outside are a fault."""
-    places, sizes = seen.keypoints[..., :2], seen.sizes[:, None]
-    over = np.maximum(-places.min(2), (places - sizes).max(2))  # pixels beyond the nearest edge
-    far = ((over > _FAR * sizes.max(2)) & seen.labelled).any(1)
-    if far.sum() > max(_SLIPS / 5 * seen.persons.sum(), 1):
-        findings.add("labelled key points far outside the image, annotations", *seen.names[far])
-    return (over > _NEAR) & seen.labelled
+    far, over = _by_lots(_beyond, seen).swapaxes(0, 1)
+    if far.any(1).sum() > max(_SLIPS / 5 * seen.persons.sum(), 1):
+        findings.add("labelled key points far outside the image, annotations", *seen.names[far.any(1)])
+    return over
+
+
+def _beyond(seen: Looks) -> Flags:
+    """(A, 2, K): labelled key points far outside the image, and those outside it at all."""
+    places = seen.keypoints[..., :2]
+    over = np.maximum(-places.min(2), (places - seen.sizes[:, None]).max(2))  # pixels beyond the nearest edge
+    return np.stack((over > _FAR * seen.sizes.max(1)[:, None], over > _NEAR), 1) & seen.labelled[:, None]

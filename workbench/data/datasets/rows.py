@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from workbench.tensors import Flags
 
-_LOT = 4096  # persons that are made into numbers together
+_LOT = 1024  # persons that are made into numbers together
 
 
 @dataclass
@@ -108,15 +108,24 @@ def _width(people: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _masks(people: Sequence[Mapping[str, Any]], start: int) -> Iterator[tuple[int, Any]]:
-    """Of persons that key points may not be learnt from. Polygons are kept as arrays: a fourth of the memory."""
+    """Of persons that key points may not be learnt from. Polygons and run lengths are kept as arrays: a fourth of the
+    memory.
+    """
     for row, one in enumerate(people, start):
         if not one.get("segmentation") or not _maybe_unlearnable(one):
             continue
         given = one["segmentation"]
         try:
-            yield row, [np.asarray(ring, np.float64) for ring in given] if isinstance(given, list) else given
+            yield row, [np.asarray(ring, np.float64) for ring in given] if isinstance(given, list) else _runs(given)
         except (TypeError, ValueError):
             yield row, given
+
+
+def _runs(given: Any) -> Any:
+    """Run lengths as an array where they are a list of whole numbers; else what is given."""
+    counts = given.get("counts") if isinstance(given, Mapping) else None
+    found = np.array(counts) if isinstance(counts, list) else np.zeros(0)
+    return {**given, "counts": found} if found.dtype == np.int64 and found.ndim == 1 else given
 
 
 def _maybe_unlearnable(one: Mapping[str, Any]) -> bool:

@@ -83,30 +83,36 @@ def table_of(
     label, keys = maker.classes(labels, columns)
     kept = np.flatnonzero(maker.whole & (label >= 0))
     points = maker.points(keys, columns)
+
+    def whole(values: NDArray[Any]) -> NDArray[Any]:
+        """Of the rows that are kept; mostly all, and then no copy of what nobody else needs."""
+        return values if len(kept) == len(rows) else values[kept]
+
+    image, label = whole(image), whole(label)
     made = _Persons(
-        names=maker.names[kept],
-        boxes=rows.boxes.values[kept].astype(np.float64, copy=False),
-        sizes=np.array([(p.width, p.height) for p in pictures], np.float64).reshape(-1, 2)[image[kept]],
-        keypoints=points if len(kept) == len(rows) else points[kept],
-        areas=rows.areas.values[kept, 0],
-        crowd=rows.crowd.values[kept, 0] > 0,
-        image=image[kept],
-        counted=rows.counted.values[kept, 0],
+        names=whole(maker.names),
+        boxes=whole(rows.boxes.values).astype(np.float64, copy=False),
+        sizes=np.array([[p.width for p in pictures], [p.height for p in pictures]], np.float64).T[image],
+        keypoints=whole(points),
+        areas=whole(rows.areas.values)[:, 0],
+        crowd=whole(rows.crowd.values)[:, 0] > 0,
+        image=image,
+        counted=whole(rows.counted.values)[:, 0],
     )
     target = made.put_right(findings)
     at = np.full(len(rows), -1)
     at[kept] = np.arange(len(kept))
     segments = {int(at[row]): given for row, given in rows.segmentations.items() if at[row] >= 0}
-    by_image = np.argsort(image[kept], kind="stable")
-    bounds = np.searchsorted(image[kept][by_image], np.arange(len(pictures) + 1)).tolist()
+    by_image = np.argsort(image, kind="stable")
+    bounds = np.searchsorted(image[by_image], np.arange(len(pictures) + 1)).tolist()
     for place, picture in enumerate(pictures):
         picture.first, picture.last = bounds[place], bounds[place + 1]
         if picture.last - picture.first > MOST_PERSONS:
             persons = f"{picture.file} ({picture.last - picture.first:,})"
             findings.add(f"images with more than {MOST_PERSONS:,} annotations", persons)
     found = Table(
-        pictures, by_image, _numbered([rows.ids[row] for row in kept], findings), image[kept], made.boxes,
-        made.keypoints, made.areas, label[kept], made.crowd, target, {},
+        pictures, by_image, _numbered([rows.ids[row] for row in kept], findings), image, made.boxes,
+        made.keypoints, made.areas, label, made.crowd, target, {},
     )  # fmt: skip
     found.ignored = _ignored(found, segments, made.names, findings)
     return found
@@ -118,7 +124,7 @@ class _Maker:
     def __init__(self, rows: Rows, skeleton: Skeleton, findings: Findings) -> None:
         self.rows, self.findings = rows, findings
         self.count = rows.keypoints.values.shape[1]  # K times 3
-        self.names = np.array([*map(str, rows.told), None], object)[:-1]
+        self.names = np.array([*rows.told, None], object)[:-1]  # which messages write out: words for all take 15 MB
         self.whole, self.bare = np.ones(len(rows), bool), np.zeros(len(rows), bool)
         if rows.strangers:
             findings.add(f"annotations that are no objects: {rows.strangers:,}")
@@ -240,16 +246,16 @@ class _Persons:
             (A,): boxes that are more than a little over it.
         """
         low, high = self.boxes[:, :2], self.boxes[:, :2] + self.boxes[:, 2:]
-        sized = (self.boxes[:, 2:] > 0).all(1)
-        over = ((low < -BEYOND) | (high > self.sizes + BEYOND)).any(1) & sized
-        inner_low, inner_high = np.clip(low, 0, self.sizes), np.clip(high, 0, self.sizes)
-        share = (inner_high - inner_low).prod(1) / np.where(sized, (high - low).prod(1), 1)
-        outside = over & (share < INSIDE)
+        over = np.asarray(((low < -BEYOND) | (high > self.sizes + BEYOND)).any(1) & (self.boxes[:, 2:] > 0).all(1))
+        rows = np.flatnonzero(over)
+        inner = np.clip(low[rows], 0, self.sizes[rows]), np.clip(high[rows], 0, self.sizes[rows])
+        share = (inner[1] - inner[0]).prod(1) / (high - low)[rows].prod(1)
+        outside, clipped = np.zeros(len(over), bool), np.zeros(len(over), bool)
+        outside[rows], clipped[rows] = share < INSIDE, ~(share < INSIDE)
         if outside.any():
             findings.add("boxes outside the image, annotations", *self.names[outside])
-        clipped = over & ~outside
         self._note("boxes over the edge of the image, clipped, annotations", clipped, findings)
-        self.boxes[clipped] = np.hstack([inner_low, inner_high - inner_low])[clipped]
+        self.boxes[clipped] = np.hstack([inner[0], inner[1] - inner[0]])[clipped[rows]]
         return outside
 
     def _origin(self, findings: Findings) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from workbench.core.keypoints import Skeleton
+from workbench.data.datasets.masks import Segmentation
 from workbench.data.datasets.pictures import ImageEntry
 from workbench.data.datasets.table import Table
 
@@ -36,7 +37,7 @@ def truth_of(
         for number, place, label, box, area, crowd, count, points in columns
     ]  # fmt: skip
     for row, given in table.ignored.items() if covered else ():
-        annotations[row]["segmentation"] = given if isinstance(given, Mapping) else [[*map(float, r)] for r in given]
+        annotations[row]["segmentation"] = _segmentation(given)
     limbs = [[a + 1, b + 1] for a, b in skeleton.limbs]
     names = {"keypoints": list(skeleton.keypoints), "skeleton": limbs}
     categories = [{"id": number, "name": name, **names} for number, name in zip(category_ids, classes, strict=True)]
@@ -46,3 +47,11 @@ def truth_of(
 def _image(picture: ImageEntry) -> dict[str, Any]:
     found = {"id": picture.id, "file_name": picture.file, "width": picture.width, "height": picture.height}
     return {**found, "crowdIndex": picture.crowd_index}
+
+
+def _segmentation(given: Segmentation) -> Any:
+    """As in a file: lists of plain numbers."""
+    if not isinstance(given, Mapping):
+        return [[*map(float, ring)] for ring in given]
+    counts = given["counts"]
+    return {**given, "counts": counts.tolist()} if isinstance(counts, np.ndarray) else given
