@@ -26,8 +26,9 @@ _ONE_BEGINS = Lock()
 def each_on_a_core(find: FindPersons, images: NDArray[np.uint8]) -> Sequence[Detections]:
     """What `find` finds in images (B, H, W, 3), asked for one after the other in as many threads as torch may use.
 
-    In one go where there is one image or one thread, and under autocast, which other threads know nothing of. Several
-    threads may call it at once: how many threads torch may use stays as it was for all that are not its own.
+    In one go where there is one image or one thread, and under autocast, which other threads know nothing of. Where
+    there are more threads than images, each image has several. Several callers may call it at once: how many threads
+    torch may use stays as it was for all that are not its own.
     """
     with _ONE_BEGINS:
         allowed = torch.get_num_threads()  # of a new thread, that which it keeps
