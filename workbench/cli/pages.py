@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workbench.cli.options import (
+    Change,
     Command,
     DataFolder,
     FilesAddress,
@@ -25,6 +26,10 @@ from workbench.cli.options import (
 from workbench.cli.searches import planned
 from workbench.cli.study_runs import asked_study, check_words, recorded_run, run_to_look_at
 from workbench.core.errors import Refused
+
+if TYPE_CHECKING:
+    from workbench.space import Search
+    from workbench.study import Study, StudyProtocol, TimingStudy
 
 page_commands = typer.Typer()
 
@@ -48,13 +53,7 @@ def report_command(
     --trunk it lies beside the runs, as a page of your own."""
     check_words(name, sets)
     use_files(files)
-    from workbench.core.files import check_writable
-    from workbench.experiments.project import add_notebooks
-    from workbench.report.index import write_index
-    from workbench.report.pieces import RENDERED
-    from workbench.report.render import write_profile, write_report
-    from workbench.space import Search
-    from workbench.study import Study, TimingStudy
+    from workbench.study import Study
 
     asked, under = asked_study(name, protocol)
     if trunk is not None and isinstance(asked, Study):
@@ -64,9 +63,37 @@ def report_command(
             raise Refused(
                 "--claims-only: only repeats of a study without --trunk are read from such files; leave it out"
             )
-        for path in write_own_page(run_to_look_at("report", name, protocol, data, sets, seeds, first_seed, trunk)):
-            print(path)
-        return 0
+        paths = write_own_page(run_to_look_at("report", name, protocol, data, sets, seeds, first_seed, trunk))
+    else:
+        paths = _written(ctx, asked, under, data, sets, seeds, first_seed, claims_only)
+    for path in paths:
+        print(path)
+    return 0
+
+
+def _written(
+    ctx: typer.Context,
+    asked: Study | TimingStudy | Search,
+    under: StudyProtocol,
+    data: Path | None,
+    sets: list[Change] | None,
+    seeds: int | None,
+    first_seed: int,
+    claims_only: bool,
+) -> list[Path]:
+    """The files that are written in the current folder.
+
+    Raises:
+        Refused: an option that goes with no page of this kind, nothing is trained, or the folder can not be written.
+    """
+    from workbench.core.files import check_writable
+    from workbench.experiments.project import add_notebooks
+    from workbench.report.index import write_index
+    from workbench.report.pieces import RENDERED
+    from workbench.report.render import write_profile, write_report
+    from workbench.space import Search
+    from workbench.study import TimingStudy
+
     check_writable(Path("reports"))  # before what takes a minute
     add_notebooks(Path("reports"))  # where studies of one's own lie there may be none
     if isinstance(asked, Search):
@@ -74,23 +101,20 @@ def report_command(
 
         paths = write_search(planned(ctx, asked, under, data, sets, None, None, None, reads=True))
     elif isinstance(asked, TimingStudy):
-        refuse_options_but(ctx, (), f"report {name}: its numbers are those of its last measurement")
+        refuse_options_but(ctx, (), f"report {asked.name}: its numbers are those of its last measurement")
         paths = write_profile(asked)
     elif not under.trains:
         raise Refused(
-            f"report {name}, {under.name}: costs have no page of their own, they stand in those of protocols that "
-            f"train; use --protocol {asked.default}"
+            f"report {asked.name}, {under.name}: costs have no page of their own, they stand in those of protocols "
+            f"that train; use --protocol {asked.default}"
         )
     elif claims_only:
         from workbench.report.record import write_claims
 
-        print(write_claims(recorded_run(asked, under, data, sets, seeds, first_seed)))
-        return 0
+        return [write_claims(recorded_run(asked, under, data, sets, seeds, first_seed))]
     else:
         paths = write_report(recorded_run(asked, under, data, sets, seeds, first_seed))
-    for path in [*paths, write_index(RENDERED)]:
-        print(path)
-    return 0
+    return [*paths, write_index(RENDERED)]
 
 
 @page_commands.command("ui", cls=Command, epilog="Example: workbench ui --port 5001")

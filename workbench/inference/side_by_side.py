@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from workbench.tensors import Detections
 
-FindPersons = Callable[[NDArray[np.uint8]], Sequence[Detections]]
+_Find = Callable[[NDArray[np.uint8]], Sequence[Detections]]
 _ONE_BEGINS = Lock()
 
 
-def each_on_a_core(find: FindPersons, images: NDArray[np.uint8]) -> Sequence[Detections]:
+def each_on_a_core(find: _Find, images: NDArray[np.uint8]) -> Sequence[Detections]:
     """What `find` finds in images (B, H, W, 3), asked for one after the other in as many threads as torch may use.
 
     In one go where there is one image or one thread, and under autocast, which other threads know nothing of. Where
