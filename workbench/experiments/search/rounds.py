@@ -377,7 +377,7 @@ def _work(searcher: Searcher, shared: SharedLog, pool: Workers, record: Recorder
 
 
 def status(run: SearchRun) -> int:
-    """Prints where each candidate stands. Changes nothing.
+    """Prints where each candidate stands. Changes nothing, but brings what other machines have decided.
 
     Returns:
         0 all that was ordered is complete, 1 something is missing or nothing was begun.
