@@ -31,7 +31,7 @@ from workbench.core.errors import Refused
 from workbench.core.provenance import commit
 from workbench.experiments.search.front import Z95
 
-MARKS = (5, 10, 20)  # trainings
+MARKS = {"5": 5, "10": 10, "20": 20}  # trainings, by what they are called in columns
 PARTS = (0.1, 0.2)  # of a table that was really trained
 OURS = ("ours", "ours with rungs")
 Line = dict[str, object]
@@ -45,25 +45,26 @@ def main(options: Sequence[str] = ()) -> int:
     parser.add_argument("--methods", default=",".join(SEARCHERS), help=f"some of {', '.join(SEARCHERS)}")
     parser.add_argument("--truth", choices=list(TRUTHS), default="effects", help="what made-up scores consist of")
     parser.add_argument("--table", type=Path, metavar="FILE", help="a table that was really trained")
-    parser.add_argument("--score", default="AP", help="of that table: AP, mOKS or a loss")
+    parser.add_argument("--score", help="of that table: AP (the default), mOKS or a loss")
     given = parser.parse_args(options)
+    if given.score and not given.table:
+        raise Refused(f"--score {given.score}: made-up tables have AP alone; add --table FILE, or leave it out")
+    score = given.score or "AP"
     methods = given.methods.split(",")
     if unknown := sorted(set(methods) - SEARCHERS.keys()):
         raise Refused(f"--methods {unknown}: no such method; there are {', '.join(SEARCHERS)}")
-    source = f"{given.table.stem}, {given.score}" if given.table else given.truth
+    source = f"{given.table.stem}, {score}" if given.table else given.truth
     name = "search_trained" if given.table else "search"
     there = {(line["source"], line["table"], line["method"]) for line in _lines(name)}
     for number in range(given.tables):
         wanted = [one for one in methods if (source, str(number), one) not in there]
-        table = (
-            (trained(given.table, number, given.score) if given.table else made_up(number, given.truth))
-            if wanted
-            else None
-        )
+        if not wanted:
+            continue
+        table = trained(given.table, number, score) if given.table else made_up(number, given.truth)
+        marks = {f"{part:.0%}": round(part * len(table.truth)) for part in PARTS} if given.table else MARKS
         for one in wanted:
-            if table is None or (one in ("MO-ASHA", OURS[1]) and not len(table.told_early)):
+            if one in ("MO-ASHA", OURS[1]) and not len(table.told_early):
                 continue
-            marks = tuple(round(part * len(table.truth)) for part in PARTS) if given.table else MARKS
             _record.append(name, [{"source": source, "table": number} | searched(one, table, number, marks)])
     for said in summary([line for line in _lines(name) if line["source"] == source]):
         print(said)
@@ -78,14 +79,14 @@ def _lines(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def searched(name: str, table: SearchTable, seed: int, marks: Sequence[int]) -> Line:
+def searched(name: str, table: SearchTable, seed: int, marks: Mapping[str, int]) -> Line:
     """One search of a table, as a line: what it found at each mark, and how its predictions held."""
     account, started = Account(), time.perf_counter()
-    at: dict[int, float] = {}
+    at: dict[str, float] = {}
     found, trained_by = np.zeros(0, np.int64), 0
     before: Recommends | None = None
     for paid, recommends in SEARCHERS[name](table, seed, account):
-        for mark in (mark for mark in marks if mark not in at and paid > mark * table.unit):
+        for mark in (mark for mark, most in marks.items() if mark not in at and paid > most * table.unit):
             found = before() if before else found
             at[mark] = table.share(found)
         if len(at) == len(marks):
@@ -120,7 +121,7 @@ def _held(account: Account) -> Line:
 def summary(lines: Sequence[Mapping[str, str]]) -> Iterator[str]:
     """Means with intervals by method, the differences from ours, and how predictions held."""
     methods = list(dict.fromkeys(line["method"] for line in lines))
-    marks = [int(column.removeprefix("share_")) for column in lines[0] if column.startswith("share_")] if lines else []
+    marks = [column.removeprefix("share_") for column in lines[0] if column.startswith("share_")] if lines else []
     shares = {name: {line["table"]: line for line in lines if line["method"] == name} for name in methods}
     for name, by_table in shares.items():
         means = [_mean([float(line[f"share_{mark}"]) for line in by_table.values()]) for mark in marks]
@@ -142,7 +143,7 @@ def summary(lines: Sequence[Mapping[str, str]]) -> Iterator[str]:
             )
 
 
-def _difference(ours: ByTable, other: ByTable, at: Sequence[str], marks: Sequence[int]) -> list[str]:
+def _difference(ours: ByTable, other: ByTable, at: Sequence[str], marks: Sequence[str]) -> list[str]:
     """At each mark, over the tables that both have searched."""
     found = []
     for mark in marks:

@@ -59,7 +59,7 @@ def test_the_command_resumes_and_sums_up(
 ) -> None:
     monkeypatch.setattr(_record, "FOLDER", tmp_path)
     monkeypatch.setattr(search, "made_up", lambda number, truth: small(number))
-    monkeypatch.setattr(search, "MARKS", (2, 5, 12))
+    monkeypatch.setattr(search, "MARKS", {"2": 2, "5": 5, "12": 12})
     assert search.main(["--tables", "1", "--methods", "random"]) == 0
     assert search.main(["--tables", "2", "--methods", "random,ours"]) == 0
     said = capsys.readouterr().out
@@ -111,7 +111,12 @@ def test_a_part_of_a_space_is_searched_until_a_tenth_and_a_fifth_of_it(
     )
     assert search.main(["--tables", "2", "--table", str(file), "--score", "loss"]) == 0
     said = capsys.readouterr().out
-    assert "2: " in said and "3: " in said and "ours - TPE" in said and "MO-ASHA" not in said
+    assert "10%: " in said and "20%: " in said and "ours - TPE" in said and "MO-ASHA" not in said
+    (tmp_path / "fewer.csv").write_text("".join(file.read_text().splitlines(keepends=True)[:11]))
+    words = ["--tables", "1", "--table", str(tmp_path / "fewer.csv"), "--score", "loss", "--methods", "random"]
+    assert search.main(words) == 0, "its lines stand below those of the other table"
+    with pytest.raises(Refused, match="--score loss: made-up tables have AP alone"):
+        search.main(["--score", "loss"])
     file.write_text("one,two,gflops,minutes,AP_0\na,1,1.0,2.0,0.1\na,,1.0,2.0,0.1\n")
     with pytest.raises(Refused, match="column two: empty in some lines"):
         trained(file, 0)

@@ -283,20 +283,6 @@ def test_a_report_says_where_its_pages_are(calls: list[tuple[Any, ...]], capsys:
         assert capsys.readouterr().out == "page.html\nindex.html\n"
 
 
-def test_trunks_are_trained_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = watch(monkeypatch, {"workbench.experiments.trunks.train_trunks": 0})
-    assert main(["trunk", "joint", "heatmap"]) == 0 and main(["trunk"]) == 0
-    assert [call[1][0] for call in calls] == [["joint", "heatmap"], []]
-
-
-def test_the_record_is_shown_at_a_port(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    calls = watch(monkeypatch, {"workbench.experiments.mlflow_pages.ui": 0})
-    assert main(["ui"]) == 0 and main(["ui", "--port", "5001"]) == 0
-    assert [call[1][1] for call in calls] == [5000, 5001]
-    assert main(["ui", "--port", "0"]) == 2
-    assert "ui: --port '0': expected a whole number from 1 to 65535" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("protocol", [name for name, found in PROTOCOLS.items() if found.trains and name != "smoke"])
 @pytest.mark.parametrize("verb", ["", "status "])
 def test_a_timing_study_takes_no_protocol_that_trains(
@@ -318,11 +304,3 @@ def test_commands_that_read_make_nothing(
     assert main(["study", "status", "ablate_levels", "--protocol", "cost"]) == 1
     assert main(["study", "replay", "ablate_levels"]) == 2
     assert not list(tmp_path.iterdir())
-
-
-def test_searches_are_shown_at_a_port(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    calls = watch(monkeypatch, {"workbench.experiments.search.dashboard.serve_dashboard": 0})
-    assert main(["dashboard"]) == 0 and main(["dashboard", "--port", "8081"]) == 0
-    assert [call[1][1] for call in calls] == [8080, 8081]
-    assert main(["dashboard", "--port", "0"]) == 2
-    assert "dashboard: --port '0': expected a whole number from 1 to 65535" in capsys.readouterr().err

@@ -89,6 +89,27 @@ def test_what_is_written_is_found_and_read(address: str, tmp_path: Path) -> None
         store.get({"jobs/a/one": tmp_path / "back"})
 
 
+def test_a_text_is_extended_and_never_replaced(address: str) -> None:
+    store = ObjectStore(address)
+    assert store.extend("log", "one\n") and store.extend("log", "one\ntwo\n") and store.extend("log", "one\ntwo\n")
+    assert not store.extend("log", "one\nthree\n") and not store.extend("log", "one\n")
+    assert store.read("log") == "one\ntwo\n"
+
+
+def test_a_text_is_not_replaced_after_a_while_away(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others wrote meanwhile."""
+    store, write = ObjectStore(address), ObjectStore._write
+    store.write("log", "one\n")
+
+    def late(self: ObjectStore, system: object, name: str, text: str) -> None:
+        monkeypatch.setattr(ObjectStore, "_write", write)
+        self.write(name, "one\ntheirs\n")
+        raise OSError("away")
+
+    monkeypatch.setattr(ObjectStore, "_write", late)
+    assert not store.extend("log", "one\nours\n") and store.read("log") == "one\ntheirs\n"
+
+
 def test_what_is_half_there_is_not_there(bucket: str, s3: S3Server) -> None:
     """Its sender died in the middle of it."""
     client, name = s3.client(), bucket.split("/")[2]

@@ -26,6 +26,15 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+def of_a_new_thread() -> int:
+    """How many threads torch may use there."""
+    begun: list[int] = []
+    thread = threading.Thread(target=lambda: begun.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    return begun[0]
+
+
 def asked(seen: Seen, images: NDArray[np.uint8]) -> list[Detections]:
     seen.append((len(images), torch.get_num_threads(), threading.current_thread().name))
     none = np.zeros((0, 17, 2), np.float32)
@@ -39,12 +48,47 @@ def test_each_image_goes_alone_on_one_thread_and_all_is_as_before_afterwards() -
     found = each_on_a_core(lambda images: asked(seen, images), np.zeros((5, 8, 8, 3), np.uint8))
     assert [one.image_id for one in found] == [0, 1, 2, 3, 4]
     assert {(size, threads) for size, threads, _ in seen} == {(1, 1)} and all("find" in name for *_, name in seen)
-    assert torch.get_num_threads() == 2
-    begun: list[int] = []
-    thread = threading.Thread(target=lambda: begun.append(torch.get_num_threads()))
-    thread.start()
-    thread.join()
-    assert begun == [2], "threads that begin later, too"
+    assert torch.get_num_threads() == of_a_new_thread() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_whoever_begins_meanwhile_has_all_threads_also_after_an_error() -> None:
+    begun, together = list[int](), threading.Barrier(2)
+
+    def find(images: NDArray[np.uint8]) -> list[Detections]:
+        together.wait(10)
+        begun.append(of_a_new_thread())
+        raise ValueError("no persons today")
+
+    with pytest.raises(ValueError, match="today"):
+        each_on_a_core(find, np.zeros((2, 8, 8, 3), np.uint8))
+    assert begun and set(begun) == {2}
+    assert torch.get_num_threads() == of_a_new_thread() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_threads_that_images_leave_over_are_shared_among_them() -> None:
+    torch.set_num_threads(5)
+    seen: Seen = []
+    each_on_a_core(lambda images: asked(seen, images), np.zeros((2, 8, 8, 3), np.uint8))
+    assert [(size, threads) for size, threads, _ in seen] == [(1, 2), (1, 2)]
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_another_thread_may_call_it_meanwhile() -> None:
+    images, seen = np.zeros((2, 8, 8, 3), np.uint8), Seen()
+    images[1] = 1
+    other = threading.Thread(target=lambda: each_on_a_core(lambda some: asked(seen, some), images))
+
+    def find(some: NDArray[np.uint8]) -> list[Detections]:
+        if some.any():
+            other.start()
+            other.join()
+        return asked([], some)
+
+    each_on_a_core(find, images)
+    assert [(size, threads) for size, threads, _ in seen] == [(1, 1), (1, 1)]
+    assert torch.get_num_threads() == of_a_new_thread() == 2
 
 
 @pytest.mark.usefixtures("two_threads")

@@ -15,6 +15,7 @@ from workbench.core.errors import Refused
 from workbench.experiments.file_trunk import on_file_trunk
 from workbench.experiments.plan import StudyRun
 from workbench.experiments.protocols import PROTOCOLS
+from workbench.report import own_page
 from workbench.report.freshness import why_old
 from workbench.report.own_page import open_own_record, write_own_page
 from workbench.study import Study, find_study
@@ -67,6 +68,16 @@ def test_it_lies_beside_the_runs(run: StudyRun, place: Path, monkeypatch: pytest
     assert (values["TRUNK"], values["DATA"]) == (str(place.parent / "my nano.pth"), str(place.parent / "goats"))
     assert "open_own_record" in cells["open"] and "REPRODUCE" in cells["reproduce"] and "audit" not in cells
     assert [path.name for path in place.iterdir()] == ["studies"] and Path.cwd() == place
+
+
+def test_it_may_be_made_from_its_own_folder(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "own"
+    (own / "components").mkdir(parents=True)
+    for here in (place, own):
+        monkeypatch.chdir(here)
+        with own_page._inside(own):
+            assert Path.cwd() == own and Path("studies").resolve() == place / "studies"
+            assert Path("components").is_dir() and not Path("components").is_symlink()
 
 
 def test_its_record_is_read_where_it_lies(run: StudyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

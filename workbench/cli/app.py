@@ -19,13 +19,15 @@ from workbench.cli.deploy import deploy_commands
 from workbench.cli.doctor import doctor_commands
 from workbench.cli.evaluate import evaluate_commands
 from workbench.cli.gallery import gallery_commands
+from workbench.cli.pages import page_commands
 from workbench.cli.predict import predict_commands
 from workbench.cli.project import project_commands
 from workbench.cli.register import register_commands
 from workbench.cli.runs import past_commands
 from workbench.cli.search import search_verbs
-from workbench.cli.studies import study_commands, study_verbs
+from workbench.cli.studies import study_verbs
 from workbench.cli.train import run_commands
+from workbench.cli.trunk import trunk_commands
 from workbench.cli.weights import weight_verbs
 from workbench.cli.worker import worker_commands
 from workbench.core.errors import Refused
@@ -48,7 +50,8 @@ commands = typer.Typer(
 commands.add_typer(study_verbs, name="study")
 commands.add_typer(search_verbs, name="search")
 for group in (
-    study_commands,
+    page_commands,
+    trunk_commands,
     worker_commands,
     gallery_commands,
     register_commands,

@@ -1,14 +1,12 @@
-"""`workbench study`, `report`, `trunk`, `ui` and `dashboard`: from the jobs of a study to its pages."""
+"""`workbench study`: the jobs of a study, or of a search, and what becomes of them."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from workbench.cli.names import check_trunks
 from workbench.cli.options import (
     COUNT,
     Command,
@@ -26,7 +24,6 @@ from workbench.cli.options import (
     one_of,
     refuse_options_but,
     runs_folder,
-    use_files,
     use_shared,
     whole_number,
 )
@@ -39,7 +36,6 @@ from workbench.cli.study_runs import (
     plan_place,
     planned_run,
     recorded_run,
-    run_to_look_at,
 )
 from workbench.core.errors import Refused
 
@@ -69,8 +65,6 @@ class _StudyGroup(TyperGroup):
 
 
 study_verbs = typer.Typer(cls=_StudyGroup, help="Run a study; or study status|resume|retry|replay|audit NAME.")
-study_commands = typer.Typer()
-
 
 Until = Annotated[
     str | None,
@@ -121,9 +115,6 @@ RunName = Annotated[
         autocompletion=lambda: [*files_in("studies"), "status", "resume", "retry", "replay", "audit"],
     ),
 ]
-
-
-# Studies
 
 
 @study_verbs.command(
@@ -381,112 +372,3 @@ def _decided(until: str | None, budget: int | None) -> UntilDecided | None:
     from workbench.experiments.plan import UntilDecided
 
     return None if until is None else UntilDecided(budget)
-
-
-# Their pages, their trunks, their record
-
-
-@study_commands.command("report", cls=Command, epilog="Example: workbench report ablate_dcc --protocol laptop")
-def report_command(
-    ctx: typer.Context,
-    name: StudyName,
-    protocol: ProtocolName = None,
-    data: DataFolder = None,
-    seeds: Seeds = None,
-    first_seed: FirstSeed = 0,
-    sets: Sets = None,
-    claims_only: Annotated[
-        bool, typer.Option("--claims-only", help="Write the file of claims and no page: enough of a repeat")
-    ] = False,
-    trunk: TrunkFile = None,
-    files: FilesAddress = None,
-) -> int:
-    """Write a study's report from its recorded numbers. It takes --data and --set as the study was given them. With
-    --trunk it lies beside the runs, as a page of your own."""
-    check_words(name, sets)
-    use_files(files)
-    from workbench.core.files import check_writable
-    from workbench.experiments.project import add_notebooks
-    from workbench.report.index import write_index
-    from workbench.report.pieces import RENDERED
-    from workbench.report.render import write_profile, write_report
-    from workbench.space import Search
-    from workbench.study import Study, TimingStudy
-
-    asked, under = asked_study(name, protocol)
-    if trunk is not None and isinstance(asked, Study):
-        from workbench.report.own_page import write_own_page
-
-        if claims_only:
-            raise Refused(
-                "--claims-only: only repeats of a study without --trunk are read from such files; leave it out"
-            )
-        for path in write_own_page(run_to_look_at("report", name, protocol, data, sets, seeds, first_seed, trunk)):
-            print(path)
-        return 0
-    check_writable(Path("reports"))  # before what takes a minute
-    add_notebooks(Path("reports"))  # where studies of one's own lie there may be none
-    if isinstance(asked, Search):
-        from workbench.report.search_render import write_search
-
-        paths = write_search(planned(ctx, asked, under, data, sets, None, None, None, reads=True))
-    elif isinstance(asked, TimingStudy):
-        refuse_options_but(ctx, (), f"report {name}: its numbers are those of its last measurement")
-        paths = write_profile(asked)
-    elif not under.trains:
-        raise Refused(
-            f"report {name}, {under.name}: costs have no page of their own, they stand in those of protocols that "
-            f"train; use --protocol {asked.default}"
-        )
-    elif claims_only:
-        from workbench.report.record import write_claims
-
-        print(write_claims(recorded_run(asked, under, data, sets, seeds, first_seed)))
-        return 0
-    else:
-        paths = write_report(recorded_run(asked, under, data, sets, seeds, first_seed))
-    for path in [*paths, write_index(RENDERED)]:
-        print(path)
-    return 0
-
-
-@study_commands.command("trunk", cls=Command, epilog="Example: workbench trunk joint")
-def trunk_command(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="NAME", help="Of {trunks} (default: all)", autocompletion=completing("trunks")),
-    ] = None,
-) -> int:
-    """Train the stored trunks. Hours on a CPU each; one that was cut off goes on."""
-    check_trunks(names or [])
-    from workbench.experiments.trunks import train_trunks
-    from workbench.training.machine import this_machine
-
-    return train_trunks(names or [], runs_folder(), this_machine())
-
-
-@study_commands.command("ui", cls=Command, epilog="Example: workbench ui --port 5001")
-def ui_command(
-    port: Annotated[
-        int, typer.Option("--port", metavar="N", parser=whole_number(1, 65535), help="Of the address in the browser")
-    ] = 5000,
-) -> int:
-    """Show the recorded runs in a browser. Only this machine can see it; Ctrl+C ends it."""
-    from workbench.experiments import mlflow_pages, tracking
-
-    if (server := tracking.given_record()).startswith("http"):
-        print(f"{server} shows the runs")
-        return 0
-    return mlflow_pages.ui(runs_folder(), port)
-
-
-@study_commands.command("dashboard", cls=Command, epilog="Example: workbench dashboard --port 8081")
-def dashboard_command(
-    port: Annotated[
-        int, typer.Option("--port", metavar="N", parser=whole_number(1, 65535), help="Of the address in the browser")
-    ] = 8080,
-) -> int:
-    """Show the candidates of searches in optuna-dashboard. Only this machine can see it; Ctrl+C ends it."""
-    from workbench.experiments.search import dashboard
-
-    return dashboard.serve_dashboard(runs_folder(False), port)

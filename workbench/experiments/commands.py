@@ -14,7 +14,7 @@ from workbench.experiments.search.plan import BUDGET, SURROGATE, SearchRun
 from workbench.experiments.stores import given_store, masked
 
 NOXFILE = Path("noxfile.py")
-PAGES = Path("reports/rendered")
+_PAGES = Path("reports/rendered")
 
 
 def command(session: str, *words: str) -> str:
@@ -83,7 +83,7 @@ class Following(NamedTuple):
 
     retry: str
     page: str
-    pages: Path = PAGES
+    pages: Path = _PAGES
     gallery: str = ""
 
 
@@ -96,4 +96,4 @@ def following(run: StudyRun) -> Following:
     page = command("report", *of_study(run))
     if not isinstance(run.protocol, OnFileProtocol):
         return Following(retry, page)
-    return Following(retry, page, own_folder(run.home) / PAGES, " ".join(["workbench gallery", *of_study(run)]))
+    return Following(retry, page, own_folder(run.home) / _PAGES, " ".join(["workbench gallery", *of_study(run)]))

@@ -106,16 +106,7 @@ class ObjectStore:
         Raises:
             Away: as of `names`.
         """
-
-        def text(system: AbstractFileSystem) -> str | None:
-            try:
-                found = system.cat_file(f"{self._root}/{name}")
-                return found if isinstance(found, str) else found.decode()
-            except FileNotFoundError:
-                system.find(f"{self._root}/{name}")  # which tells a bucket without it from no bucket
-                return None
-
-        return self._ask(text)
+        return self._ask(lambda system: self._read(system, name))
 
     def write(self, name: str, text: str) -> None:
         """Writes a text.
@@ -123,10 +114,24 @@ class ObjectStore:
         Raises:
             Away: as of `names`.
         """
-        if self._scheme == "file":
-            self._ask(lambda _: self._write_whole(name, lambda part: part.write_text(text, "utf-8")))
-        else:
-            self._ask(lambda system: system.pipe_file(f"{self._root}/{name}", text.encode()))
+        self._ask(lambda system: self._write(system, name, text))
+
+    def extend(self, name: str, text: str) -> bool:
+        """Writes a text that begins with what is there. False: it does not, and nothing is written.
+
+        Each try looks anew: while the store was away, others may have written.
+
+        Raises:
+            Away: as of `names`.
+        """
+
+        def extend(system: AbstractFileSystem) -> bool:
+            if not text.startswith(self._read(system, name) or ""):
+                return False
+            self._write(system, name, text)
+            return True
+
+        return self._ask(extend)
 
     def put(self, files: Mapping[str, Path]) -> None:
         """Writes files by their names there, at the same time.
@@ -167,6 +172,20 @@ class ObjectStore:
                     continue
 
         self._ask(remove)
+
+    def _read(self, system: AbstractFileSystem, name: str) -> str | None:
+        try:
+            found = system.cat_file(f"{self._root}/{name}")
+            return found if isinstance(found, str) else found.decode()
+        except FileNotFoundError:
+            system.find(f"{self._root}/{name}")  # which tells a bucket without it from no bucket
+            return None
+
+    def _write(self, system: AbstractFileSystem, name: str, text: str) -> None:
+        if self._scheme == "file":
+            self._write_whole(name, lambda part: part.write_text(text, "utf-8"))
+        else:
+            system.pipe_file(f"{self._root}/{name}", text.encode())
 
     def _write_whole(self, name: str, write: Callable[[Path], object]) -> None:
         with write_whole(Path(self._root, name)) as part:

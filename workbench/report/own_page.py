@@ -103,9 +103,11 @@ def _inside(folder: Path) -> Iterator[None]:
     add_notebooks(path.parent)
     path.write_text(_with_cells(path.read_text("utf-8")), "utf-8")
     for name in (STUDIES, COMPONENTS):
-        (folder / name).unlink(missing_ok=True)
-        if (here / name).is_dir():
-            (folder / name).symlink_to(here / name, target_is_directory=True)
+        meant, link = (here / name).resolve(), folder / name  # resolved first: the current folder may be this one
+        if link.is_symlink():
+            link.unlink()
+        if meant.is_dir() and not link.exists():
+            link.symlink_to(meant, target_is_directory=True)
     with chdir(folder):
         yield
 

@@ -21,10 +21,11 @@ import pytest
 from tests.experiments.fakes import FAKED
 from workbench.core.errors import Refused
 from workbench.experiments import queue_entry
+from workbench.experiments.job_queue import JobQueue
 from workbench.experiments.protocols import PROTOCOLS
 from workbench.experiments.search import pricing, rounds
 from workbench.experiments.search.decision import front
-from workbench.experiments.search.log import Log, LogFile, State
+from workbench.experiments.search.log import Log, LogFile, Order, Proposal, State
 from workbench.experiments.search.plan import SEEDS, SearchRun
 from workbench.experiments.search.pricing import NEAR
 from workbench.experiments.search.rounds import Searcher, run_search, status
@@ -371,6 +372,26 @@ def test_kills_at_random_moments_change_nothing(tmp_path: Path, monkeypatch: pyt
     assert log_of(stormy) == log_of(plain)
     assert set(ended(stormy.home)) == set(ended(plain.home)) and set(ended(stormy.home).values()) == {1}
     assert kills >= 10
+
+
+@pytest.mark.slow
+def test_what_another_command_decides_is_worked_off_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was killed before it could queue that."""
+    run, fill = run_in(tmp_path), JobQueue.fill
+    one = run.search.space.candidates[0]
+    key = run.planned(one).job.key
+
+    def decided(self: JobQueue, plan: Any) -> Any:
+        if not LogFile(run.log_folder).path.exists():
+            LogFile(run.log_folder).add(Proposal(0, one.pairs, State.ORDERED, key=key, costs={"gflops": 1.0}), Order(0))
+        return fill(self, plan)
+
+    monkeypatch.setattr(JobQueue, "fill", decided)
+    monkeypatch.setattr(Searcher, "step", lambda *_: False)
+    assert start(run) == 0
+    assert ended(tmp_path) == {key: 1} and "#000" in capsys.readouterr().out
 
 
 @pytest.mark.soak

@@ -21,9 +21,7 @@ _WIDER = 0.25  # of its sides: how much a box is widened before key points count
 _FAR = 0.25  # of an image's longer side: how far outside is no slip
 _EMPTY = 0.25  # of a box's side: how much of it stays empty if it is given as two corners
 _NEAR = 1.0  # pixels over the edge that rounding explains
-PERSONS_TOGETHER = (
-    16_384  # persons that are looked at together: of COCO's, what is computed on the way would take 100 MB
-)
+PERSONS_TOGETHER = 16_384  # are looked at together: of all of COCO's, what is computed on the way would take 100 MB
 
 
 @dataclass(frozen=True)

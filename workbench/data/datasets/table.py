@@ -103,19 +103,24 @@ def table_of(
     at = np.full(len(rows), -1)
     at[kept] = np.arange(len(kept))
     segments = {int(at[row]): given for row, given in rows.segmentations.items() if at[row] >= 0}
-    by_image = np.argsort(image, kind="stable")
-    bounds = np.searchsorted(image[by_image], np.arange(len(pictures) + 1)).tolist()
+    found = Table(
+        pictures, _by_image(image, pictures, findings), _numbered([rows.ids[row] for row in kept], findings), image,
+        made.boxes, made.keypoints, made.areas, label, made.crowd, target, {},
+    )  # fmt: skip
+    found.ignored = _ignored(found, segments, made.names, findings)
+    return found
+
+
+def _by_image(image: NDArray[np.int64], pictures: Sequence[ImageEntry], findings: Findings) -> NDArray[np.int64]:
+    """(A,): the rows in the order of their images (A,), each of which is told where its rows are."""
+    order = np.argsort(image, kind="stable")
+    bounds = np.searchsorted(image[order], np.arange(len(pictures) + 1)).tolist()
     for place, picture in enumerate(pictures):
         picture.first, picture.last = bounds[place], bounds[place + 1]
         if picture.last - picture.first > MOST_PERSONS:
             persons = f"{picture.file} ({picture.last - picture.first:,})"
             findings.add(f"images with more than {MOST_PERSONS:,} annotations", persons)
-    found = Table(
-        pictures, by_image, _numbered([rows.ids[row] for row in kept], findings), image, made.boxes,
-        made.keypoints, made.areas, label, made.crowd, target, {},
-    )  # fmt: skip
-    found.ignored = _ignored(found, segments, made.names, findings)
-    return found
+    return order
 
 
 class _Maker:

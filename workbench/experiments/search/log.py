@@ -68,6 +68,11 @@ class Log:
     proposals: tuple[Proposal, ...] = ()
     orders: tuple[Order, ...] = ()
 
+    @property
+    def length(self) -> int:
+        """In lines."""
+        return len(self.proposals) + len(self.orders)
+
     def orders_of(self, number: int) -> list[Order]:
         """Of a proposal, in order."""
         return [one for one in self.orders if one.number == number]

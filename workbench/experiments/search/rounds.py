@@ -346,7 +346,7 @@ def _say_next(run: SearchRun, failed: bool) -> None:
 def _work(searcher: Searcher, shared: SharedLog, pool: Workers, record: Recorder) -> dict[str, QueueEntry]:
     """Until nothing is open and nothing is left to decide."""
     run = searcher.run
-    queue, plan = JobQueue(run.home, run.name), searcher.plan()
+    queue, seen, plan = JobQueue(run.home, run.name), searcher.file.read(), searcher.plan()
     with console.Display(f"{run.search.name}, {run.protocol.name}") as screen:
         record.say = screen.say
         with queue.store.locked(shared.lock):  # another process may be at work on the same search
@@ -354,6 +354,7 @@ def _work(searcher: Searcher, shared: SharedLog, pool: Workers, record: Recorder
             study = SearchStudy(run, known.log, known.outcomes())
 
         def look(entries: Mapping[str, QueueEntry]) -> bool:
+            nonlocal seen
             running = [key for key, entry in entries.items() if entry.state is JobState.RUNNING]
             screen.update([*plan.values()], entries, {key: read_progress(run.folder(key)) for key in running})
             with queue.store.locked(shared.lock):
@@ -362,10 +363,12 @@ def _work(searcher: Searcher, shared: SharedLog, pool: Workers, record: Recorder
                 # how many workers other machines have, nobody says: one job always waits for them
                 idle = queue.store.shared and not any(entry.queued for entry in entries.values())
                 due = len(known.open) < pool.size or idle
-                news = due and shared.decide(lambda: searcher.step(known, study), screen.say)
+                news = known.log.length != seen.length  # of another command in this folder
+                news = news or (due and shared.decide(lambda: searcher.step(known, study), screen.say))
             if not news:
                 return record.next(known)
-            for line in searcher.since(known.log):
+            before, seen = seen, searcher.file.read()
+            for line in searcher.since(before):
                 screen.say(line)
             plan.update(searcher.plan())
             return True
@@ -374,7 +377,7 @@ def _work(searcher: Searcher, shared: SharedLog, pool: Workers, record: Recorder
 
 
 def status(run: SearchRun) -> int:
-    """Prints where each candidate stands. Changes nothing.
+    """Prints where each candidate stands. Changes nothing, but brings what other machines have decided.
 
     Returns:
         0 all that was ordered is complete, 1 something is missing or nothing was begun.

@@ -1,7 +1,8 @@
 """The log of a search for machines without a common folder: the copy in the object store is the one that counts.
 
 Who is to decide holds the search's lock, brings the log, decides, and sends it before anything of that is queued. So a
-decision that was not sent has no job, and may be forgotten.
+decision that was not sent has no job, and may be forgotten. Locks can be lost, as by a machine that is cut off for some
+minutes: what is sent only ever adds to what is there.
 
 ADDRESS/searches/NAME/log.jsonl
 """
@@ -37,20 +38,30 @@ class SharedLog:
     def bring(self, say: Callable[[str], None]) -> bool:
         """Takes over what other machines have decided. Whether there was anything.
 
+        It waits for who decides here, whose decision would not follow from all that is there.
+
         Args:
             say: is told where the log here was another one, which then lies beside it.
 
         Raises:
             Away: the object store can not be used.
         """
-        there = self._store.read(self._name) if self._store is not None else None
-        if there is None:
+        if self._lines().startswith(self._there()):
             return False
-        path = self._file.path
+        with store_of(self._run.home).locked(self.lock):
+            return self._bring(say)
+
+    def _there(self) -> str:
+        """What is in the object store, "" for nothing."""
+        return (self._store.read(self._name) or "") if self._store is not None else ""
+
+    def _bring(self, say: Callable[[str], None]) -> bool:
+        """As `bring`, of who holds the lock."""
+        there, path = self._there(), self._file.path
+        if self._lines().startswith(there):  # what is more here is still to be sent
+            return False
         with locked(path.with_suffix(".lock")):
             here = self._lines()
-            if here.startswith(there):  # what is more here is still to be sent
-                return False
             if not there.startswith(here):
                 other = path.with_name(f"{path.name}.{secrets.token_hex(4)}.other")
                 path.rename(other)
@@ -67,10 +78,10 @@ class SharedLog:
             Away: as of `bring`.
         """
         with store_of(self._run.home).locked(self.lock):
-            self.bring(say)
+            self._bring(say)
             while adopt():
                 pass
-            self.send()
+            self.send(say)
 
     def decide(self, step: Callable[[], bool], say: Callable[[str], None]) -> bool:
         """Brings what others have decided, or else decides and sends that. Whether there is anything new.
@@ -84,21 +95,27 @@ class SharedLog:
         Raises:
             Away: as of `bring`.
         """
-        if self.bring(say):
+        if self._bring(say):
             return True
         if decided := step():
-            self.send()
+            self.send(say)
         return decided
 
-    def send(self) -> None:
-        """Has other machines find what was decided.
+    def send(self, say: Callable[[str], None]) -> None:
+        """Has other machines find what was decided. Where they have decided meanwhile, that is brought in its place.
+
+        The caller holds the lock.
+
+        Args:
+            say: as for `bring`.
 
         Raises:
             Away: as of `bring`.
         """
         if self._store is not None:
             self._share_results()
-            self._store.write(self._name, self._lines())
+            if not self._store.extend(self._name, self._lines()):
+                self._bring(say)
 
     def _lines(self) -> str:
         """The whole ones that are here."""
