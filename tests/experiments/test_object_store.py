@@ -96,17 +96,17 @@ def test_a_text_is_extended_and_never_replaced(address: str) -> None:
     assert store.read("log") == "one\ntwo\n"
 
 
-def test_a_text_is_not_replaced_after_a_while_away(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_is_not_replaced_after_a_while_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Others wrote meanwhile."""
-    store, write = ObjectStore(address), ObjectStore._write
+    store, whole = ObjectStore(f"file://{tmp_path}"), object_store.write_whole
     store.write("log", "one\n")
 
-    def late(self: ObjectStore, system: object, name: str, text: str) -> None:
-        monkeypatch.setattr(ObjectStore, "_write", write)
-        self.write(name, "one\ntheirs\n")
+    def late(path: Path) -> None:
+        monkeypatch.setattr(object_store, "write_whole", whole)
+        store.write("log", "one\ntheirs\n")
         raise OSError("away")
 
-    monkeypatch.setattr(ObjectStore, "_write", late)
+    monkeypatch.setattr(object_store, "write_whole", late)
     assert not store.extend("log", "one\nours\n") and store.read("log") == "one\ntheirs\n"
 
 

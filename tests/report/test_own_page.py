@@ -75,7 +75,7 @@ def test_it_may_be_made_from_its_own_folder(place: Path, tmp_path: Path, monkeyp
     (own / "components").mkdir(parents=True)
     for here in (place, own):
         monkeypatch.chdir(here)
-        with own_page._inside(own):
+        with own_page.own_project(own):
             assert Path.cwd() == own and Path("studies").resolve() == place / "studies"
             assert Path("components").is_dir() and not Path("components").is_symlink()
 

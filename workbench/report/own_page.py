@@ -54,7 +54,7 @@ def write_own_page(run: StudyRun) -> list[Path]:
     page = command("report", *of_study(run))
     again = f"Run again: `{command('study', *of_study(run))}`, then `{page}`. Every number of this page: "
     values = _parameters(run) | {"REPRODUCE": f"{again}`{folder / REPORT_DATA / run.stem}*.csv`."}
-    with _inside(folder):
+    with own_project(folder):
         paths = write_record(run)
         paths += render_notebook(made_of(NOTEBOOK, run.study.name, run.stem, page), run.stem, values)
         paths.append(write_index(RENDERED))
@@ -95,7 +95,7 @@ def open_own_record(
 
 
 @contextmanager
-def _inside(folder: Path) -> Iterator[None]:
+def own_project(folder: Path) -> Iterator[None]:
     """In a project of its own, with the studies and components of the current folder."""
     here = Path.cwd()
     path = folder / "reports" / f"{NOTEBOOK}.ipynb"
