@@ -124,7 +124,7 @@ def summary(lines: Sequence[Mapping[str, str]]) -> Iterator[str]:
     marks = [column.removeprefix("share_") for column in lines[0] if column.startswith("share_")] if lines else []
     shares = {name: {line["table"]: line for line in lines if line["method"] == name} for name in methods}
     for name, by_table in shares.items():
-        means = [_mean([float(line[f"share_{mark}"]) for line in by_table.values()]) for mark in marks]
+        means = [mean_with_half([float(line[f"share_{mark}"]) for line in by_table.values()]) for mark in marks]
         told = ", ".join(f"{mark}: {mean:.2f} ±{half:.2f}" for mark, (mean, half) in zip(marks, means, strict=True))
         seconds = np.mean([float(line["seconds"]) for line in by_table.values()])
         yield f"{name:16} {len(by_table)} tables; share after trainings {told}; {seconds:.1f} s"
@@ -148,12 +148,12 @@ def _difference(ours: ByTable, other: ByTable, at: Sequence[str], marks: Sequenc
     found = []
     for mark in marks:
         gains = [float(ours[table][f"share_{mark}"]) - float(other[table][f"share_{mark}"]) for table in at]
-        mean, half = _mean(gains)
+        mean, half = mean_with_half(gains)
         found.append(f"{mark}: {mean:+.2f} ±{half:.2f}")
     return found
 
 
-def _mean(values: Sequence[float]) -> tuple[float, float]:
+def mean_with_half(values: Sequence[float]) -> tuple[float, float]:
     """The mean, and half its interval of 95 % (Student)."""
     n = len(values)
     half = student.ppf(0.975, n - 1) * np.std(values, ddof=1) / n**0.5 if n > 1 else float("nan")
