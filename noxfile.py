@@ -112,8 +112,11 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Run the long tests alone: kills at random moments, whole pages, browsers, ONNX files, an installed package."""
-    run_pytest(session, "-m", "soak")
+    """Run the long tests alone: kills at random moments, whole pages, browsers, ONNX files, an installed package.
+
+    `python -m tests.soak_record` then writes down how they went: reports/data/soak.csv.
+    """
+    run_pytest(session, "-m", "soak", f"--junit-xml={HOME.parent / 'soak.xml'}")
 
 
 @nox.session

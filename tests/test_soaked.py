@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.soak_record import written
 from tests.soaked import asked_for, passed_over
 
 ROOT = Path(__file__).parents[1]
@@ -36,3 +37,18 @@ def test_files_without_any_are_not_read_for_them(tmp_path: Path) -> None:
     without.write_text("@pytest.mark.slow")
     assert [passed_over(file, "soak") for file in (with_one, without, tmp_path)] == [False, True, False]
     assert not passed_over(without, "") and not passed_over(without, "not soak")
+
+
+def test_the_record_says_how_each_test_went(tmp_path: Path) -> None:
+    report, record = tmp_path / "soak.xml", tmp_path / "soak.csv"
+    report.write_text(
+        '<testsuites><testsuite timestamp="2026-01-02T03:04:05.6+00:00">'
+        '<testcase classname="tests.b.test_b" name="test_two[1]" time="2.04"><failure/></testcase>'
+        '<testcase classname="tests.test_a" name="test_one" time="61.26"/></testsuite></testsuites>'
+    )
+    assert written(report, record) == 1
+    lines = [line.split(",")[:3] for line in record.read_text("utf-8").splitlines()[1:]]
+    assert lines == [
+        ["tests/b/test_b.py::test_two[1]", "failure", "2.0"],
+        ["tests/test_a.py::test_one", "passed", "61.3"],
+    ]
