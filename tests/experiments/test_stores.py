@@ -26,6 +26,7 @@ from workbench.experiments.stores import (
     folder_id,
     given_store,
     masked,
+    outlasting,
     store_of,
 )
 
@@ -275,3 +276,30 @@ def test_a_transaction_that_is_told_at_once_that_the_file_is_locked_is_asked_aga
         with pytest.raises(sqlite3.OperationalError, match=fault):
             stores.patiently(begin, seconds)
     assert begun == [1]
+
+
+def test_a_step_is_done_again_whose_server_went_away_in_the_middle_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other error is."""
+    psycopg = pytest.importorskip("psycopg")
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    away = [psycopg.errors.AdminShutdown("terminating connection"), psycopg.OperationalError("consuming input failed")]
+    told, left = list[str](), list[Exception]()
+
+    def step() -> str:
+        told.append("asked")
+        if left:
+            raise RuntimeError("of the commit") from left.pop()
+        return "done"
+
+    for error in away:
+        left.append(error)
+        assert outlasting(step) == "done"
+    assert len(told) == 4
+    for error in (psycopg.errors.DeadlockDetected("two"), ValueError("a mistake")):
+        left.append(error)
+        with pytest.raises(RuntimeError):
+            outlasting(step)
+    monkeypatch.setattr(stores, "OUTAGE", -1.0)
+    left.append(away[0])
+    with pytest.raises(RuntimeError):
+        outlasting(step)

@@ -25,7 +25,7 @@ KEPT = {
 
 def machine_fault(error: BaseException) -> str | None:
     """What to say of an error that the machine, and not the code, is to blame for; None of all others."""
-    chain = list(_chain(error))
+    chain = list(causes(error))
     for one in chain:
         if isinstance(one, OSError) and one.errno in OF_THE_MACHINE and one.filename is not None:
             return f"{one.filename}: {one.strerror}; " + _advice(one.errno)
@@ -48,7 +48,7 @@ def database_fault(path: Path, error: Exception) -> str:
 
 def of_the_machine(error: BaseException) -> bool:
     """Whether a job that ended so says nothing of itself: another time, or elsewhere, it may go well."""
-    return any(isinstance(one, OSError) and one.errno in OF_THE_MACHINE for one in _chain(error))
+    return any(isinstance(one, OSError) and one.errno in OF_THE_MACHINE for one in causes(error))
 
 
 def _advice(number: int | None) -> str:
@@ -57,7 +57,8 @@ def _advice(number: int | None) -> str:
     return "put that right and run the same command again: what is complete is kept"
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what led to it."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

@@ -15,7 +15,7 @@ from pathlib import Path
 from workbench.core.processes import interruptible, shares, usable_cores
 from workbench.experiments import console
 from workbench.experiments.job_queue import JobQueue, has_queue
-from workbench.experiments.stores import Store, store_of
+from workbench.experiments.stores import Store, outlasting, store_of
 from workbench.experiments.worker_pool import TrainJob, WorkerPool, WorkerSettings
 from workbench.training.machine import Machine, this_machine
 from workbench.training.run import run as train_job
@@ -75,7 +75,7 @@ def _serve(queue: JobQueue, pool: WorkerPool, wait: bool) -> None:
     """Starts workers until nothing waits; `wait`: and then, too."""
     while True:
         began = time.process_time()
-        load = queue.revive()
+        load = outlasting(queue.revive)
         if not (load.waiting or pool.at_work or wait):
             return
         pool.start_workers(load.waiting, load.owners)

@@ -33,7 +33,7 @@ from workbench.experiments.queue_entry import JobState, QueueEntry
 from workbench.experiments.queued_job import check_queueable
 from workbench.experiments.search.plan import SearchRun
 from workbench.experiments.states import print_plan, print_states, tally
-from workbench.experiments.stores import store_of
+from workbench.experiments.stores import outlasting, store_of
 from workbench.experiments.worker_pool import TrainJob, Workers, WorkerSettings, work_off
 from workbench.models.trunk import stored_trunks
 from workbench.study import PlannedJob, with_starts
@@ -86,12 +86,12 @@ def run_study(
                 planned, entries = _rounds(run, pool, record)
         except KeyboardInterrupt:
             planned = with_starts(sequential.needed_jobs(run))
-            entries = _queue(run).final_entries(_keys(planned))
+            entries = _ended(run, planned)
             console.say(f"stopped: {_tally(planned, entries)}; the same command goes on from there")
             return 130
         except AllFailAlike as error:
             planned = sequential.needed_jobs(run)
-            entries = _queue(run).final_entries(_keys(with_starts(planned)))
+            entries = _ended(run, with_starts(planned))
             console.say(f"stopped, as every row fails alike: {error}")
     return _conclude(run, planned, entries, record, then or commands.following(run))
 
@@ -123,7 +123,11 @@ def say_joining(run: StudyRun | SearchRun) -> None:
 
 
 def _queue(run: StudyRun) -> JobQueue:
-    return JobQueue(run.home, run.name)
+    return outlasting(lambda: JobQueue(run.home, run.name))
+
+
+def _ended(run: StudyRun, planned: Sequence[PlannedJob]) -> dict[str, QueueEntry]:
+    return outlasting(lambda: _queue(run).final_entries(_keys(planned)))
 
 
 def _keys(planned: Sequence[PlannedJob]) -> set[str]:

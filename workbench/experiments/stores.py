@@ -16,6 +16,7 @@ import re
 import secrets
 import socket
 import sqlite3
+import sys
 import time
 import warnings
 import weakref
@@ -24,16 +25,17 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from workbench.core.errors import Refused, one_line
-from workbench.core.faults import QUEUE_FILE, database_fault
+from workbench.core.faults import QUEUE_FILE, causes, database_fault
 from workbench.core.files import NETWORK, file_system, locked, write_whole
 
 if TYPE_CHECKING:
     import psycopg
     from optuna.storages import RDBStorage
 
+_T = TypeVar("_T")
 STORE_VARIABLE = "WORKBENCH_STORE"
 EXPECTED_STORE = "postgresql://USER@HOST:PORT/DATABASE"
 HEARTBEAT = 60  # seconds; silence of four of them ends a trial whose owner can not be seen from here
@@ -41,6 +43,7 @@ WRITES = 60.0  # seconds that a step of the queue waits for those of other proce
 HELD = 15.0  # seconds until a file that another process holds is given up; a write of ours takes milliseconds
 OUTAGE = 300.0  # seconds that a server which was there before may be away: jobs go on meanwhile
 SCHEMA_LOCK = "schema.lock"  # of several who make tables at once all but one would fail
+_AWAY = ("57P01", "57P02", "57P03", "08")  # how SQLSTATE begins where a server ends, or is not ready yet
 _HOST = r"(?:[\w.%-]*|\[[\da-fA-F:.]+\])(?::\d+)?"
 _ADDRESS = re.compile(
     r"(postgres(?:ql)?://)(?:([^:@/?#\s]+)(?::[^:@/?#\s]*)?@)?"  # scheme, user
@@ -338,6 +341,29 @@ class ServerStore(Store):
             else:
                 _REACHED.add(self.address)
                 return connection
+
+
+def went_away(error: BaseException) -> bool:
+    """Whether a database server went away in the middle of a step: what of it was done is not known."""
+    if (driver := sys.modules.get("psycopg")) is None:
+        return False
+    lost: list[Any] = [one for one in causes(error) if isinstance(one, driver.OperationalError)]
+    return any(one.sqlstate is None or one.sqlstate.startswith(_AWAY) for one in lost)
+
+
+def outlasting(step: Callable[[], _T]) -> _T:
+    """Does a step again whose server went away in the middle of it. It has to be one that may be done twice.
+
+    A new connection waits by itself; this is for the moment in which the server goes.
+    """
+    end = time.monotonic() + OUTAGE
+    while True:
+        try:
+            return step()
+        except Exception as error:
+            if not went_away(error) or time.monotonic() > end:
+                raise
+            time.sleep(1)
 
 
 _REACHED = set[str]()  # addresses of servers that were there before

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 from types import FrameType
@@ -23,7 +24,7 @@ from workbench.experiments.job_queue import JobQueue
 from workbench.experiments.object_store import given_files
 from workbench.experiments.owners import local_pid
 from workbench.experiments.queue_entry import LIMIT, JobState, QueueEntry
-from workbench.experiments.stores import given_store, store_of
+from workbench.experiments.stores import given_store, outlasting, store_of, went_away
 from workbench.models.job import Job
 from workbench.study import PlannedJob
 from workbench.training.machine import Machine
@@ -31,6 +32,7 @@ from workbench.training.record import Progress, Result
 from workbench.training.rung import Paused
 
 ENDING = 4.0  # seconds that all workers together have to end in: what they lose is an epoch that was not complete
+LEFT = 75  # exit code of a worker whose database went away: no fault of its own
 POLL, LONGEST = 0.3, 5.0  # seconds between two reads of the queue: as a rule, and where reading is work
 
 # As `training.run.run`: the last argument is the epoch after which the job pauses, 0 for none.
@@ -60,7 +62,7 @@ class WorkerSettings:
     def open_queue(self, begun: bool = False) -> JobQueue:
         """`begun`: as of `JobQueue`."""
         store, files = store_of(self.home, self.store), files_of(self.home, self.files)
-        return JobQueue(self.home, self.queue, store, files, begun=begun)
+        return outlasting(lambda: JobQueue(self.home, self.queue, store, files, begun=begun))
 
     def train_job(self, job: Job, tell: Callable[[Progress], None], until: int) -> Result | Paused:
         return self.train(job, self.machine, self.home, self.data, tell, until)
@@ -195,7 +197,7 @@ def work_off(
     """
     while True:
         began = time.process_time()
-        entries = queue.fill(plan)
+        entries = outlasting(partial(queue.fill, plan))
         running = [entry for entry in entries.values() if entry.state is JobState.RUNNING]
         pool.start_workers(sum(entry.queued for entry in entries.values()), [entry.owner for entry in running])
         if look(entries):
@@ -221,6 +223,8 @@ def serve(settings: WorkerSettings) -> None:
     try:
         settings.open_queue(begun=True).work(settings.train_job)
     except (Exception, KeyboardInterrupt) as error:
+        if went_away(error):
+            os._exit(LEFT)  # what it had in hand is taken over, and a new one starts when the server is back
         if not isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
             said = str(error) if isinstance(error, Refused) else machine_fault(error)
             if said is None:

@@ -31,6 +31,7 @@ from workbench.experiments.search.refusals import check_any_met, check_search_da
 from workbench.experiments.search.shared_log import SharedLog
 from workbench.experiments.search.standing import given_up
 from workbench.experiments.search.tables import print_search, print_states
+from workbench.experiments.stores import outlasting
 from workbench.experiments.worker_pool import TrainJob, Workers, WorkerSettings, work_off
 from workbench.space import Candidate
 from workbench.study import PlannedJob
@@ -346,7 +347,8 @@ def _say_next(run: SearchRun, failed: bool) -> None:
 def _work(searcher: Searcher, shared: SharedLog, pool: Workers, record: Recorder) -> dict[str, QueueEntry]:
     """Until nothing is open and nothing is left to decide."""
     run = searcher.run
-    queue, seen, plan = JobQueue(run.home, run.name), searcher.file.read(), searcher.plan()
+    queue = outlasting(lambda: JobQueue(run.home, run.name))
+    seen, plan = searcher.file.read(), searcher.plan()
     with console.Display(f"{run.search.name}, {run.protocol.name}") as screen:
         record.say = screen.say
         with queue.store.locked(shared.lock):  # another process may be at work on the same search
