@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 
 page_commands = typer.Typer()
 
+_Port = Annotated[
+    int, typer.Option("--port", metavar="N", parser=whole_number(1, 65535), help="Of the address in the browser")
+]
+
 
 @page_commands.command("report", cls=Command, epilog="Example: workbench report ablate_dcc --protocol laptop")
 def report_command(
@@ -119,9 +123,7 @@ def _written(
 
 @page_commands.command("ui", cls=Command, epilog="Example: workbench ui --port 5001")
 def ui_command(
-    port: Annotated[
-        int, typer.Option("--port", metavar="N", parser=whole_number(1, 65535), help="Of the address in the browser")
-    ] = 5000,
+    port: _Port = 5000,
 ) -> int:
     """Show the recorded runs in a browser. Only this machine can see it; Ctrl+C ends it."""
     from workbench.experiments import mlflow_pages, tracking
@@ -134,9 +136,7 @@ def ui_command(
 
 @page_commands.command("dashboard", cls=Command, epilog="Example: workbench dashboard --port 8081")
 def dashboard_command(
-    port: Annotated[
-        int, typer.Option("--port", metavar="N", parser=whole_number(1, 65535), help="Of the address in the browser")
-    ] = 8080,
+    port: _Port = 8080,
 ) -> int:
     """Show the candidates of searches in optuna-dashboard. Only this machine can see it; Ctrl+C ends it."""
     from workbench.experiments.search import dashboard
