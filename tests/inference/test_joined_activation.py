@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 
 import pytest
 import torch
+from torch import nn
 
 from tests.inference.tiny import crowd, network
-from workbench.components.blocks import ConvUnit, FusedRepVGG
+from workbench.components.backbones.timm_backbone import TimmBackbone
 from workbench.inference.deployed import lean
 from workbench.inference.joined_activation import join_activations
 from workbench.models.network import Network
@@ -20,7 +22,7 @@ def joined(net: Network) -> Network:
     return net
 
 
-def kinds(net: Network) -> Counter[str]:
+def kinds(net: nn.Module) -> Counter[str]:
     return Counter(type(one).__name__ for one in net.modules())
 
 
@@ -34,8 +36,7 @@ def close(ours: Dense, theirs: Dense, most: float) -> None:
 def test_it_answers_as_before(layout: torch.memory_format) -> None:
     plain = lean(network())
     ours, images = joined(lean(network())).to(memory_format=layout), crowd(2, 128, 160)  # pyright: ignore
-    names = kinds(plain)
-    assert kinds(ours)["_Joined"] == names[ConvUnit.__name__] + names[FusedRepVGG.__name__] > 20
+    assert kinds(ours)["_Joined"] == kinds(plain)[nn.Conv2d.__name__] > 30
     close(ours(images.contiguous(memory_format=layout)), plain(images), 1e-3)
 
 
@@ -56,5 +57,19 @@ def test_a_gradient_of_its_input_is_as_before() -> None:
 
 
 @torch.no_grad()
-def test_a_unit_with_a_norm_stays() -> None:
-    assert not kinds(joined(Network(network().variant, seed=0)))["_Joined"]
+@pytest.mark.parametrize("name", ["mobilenetv4_conv_small", "ghostnetv2_100"])
+def test_a_backbone_that_keeps_its_norms_answers_as_before(name: str) -> None:
+    backbone = TimmBackbone(name=name).build().eval()
+    ours, images = copy.deepcopy(backbone), crowd(2, 96, 128).contiguous(memory_format=torch.channels_last)
+    join_activations(ours)
+    assert kinds(ours)["_Joined"] > 20
+    for a, b in zip(ours(images), backbone(images), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_maps_of_any_shape_one_after_the_other_and_from_a_copy() -> None:
+    plain, ours = lean(network()), joined(lean(network()))
+    for net in (ours, copy.deepcopy(ours)):
+        for shape in ((1, 64, 96), (2, 128, 160), (1, 64, 96), (3, 64, 96)):
+            close(net(crowd(*shape)), plain(crowd(*shape)), 1e-3)

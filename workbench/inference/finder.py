@@ -19,6 +19,7 @@ from workbench.core.skeletons import skeleton_of
 from workbench.data.datasets.keypoints import UNIFORM
 from workbench.data.find import FindPersonsIn
 from workbench.inference.deployed import Deployed, Selection, detections
+from workbench.inference.joined_activation import join_activations
 from workbench.inference.load import Trained, load_trained
 from workbench.models.decode import detect
 from workbench.models.job import Protocol
@@ -106,7 +107,9 @@ def network_finder(
     variant = network.variant
     selection = wanted.of(trained)
     if variant.num_classes == 1:
-        find = partial(_deployed, Deployed(network, selection).to(where), where)
+        deployed = Deployed(network, selection).to(where)
+        join_activations(deployed)
+        find = partial(_deployed, deployed, where)
     else:
         find = partial(_plain, network.to(where), where, selection)
     return PersonFinder(trained.source, trained.size, variant.skeleton, find, variant.classes, trained)
