@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import optuna
 import pytest
 
-from tests.experiments.fakes import FAKED, SETTING, STUDY
+from tests.experiments.fakes import FAKED, SETTING, STUDY, finish
 from workbench.core.errors import Refused
-from workbench.experiments import job_files, object_store
+from workbench.experiments import job_files, job_queue, object_store
 from workbench.experiments.job_files import FolderFiles, JobFiles, TakenOver, files_of, last_epoch
 from workbench.experiments.job_queue import JobQueue, JobState, stored_entries
 from workbench.experiments.object_store import Away, ObjectStore
@@ -384,3 +386,29 @@ def test_attempts_that_died_elsewhere_are_counted_where_they_stood(address: str,
         said = {"key": JOB.key, "begun": begun}
         queue.study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL, user_attrs=said))
     assert queue.entries([JOB.key])[JOB.key].killed == 3
+
+
+def test_a_worker_that_ends_while_others_look_is_not_taken_for_killed(
+    address: str, database: str, homes: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lives when they look for the dead, and is through a moment later, when they ask where its job stands."""
+    looked = Event()
+    here = JobQueue(homes("one"), "plan")
+    here.fill({JOB.key: PLAN[JOB.key]})
+
+    def train(job: Job, tell: Callable[[Progress], None], until: int) -> Result:
+        looked.wait(60)
+        return finish(job, homes("two"), tell)
+
+    def lives(owner: str) -> bool:
+        ends, _ = worker.is_alive(), looked.set()
+        worker.join(60)
+        return ends
+
+    worker = Thread(target=lambda: JobQueue(homes("two"), "plan").work(train, once=True))
+    worker.start()
+    while here.waiting():
+        time.sleep(0.01)
+    monkeypatch.setattr(job_queue, "alive", lives)
+    entry = here.fill({JOB.key: PLAN[JOB.key]})[JOB.key]
+    assert entry.state is JobState.COMPLETE and len(here.attempts()) == 1

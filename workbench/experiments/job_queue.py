@@ -204,8 +204,7 @@ class JobQueue:
         with self.store.locked(PLAN_LOCK):
             self._end_silent()
             self._table.refresh()
-            self._mark_dead()
-            entries = self._entries(plan)
+            entries = self._settled(plan)
             due = [key for key, entry in entries.items() if is_due(entry, plan[key].until)]
             due = [key for key in due if self._can_begin(plan[key])]
             self._table.add([attributes_of(plan[key]) for key in due])
@@ -270,6 +269,14 @@ class JobQueue:
 
     def _dead(self) -> list[Attempt]:
         return [one for one in self._table.attempts if one.state is TrialState.RUNNING and not self._runs(one)]
+
+    def _settled(self, keys: Iterable[str]) -> dict[str, QueueEntry]:
+        """Where each key stands, once no owner has died while we looked: one that was through would look killed."""
+        while True:
+            self._mark_dead()
+            entries = self._entries(keys)
+            if not self._dead():
+                return entries
 
     def _mark_dead(self) -> None:
         """Marks the running trials of dead owners."""

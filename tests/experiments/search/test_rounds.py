@@ -18,6 +18,7 @@ import optuna
 import psutil
 import pytest
 
+from benchmarks._postgres import Server
 from tests.experiments.fakes import FAKED
 from workbench.core.errors import Refused
 from workbench.experiments import queue_entry
@@ -372,6 +373,32 @@ def test_kills_at_random_moments_change_nothing(tmp_path: Path, monkeypatch: pyt
     assert log_of(stormy) == log_of(plain)
     assert set(ended(stormy.home)) == set(ended(plain.home)) and set(ended(stormy.home).values()) == {1}
     assert kills >= 10
+
+
+@pytest.mark.soak
+def test_connections_that_are_cut_in_the_middle_end_no_search(
+    postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that goes meets the search in the middle of a step. Here each connection is cut three times a second."""
+    import psycopg
+
+    monkeypatch.setattr(queue_entry, "LIMIT", 100)  # a training whose worker is cut off is tried again
+    run, store, cut = run_in(tmp_path / "runs", budget=20.0), postgres.database("cut_search"), 0
+    monkeypatch.setenv("WORKBENCH_STORE", store)
+    process = begun_apart(run)
+    with psycopg.connect(store, autocommit=True) as connection:
+        while process.is_alive():
+            found = connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'workbench'"
+            )
+            cut += len(found.fetchall())
+            time.sleep(0.33)
+    process.join()
+    log, trained = log_of(run), ended(run.home)
+    assert process.exitcode == 0 and cut > 20
+    assert [one.number for one in log.proposals] == [*range(len(log.proposals))]
+    assert set(trained.values()) == {1} and len(trained) == len({(one.number, one.seed) for one in log.orders}) >= 10
+    assert {one.state.name for one in trials_of(run) if "proposal" in one.user_attrs} == {"COMPLETE"}
 
 
 @pytest.mark.slow

@@ -349,24 +349,33 @@ def _work(searcher: Searcher, shared: SharedLog, pool: Workers, record: Recorder
     run = searcher.run
     queue = outlasting(lambda: JobQueue(run.home, run.name))
     seen, plan = searcher.file.read(), searcher.plan()
+    study: SearchStudy | None = None
     with console.Display(f"{run.search.name}, {run.protocol.name}") as screen:
         record.say = screen.say
-        with queue.store.locked(shared.lock):  # another process may be at work on the same search
-            known = searcher.know(given_up(queue.entries(plan)))
-            study = SearchStudy(run, known.log, known.outcomes())
+
+        def decided(entries: Mapping[str, QueueEntry]) -> tuple[Knowledge, bool]:
+            """What is known, and whether there is anything new in the log. It may be done twice."""
+            nonlocal study
+            with queue.store.locked(shared.lock):  # another process may be at work on the same search
+                held, study = study, None  # made anew, as after a kill, where it ends in the middle of this
+                if held is None:  # with all that others have decided: their study is this one
+                    shared.catch_up(screen.say)
+                known = searcher.know(given_up(entries))
+                held = held or SearchStudy(run, known.log, known.outcomes())
+                held.update(known.log, known.outcomes())
+                # how many workers other machines have, nobody says: one job always waits for them
+                idle = queue.store.shared and not any(entry.queued for entry in entries.values())
+                due = len(known.open) < pool.size or idle
+                news = known.log.length != seen.length  # of another command in this folder
+                news = news or (due and shared.decide(lambda: searcher.step(known, held), screen.say))
+                study = held
+            return known, news
 
         def look(entries: Mapping[str, QueueEntry]) -> bool:
             nonlocal seen
             running = [key for key, entry in entries.items() if entry.state is JobState.RUNNING]
             screen.update([*plan.values()], entries, {key: read_progress(run.folder(key)) for key in running})
-            with queue.store.locked(shared.lock):
-                known = searcher.know(given_up(entries))
-                study.update(known.log, known.outcomes())
-                # how many workers other machines have, nobody says: one job always waits for them
-                idle = queue.store.shared and not any(entry.queued for entry in entries.values())
-                due = len(known.open) < pool.size or idle
-                news = known.log.length != seen.length  # of another command in this folder
-                news = news or (due and shared.decide(lambda: searcher.step(known, study), screen.say))
+            known, news = outlasting(lambda: decided(entries))
             if not news:
                 return record.next(known)
             before, seen = seen, searcher.file.read()

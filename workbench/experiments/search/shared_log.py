@@ -49,13 +49,13 @@ class SharedLog:
         if self._lines().startswith(self._there()):
             return False
         with store_of(self._run.home).locked(self.lock):
-            return self._bring(say)
+            return self.catch_up(say)
 
     def _there(self) -> str:
         """What is in the object store, "" for nothing."""
         return (self._store.read(self._name) or "") if self._store is not None else ""
 
-    def _bring(self, say: Callable[[str], None]) -> bool:
+    def catch_up(self, say: Callable[[str], None]) -> bool:
         """As `bring`, of who holds the lock."""
         there, path = self._there(), self._file.path
         if self._lines().startswith(there):  # what is more here is still to be sent
@@ -78,7 +78,7 @@ class SharedLog:
             Away: as of `bring`.
         """
         with store_of(self._run.home).locked(self.lock):
-            self._bring(say)
+            self.catch_up(say)
             while adopt():
                 pass
             self.send(say)
@@ -95,7 +95,7 @@ class SharedLog:
         Raises:
             Away: as of `bring`.
         """
-        if self._bring(say):
+        if self.catch_up(say):
             return True
         if decided := step():
             self.send(say)
@@ -115,7 +115,7 @@ class SharedLog:
         if self._store is not None:
             self._share_results()
             if not self._store.extend(self._name, self._lines()):
-                self._bring(say)
+                self.catch_up(say)
 
     def _lines(self) -> str:
         """The whole ones that are here."""
