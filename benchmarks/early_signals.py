@@ -1,6 +1,7 @@
 """Which early signal of a training tells how *another* training of the same network ends?
 
 Run:   workbench bench early_signals [--protocol short] [--candidates 40] [--seeds 2] [--jobs N]
+       workbench bench early_signals --so-far        of the candidates that are through by now, without any training
        workbench bench early_signals --recorded      of the networks whose curves are committed, without any training
 
 Random candidates are trained with as many seeds each, under `short` in about 140 minutes on two idle cores. The same
@@ -57,7 +58,7 @@ from workbench.row import changed_variant
 from workbench.study import Changes, PlannedJob, Row, Study, StudyProtocol, changes_made
 from workbench.tensors import Floats
 from workbench.training.machine import Machine, this_machine
-from workbench.training.record import job_folder
+from workbench.training.record import is_complete, job_folder
 from workbench.training.run import run as train_job
 from workbench.training.rung import SINCE_START, rung_epoch, signals, signals_at
 
@@ -108,6 +109,7 @@ def main(options: Sequence[str] = (), candidates: Candidates = random_candidates
     parser.add_argument("--candidates", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=2, help="of each candidate")
     parser.add_argument("--jobs", type=int, default=2, help="worker processes, one thread each")
+    parser.add_argument("--so-far", action="store_true", help="of those that are through by now; nothing is trained")
     parser.add_argument("--recorded", action="store_true", help="of the committed curves; nothing is trained")
     args = parser.parse_args(options)
     protocol = protocol_named(args.protocol)
@@ -115,6 +117,10 @@ def main(options: Sequence[str] = (), candidates: Candidates = random_candidates
         return told(agreeing(recorded(protocol, args.seeds)), protocol, args.seeds, RECORDED)
     home = runs_folder()
     planned = plan(protocol, args.candidates, args.seeds, candidates)
+    if args.so_far:
+        through = whole(planned, home)
+        source = f"{RANDOM}, {len(through) // args.seeds} of {args.candidates}"  # the dear ones may be missing
+        return told(agreements(through, home), protocol, args.seeds, source)
     entries = trained(planned, home, this_machine(), args.jobs)
     done = sum(entry.state is JobState.COMPLETE for entry in entries.values())
     print(f"{done} of {len(entries)} trainings complete" + "; the same command goes on" * (done < len(entries)))
@@ -153,6 +159,19 @@ def plan(
         if len(rows) == count:
             return _study(*rows).planned_jobs(protocol, seeds)
     raise Refused(f"{len(rows)} candidates differ in what they compute, {count} are asked for: ask for fewer")
+
+
+def whole(planned: Sequence[PlannedJob], home: Path) -> list[PlannedJob]:
+    """The jobs of those candidates all of whose jobs are complete.
+
+    Raises:
+        Refused: there are fewer than two such candidates.
+    """
+    missing = {one.row for one in planned if not is_complete(job_folder(home, one.job.key))}
+    through = [one for one in planned if one.row not in missing]
+    if len({one.row for one in through}) < 2:
+        raise Refused(f"{home}: fewer than two candidates are through; train them without --so-far")
+    return through
 
 
 def _study(*rows: Row) -> Study:

@@ -166,6 +166,27 @@ def planted(
     return read_result(folder)
 
 
+def test_those_that_are_through_can_be_asked_before_the_others_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(early_signals, "protocol_named", lambda name: TINY)
+    monkeypatch.setattr(early_signals, "runs_folder", lambda: tmp_path)
+    monkeypatch.setattr(_record, "FOLDER", tmp_path)
+    (tmp_path / "killed").touch()
+    through = [one for one in plan(TINY, 5, 2, few) if (one.row, one.seed) not in (("1", 1), ("3", 0))]
+    options = ["--candidates", "5", "--so-far"]
+    with pytest.raises(Refused, match="fewer than two candidates are through"):
+        early_signals.main(options, few)
+    for one in through:
+        job_folder(tmp_path, one.job.key).mkdir(parents=True)
+        planted(one.job, Machine(), tmp_path, None, print, 0)
+    assert early_signals.main(options, few) == 0
+    assert "signal for rungs: loss_oks" in capsys.readouterr().out
+    with (tmp_path / "bench_early_signals.csv").open(newline="") as file:
+        (line,) = [one for one in csv.DictReader(file) if (one["part"], one["signal"]) == ("0.2", "loss_oks")]
+    assert (line["source"], line["candidates"], line["tau"]) == ("random, 3 of 5", "3", "1.000")
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(300)
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
