@@ -109,8 +109,9 @@ def main(options: Sequence[str] = (), candidates: Candidates = random_candidates
     parser.add_argument("--candidates", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=2, help="of each candidate")
     parser.add_argument("--jobs", type=int, default=2, help="worker processes, one thread each")
-    parser.add_argument("--so-far", action="store_true", help="of those that are through by now; nothing is trained")
-    parser.add_argument("--recorded", action="store_true", help="of the committed curves; nothing is trained")
+    some = parser.add_mutually_exclusive_group()
+    some.add_argument("--so-far", action="store_true", help="of those that are through by now; nothing is trained")
+    some.add_argument("--recorded", action="store_true", help="of the committed curves; nothing is trained")
     args = parser.parse_args(options)
     protocol = protocol_named(args.protocol)
     if args.recorded:
@@ -135,7 +136,7 @@ def told(found: Sequence[Agreement], protocol: StudyProtocol, seeds: int, source
     for one in found:
         print(f"{one.part:4.0%} {one.signal:24} tau {one.tau:.2f} ({one.low:.2f} to {one.high:.2f}), {one.count}")
     signal = chosen([one for one in found if one.signal.removeprefix(SINCE_START) in {*METRICS, *in_all(protocol)}])
-    print(f"signal for rungs: {signal or f'none reaches {FLOOR}: rungs are off'}")
+    print(f"signal for rungs, by candidates {source}: {signal or f'none reaches {FLOOR}: rungs are off'}")
     return 0
 
 

@@ -126,7 +126,7 @@ def test_recorded_networks_count_once_and_losses_by_their_sign(
     monkeypatch.setattr(_record, "FOLDER", tmp_path)
     monkeypatch.setattr(early_signals, "protocol_named", lambda name: TINY)
     assert early_signals.main(["--recorded"]) == 0
-    assert "signal for rungs: loss_oks" in capsys.readouterr().out
+    assert "signal for rungs, by candidates recorded: loss_oks" in capsys.readouterr().out
     assert "\nrecorded,tiny,0.2,loss_oks,1.000," in (tmp_path / "bench_early_signals.csv").read_text()
     with pytest.raises(Refused, match="0 networks have 4 seeds of tiny on record"):
         recorded(TINY, 4, tmp_path)
@@ -177,11 +177,14 @@ def test_those_that_are_through_can_be_asked_before_the_others_are(
     options = ["--candidates", "5", "--so-far"]
     with pytest.raises(Refused, match="fewer than two candidates are through"):
         early_signals.main(options, few)
-    for one in through:
+    for one in sorted(through, key=lambda one: one.row != "0"):
         job_folder(tmp_path, one.job.key).mkdir(parents=True)
         planted(one.job, Machine(), tmp_path, None, print, 0)
+        if one.row == "0":  # it alone
+            with pytest.raises(Refused, match="fewer than two candidates are through"):
+                early_signals.main(options, few)
     assert early_signals.main(options, few) == 0
-    assert "signal for rungs: loss_oks" in capsys.readouterr().out
+    assert "signal for rungs, by candidates random, 3 of 5: loss_oks" in capsys.readouterr().out
     with (tmp_path / "bench_early_signals.csv").open(newline="") as file:
         (line,) = [one for one in csv.DictReader(file) if (one["part"], one["signal"]) == ("0.2", "loss_oks")]
     assert (line["source"], line["candidates"], line["tau"]) == ("random, 3 of 5", "3", "1.000")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from typing import Any
 
 import pytest
 import torch
@@ -70,6 +71,55 @@ def test_a_backbone_that_keeps_its_norms_answers_as_before(name: str) -> None:
 @torch.no_grad()
 def test_maps_of_any_shape_one_after_the_other_and_from_a_copy() -> None:
     plain, ours = lean(network()), joined(lean(network()))
-    for net in (ours, copy.deepcopy(ours)):
+    for _ in range(2):
         for shape in ((1, 64, 96), (2, 128, 160), (1, 64, 96), (3, 64, 96)):
-            close(net(crowd(*shape)), plain(crowd(*shape)), 1e-3)
+            close(ours(crowd(*shape)), plain(crowd(*shape)), 1e-3)
+        ours = copy.deepcopy(ours)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"dilation": 2},
+        {"groups": 4},
+        {"stride": (2, 1)},
+        {"bias": False},
+        {"padding": "same"},
+        {"padding": 1, "padding_mode": "reflect"},
+    ],
+    ids=str,
+)
+def test_a_convolution_of_any_kind_answers_as_before(how: dict[str, Any]) -> None:
+    plain = nn.Sequential(nn.Conv2d(8, 8, 3, **how))
+    ours = copy.deepcopy(plain)
+    join_activations(ours)
+    for maps in (torch.rand(2, 8, 16, 20), torch.rand(8, 16, 20), torch.rand(0, 8, 16, 20)):
+        torch.testing.assert_close(ours(maps), plain(maps), rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_a_convolution_with_a_forward_of_its_own_keeps_it() -> None:
+    class Doubled(nn.Conv2d):
+        def forward(self, input: torch.Tensor) -> torch.Tensor:
+            return 2 * super().forward(input)
+
+    plain, maps = nn.Sequential(Doubled(4, 4, 3)), torch.rand(1, 4, 8, 8)
+    ours = copy.deepcopy(plain)
+    join_activations(ours)
+    assert torch.equal(ours(maps), plain(maps))
+
+
+@torch.no_grad()
+def test_a_kernel_is_ordered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ordered, order = list[torch.Size](), torch.ops.mkldnn._reorder_convolution_weight
+
+    def counted(weight: torch.Tensor, *how: Any) -> torch.Tensor:
+        ordered.append(weight.shape)
+        return order(weight, *how)
+
+    monkeypatch.setattr(torch.ops.mkldnn, "_reorder_convolution_weight", counted)
+    ours = joined(lean(network()))
+    for shape in ((1, 64, 96), (2, 128, 160), (1, 64, 96)):
+        ours(crowd(*shape))
+    assert 20 < len(ordered) <= kinds(ours)["_Joined"]

@@ -209,7 +209,10 @@ class JobQueue:
             due = [key for key in due if self._can_begin(plan[key])]
             self._table.add([attributes_of(plan[key]) for key in due])
             self._note_complete([plan[k] for k, e in entries.items() if e.state is JobState.COMPLETE])
-            return self.entries(plan) if due else entries
+            if not due:
+                return entries
+            self._table.refresh()
+            return self._settled(plan)
 
     def final_entries(self, keys: Iterable[str]) -> dict[str, QueueEntry]:
         """Where each key stands after the workers have gone."""

@@ -3,8 +3,7 @@
     join_activations(folded)
 
 A map is written once in place of twice, no convolution takes a slower way than oneDNN's, and a kernel is brought into
-oneDNN's order at the first map of each new shape, not at every map. Right for what is run here: exporters do not know
-the operators.
+oneDNN's order at the first map, not at every one. Right for what is run here: exporters do not know the operators.
 """
 
 from __future__ import annotations
@@ -29,17 +28,18 @@ class _Joined(nn.Module):
         self._ordered = _Ordered()
 
     def forward(self, x: Tensor) -> Tensor:
-        plain = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-        if not plain or (x.requires_grad and torch.is_grad_enabled()):
+        plain = x.device.type == "cpu" and x.dtype == torch.float32 and x.ndim == 4
+        if not plain or torch.is_autocast_enabled("cpu") or (x.requires_grad and torch.is_grad_enabled()):
             return self.unit(x)
         kernel = self._ordered.of(self.weight, x.shape, self.how)
         return torch.ops.mkldnn._convolution_pointwise(x, kernel, self.bias, *self.how, self.activation, [], "")
 
 
 class _Ordered:
-    """Keeps a kernel in the order in which oneDNN reads it for maps of one shape: the last one that came.
+    """Keeps a kernel, a second time, in the order in which oneDNN reads it for maps of the shape that came first.
 
-    A copy of its owner orders for itself. Of two threads that come first both order, and either result is right.
+    For others it is right as well. Values that are changed in place are not seen. A copy of its owner orders for
+    itself; of two threads that come first both order, and either result is right.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class _Ordered:
         return _Ordered, ()
 
     def of(self, weight: Tensor, shape: torch.Size, how: tuple[Any, ...]) -> Tensor:
-        made, now = self._made, (weight.data_ptr(), shape)
+        made, now = self._made, weight.data_ptr()
         if made is None or made[0] != now:
             made = now, torch.ops.mkldnn._reorder_convolution_weight(weight, *how, shape)
             self._made = made
@@ -59,8 +59,8 @@ class _Ordered:
 def join_activations(module: nn.Module) -> None:
     """Makes each folded unit of a module one call, and each convolution beside them, where oneDNN is here.
 
-    The module has no gradients from then on, and the values of its kernels stay as they are. A unit that still has a
-    norm stays, and so does an activation that oneDNN can not join.
+    The module has no gradients from then on, and the values of its kernels stay as they are: who changes them gets the
+    old ones. Of a unit that still has a norm, or an activation that oneDNN can not join, it is the convolution alone.
     """
     if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_convolution_pointwise")):
         return

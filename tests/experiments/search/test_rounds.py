@@ -8,8 +8,8 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,19 @@ from benchmarks._postgres import Server
 from tests.experiments.fakes import FAKED
 from workbench.core.errors import Refused
 from workbench.experiments import queue_entry
+from workbench.experiments.engines.engine import Engine
 from workbench.experiments.job_queue import JobQueue
 from workbench.experiments.protocols import PROTOCOLS
 from workbench.experiments.search import pricing, rounds
 from workbench.experiments.search.decision import front
 from workbench.experiments.search.log import Log, LogFile, Order, Proposal, State
+from workbench.experiments.search.optuna_study import SearchStudy
 from workbench.experiments.search.plan import SEEDS, SearchRun
 from workbench.experiments.search.pricing import NEAR
 from workbench.experiments.search.rounds import Searcher, run_search, status
+from workbench.experiments.search.shared_log import SharedLog
 from workbench.experiments.stores import store_of
+from workbench.experiments.worker_pool import Workers, WorkerSettings
 from workbench.models.job import Job
 from workbench.models.variant import Variant
 from workbench.models.zoo import nano
@@ -430,6 +434,47 @@ def test_a_machine_without_the_folder_goes_on(address: str, tmp_path: Path) -> N
     assert start(two) == 0 and log_of(two).proposals[: len(begun)] == begun
     assert start(replace(one, budget=30.0)) == 0 and log_of(one) == log_of(two), "and back, where all is there"
     _each_once(one, two)
+
+
+@dataclass
+class Deciding(Engine):
+    """Nobody trains. At the first rest another machine decides."""
+
+    other: SearchRun
+    seen: list[list[str]] = field(default_factory=list)
+    size = 0
+    at_work = True
+
+    def check(self, jobs: int | None, home: Path) -> None: ...
+
+    def pool(self, settings: WorkerSettings, jobs: int | None, check: Callable[[], None]) -> Workers:
+        return self
+
+    def start_workers(self, queued: int, owners: Sequence[str]) -> None: ...
+
+    def rest(self, seconds: float) -> None:
+        if not self.seen:
+            shared, searcher = SharedLog(self.other), Searcher(self.other)
+            with store_of(self.other.home).locked(shared.lock):
+                shared.catch_up(print)
+                known = searcher.know()
+                study = SearchStudy(self.other, known.log, known.outcomes())
+                assert shared.decide(lambda: searcher.step(known, study), print)
+        self.seen.append([one.state.name for one in trials_of(self.other)])
+        if len(self.seen) == 2:
+            raise KeyboardInterrupt
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, error: object, *_: object) -> None: ...
+
+
+def test_who_only_looks_gives_up_nothing_that_others_have_decided(database: str, tmp_path: Path, address: str) -> None:
+    one, two = run_in(tmp_path / "one"), run_in(tmp_path / "two")
+    engine = Deciding(one)
+    assert run_search(two, machine=Machine(), train=made_up, engine=engine) == 130
+    assert engine.seen == [["RUNNING", "RUNNING"]] * 2 and log_of(two) == log_of(one)
 
 
 @pytest.mark.soak

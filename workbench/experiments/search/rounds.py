@@ -357,9 +357,8 @@ def _work(searcher: Searcher, shared: SharedLog, pool: Workers, record: Recorder
             """What is known, and whether there is anything new in the log. It may be done twice."""
             nonlocal study
             with queue.store.locked(shared.lock):  # another process may be at work on the same search
+                shared.catch_up(screen.say)  # their study is this one: what no log has is given up in it
                 held, study = study, None  # made anew, as after a kill, where it ends in the middle of this
-                if held is None:  # with all that others have decided: their study is this one
-                    shared.catch_up(screen.say)
                 known = searcher.know(given_up(entries))
                 held = held or SearchStudy(run, known.log, known.outcomes())
                 held.update(known.log, known.outcomes())
