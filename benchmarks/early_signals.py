@@ -4,11 +4,11 @@ Run:   workbench bench early_signals [--protocol short] [--candidates 40] [--see
        workbench bench early_signals --so-far        of the candidates that are through by now, without any training
        workbench bench early_signals --recorded      of the networks whose curves are committed, without any training
 
-Random candidates are trained with as many seeds each, under `short` in about 140 minutes on two idle cores. The same
-command goes on where it was stopped, and takes over what other studies have trained. Then, for each signal and for each
-part of the training, Kendall's tau between that signal of one seed and the final AP of another one, over candidates: a
-search wants to know of an architecture, not of the luck of a run. Its interval of 95 % is over candidates, drawn again
-with replacement.
+Random candidates are trained with as many seeds each, under `short` in about five hours of two cores, much of that for
+the eighth with CSP m. The same command goes on where it was stopped, and takes over what other studies have trained.
+Then, for each signal and for each part of the training, Kendall's tau between that signal of one seed and the final AP
+of another one, over candidates: a search wants to know of an architecture, not of the luck of a run. Its interval of
+95 % is over candidates, drawn again with replacement.
 
 Recorded networks are no random sample: they are what studies asked about and what searches chose. One that two studies
 have in common counts once. Losses are known of epochs that were evaluated, so not their means since the start.

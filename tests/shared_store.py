@@ -6,7 +6,8 @@ them the tests are skipped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from itertools import count
 
 import pytest
@@ -33,3 +34,18 @@ def database(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> str:
     address = postgres.database(f"test{next(_NUMBERS)}")
     monkeypatch.setenv(STORE_VARIABLE, address)
     return address
+
+
+def cutting(address: str, at_work: Callable[[], bool], seconds: float) -> int:
+    """Cuts every connection of the workbench to a database, each so many seconds, while it is at work. How many."""
+    import psycopg
+
+    cut = 0
+    with psycopg.connect(address, autocommit=True) as connection:
+        while at_work():
+            found = connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'workbench'"
+            )
+            cut += len(found.fetchall())
+            time.sleep(seconds)
+    return cut

@@ -18,6 +18,7 @@ import pytest
 
 from benchmarks._postgres import Server
 from tests.experiments.seven import JOBS, Place, ended, numbers
+from tests.shared_store import cutting
 from workbench.experiments.job_queue import JobQueue
 from workbench.experiments.stores import store_of
 from workbench.experiments.tracking import QUIET, ROLE
@@ -161,20 +162,12 @@ def test_connections_that_are_cut_in_the_middle_cost_no_job(
     postgres: Server, alone: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that goes meets some process in the middle of a step. Here each connection is cut once a second."""
-    import psycopg
-
     store = postgres.database("cut")
     monkeypatch.setenv("WORKBENCH_STORE", store)
     place = Place(tmp_path, WORKBENCH_STORE=store)
-    study, cut = place.start("study", "--jobs", "2"), 0
+    study = place.start("study", "--jobs", "2")
     try:
-        with psycopg.connect(store, autocommit=True) as connection:
-            while study.poll() is None:
-                found = connection.execute(
-                    "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'workbench'"
-                )
-                cut += len(found.fetchall())
-                time.sleep(1)
+        cut = cutting(store, lambda: study.poll() is None, 1.0)
         assert f"{JOBS} of {JOBS} complete" in ended(study)
     finally:
         study.kill()

@@ -20,6 +20,7 @@ import pytest
 
 from benchmarks._postgres import Server
 from tests.experiments.fakes import FAKED
+from tests.shared_store import cutting
 from workbench.core.errors import Refused
 from workbench.experiments import queue_entry
 from workbench.experiments.engines.engine import Engine
@@ -384,19 +385,11 @@ def test_connections_that_are_cut_in_the_middle_end_no_search(
     postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that goes meets the search in the middle of a step. Here each connection is cut three times a second."""
-    import psycopg
-
     monkeypatch.setattr(queue_entry, "LIMIT", 100)  # a training whose worker is cut off is tried again
-    run, store, cut = run_in(tmp_path / "runs", budget=20.0), postgres.database("cut_search"), 0
+    run, store = run_in(tmp_path / "runs", budget=20.0), postgres.database("cut_search")
     monkeypatch.setenv("WORKBENCH_STORE", store)
     process = begun_apart(run)
-    with psycopg.connect(store, autocommit=True) as connection:
-        while process.is_alive():
-            found = connection.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'workbench'"
-            )
-            cut += len(found.fetchall())
-            time.sleep(0.33)
+    cut = cutting(store, process.is_alive, 0.33)
     process.join()
     log, trained = log_of(run), ended(run.home)
     assert process.exitcode == 0 and cut > 20
