@@ -93,7 +93,7 @@ def test_a_search_is_run_as_asked(calls: list[tuple[Any, ...]], tmp_path: Path) 
 def test_what_is_not_given_has_a_default(calls: list[tuple[Any, ...]]) -> None:
     assert main(["study", "resume", "search_rtmo"]) == 0
     ((_, (run,), named),) = calls
-    assert (run.protocol.name, run.budget, run.sampler, run.limits) == ("short", 75.0, "surrogate", {})
+    assert (run.protocol.name, run.budget, run.sampler, run.limits) == ("short", 60.0, "surrogate", {})
     assert run.data is None and named["jobs"] is None and run.all_limits == run.search.limits
 
 

@@ -64,7 +64,7 @@ Budget = Annotated[
         metavar="JOBS|TIME",
         parser=budget,
         help="Of --until: at most so many jobs (default: twice the first round). Of a search: training on one core, "
-        "as in 3h (default: 75min)",
+        "as in 3h (default: 1h)",
     ),
 ]
 Limits = Annotated[

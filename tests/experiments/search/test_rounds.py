@@ -8,9 +8,10 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from workbench.experiments.job_queue import JobQueue
 from workbench.experiments.protocols import PROTOCOLS
 from workbench.experiments.search import pricing, rounds
 from workbench.experiments.search.decision import front
+from workbench.experiments.search.knowledge import Knowledge
 from workbench.experiments.search.log import Log, LogFile, Order, Proposal, State
 from workbench.experiments.search.optuna_study import SearchStudy
 from workbench.experiments.search.plan import SEEDS, SearchRun
@@ -40,6 +42,7 @@ from workbench.models.job import Job
 from workbench.models.variant import Variant
 from workbench.models.zoo import nano
 from workbench.space import Factor, Search
+from workbench.study import PlannedJob
 from workbench.training.machine import Machine
 from workbench.training.record import Progress, Result, job_folder, read_result, write_losses, write_result
 from workbench.training.rung import Paused, read_pause, write_pause
@@ -234,6 +237,26 @@ def test_with_a_rung_few_go_on_to_the_end(tmp_path: Path, capsys: pytest.Capture
     assert known.at_rung and not known.at_rung & {point.which for point in front(known)}
     assert all(len(known.values[p.which]) >= SEEDS for p in front(known) if p.on_front)
     assert {t.state.name for t in trials_of(run) if t.user_attrs["proposal"] in known.at_rung} == {"RUNNING"}
+
+
+@pytest.mark.soak
+def test_where_nothing_has_changed_nothing_is_worked_out_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, looks, known = run_in(tmp_path, budget=1.0), list[Any](), list[Log]()
+
+    def fill(queue: JobQueue, plan: Mapping[str, PlannedJob], of: Any = JobQueue.fill) -> Any:
+        looks.append((log_of(run), of(queue, plan)))
+        return looks[-1][1]
+
+    def know(searcher: Searcher, *lost: Any, of: Any = Searcher.know) -> Knowledge:
+        known.append(searcher.file.read())
+        return of(searcher, *lost)
+
+    monkeypatch.setattr(JobQueue, "fill", fill)
+    monkeypatch.setattr(Searcher, "know", know)
+    assert run_search(run, machine=Machine(), jobs=1, train=partial(made_up, seconds=2.0)) == 0
+    changes = 1 + sum(one != other for one, other in pairwise(looks))
+    assert len(looks) > 2 * changes, "it looks three times a second"
+    assert changes <= len(known) <= changes + 2, "and once before and once behind"
 
 
 @pytest.mark.soak

@@ -25,7 +25,7 @@ from workbench.training.rung import rung_epoch
 SETTINGS = ("limits", "budget", "sampler", "seed")  # what a search may be run with another time; it stays the same one
 SURROGATE = "surrogate"  # our own proposer; the others are Optuna's
 SAMPLERS = (SURROGATE, "tpe", "nsga2", "nsga3", "random")
-BUDGET = 75.0  # minutes of training on one core, where none are asked for
+BUDGET = 60.0  # minutes of training on one core, where none are asked for
 SMOKE = 8  # candidates under `smoke`, which only proves that everything runs
 SEEDS = 3  # of every candidate of the front in the end
 BEGIN = 0.33  # share of the budget for candidates up to the rung, where there is one

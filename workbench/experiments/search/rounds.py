@@ -350,14 +350,18 @@ def _work(searcher: Searcher, shared: SharedLog, pool: Workers, record: Recorder
     queue = outlasting(lambda: JobQueue(run.home, run.name))
     seen, plan = searcher.file.read(), searcher.plan()
     study: SearchStudy | None = None
+    settled: tuple[Log, Mapping[str, QueueEntry], Knowledge] | None = None  # the last look that decided nothing
     with console.Display(f"{run.search.name}, {run.protocol.name}") as screen:
         record.say = screen.say
 
         def decided(entries: Mapping[str, QueueEntry]) -> tuple[Knowledge, bool]:
             """What is known, and whether there is anything new in the log. It may be done twice."""
-            nonlocal study
+            nonlocal settled, study
             with queue.store.locked(shared.lock):  # another process may be at work on the same search
                 shared.catch_up(screen.say)  # their study is this one: what no log has is given up in it
+                log = searcher.file.read()
+                if settled and settled[:2] == (log, entries):
+                    return settled[2], False  # what would be decided is what was
                 held, study = study, None  # made anew, as after a kill, where it ends in the middle of this
                 known = searcher.know(given_up(entries))
                 held = held or SearchStudy(run, known.log, known.outcomes())
@@ -367,7 +371,7 @@ def _work(searcher: Searcher, shared: SharedLog, pool: Workers, record: Recorder
                 due = len(known.open) < pool.size or idle
                 news = known.log.length != seen.length  # of another command in this folder
                 news = news or (due and shared.decide(lambda: searcher.step(known, held), screen.say))
-                study = held
+                study, settled = held, None if news else (log, entries, known)
             return known, news
 
         def look(entries: Mapping[str, QueueEntry]) -> bool:
