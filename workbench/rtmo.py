@@ -8,7 +8,8 @@
     output = model(images, targets)  # RTMOModelOutput(outputs=KeypointOutput, loss=RTMOLoss)
     output.loss.total.backward()
 
-Where two defaults of the card are wrong for the released models, `models.published_config` says so.
+Two defaults of the card are wrong for the released models, and ours are what these need: `featmap_strides` (16, 32),
+not [16, 8], and `centralize_points_pointgenerator` True, not False (cell i of stride s lies at i s + (s - 1) / 2).
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""The fields of the published model card, and the network that they describe.
-
-Two defaults of the card are wrong for the released models, and ours are what these need: `featmap_strides` (16, 32),
-not [16, 8], and `centralize_points_pointgenerator` True, not False (cell i of stride s lies at i s + (s - 1) / 2).
-"""
+"""The fields of the published model card, and the network that they describe."""
 
 from __future__ import annotations
 
