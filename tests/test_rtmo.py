@@ -1,4 +1,4 @@
-"""The published face: names, defaults, records, refusals, and the released models' shapes."""
+"""The published face: its names, training and inference, refusals, and the released models' shapes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tests.recorded import TINY, golden
 from workbench import rtmo as face
 from workbench.core.errors import Refused
 from workbench.data.transforms.geometry import Letterbox
+from workbench.models import published_config
 from workbench.models.decode import detect
 from workbench.models.network import Network
 from workbench.models.zoo import rtmo
@@ -61,6 +62,11 @@ def people(count: int, keypoints: int = 17) -> dict[str, Any]:
     points = corner[:, None] + torch.rand(count, keypoints, 2) * 30
     visible = torch.ones(count, keypoints)
     return {"boxes": boxes, "keypoints": points, "visible": visible, "areas": torch.full((count,), 500.0)}
+
+
+@pytest.mark.parametrize("name", ["BackboneConfig", "CSPConfig", "ResNetConfig", "STDCConfig", "RTMOConfig"])
+def test_the_configs_are_part_of_the_face(name: str) -> None:
+    assert getattr(face, name) is getattr(published_config, name)
 
 
 @pytest.mark.slow

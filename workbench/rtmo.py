@@ -36,14 +36,17 @@ from workbench.data.picture import Picture
 from workbench.inference.side_by_side import each_on_a_core
 from workbench.models.criterion import losses
 from workbench.models.decode import PERSON_LOT, detect, keep, poses
-from workbench.models.given_targets import PersonsOfImage, pack_targets
+from workbench.models.given_targets import PersonsOfImage as PersonsOfImage
+from workbench.models.given_targets import pack_targets
 from workbench.models.named import blueprint, open_network
 from workbench.models.network import Network
 from workbench.models.published import load_published, published_state
+from workbench.models.published_config import BackboneConfig as BackboneConfig
 from workbench.models.published_config import CSPConfig as CSPConfig
 from workbench.models.published_config import ResNetConfig as ResNetConfig
-from workbench.models.published_config import RTMOConfig, config_of
+from workbench.models.published_config import RTMOConfig as RTMOConfig
 from workbench.models.published_config import STDCConfig as STDCConfig
+from workbench.models.published_config import config_of
 from workbench.models.releases import RELEASES as RELEASES
 from workbench.tensors import Dense, Detections, Targets
 

@@ -23,7 +23,7 @@ from benchmarks._postgres import Server
 from tests.experiments.fakes import FAKED
 from tests.shared_store import cutting
 from workbench.core.errors import Refused
-from workbench.experiments import queue_entry
+from workbench.experiments import queue_entry, worker_pool
 from workbench.experiments.engines.engine import Engine
 from workbench.experiments.job_queue import JobQueue
 from workbench.experiments.protocols import PROTOCOLS
@@ -251,11 +251,12 @@ def test_where_nothing_has_changed_nothing_is_worked_out_anew(tmp_path: Path, mo
         known.append(searcher.file.read())
         return of(searcher, *lost)
 
+    monkeypatch.setattr(worker_pool, "LONGEST", worker_pool.POLL)  # it looks as often on a slow machine
     monkeypatch.setattr(JobQueue, "fill", fill)
     monkeypatch.setattr(Searcher, "know", know)
     assert run_search(run, machine=Machine(), jobs=1, train=partial(made_up, seconds=2.0)) == 0
     changes = 1 + sum(one != other for one, other in pairwise(looks))
-    assert len(looks) > 2 * changes, "it looks three times a second"
+    assert len(looks) > changes + 5, "at some of them nothing has changed"
     assert changes <= len(known) <= changes + 2, "and once before and once behind"
 
 
