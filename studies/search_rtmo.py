@@ -36,5 +36,4 @@ STUDY = Search(
     published={"RTMO-s": {}, **{f"RTMO-s, backbone of {size}": {"size": size} for size in "tm"}},
     limits={"gflops": 16.0},  # of the published size at 640 px, whatever the protocol trains
     rungs=(0.2, 1.0),
-    signal="loss_oks",  # as `workbench bench early_signals --recorded` chose
 )

@@ -33,7 +33,7 @@ CORRELATIONS = (0.35, 0.6, 0.85)  # of a rung's signal with what the whole train
 LEVEL = 25.0  # variance of a constant, in those of the rest: nothing is known of it
 DISTANCE = 2.0  # options, over which nearness falls to 1/e
 BELIEF = 8.0  # trainings that the width of intervals is believed for before they are compared with what came
-MOST = 5  # settings that are kept, those of most evidence
+FAINT = 5.0  # log evidence below the best setting's, from which one has no say: less than a hundredth of its weight
 
 
 class Pool(NamedTuple):
@@ -101,9 +101,10 @@ class Process:
         self.center = float(values.mean()) if len(values) else 0.0
         noise = float(seen.noise[whole].mean()) if len(values) else 0.0
         typical = max(values.var(ddof=1) - noise, 0.25 * noise) if len(values) > 2 else spread**2
-        fitted = sorted(self._fitted(max(float(typical), 1e-12)), key=lambda one: -one.evidence)
-        self.settings = fitted[:MOST]
-        weights = np.exp([one.evidence - fitted[0].evidence for one in self.settings])
+        fitted = list(self._fitted(max(float(typical), 1e-12)))
+        best = max(one.evidence for one in fitted)
+        self.settings = [one for one in fitted if one.evidence > best - FAINT]
+        weights = np.exp([one.evidence - best for one in self.settings])
         self.weights = weights / weights.sum()
         self.widening = self._widening(whole)
 
