@@ -79,6 +79,25 @@ def test_intervals_become_wider_where_trainings_miss_what_was_predicted() -> Non
     assert Process(pool(rng), wild).predicted(EVERY)[1].mean() > calm.predicted(EVERY)[1].mean()
 
 
+def test_intervals_take_all_settings_that_fit_about_as_well() -> None:
+    """Five trainings that a rung chose: of intervals from the five best settings alone 75 % hold, from all 84 %. That is
+    still less than 95 %, as effects are of very different size and what was chosen differs less than the rest."""
+    held: list[bool] = []
+    for number in range(60):
+        rng = np.random.default_rng([6, number])
+        features = SPACE.features(SPACE.candidates)
+        scores = features @ rng.standard_t(3, features.shape[1]) + rng.normal(0, 0.7, len(SPACE))
+        z = (scores - scores.mean()) / scores.std()
+        early = 0.65 * z + np.sqrt(1 - 0.65**2) * rng.normal(size=len(z))
+        there = rng.permutation(EVERY)[:20]
+        best = there[np.argsort(-early[there])]
+        lines = [(int(i), 1, float(early[i]), 0.0) for i in there]
+        lines += [(int(i), 0, float(scores[i] + rng.normal(0, 0.5)), 0.25) for i in best[:5]]
+        mean, variance = Process(pool(rng), observations(lines)).predicted(best[5:])
+        held += (np.abs(mean - scores[best[5:]]) <= 1.96 * np.sqrt(variance)).tolist()
+    assert np.mean(held) > 0.80
+
+
 def test_more_whole_trainings_stand_below_the_others() -> None:
     some = observations([(3, 1, 0.5, 0.0)]).plus(np.asarray([7]), np.asarray([61.0]), 0.25)
     assert (some.which.tolist(), some.rung.tolist(), some.values.tolist()) == ([3, 7], [1, 0], [0.5, 61.0])
