@@ -9,13 +9,13 @@ from studies.search_rtmo import STUDY as SEARCH
 from workbench.study import Better, Row, Study
 
 CHOSEN: dict[str, dict[str, str]] = {
-    "mobilenetv4, pafpn, depth 0.0, P4+P5, dcc bins 1/4": {
+    "mobilenetv4, pafpn, depth 0.0, P4+P5, dcc bins 1/2": {
         "backbone": "mobilenetv4",
         "neck": "pafpn",
         "depth": "0.0",
         "levels": "P4+P5",
         "coords": "dcc",
-        "bins": "1/4",
+        "bins": "1/2",
     },
     "mobilenetv4, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4": {
         "backbone": "mobilenetv4",
@@ -34,13 +34,13 @@ CHOSEN: dict[str, dict[str, str]] = {
         "coords": "dcc",
         "bins": "1/4",
     },
-    "stdc, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4": {
+    "stdc, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/2": {
         "backbone": "stdc",
         "neck": "pafpn",
         "depth": "0.0",
         "levels": "P3+P4+P5",
         "coords": "dcc",
-        "bins": "1/4",
+        "bins": "1/2",
     },
 }
 
@@ -58,9 +58,9 @@ STUDY = Study(
     claims=(
         Better(
             "F1",
-            "P3+P4+P5 beats P4+P5",
+            "P3+P4+P5, dcc bins 1/4 beats P4+P5, dcc bins 1/2",
             "mobilenetv4, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4",
-            "mobilenetv4, pafpn, depth 0.0, P4+P5, dcc bins 1/4",
+            "mobilenetv4, pafpn, depth 0.0, P4+P5, dcc bins 1/2",
             metric="AP",
             from_scratch=True,
         ),
@@ -74,8 +74,8 @@ STUDY = Study(
         ),
         Better(
             "F3",
-            "stdc beats csp s",
-            "stdc, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4",
+            "stdc, dcc bins 1/2 beats csp s, dcc bins 1/4",
+            "stdc, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/2",
             "csp s, pafpn, depth 0.0, P3+P4+P5, dcc bins 1/4",
             metric="AP",
             from_scratch=True,
