@@ -1,5 +1,8 @@
 """The figures of a search: what is on them, and what their axes say."""
 
+from dataclasses import replace
+
+import pandas as pd
 import pytest
 
 from tests.report.searched import planted_record
@@ -29,6 +32,15 @@ def test_every_axis_of_the_front_says_which_size_it_means(record: SearchRecord) 
     assert {text.get_text() for text in axis.texts} == {*record.on_front["candidate"], "Base", "Dear: over a limit"}
     left, right = axis.get_xlim()
     assert left < record.front["cost"].min() and right > 5.5
+
+
+def test_the_names_of_networks_that_were_not_trained_do_not_lie_over_one_another(record: SearchRecord) -> None:
+    named = record.candidates[record.candidates["published"] == "Dear"]
+    near = named.assign(candidate="#099", published="Near", gflops=0.99 * named["gflops"])
+    figure = figures.front_figure(replace(record, candidates=pd.concat([record.candidates, near])), "t")
+    png(figure)
+    first, second = (t for t in figure.axes[0].texts if t.get_text() in ("Dear: over a limit", "Near: over a limit"))
+    assert not first.get_window_extent().overlaps(second.get_window_extent())
 
 
 def test_effects_have_two_panels(record: SearchRecord) -> None:

@@ -102,17 +102,23 @@ def _name_front(axis: Axes, record: SearchRecord, left: float, right: float) -> 
 
 
 def _name_published(axis: Axes, record: SearchRecord, left: float, right: float) -> None:
-    """The names of published networks, below their marks; of what was not trained, and why, at its tick."""
-    bottom, top = axis.get_ylim()
-    for _, line in record.published.iterrows():
-        cost, trained = line[record.search.down], not np.isnan(line["estimate"])
-        if left <= cost <= right:
-            name, height = line["published"], record.metric.scaled(line["estimate"]) if trained else bottom
-            if not trained:
-                name = f"{name}: {line['state']}"
-                axis.plot([cost, cost], [bottom, bottom + 0.025 * (top - bottom)], color=OFF, lw=1.4, zorder=1)
-            axis.annotate(name, (cost, height), (-6, -14) if trained else (4, 2), textcoords="offset points",
-                          ha="right" if trained else "left", fontsize=9, color=INK, zorder=5)  # fmt: skip
+    """The names of published networks, below their marks; of what was not trained, and why, at its tick.
+
+    Ticks stand close: a cheaper one is higher, so that its name passes above those of dearer ones.
+    """
+    (bottom, top), below = axis.get_ylim(), 0
+    for _, line in record.published.sort_values(record.search.down, ascending=False).iterrows():
+        cost, name = line[record.search.down], line["published"]
+        if not left <= cost <= right:
+            continue
+        if not np.isnan(line["estimate"]):
+            place, offset, side = (cost, record.metric.scaled(line["estimate"])), (-6, -14), "right"
+        else:
+            height = bottom + (0.025 + 0.05 * below) * (top - bottom)
+            axis.plot([cost, cost], [bottom, height], color=OFF, lw=1.4, zorder=1)
+            name, place, offset, side = f"{name}: {line['state']}", (cost, height), (4, -6), "left"
+            below += 1
+        axis.annotate(name, place, offset, textcoords="offset points", ha=side, fontsize=9, color=INK, zorder=5)
 
 
 def _over_ticks(axis: Axes, record: SearchRecord, left: float, right: float) -> int:

@@ -80,8 +80,10 @@ def test_intervals_become_wider_where_trainings_miss_what_was_predicted() -> Non
 
 
 def test_intervals_take_all_settings_that_fit_about_as_well() -> None:
-    """Five trainings that a rung chose: of intervals from the five best settings alone 75 % hold, from all 84 %. That is
-    still less than 95 %, as effects are of very different size and what was chosen differs less than the rest."""
+    """Five trainings that a rung chose: of intervals from the five best settings alone 75 % hold, from all 84 %.
+
+    That is still less than 95 %: effects are of very different size, and what was chosen differs less than the rest.
+    """
     held: list[bool] = []
     for number in range(60):
         rng = np.random.default_rng([6, number])
