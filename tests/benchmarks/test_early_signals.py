@@ -133,13 +133,18 @@ def test_recorded_networks_count_once_and_losses_by_their_sign(
         recorded(TINY, 4, tmp_path)
 
 
-def drawn_at_random() -> list[Agreement]:
-    """What the record says of the forty that were drawn at random."""
+def of_record(source: str, count: int) -> dict[str, Agreement]:
+    """What the record says last of those networks at the rung, by signal."""
     with (_record.FOLDER / "bench_early_signals.csv").open(newline="", encoding="utf-8") as file:
-        lines = [one for one in csv.DictReader(file) if one["source"] == "random"]
-    assert {(one["candidates"], one["seeds"], one["protocol"]) for one in lines} == {("40", "2", "short")}
+        lines = [one for one in csv.DictReader(file) if one["source"] == source and one["part"] == "0.2"]
+    assert {(one["candidates"], one["seeds"], one["protocol"]) for one in lines} == {(str(count), "2", "short")}
     ends = ("part", "tau", "low", "high")
-    return [Agreement(one["signal"], *(float(one[end]) for end in ends), count=40) for one in lines]
+    return {one["signal"]: Agreement(one["signal"], *(float(one[end]) for end in ends), count) for one in lines}
+
+
+def test_the_record_is_of_the_curves_that_are_committed() -> None:
+    found = {one.signal: f"{one.tau:.3f}" for one in agreeing(recorded(PROTOCOLS["short"], 2), (0.2,))}
+    assert found == {signal: f"{one.tau:.3f}" for signal, one in of_record("recorded", 20).items()}
 
 
 def test_the_shipped_search_ranks_by_what_the_record_says() -> None:
@@ -148,10 +153,11 @@ def test_the_shipped_search_ranks_by_what_the_record_says() -> None:
     assert isinstance(asked, Search) and asked.rungs == (0.2, 1.0)
     terms, term = in_all(short), asked.signal.removeprefix(SINCE_START)
     fit = {*terms, "AP", "AR50", "mOKS"}
-    assert asked.signal == chosen([one for one in drawn_at_random() if one.signal.removeprefix(SINCE_START) in fit])
-    found = agreeing(recorded(short, 2), (0.2,))
-    assert {one.count for one in found} == {20} and "loss_mle" not in terms
-    assert term == chosen([one for one in found if one.signal in fit])  # whose curves have no means
+    assert asked.signal == chosen(
+        one for one in of_record("random", 40).values() if one.signal.removeprefix(SINCE_START) in fit
+    )
+    on_record = of_record("recorded", 20).values()  # their curves have no means
+    assert term == chosen(one for one in on_record if one.signal in fit) and "loss_mle" not in terms
     for scale in ({}, short.scale):
         losses = [loss for one in asked.space.candidates for loss in asked.variant(one, scale).losses]
         assert {loss.weights[0] for loss in losses if loss.term == term} == {30.0}

@@ -46,6 +46,12 @@ def test_what_became_of_candidates_is_counted(record: SearchRecord) -> None:
     assert "6 candidates looked at" in said and "3 complete" in said and "4 minutes of training" in said
 
 
+def test_published_networks_that_were_not_trained_to_the_end_are_not_counted(record: SearchRecord) -> None:
+    assert findings.published_text(record).startswith("1 of 1 published network that were trained is on the front")
+    none = replace(record, front=record.front.assign(candidate="#099"))
+    assert findings.published_text(none).startswith("No published network was trained to the end")
+
+
 def test_with_a_rung_candidates_wait_or_go_on(record: SearchRecord) -> None:
     assert findings.rung_text(record) == "", "there is none"
     paused = planted_record(rungs=True)

@@ -107,6 +107,8 @@ def published_text(record: SearchRecord) -> str:
     """How many of the published networks are on the front, and of which kind the costs are."""
     frame = record.published
     known = frame[frame["estimate"].notna()]
+    if known.empty:
+        return "No published network was trained to the end: the table says what became of each."
     on = int((known["front"] == True).sum())  # noqa: E712  nan where it was not trained
     said = f"{on} of {count_of(len(known), 'published network')} that were trained "
     said += f"{'is' if on == 1 else 'are'} on the front by their estimates"
