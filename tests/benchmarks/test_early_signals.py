@@ -139,7 +139,7 @@ def of_record(source: str, count: int) -> dict[str, Agreement]:
         lines = [one for one in csv.DictReader(file) if one["source"] == source and one["part"] == "0.2"]
     assert {(one["candidates"], one["seeds"], one["protocol"]) for one in lines} == {(str(count), "2", "short")}
     ends = ("part", "tau", "low", "high")
-    return {one["signal"]: Agreement(one["signal"], *(float(one[end]) for end in ends), count) for one in lines}
+    return {one["signal"]: Agreement(one["signal"], *(float(one[end]) for end in ends), count=count) for one in lines}
 
 
 def test_the_record_is_of_the_curves_that_are_committed() -> None:
